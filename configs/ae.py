@@ -1,0 +1,21 @@
+"""MLP autoencoder, hidden layer of 256, code of 32 numbers, squared error, dropout 0.1.
+
+Handwritten digits, embedded: python -m vae_jax.main --config=configs/ae.py
+MNIST: python -m vae_jax.main --config=configs/ae.py --config.dataset=mnist --config.num_epochs=10
+"""
+
+from configs import base
+from vae_jax.types import Config
+
+
+def get_config() -> Config:
+    """See above."""
+    config = base.get_config()
+    config.model = "ae"
+    config.objective = "reconstruction"
+    config.hidden_dims = (256,)
+    config.latent_dim = 32
+    config.dropout = 0.1
+    config.likelihood = "gaussian"
+    config.num_epochs = 200
+    return config

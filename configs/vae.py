@@ -1,0 +1,22 @@
+"""MLP VAE (Kingma and Welling 2014), hidden layers of 512 and 256, latent size 20, Bernoulli pixels.
+
+Handwritten digits, embedded: python -m vae_jax.main --config=configs/vae.py
+MNIST: python -m vae_jax.main --config=configs/vae.py --config.dataset=mnist --config.latent_dim=10 --config.num_epochs=10
+"""
+
+from configs import base
+from vae_jax.types import Config
+
+
+def get_config() -> Config:
+    """See above."""
+    config = base.get_config()
+    config.model = "vae"
+    config.objective = "elbo"
+    config.hidden_dims = (512, 256)
+    config.latent_dim = 20
+    config.likelihood = "bernoulli"
+    config.learning_rate = 1e-3
+    config.batch_size = 128
+    config.num_epochs = 200
+    return config

@@ -1,0 +1,37 @@
+"""Strict JAX for every test: two fake CPU devices, no silent broadcasting, shapes and types checked at every call."""
+
+import os
+
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
+os.environ["JAX_PLATFORMS"] = "cpu"
+
+import jaxtyping
+
+jaxtyping.install_import_hook("vae_jax", "typechecking.checked")
+
+import jax
+import pytest
+from ml_collections import ConfigDict
+
+from vae_jax import config as config_lib
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+TINY = {"hidden_dims": (16,), "latent_dim": 3, "batch_size": 64, "num_epochs": 3}
+
+
+def small_config(**changes) -> ConfigDict:
+    """A run on the digits that takes a second, with changes by key; dots as `checkpoint__every_epochs`."""
+    flat = config_lib.flatten(config_lib.defaults()) | TINY
+    flat |= {name.replace("__", "."): value for name, value in changes.items()}
+    return config_lib.keys.nest(flat)
+
+
+@pytest.fixture
+def make_config():
+    return small_config
+
+
+@pytest.fixture
+def key() -> jax.Array:
+    return jax.random.key(0)

@@ -1,0 +1,217 @@
+import json
+import os
+import tempfile
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vae_jax import config as config_room
+from vae_jax.data import cache
+from vae_jax.data.source import Source
+from vae_jax.types import InputError, Split
+
+KEY = {"source": "toy", "version": "1", "options": {"image_size": [], "grayscale": False}}
+FILES = ["train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy", "meta.json"]
+
+
+class Builder:
+    """Builds the toy set and counts how often."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, scratch: Path) -> Source:
+        self.calls += 1
+        rng = np.random.default_rng(0)
+        parts = [
+            Split(rng.integers(0, 256, (n, 3, 2, 1), np.uint8), np.arange(n, dtype=np.int32) % 2) for n in (40, 10)
+        ]
+        return Source(parts[0], parts[1], ("no", "yes"))
+
+
+def assert_toy(source: Source) -> None:
+    fresh = Builder()(Path())
+    for ours, theirs in [(source.train, fresh.train), (source.test, fresh.test)]:
+        assert ours is not None
+        assert theirs is not None
+        for a, b in zip(ours, theirs, strict=True):
+            assert a.dtype == b.dtype
+            np.testing.assert_array_equal(a, b)
+    assert source.class_names == fresh.class_names
+
+
+def entry_of(root: Path) -> Path:
+    (entry,) = [path for path in root.iterdir() if path.name.startswith("toy-")]
+    return entry
+
+
+def test_built_once_then_read_as_maps_and_nothing_else_is_left(tmp_path, capsys):
+    build = Builder()
+    assert_toy(cache.load_cached(tmp_path, "toy", KEY, build))
+    source = cache.load_cached(tmp_path, "toy", KEY, build)
+    assert_toy(source)
+    assert build.calls == 1
+    assert isinstance(source.train.images, np.memmap)
+    assert not source.train.images.flags.writeable
+    assert [path.name for path in tmp_path.iterdir()] == [entry_of(tmp_path).name]
+    assert sorted(path.name for path in entry_of(tmp_path).iterdir()) == sorted(FILES)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_set_without_test_split_or_classes(tmp_path):
+    whole = Builder()(tmp_path)
+    for _ in range(2):
+        source = cache.load_cached(tmp_path, "toy", KEY, lambda _: Source(whole.train, None))
+        assert source.test is None
+        assert source.class_names == ()
+
+
+@pytest.mark.parametrize(
+    "change", [{"source": "other"}, {"version": "2"}, {"options": {"image_size": [4, 4], "grayscale": False}}]
+)
+def test_another_key_is_another_entry(tmp_path, change):
+    build = Builder()
+    cache.load_cached(tmp_path, "toy", KEY, build)
+    cache.load_cached(tmp_path, "toy", KEY | change, build)
+    assert build.calls == 2
+
+
+def flip_a_bit(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[len(data) * 2 // 3] ^= 1
+    file.write_bytes(data)
+
+
+DAMAGE = {
+    "truncate": lambda file: file.write_bytes(file.read_bytes()[:-2]),
+    "empty": lambda file: file.write_bytes(b""),
+    "flip": flip_a_bit,
+    "delete": lambda file: file.unlink(),
+    "garbage": lambda file: file.write_bytes(b"\xff\x00[]"),
+    "other json": lambda file: file.write_text("[1]"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("file", FILES)
+def test_damage_is_seen_said_in_one_line_and_repaired(tmp_path, capsys, file, damage):
+    build = Builder()
+    cache.load_cached(tmp_path, "toy", KEY, build)
+    DAMAGE[damage](entry_of(tmp_path) / file)
+    assert_toy(cache.load_cached(tmp_path, "toy", KEY, build))
+    assert build.calls == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "damaged" in said
+    assert str(entry_of(tmp_path)) in said
+    assert_toy(cache.load_cached(tmp_path, "toy", KEY, build))
+    assert build.calls == 2, "the repaired entry is good"
+
+
+def test_meta_of_another_key_is_damage(tmp_path):
+    build = Builder()
+    cache.load_cached(tmp_path, "toy", KEY, build)
+    meta = entry_of(tmp_path) / "meta.json"
+    content = json.loads(meta.read_text())["content"]
+    content["key"]["version"] = "2"
+    meta.write_text(json.dumps({"content": content, "sha256": cache._digest(content)}))
+    cache.load_cached(tmp_path, "toy", KEY, build)
+    assert build.calls == 2
+
+
+def test_a_build_that_fails_leaves_nothing(tmp_path):
+    def fail(scratch: Path) -> Source:
+        (scratch / "half").write_text("done")
+        raise InputError("no")
+
+    with pytest.raises(InputError, match="no"):
+        cache.load_cached(tmp_path, "toy", KEY, fail)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_write_that_fails_leaves_no_entry(tmp_path, monkeypatch):
+    def save(file, *args, **kwargs):
+        Path(file).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cache.np, "save", save)
+    with pytest.raises(InputError, match=r"^cache_dir=.*No space left on device$"):
+        cache.load_cached(tmp_path, "toy", KEY, Builder())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_racing_builders_all_get_the_data_and_leave_one_entry(tmp_path, damaged):
+    if damaged:
+        cache.load_cached(tmp_path, "toy", KEY, Builder())
+        flip_a_bit(entry_of(tmp_path) / FILES[0])
+    barrier, results = threading.Barrier(4), []
+
+    def race() -> None:
+        def build(scratch: Path) -> Source:
+            barrier.wait(timeout=20)  # all have found no good entry before any has written one
+            return Builder()(scratch)
+
+        results.append(cache.load_cached(tmp_path, "toy", KEY, build))
+
+    threads = [threading.Thread(target=race) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 4
+    for source in results:
+        assert_toy(source)
+    assert [path.name for path in tmp_path.iterdir()] == [entry_of(tmp_path).name]
+
+
+def test_what_killed_processes_left_is_swept_after_a_day(tmp_path):
+    old, new = tmp_path / ".scratch-old", tmp_path / ".scratch-new"
+    for folder in (old, new):
+        folder.mkdir()
+        (folder / "file").write_text("left")
+    os.utime(old, (0, 0))
+    cache.load_cached(tmp_path, "toy", KEY, Builder())
+    assert not old.exists()
+    assert new.exists(), "another process may be at work there"
+
+
+def test_cache_root_follows_the_config_then_xdg_then_home_then_a_temporary_folder(tmp_path, monkeypatch):
+    config = config_room.defaults()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    with config.unlocked():
+        config.cache_dir = str(tmp_path / "mine")
+    assert cache.cache_root(config) == tmp_path / "mine"
+    config.cache_dir = ""
+    assert cache.cache_root(config) == tmp_path / "xdg" / "vae_jax"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert cache.cache_root(config) == tmp_path / "home" / ".cache" / "vae_jax"
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    root = cache.cache_root(config)
+    assert root.parent == tmp_path
+    assert root.is_dir()
+
+
+def test_a_cache_dir_that_cannot_be_written_is_one_line(tmp_path):
+    config = config_room.defaults()
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/nothing")):
+        config.cache_dir = str(path)
+        with pytest.raises(InputError) as caught:
+            cache.cache_root(config)
+        assert str(caught.value).startswith(f"cache_dir={path}: ")
+        assert "\n" not in str(caught.value)
+
+
+def test_a_changed_class_name_in_meta_is_damage(tmp_path):
+    build = Builder()
+    cache.load_cached(tmp_path, "toy", KEY, build)
+    meta = entry_of(tmp_path) / "meta.json"
+    meta.write_text(meta.read_text().replace("yes", "yet"))
+    assert_toy(cache.load_cached(tmp_path, "toy", KEY, build))
+    assert build.calls == 2

@@ -1,0 +1,203 @@
+import json
+
+import pytest
+
+from vae_jax import config as config_lib
+from vae_jax.types import InputError
+
+REGISTRIES = {
+    "model": {"vae": 0, "ae": 0},
+    "dataset": {"digits": 0, "mnist": 0},
+    "likelihood": {"bernoulli": 0, "gaussian": 0},
+}
+
+DESIGN_KEYS = [
+    "model",
+    "network",
+    "hidden_dims",
+    "channels",
+    "activation",
+    "latent_dim",
+    "dropout",
+    "likelihood",
+    "sigma",
+    "objective",
+    "beta",
+    "kl_warmup_epochs",
+    "free_bits",
+    "noise_mean",
+    "noise_std",
+    "dataset",
+    "data_dir",
+    "train_dir",
+    "val_dir",
+    "test_dir",
+    "split",
+    "split_target",
+    "val_fraction",
+    "num_train",
+    "split_seed",
+    "image_size",
+    "grayscale",
+    "binarize",
+    "cache_dir",
+    "batch_size",
+    "num_epochs",
+    "learning_rate",
+    "optimizer",
+    "adam_b1",
+    "adam_b2",
+    "adam_eps",
+    "schedule",
+    "schedule_epochs",
+    "warmup_epochs",
+    "clip_norm",
+    "seed",
+    "steps_per_dispatch",
+]
+
+
+def problems(**changes) -> list[str]:
+    config = config_lib.keys.nest(config_lib.flatten(config_lib.defaults()) | changes)
+    with pytest.raises(InputError) as caught:
+        config_lib.validate(config, REGISTRIES)
+    return str(caught.value).splitlines()
+
+
+def test_the_table_has_the_keys_of_the_design_and_its_defaults_are_valid():
+    assert set(DESIGN_KEYS) <= {key.name for key in config_lib.KEYS}
+    config = config_lib.validate(config_lib.defaults(), REGISTRIES)
+    assert config_lib.flatten(config) == config_lib.flatten(config_lib.defaults())
+
+
+def test_help_lists_every_key_with_default_and_meaning():
+    lines = config_lib.table().splitlines()
+    assert len(lines) == len(config_lib.KEYS)
+    for key, line in zip(config_lib.KEYS, lines, strict=True):
+        assert f"--config.{key.name} " in line
+        assert key.meaning in line
+        assert str(key.default) in line
+        assert key.unit in line
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"latent_dim": 0}, ["latent_dim=0", "at least 1"]),
+        ({"latent_dim": 2.5}, ["latent_dim=2.5", "whole number"]),
+        ({"latent_dim": True}, ["latent_dim=True", "whole number"]),
+        ({"learning_rate": 0.0}, ["learning_rate=0.0", "above 0"]),
+        ({"learning_rate": float("nan")}, ["learning_rate=nan", "above 0"]),
+        ({"beta": float("inf")}, ["beta=inf", "number"]),
+        ({"dropout": 1.0}, ["dropout=1.0", "at most 0.95"]),
+        ({"hidden_dims": (512, 0)}, ["hidden_dims=(512, 0)", "at least 1"]),
+        ({"hidden_dims": (512, 1.5)}, ["hidden_dims", "whole numbers"]),
+        ({"hidden_dims": 512}, ["hidden_dims=512", "tuple"]),
+        ({"split": (0.5,)}, ["split=(0.5,)", "2 or 3"]),
+        ({"model": "vea"}, ["model=vea", "did you mean vae?", "choices: vae, ae"]),
+        ({"dataset": "mnits"}, ["dataset=mnits", "did you mean mnist?"]),
+        ({"optimizer": "adamm"}, ["optimizer=adamm", "did you mean adam?", "rmsprop"]),
+        ({"binarize": "dynamic", "likelihood": "gaussian"}, ["binarize=dynamic", "likelihood=bernoulli"]),
+        ({"schedule": "cosine"}, ["schedule_epochs=0", "schedule=cosine"]),
+        ({"val_fraction": 0.0}, ["val_fraction=0", "empty"]),
+        ({"val_fraction": 10.5}, ["val_fraction=10.5", "count"]),
+        ({"hidden_dims": (), "dropout": 0.5}, ["dropout=0.5", "hidden_dims"]),
+        ({"latnet_dim": 3}, ["latnet_dim=3", "unknown key", "did you mean latent_dim?"]),
+        ({"eval.every_epoch": 3}, ["eval.every_epoch=3", "did you mean eval.every_epochs?"]),
+    ],
+)
+def test_a_bad_value_gets_one_line_that_names_key_value_and_choices(changes, words):
+    (line,) = problems(**changes)
+    for word in words:
+        assert word in line
+
+
+def test_all_problems_are_reported_at_once():
+    lines = problems(latent_dim=0, model="vea", beta=-1.0, bogus=1)
+    assert [line.split("=")[0] for line in sorted(lines)] == ["beta", "bogus", "latent_dim", "model"]
+
+
+def test_overrides_are_parsed_by_the_type_of_their_key():
+    texts = [
+        ("latent_dim", "7"), ("beta", "4"), ("hidden_dims", "(64, 32)"), ("channels", "8,16"), ("dataset", "mnist"),
+        ("log.parameters", "true"), ("split", "0.5,0.5"), ("hidden_dims", "[10]"), ("eval.batch_size", "12"), ("image_size", ""),
+    ]  # fmt: skip
+    config = config_lib.override(config_lib.defaults(), texts)
+    assert (config.latent_dim, config.beta, config.hidden_dims, config.channels) == (7, 4.0, (10,), (8, 16))
+    assert (config.split, config.eval.batch_size, config.image_size, config.log.parameters) == (
+        (0.5, 0.5),
+        12,
+        (),
+        True,
+    )
+    assert type(config.beta) is float
+
+
+def test_bad_overrides_are_reported_at_once():
+    texts = [("latent_dim", "ten"), ("nope", "1"), ("log.parameters", "maybe"), ("hidden_dims", "(1")]
+    with pytest.raises(InputError) as caught:
+        config_lib.override(config_lib.defaults(), texts)
+    lines = str(caught.value).splitlines()
+    assert [line.split("=")[0] for line in lines] == ["latent_dim", "nope", "log.parameters", "hidden_dims"]
+
+
+def test_json_round_trips_exactly():
+    config = config_lib.defaults()
+    config.hidden_dims, config.learning_rate, config.split = (3, 2, 1), 0.1 + 0.2, (0.7, 0.3)
+    back = config_lib.from_json(config_lib.to_json(config), "here")
+    assert back.to_dict() == config.to_dict()
+    assert {type(v) for v in config_lib.flatten(back).values()} == {
+        type(v) for v in config_lib.flatten(config).values()
+    }
+
+
+def test_json_of_an_older_run_takes_defaults_for_keys_it_lacks():
+    values = json.loads(config_lib.to_json(config_lib.defaults()))
+    del values["sigma"]
+    del values["eval"]
+    assert config_lib.from_json(json.dumps(values), "here").to_dict() == config_lib.defaults().to_dict()
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{", "3"])
+def test_json_that_is_no_config_is_named(text):
+    with pytest.raises(InputError, match="here"):
+        config_lib.from_json(text, "here")
+
+
+def test_identity_ignores_what_does_not_change_the_run():
+    config = config_lib.defaults()
+    name = config_lib.run_name(config, "vae")
+    for key in config_lib.KEYS:
+        other = config_lib.keys.nest(config_lib.flatten(config) | {key.name: _another(key)})
+        assert (config_lib.run_name(other, "vae") != name) == key.identity, key.name
+        assert [d[0] for d in config_lib.differences(config, other)] == ([key.name] if key.identity else [])
+    assert name.startswith("vae-digits-z20-")
+
+
+def _another(key: config_lib.Key):
+    if key.kind is bool:
+        return not key.default
+    if key.kind is tuple:
+        return (*key.default, 1 if key.element is int else 1.0)
+    return key.default + 1 if key.kind in (int, float) else key.default + "x"
+
+
+def test_a_config_file_is_loaded_and_faults_in_it_are_named(tmp_path):
+    good = tmp_path / "good.py"
+    good.write_text(
+        "from configs import base\ndef get_config():\n    c = base.get_config(); c.latent_dim = 5; return c\n"
+    )
+    assert config_lib.load_file(str(good)).latent_dim == 5
+    with pytest.raises(InputError, match=r"nowhere\.py: no such file.*configs/vae\.py"):
+        config_lib.load_file("nowhere.py")
+    (tmp_path / "empty.py").write_text("")
+    with pytest.raises(InputError, match="no function get_config"):
+        config_lib.load_file(str(tmp_path / "empty.py"))
+    (tmp_path / "wrong.py").write_text("def get_config():\n    return 3\n")
+    with pytest.raises(InputError, match="int, not a ConfigDict"):
+        config_lib.load_file(str(tmp_path / "wrong.py"))
+
+
+@pytest.mark.parametrize("name", ["vae", "ae", "base"])
+def test_the_projects_own_configs_are_valid(name):
+    config_lib.validate(config_lib.load_file(f"configs/{name}.py"), REGISTRIES)

@@ -1,0 +1,97 @@
+"""One protocol test over every registry: a new entry is tested by being there."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vae_jax.likelihoods import LIKELIHOODS
+from vae_jax.models import MODELS, make_model
+from vae_jax.networks import ACTIVATIONS, NETWORKS
+from vae_jax.objectives import OBJECTIVES, WITHOUT_PRIOR, make_objective
+
+SHAPES = [(8, 8, 1), (5, 7, 3)]
+PRIOR_FUNCTIONS = ("log_prior", "log_posterior", "kl_terms", "sample_prior")
+
+
+def build(config, shape, key):
+    model = make_model(config, shape)
+    x = jax.random.uniform(key, (6, *shape))
+    return model, model.init(key, x.mean(axis=0)), x
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_keeps_the_contract(make_config, key, name, likelihood, network, shape):
+    config = make_config(model=name, likelihood=likelihood, network=network, dropout=0.3, latent_dim=4)
+    model, params, x = build(config, shape, key)
+    posterior = model.encode(params, x)
+    z = model.reparameterize(params, key, posterior)
+    outputs = model.decode(params, z)
+    assert model.log_likelihood(params, x, outputs).shape == (6,)
+    pixels = model.pixel_mean(params, outputs)
+    assert pixels.shape == x.shape
+    assert 0 <= float(pixels.min()) <= float(pixels.max()) <= 1
+    jax.tree.map(np.testing.assert_array_equal, posterior, model.encode(params, x))
+    assert not np.array_equal(model.encode(params, x, key).mean, posterior.mean), "a key switches dropout on"
+    assert not np.array_equal(model.decode(params, z, key), outputs)
+
+    present = [getattr(model, function) is not None for function in PRIOR_FUNCTIONS]
+    assert len(set(present)) == 1, "the four functions of a prior come together"
+    if model.log_prior is None:
+        return
+    assert model.log_posterior is not None
+    assert model.kl_terms is not None
+    assert model.sample_prior is not None
+    assert model.log_prior(params, z).shape == model.log_posterior(params, posterior, z).shape == (6,)
+    kl_terms = model.kl_terms(params, posterior, z)
+    assert kl_terms.shape[0] == 6
+    draws = model.sample_prior(params, key, 5)
+    assert model.decode(params, draws).shape[0] == 5
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_models_kl_is_the_mean_log_ratio(make_config, key, name):
+    model, params, x = build(make_config(model=name), (8, 8, 1), key)
+    if model.kl_terms is None:
+        return
+    assert model.log_prior is not None
+    assert model.log_posterior is not None
+    log_prior, log_posterior, kl_terms = model.log_prior, model.log_posterior, model.kl_terms
+    posterior = model.encode(params, x)
+
+    def draw(key):
+        z = model.reparameterize(params, key, posterior)
+        ratio = log_posterior(params, posterior, z) - log_prior(params, z)
+        return ratio, kl_terms(params, posterior, z).sum(axis=1)
+
+    ratios, kls = jax.vmap(draw)(jax.random.split(key, 4000))
+    error = np.std(ratios - kls, axis=0) / np.sqrt(4000)
+    assert (np.abs((ratios - kls).mean(axis=0)) < 4 * error + 1e-6).all()
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_objective_keeps_the_contract(make_config, key, name):
+    model_name = "ae" if name in WITHOUT_PRIOR else "vae"
+    config = make_config(model=model_name, objective=name, noise_std=0.3)
+    model, params, x = build(config, (8, 8, 1), key)
+    objective = make_objective(config, model, 10)
+    hparams = {"beta": jnp.float32(1)}
+    terms = objective(params, key, x, jnp.int32(3), hparams)
+    assert {"loss"} <= terms.keys()
+    assert {"loss", "mse"} <= objective(params, key, x, jnp.int32(3), hparams, train=False).keys()
+    assert all(values.shape == (6,) for values in terms.values())
+    assert ("elbo" in objective(params, key, x, jnp.int32(3), hparams, train=False)) == (model.log_prior is not None)
+    grads = jax.grad(lambda p: objective(p, key, x, jnp.int32(3), hparams)["loss"].mean())(params)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(grads):
+        assert np.isfinite(leaf).all(), path
+        assert np.abs(leaf).max() > 0, f"{path} gets no gradient"
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_activation_makes_a_nonlinear_network(make_config, key, name):
+    model, params, x = build(make_config(activation=name), (8, 8, 1), key)
+    at = [model.encode(params, s * x).mean for s in (-1.0, 0.5, 2.0)]
+    assert not np.allclose(at[2] - at[1], at[1] - at[0], atol=1e-6)

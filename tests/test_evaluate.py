@@ -1,0 +1,94 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vae_jax.devices import make_layout
+from vae_jax.evaluate import active_units, make_evaluate, summarize
+from vae_jax.models import make_model
+from vae_jax.objectives import make_objective
+from vae_jax.optimizers import make_optimizer
+from vae_jax.train_state import init_state
+from vae_jax.types import Split
+
+SHAPE = (4, 3, 1)
+
+
+def evaluation(config, split, sharding=None):
+    model = make_model(config, SHAPE)
+    optimizer = make_optimizer(config, 10)
+    state = init_state(config, model.init(jax.random.key(3), jnp.full(SHAPE, 0.4)), optimizer)
+    evaluate = make_evaluate(config, model, make_objective(config, model, 10), sharding)
+    return model, state, evaluate(state, jax.random.key(5), split)
+
+
+@pytest.fixture
+def split():
+    rng = np.random.default_rng(0)
+    return Split(rng.integers(0, 256, (37, *SHAPE), np.uint8), np.zeros(37, np.int32))
+
+
+@pytest.mark.parametrize("binarize", ["none", "dynamic"])
+def test_terms_do_not_depend_on_the_batch_size_or_the_devices(make_config, split, binarize):
+    _, _, whole = evaluation(make_config(binarize=binarize, eval__batch_size=1000), split)
+    for size, sharding in [(1, None), (10, None), (36, None), (9, make_layout().batch)]:
+        _, _, pieces = evaluation(make_config(binarize=binarize, eval__batch_size=size), split, sharding)
+        assert pieces.means.shape == (37, 3)
+        for name, values in whole.terms.items():
+            assert pieces.terms[name].shape == (37,)
+            np.testing.assert_allclose(pieces.terms[name], values, rtol=1e-5, err_msg=name)
+
+
+def test_images_after_it_do_not_change_an_image(make_config, split):
+    _, _, whole = evaluation(make_config(), split)
+    _, _, few = evaluation(make_config(), Split(split.images[:5], split.labels[:5]))
+    for name, values in whole.terms.items():
+        np.testing.assert_allclose(few.terms[name], values[:5], rtol=1e-5)
+
+
+def test_terms_agree_with_the_definition(make_config, split):
+    model, state, per_image = evaluation(make_config(), split)
+    x = jnp.asarray(split.images / np.float32(255))
+    posterior = model.encode(state.params, x)
+    assert model.kl_terms is not None
+    kl = model.kl_terms(state.params, posterior, posterior.mean).sum(axis=1)
+    np.testing.assert_allclose(per_image.terms["kl"], kl, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(per_image.means, posterior.mean, rtol=1e-4, atol=1e-6)
+    pixels = model.pixel_mean(state.params, model.decode(state.params, posterior.mean))
+    np.testing.assert_allclose(per_image.terms["mse_mean"], ((x - pixels) ** 2).mean(axis=(1, 2, 3)), rtol=1e-4)
+    total = per_image.terms["elbo"] + per_image.terms["reconstruction"] + per_image.terms["kl"]
+    np.testing.assert_allclose(total, 0, atol=1e-4)
+
+
+def test_summaries_are_float64_means_and_fit_the_model(make_config, split):
+    config = make_config()
+    model, _, per_image = evaluation(config, split)
+    metrics = summarize(config, model, per_image, 12)
+    assert list(metrics) == ["elbo", "reconstruction", "kl", "loss", "mse", "mse_mean", "active_units"]
+    assert metrics["elbo"] == np.mean(np.float64(per_image.terms["elbo"]))
+    binary = make_config(binarize="static_seeded")
+    metrics = summarize(binary, model, per_image, 12)
+    assert metrics["bits_per_dim"] == pytest.approx(-metrics["elbo"] / (12 * np.log(2)))
+
+
+def test_a_model_without_a_prior_reports_no_elbo(make_config, split):
+    config = make_config(model="ae", objective="reconstruction", likelihood="gaussian")
+    model, _, per_image = evaluation(config, split)
+    metrics = summarize(config, model, per_image, 12)
+    assert list(metrics) == ["loss", "mse", "mse_mean"]
+    assert metrics["mse"] == pytest.approx(metrics["mse_mean"], rel=1e-5)
+
+
+def test_dropout_is_off_in_evaluation(make_config, split):
+    _, _, wet = evaluation(make_config(dropout=0.9), split)
+    _, _, dry = evaluation(make_config(), split)
+    np.testing.assert_array_equal(wet.terms["elbo"], dry.terms["elbo"])
+
+
+def test_active_units_on_perfect_useless_and_duplicated_codes():
+    codes = np.random.default_rng(0).normal(size=(1000, 3)).astype(np.float32)
+    assert active_units(codes) == 3
+    assert active_units(np.zeros((1000, 3), np.float32)) == 0
+    assert active_units(np.concatenate([codes, codes, 0.05 * codes], axis=1)) == 6
+    # A far offset must not eat the digits of the variance.
+    assert active_units(np.asarray(0.05 * codes + 1000, np.float32)) == 0

@@ -1,0 +1,20 @@
+"""A laboratory for autoencoders and variational autoencoders on images, in JAX.
+
+`vae_jax.load_run(workdir)` gives a trained run for notebooks; `python -m vae_jax.main --help` says how to train one.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vae_jax.run import Run, load_run
+
+__all__ = ["Run", "load_run"]
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when asked for: importing vae_jax.config, say, must not cost the import of JAX.
+    if name in __all__:
+        from vae_jax import run
+
+        return getattr(run, name)
+    raise AttributeError(f"module 'vae_jax' has no attribute {name!r}")

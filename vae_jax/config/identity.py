@@ -1,0 +1,46 @@
+"""What makes two runs the same run: identity, directory name, and the config as JSON."""
+
+import hashlib
+import json
+from typing import Any
+
+from vae_jax.config.keys import KEYS, flatten, nest
+from vae_jax.types import Config, InputError
+
+
+def differences(old: Config, new: Config) -> list[tuple[str, Any, Any]]:
+    """(key, old value, new value) of every key of the run's identity in which two validated configs differ."""
+    a, b = flatten(old), flatten(new)
+    return [(key.name, a[key.name], b[key.name]) for key in KEYS if key.identity and a[key.name] != b[key.name]]
+
+
+def run_name(config: Config, name: str) -> str:
+    """Directory name of a run: config file's name, data set, latent size, and a hash of what identifies the run.
+
+    The hash leaves out keys at their default, so that a key added later renames no older run.
+    """
+    flat = flatten(config)
+    identity = {key.name: flat[key.name] for key in KEYS if key.identity and flat[key.name] != key.default}
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:6]
+    dataset = "".join(c if c.isalnum() else "_" for c in config.dataset)
+    return f"{name}-{dataset}-z{config.latent_dim}-{digest}"
+
+
+def to_json(config: Config) -> str:
+    """The config as indented JSON; `from_json` gives back an equal config."""
+    return json.dumps(config.to_dict(), indent=2) + "\n"
+
+
+def from_json(text: str, source: str) -> Config:
+    """The config of `to_json`'s text. Lists become tuples; keys that an older run lacks take their defaults.
+
+    Raises:
+        InputError: the text is not a JSON object; `source` names where it came from.
+    """
+    try:
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError("not a JSON object")
+    except ValueError as error:
+        raise InputError(f"{source}: not a run's configuration: {error}") from None
+    return nest({key.name: key.default for key in KEYS} | flatten(values))

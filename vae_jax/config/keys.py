@@ -1,0 +1,147 @@
+"""The table of configuration keys: name, type, default, range, unit, meaning, and whether it identifies a run."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from vae_jax.types import Config
+
+
+class Key(NamedTuple):
+    """One configuration key."""
+
+    name: str
+    kind: type
+    default: Any
+    meaning: str
+    unit: str = ""
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    """Whether `low` itself is excluded."""
+    choices: tuple[str, ...] = ()
+    """Allowed values; empty for a number, for free text, or where a registry gives them."""
+    element: type | None = None
+    """Type of the elements of a tuple."""
+    length: tuple[int, ...] = ()
+    """Allowed lengths of a tuple; empty: any."""
+    identity: bool = True
+    """Whether two runs that differ in it are two different runs."""
+
+
+def _count(name: str, default: int, meaning: str, unit: str = "", low: int = 0, **kw: Any) -> Key:
+    return Key(name, int, default, meaning, unit, low, **kw)
+
+
+def _real(name: str, default: float, meaning: str, unit: str = "", low: float = 0.0, **kw: Any) -> Key:
+    return Key(name, float, default, meaning, unit, low, **kw)
+
+
+def _text(name: str, default: str, meaning: str, *choices: str, **kw: Any) -> Key:
+    return Key(name, str, default, meaning, choices=choices, **kw)
+
+
+def _numbers(name: str, default: tuple, meaning: str, element: type, low: float, **kw: Any) -> Key:
+    return Key(name, tuple, default, meaning, low=low, element=element, **kw)
+
+
+KEYS: tuple[Key, ...] = (
+    _text("model", "vae", "family of models"),
+    _text("network", "mlp", "encoder and decoder networks"),
+    _numbers("hidden_dims", (512, 256), "widths of the encoder's hidden layers; the decoder mirrors them", int, 1),
+    _numbers("channels", (32, 64), "channels of the encoder's convolutions; the decoder mirrors them", int, 1),
+    _text("activation", "relu", "nonlinearity between layers"),
+    _count("latent_dim", 20, "size of the latent space", "dimensions", 1),
+    _real("dropout", 0.0, "probability that a hidden unit is dropped while training", high=0.95),
+    _text("likelihood", "bernoulli", "p(x|z)"),
+    _real("sigma", 1.0, "standard deviation of the gaussian likelihood", "pixel range [0, 1]", open_low=True),
+    _text("objective", "elbo", "what training minimises"),
+    _real("beta", 1.0, "weight of the KL in the training loss; evaluation always reports beta = 1"),
+    _real("kl_warmup_epochs", 0.0, "the KL's weight grows linearly from 0 to beta over these", "epochs"),
+    _real("free_bits", 0.0, "KL of a latent dimension below which it costs nothing while training", "nats"),
+    _real("noise_mean", 0.0, "mean of the noise that a denoiser's input gets", "pixel range [0, 1]", -math.inf),
+    _real("noise_std", 0.0, "standard deviation of the noise that a denoiser's input gets", "pixel range [0, 1]"),
+    _text("dataset", "digits", "data set"),
+    _text("data_dir", "", "folder with the data set's original files, for use offline; empty: download", identity=False),
+    _text("train_dir", "", "folder of training images (image folders)", identity=False),
+    _text("val_dir", "", "folder of validation images (image folders)", identity=False),
+    _text("test_dir", "", "folder of test images (image folders)", identity=False),
+    _numbers("split", (), "proportions into which image folders are split", float, 0.0, length=(0, 2, 3)),
+    _text("split_target", "train", "which folder two proportions split (image folders)", "train", "test"),
+    _real("val_fraction", 0.1, "validation images taken from the training split: below 1 a fraction, from 1 a count"),
+    _count("num_train", 0, "training images used; 0: all", "images"),
+    _count("split_seed", 0, "seed that alone decides splits and binarisation", high=2**32 - 1),
+    _numbers("image_size", (), "height and width that images are resized to; empty: as they are", int, 1, length=(0, 2)),
+    Key("grayscale", bool, False, "turn colour images grey"),
+    _text("binarize", "none", "pixels turned into 0 or 1 by a draw", "none", "static_seeded", "dynamic"),
+    _text("cache_dir", "", "folder for decoded data; empty: the user's cache folder", identity=False),
+    _count("batch_size", 128, "images in a training step, over all devices", "images", 1),
+    _count("num_epochs", 200, "passes over the training split", "epochs", 1, identity=False),
+    _real("learning_rate", 1e-3, "peak step size", open_low=True),
+    _text("optimizer", "adam", "optimizer", "adam", "adamw", "rmsprop", "sgd"),
+    _real("adam_b1", 0.9, "decay of adam's first moment", high=0.99999999),
+    _real("adam_b2", 0.999, "decay of adam's second moment, and of rmsprop's", high=0.99999999),
+    _real("adam_eps", 1e-8, "adam's and rmsprop's guard against division by zero", open_low=True),
+    _real("weight_decay", 1e-4, "adamw's decay of the parameters"),
+    _text("schedule", "constant", "learning rate after its warm-up", "constant", "cosine"),
+    _real("schedule_epochs", 0.0, "length of a schedule that ends, its warm-up included", "epochs"),
+    _real("warmup_epochs", 0.0, "the learning rate grows linearly from 0 over these", "epochs"),
+    _real("clip_norm", 0.0, "largest global norm of a gradient; 0: not clipped"),
+    _count("early_stopping", 0, "evaluated checkpoints without a better validation metric before training stops; 0: never",
+           "checkpoints", identity=False),
+    _count("seed", 0, "seed of initialisation, order, noise and evaluation", high=2**32 - 1),
+    _count("steps_per_dispatch", 0, "steps in one call of the device; 0: chosen for the device", "steps", identity=False),
+    Key("log.parameters", bool, False, "print the table of parameters", identity=False),
+    Key("log.tensorboard", bool, True, "write TensorBoard files", identity=False),
+    _count("eval.every_epochs", 1, "epochs between evaluations on the validation split", "epochs", 1, identity=False),
+    _count("eval.batch_size", 1000, "images in an evaluation step", "images", 1, identity=False),
+    _count("checkpoint.every_epochs", 0, "epochs between checkpoints; 0: as many as make 200 steps", "epochs",
+           identity=False),
+    _text("checkpoint.best_metric", "auto", "what makes a checkpoint the best: auto is val/elbo where there is one and "
+          "beta is 1, else val/loss", "auto", "val/elbo", "val/loss", identity=False),
+)  # fmt: skip
+
+BY_NAME = {key.name: key for key in KEYS}
+
+
+def defaults() -> Config:
+    """Every key at its default, as a locked ConfigDict; dots in a name become nesting."""
+    return nest({key.name: key.default for key in KEYS})
+
+
+def flatten(config: Config | Mapping[str, Any]) -> dict[str, Any]:
+    """Nested config -> {"eval.batch_size": 1000, ...}, lists as tuples."""
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, ConfigDict | Mapping):
+            flat |= {f"{name}.{inner}": v for inner, v in flatten(value).items()}
+        else:
+            flat[name] = tuple(value) if isinstance(value, list) else value
+    return flat
+
+
+def nest(flat: Mapping[str, Any]) -> Config:
+    """{"eval.batch_size": 1000, ...} -> nested, locked ConfigDict; the inverse of `flatten`."""
+    nested: dict[str, Any] = {}
+    for name, value in flat.items():
+        *rooms, leaf = name.split(".")
+        node = nested
+        for room in rooms:
+            node = node.setdefault(room, {})
+        node[leaf] = value
+    return ConfigDict(nested).lock()
+
+
+def table() -> str:
+    """Every key with its default, unit and meaning, for `--help`."""
+    rows = []
+    for key in KEYS:
+        default = json.dumps(key.default) if key.kind is str else str(key.default)
+        names = f" ({', '.join(key.choices)})" if key.choices else ""
+        unit = f" [{key.unit}]" if key.unit else ""
+        rows.append((f"--config.{key.name}", default, f"{key.meaning}{names}{unit}"))
+    wide = [max(len(row[i]) for row in rows) for i in range(2)]
+    return "\n".join(f"  {name:<{wide[0]}}  {default:<{wide[1]}}  {meaning}" for name, default, meaning in rows)

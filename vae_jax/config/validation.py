@@ -1,0 +1,170 @@
+"""From a command line and a config file to a config: every problem named, all at once."""
+
+import ast
+import difflib
+import math
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from vae_jax.config.keys import BY_NAME, KEYS, Key, flatten, nest
+from vae_jax.types import Config, InputError
+
+
+def load_file(path: str) -> Config:
+    """Run a config file's `get_config()`. It is Python: run only files that you trust.
+
+    Raises:
+        InputError: no such file, no `get_config`, or one that does not return a ConfigDict.
+    """
+    file = Path(path)
+    if not file.is_file():
+        near = sorted(str(p) for p in Path("configs").glob("*.py") if p.stem not in ("__init__", "base"))
+        raise InputError(f"--config={path}: no such file{_choices(near)}")
+    scope: dict[str, Any] = {"__name__": f"config_{file.stem}", "__file__": str(file)}
+    exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), scope)
+    if not callable(scope.get("get_config")):
+        raise InputError(f"--config={path}: the file has no function get_config()")
+    config = scope["get_config"]()
+    if not isinstance(config, ConfigDict):
+        raise InputError(f"--config={path}: get_config() returns {type(config).__name__}, not a ConfigDict")
+    return config
+
+
+def override(config: Config, overrides: Iterable[tuple[str, str]]) -> Config:
+    """A copy of config with the (name, text) pairs of a command line parsed by the types of their keys.
+
+    Raises:
+        InputError: one line for every unknown key and every value that does not parse.
+    """
+    flat, problems = flatten(config), []
+    for name, text in overrides:
+        key = BY_NAME.get(name)
+        if key is None:
+            problems.append(_unknown(name, text))
+            continue
+        try:
+            flat[name] = _parse(key, text)
+        except (ValueError, SyntaxError):
+            problems.append(f"{name}={text}: not {_describe(key)}")
+    if problems:
+        raise InputError("\n".join(problems))
+    return nest(flat)
+
+
+def _parse(key: Key, text: str) -> Any:
+    if key.kind is str:
+        return text
+    if key.kind is bool:
+        words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+        if text.lower() not in words:
+            raise ValueError
+        return words[text.lower()]
+    if key.kind is tuple:
+        value = ast.literal_eval(text) if text.strip() else ()
+        value = tuple(value) if isinstance(value, tuple | list) else (value,)
+        return tuple(_as_float(v) for v in value) if key.element is float else value
+    return key.kind(text)
+
+
+def _as_float(value: Any) -> Any:
+    return float(value) if type(value) is int else value
+
+
+def _describe(key: Key) -> str:
+    """The values that a key takes, in words: "a whole number, at least 1 (epochs)"."""
+    kind = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", tuple: "a tuple"}[key.kind]
+    if key.kind is tuple:
+        kind = f"a tuple of {'whole ' if key.element is int else ''}numbers"
+        if key.length:
+            kind += " with " + " or ".join(str(n) for n in key.length) + " elements"
+    if key.choices:
+        return "one of " + ", ".join(key.choices)
+    bounds = []
+    if key.low > -math.inf:
+        bounds.append(f"{'above' if key.open_low else 'at least'} {key.low:g}")
+    if key.high < math.inf:
+        bounds.append(f"at most {key.high:.10g}")
+    return kind + (", " + " and ".join(bounds) if bounds else "") + (f" ({key.unit})" if key.unit else "")
+
+
+def _nearest(name: str, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _choices(names: Iterable[str]) -> str:
+    names = list(names)
+    return "; choices: " + ", ".join(names) if names else ""
+
+
+def _unknown(name: str, value: Any) -> str:
+    return f"{name}={value}: unknown key{_nearest(name, BY_NAME) or '; --help lists the keys'}"
+
+
+def validate(config: Config, registries: Mapping[str, Collection[str]]) -> Config:
+    """A complete copy of config, every key checked: type, range, name in its registry, combinations.
+
+    Args:
+        config: what a config file returned, overrides applied; missing keys take their defaults.
+        registries: key -> the names it may take, for the keys whose choices are registries.
+
+    Raises:
+        InputError: one line for every problem, naming key, value and choices.
+    """
+    given = flatten(config)
+    problems = [_unknown(name, value) for name, value in given.items() if name not in BY_NAME]
+    flat = {key.name: given.get(key.name, key.default) for key in KEYS}
+    for key in KEYS:
+        if key.kind is float:
+            flat[key.name] = _as_float(flat[key.name])
+        elif key.kind is tuple and key.element is float and isinstance(flat[key.name], tuple):
+            flat[key.name] = tuple(_as_float(v) for v in flat[key.name])
+        problems += _key_problems(key, flat[key.name], registries.get(key.name, ()))
+    if not problems:
+        problems = _combination_problems(flat)
+    if problems:
+        raise InputError("\n".join(problems))
+    return nest(flat)
+
+
+def _key_problems(key: Key, value: Any, names: Collection[str]) -> list[str]:
+    at = f"{key.name}={value}"
+    if type(value) is not key.kind:
+        return [f"{at}: {type(value).__name__} given, not {_describe(key)}"]
+    if names and value not in names:
+        few = names if len(names) <= 20 else sorted(names)[:0]
+        return [f"{at}: unknown {key.name}{_nearest(value, names)}{_choices(few)}"]
+    if key.choices and value not in key.choices:
+        return [f"{at}: not {_describe(key)}{_nearest(value, key.choices)}"]
+    if key.length and len(value) not in key.length:
+        return [f"{at}: not {_describe(key)}"]
+    numbers = value if key.kind is tuple else (value,) if key.kind in (int, float) else ()
+    kind = key.element or key.kind
+    for number in numbers:
+        low_ok = type(number) is kind and (number > key.low if key.open_low else number >= key.low)
+        if not low_ok or not number <= key.high or math.isinf(number):
+            return [f"{at}: not {_describe(key)}"]
+    return []
+
+
+def _combination_problems(c: Mapping[str, Any]) -> list[str]:
+    problems = []
+    if c["binarize"] != "none" and c["likelihood"] != "bernoulli":
+        problems.append(f"binarize={c['binarize']}: 0/1 pixels need likelihood=bernoulli, not {c['likelihood']}")
+    if c["schedule"] != "constant" and c["schedule_epochs"] <= c["warmup_epochs"]:
+        problems.append(
+            f"schedule_epochs={c['schedule_epochs']:g}: schedule={c['schedule']} needs its own length, more than "
+            f"warmup_epochs={c['warmup_epochs']:g} (num_epochs={c['num_epochs']}, say); extending a run must not change its past"
+        )
+    if c["val_fraction"] >= 1 and c["val_fraction"] != int(c["val_fraction"]):
+        problems.append(f"val_fraction={c['val_fraction']:g}: from 1 on it is a count, a whole number")
+    if c["val_fraction"] == 0:
+        problems.append("val_fraction=0: the validation split would be empty; above 0: a fraction, from 1 a count")
+    if not c["hidden_dims"] and c["network"] == "mlp" and c["dropout"] > 0:
+        problems.append(f"dropout={c['dropout']:g}: hidden_dims=() leaves no hidden unit to drop")
+    if c["objective"] == "denoising" and c["noise_std"] == 0 and c["noise_mean"] == 0:
+        problems.append("noise_std=0: objective=denoising needs noise to remove, noise_std above 0 or noise_mean not 0")
+    return problems

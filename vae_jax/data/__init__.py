@@ -1,0 +1,76 @@
+"""Data sets: a loader for each source, then splits and binarisation. `load(config)` is the way in."""
+
+from collections.abc import Callable, Collection
+
+import numpy as np
+
+from vae_jax.data import splits
+from vae_jax.data.digits import load_digits
+from vae_jax.data.source import Source
+from vae_jax.data.tfds import builder_names, load_idx_set, load_tfds
+from vae_jax.types import Config, Dataset, InputError, Split
+
+DATASETS: dict[str, Callable[[Config], Source]] = {
+    "digits": load_digits,
+    "mnist": load_idx_set,
+    "fashion_mnist": load_idx_set,
+    "kmnist": load_idx_set,
+}
+"""Name -> loader, (config) -> Source. Any other name is a TFDS builder's."""
+
+
+def known_names(name: str) -> Collection[str]:
+    """Names that `config.dataset` may take, for validation.
+
+    Those of TFDS's builders are listed only if `name` is none of ours, since TFDS is slow to import.
+    A builder's variants ("emnist/letters") are known by the builder's name; `load` checks the variant.
+    """
+    if name in DATASETS:
+        return tuple(DATASETS)
+    names = (*DATASETS, *builder_names())
+    return (*names, name) if name.partition("/")[0] in names[len(DATASETS) :] else names
+
+
+def load(config: Config) -> Dataset:
+    """The data set that the config names: u8[N, H, W, C] images and i32[N] labels per split.
+
+    `split_seed` alone decides the splits and the binarisation. With binarize=dynamic the training images stay grey.
+
+    Raises:
+        InputError: files, network, or more images asked for than there are; one line, which names key and value.
+    """
+    return assemble(DATASETS.get(config.dataset, load_tfds)(config), config)
+
+
+def assemble(source: Source, config: Config) -> Dataset:
+    """Cut a source into train, val and test and binarise it, as the config says.
+
+    Raises:
+        InputError: more images asked for than there are, or a split that would be empty.
+    """
+    seed, whole = config.split_seed, source.train
+    rest = np.arange(len(whole.labels))
+    if not len(rest):
+        raise InputError(f"dataset={config.dataset}: the set has no training images")
+    grey, drawn = whole, _binarized(whole, config, splits.BINARIZE_TRAIN)
+    if source.test is None:
+        rest, held = splits.cut_test_indices(whole.labels, seed)
+        test = _take(drawn, held)
+    else:
+        test = _binarized(source.test, config, splits.BINARIZE_TEST)
+    if not len(test.labels):
+        raise InputError(f"dataset={config.dataset}: the test split would be empty ({len(whole.labels)} images in all)")
+    train, val = splits.train_val_indices(whole.labels[rest], config.val_fraction, config.num_train, seed)
+    pixels = drawn if config.binarize == "static_seeded" else grey
+    return Dataset(_take(pixels, rest[train]), _take(drawn, rest[val]), test, source.class_names)
+
+
+def _take(split: Split, indices: np.ndarray) -> Split:
+    return Split(split.images[indices], split.labels[indices])
+
+
+def _binarized(split: Split, config: Config, tag: int) -> Split:
+    """The whole split drawn at once, so that no image's draw depends on val_fraction or num_train."""
+    if config.binarize == "none":
+        return split
+    return Split(splits.binarize(split.images, config.split_seed, tag), split.labels)

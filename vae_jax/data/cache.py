@@ -1,0 +1,167 @@
+"""Decoded data, kept as .npy files: written atomically, verified by sha256 on every load, rebuilt when damaged.
+
+One folder an entry: {train,test}_{images,labels}.npy and meta.json. Entries differ by source, version and options.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vae_jax.data.source import Source
+from vae_jax.types import Config, InputError, Split
+
+_FORMAT = 1
+_STALE_SECONDS = 24 * 3600
+
+
+def cache_root(config: Config) -> Path:
+    """The cache folder, made if missing: cache_dir, $XDG_CACHE_HOME/vae_jax, ~/.cache/vae_jax, or a temporary one.
+
+    Raises:
+        InputError: config.cache_dir cannot be written.
+    """
+    if config.cache_dir:
+        root = Path(config.cache_dir).expanduser()
+        try:
+            _assert_writable(root)
+        except OSError as error:
+            raise InputError(f"cache_dir={config.cache_dir}: cannot be written: {error.strerror}") from error
+        return root
+    xdg = os.environ.get("XDG_CACHE_HOME", "")
+    with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: there is no home
+        root = (Path(xdg) if os.path.isabs(xdg) else Path.home() / ".cache") / "vae_jax"
+        _assert_writable(root)
+        return root
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    root = Path(tempfile.gettempdir()) / f"vae_jax-{user}"
+    _assert_writable(root)
+    return root
+
+
+def _assert_writable(root: Path) -> None:
+    root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tempfile.TemporaryFile(dir=root):
+        pass
+
+
+def load_cached(root: Path, name: str, key: Mapping[str, Any], build: Callable[[Path], Source]) -> Source:
+    """The source of this key, from the cache where an undamaged entry exists, else built and kept.
+
+    Args:
+        root: the cache folder.
+        name: start of the entry's folder name.
+        key: what the entry depends on (source, version, options); plain JSON values.
+        build: (scratch folder, removed afterwards) -> source.
+
+    Returns:
+        A source whose arrays are read-only maps of the files.
+
+    Raises:
+        InputError: the entry cannot be written. Whatever `build` raises.
+    """
+    key = json.loads(json.dumps({"format": _FORMAT, **key}))
+    entry = root / f"{name}-{_digest(key)[:12]}"
+    if entry.exists():
+        try:
+            return _read(entry, key)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            print(f"cache: {entry} is damaged ({_one_line(error)}); rebuilding it", file=sys.stderr)
+    with _scratch(root) as scratch:
+        source = build(scratch)
+        try:
+            fresh = scratch / "entry"
+            _write(fresh, key, source)
+            # mapped before it moves: maps outlive a rename, even where another process then replaces the entry
+            source = _read(fresh, key)
+            _publish(fresh, entry, key, scratch)
+        except OSError as error:
+            raise InputError(f"cache_dir={root}: cannot be written: {error.strerror or error}") from error
+    return source
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+@contextlib.contextmanager
+def _scratch(root: Path) -> Iterator[Path]:
+    """A folder of this process alone; those that a killed process left a day ago are swept away."""
+    for old in (*root.glob(".scratch-*"), *root.glob("downloads/**/*.tmp.*")):  # the second: TFDS's
+        with contextlib.suppress(OSError):
+            if time.time() - old.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(old, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=".scratch-", dir=root))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _publish(fresh: Path, entry: Path, key: Any, scratch: Path) -> None:
+    """Move the entry into place in one step; where another process was faster, theirs stays."""
+    for attempt in range(10):
+        try:
+            os.rename(fresh, entry)
+            return
+        except OSError:  # something is there: undamaged, from another process, or the damaged entry
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+                _read(entry, key)
+                return
+            with contextlib.suppress(FileNotFoundError):  # another process moved it away first
+                os.rename(entry, scratch / f"damaged-{attempt}")
+    os.rename(fresh, entry)
+
+
+def _arrays(source: Source) -> dict[str, np.ndarray]:
+    parts = {"train": source.train, "test": source.test}
+    return {
+        f"{name}_{field}": array
+        for name, split in parts.items()
+        if split is not None
+        for field, array in zip(Split._fields, split, strict=True)
+    }
+
+
+def _write(folder: Path, key: Any, source: Source) -> None:
+    folder.mkdir()
+    files = {}
+    for name, array in _arrays(source).items():
+        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+        files[f"{name}.npy"] = _fingerprint(folder / f"{name}.npy")
+    content = {"key": key, "class_names": list(source.class_names), "files": files}
+    (folder / "meta.json").write_text(json.dumps({"content": content, "sha256": _digest(content)}, indent=1) + "\n")
+
+
+def _read(folder: Path, key: Any) -> Source:
+    meta = json.loads((folder / "meta.json").read_text())
+    content = meta["content"]
+    if _digest(content) != meta["sha256"] or content["key"] != key:
+        raise ValueError("meta.json does not match its checksum or key")
+    for name, expected in content["files"].items():
+        if _fingerprint(folder / name) != expected:
+            raise ValueError(f"{name} does not match its checksum")
+
+    def split(part: str) -> Split:
+        return Split(*(np.load(folder / f"{part}_{field}.npy", "r", allow_pickle=False) for field in Split._fields))
+
+    test = split("test") if "test_images.npy" in content["files"] else None
+    return Source(split("train"), test, tuple(content["class_names"]))
+
+
+def _fingerprint(file: Path) -> dict[str, Any]:
+    with file.open("rb") as stream:
+        return {"size": file.stat().st_size, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

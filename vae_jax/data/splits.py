@@ -1,0 +1,90 @@
+"""Which images go where: pure functions from arrays and a seed to indices, and binarisation.
+
+`split_seed` alone decides; the tag keeps the draws of one seed independent of each other.
+"""
+
+import numpy as np
+from jaxtyping import Int32, Int64, UInt8
+
+from vae_jax.types import InputError
+
+TEST, VAL, BINARIZE_TRAIN, BINARIZE_TEST = range(4)
+"""Tags of the draws."""
+
+_ROWS = 4096  # images binarised at a time: bounds the memory, and is part of the draw: another number, other pixels
+
+
+def held_out_count(num_examples: int, fraction: float) -> int:
+    """How many of N examples `fraction` means: below 1 a fraction (rounded), from 1 on a count."""
+    return round(fraction * num_examples) if fraction < 1 else int(fraction)
+
+
+def class_quotas(labels: Int32[np.ndarray, " N"], count: int) -> Int64[np.ndarray, " classes"]:
+    """How many of `count` examples each class gets, in the order of np.unique(labels).
+
+    Proportional to the class sizes, by largest remainder (ties: the smaller label), so that they sum to `count`.
+    """
+    sizes = np.unique(labels, return_counts=True)[1].astype(np.int64)
+    quotas, remainders = np.divmod(sizes * count, len(labels))
+    missing = count - quotas.sum()
+    quotas[np.argsort(-remainders, kind="stable")[:missing]] += 1
+    return quotas
+
+
+def hold_out(
+    labels: Int32[np.ndarray, " N"], count: int, seed: int, tag: int
+) -> tuple[Int64[np.ndarray, " rest"], Int64[np.ndarray, " count"]]:
+    """Indices of the examples that stay and of `count` that are held out, stratified by label.
+
+    Both are in random order, so that the first n of either are a random sample. 0 <= count <= N.
+    """
+    order = np.random.default_rng([seed, tag]).permutation(len(labels))
+    shuffled, held = labels[order], np.zeros(len(labels), bool)
+    if count:
+        for label, quota in zip(np.unique(labels), class_quotas(labels, count), strict=True):
+            held[np.flatnonzero(shuffled == label)[:quota]] = True
+    return order[~held], order[held]
+
+
+def binarize(images: UInt8[np.ndarray, "N H W C"], seed: int, tag: int) -> UInt8[np.ndarray, "N H W C"]:
+    """Each pixel 255 with probability pixel / 255, else 0, independently.
+
+    Salakhutdinov & Murray (2008) drew the published static MNIST in this way; this draw is our own.
+    """
+    rng, out = np.random.default_rng([seed, tag]), np.empty(images.shape, np.uint8)
+    for start in range(0, len(images), _ROWS):
+        pixels = images[start : start + _ROWS]
+        # u is uniform over 0..254, so P(u < pixel) is pixel / 255 exactly
+        out[start : start + _ROWS] = rng.integers(0, 255, pixels.shape, np.uint8) < pixels
+    out *= 255
+    return out
+
+
+def cut_test_indices(
+    labels: Int32[np.ndarray, " N"], seed: int
+) -> tuple[Int64[np.ndarray, " rest"], Int64[np.ndarray, " test"]]:
+    """(train, test) indices for a set without a test split: 20% become the test split."""
+    return hold_out(labels, held_out_count(len(labels), 0.2), seed, TEST)
+
+
+def train_val_indices(
+    labels: Int32[np.ndarray, " N"], val_fraction: float, num_train: int, seed: int
+) -> tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " val"]]:
+    """(train, val) indices into the training images; the same val for every num_train (0: all).
+
+    Raises:
+        InputError: more images asked for than there are, or a split that would be empty.
+    """
+    count = held_out_count(len(labels), val_fraction)
+    if count >= len(labels):
+        raise InputError(
+            f"val_fraction={val_fraction:g}: {count} validation images of {len(labels)} leave none to train on"
+        )
+    if count < 1:
+        raise InputError(f"val_fraction={val_fraction:g}: of {len(labels)} images none are left for validation")
+    train, val = hold_out(labels, count, seed, VAL)
+    if num_train > len(train):
+        raise InputError(
+            f"num_train={num_train}: only {len(train)} training images (val_fraction={val_fraction:g} took {count})"
+        )
+    return (train[:num_train] if num_train else train), val

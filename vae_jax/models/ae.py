@@ -1,0 +1,31 @@
+"""The autoencoder: a deterministic code, no prior, so no elbo and nothing to sample from."""
+
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from vae_jax.models.decoding import make_observed
+from vae_jax.types import Code, Config, Images, Model, Params
+
+
+def make_ae(config: Config, shape: tuple[int, int, int]) -> Model:
+    """An autoencoder with a code of `config.latent_dim` numbers for images of shape (H, W, C)."""
+    observed = make_observed(config, shape, config.latent_dim)
+
+    def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Code:
+        return Code(observed.networks.encode(params, x, key))
+
+    def reparameterize(params: Params, key: PRNGKeyArray, posterior: Code) -> Float[Array, "B Z"]:
+        del params, key
+        return posterior.mean
+
+    return Model(
+        init=observed.init,
+        encode=encode,
+        reparameterize=reparameterize,
+        decode=observed.networks.decode,
+        log_likelihood=observed.log_likelihood,
+        pixel_mean=observed.pixel_mean,
+        log_prior=None,
+        log_posterior=None,
+        kl_terms=None,
+        sample_prior=None,
+    )

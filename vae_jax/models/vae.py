@@ -1,0 +1,52 @@
+"""The variational autoencoder (Kingma and Welling 2014): standard normal prior, diagonal Gaussian posterior."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from vae_jax.distributions import normal_kl_standard, normal_log_prob, normal_sample
+from vae_jax.models.decoding import make_observed
+from vae_jax.types import Config, Images, Model, Params, PerExample, Posterior
+
+Z = Float[Array, "B Z"]
+
+
+def make_vae(config: Config, shape: tuple[int, int, int]) -> Model:
+    """A VAE with `config.latent_dim` dimensions for images of shape (H, W, C)."""
+    observed = make_observed(config, shape, 2 * config.latent_dim)
+
+    def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Posterior:
+        return Posterior(*jnp.split(observed.networks.encode(params, x, key), 2, axis=-1))
+
+    def reparameterize(params: Params, key: PRNGKeyArray, posterior: Posterior) -> Z:
+        del params
+        return normal_sample(key, posterior.mean, posterior.logvar)
+
+    def log_prior(params: Params, z: Z) -> PerExample:
+        del params
+        return normal_log_prob(z, jnp.zeros_like(z), jnp.zeros_like(z)).sum(axis=-1)
+
+    def log_posterior(params: Params, posterior: Posterior, z: Z) -> PerExample:
+        del params
+        return normal_log_prob(z, posterior.mean, posterior.logvar).sum(axis=-1)
+
+    def kl_terms(params: Params, posterior: Posterior, z: Z) -> Float[Array, "B K"]:
+        del params, z
+        return normal_kl_standard(posterior.mean, posterior.logvar)
+
+    def sample_prior(params: Params, key: PRNGKeyArray, n: int) -> Z:
+        del params
+        return jax.random.normal(key, (n, config.latent_dim))
+
+    return Model(
+        init=observed.init,
+        encode=encode,
+        reparameterize=reparameterize,
+        decode=observed.networks.decode,
+        log_likelihood=observed.log_likelihood,
+        pixel_mean=observed.pixel_mean,
+        log_prior=log_prior,
+        log_posterior=log_posterior,
+        kl_terms=kl_terms,
+        sample_prior=sample_prior,
+    )

@@ -1,0 +1,92 @@
+"""Encoder and decoder networks: the only room that imports flax.linen. No loss, no sampling, no BatchNorm."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from vae_jax.types import Config, Images, Params
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "relu": nn.relu,
+    "leaky_relu": nn.leaky_relu,
+    "tanh": nn.tanh,
+    "elu": nn.elu,
+    "gelu": nn.gelu,
+    "silu": nn.silu,
+    "softplus": nn.softplus,
+}
+
+
+class Networks(NamedTuple):
+    """An encoder and a decoder as pure functions."""
+
+    init: Callable[..., Params]
+    """(key, output_bias[H,W,F] or None) -> {"encoder": ..., "decoder": ...}."""
+    encode: Callable[..., Float[Array, "B E"]]
+    """(params, x[B,H,W,C], key=None) -> features [B, num_features]; a key switches dropout on."""
+    decode: Callable[..., Images]
+    """(params, z[B,Z], key=None) -> outputs [B,H,W,F]."""
+
+
+class MLP(nn.Module):
+    """Dense layers with an activation and dropout after each, and a linear layer at the end."""
+
+    hidden_dims: tuple[int, ...]
+    num_outputs: int
+    activation: Callable[[Array], Array]
+    dropout: float
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "B D"], deterministic: bool) -> Float[Array, "B F"]:
+        """[B, D] -> [B, num_outputs]."""
+        for width in self.hidden_dims:
+            x = self.activation(nn.Dense(width)(x))
+            x = nn.Dropout(self.dropout, deterministic=deterministic)(x)
+        return nn.Dense(self.num_outputs, name="output")(x)
+
+
+def _apply(module: nn.Module, params: Params, inputs: Array, key: PRNGKeyArray | None) -> Array:
+    if key is None:
+        return module.apply({"params": params}, inputs, True)  # pyright: ignore[reportReturnType]
+    return module.apply({"params": params}, inputs, False, rngs={"dropout": key})  # pyright: ignore[reportReturnType]
+
+
+def make_mlp(config: Config, shape: tuple[int, int, int], num_features: int, num_channels: int) -> Networks:
+    """Dense networks of any depth for images of any shape; the decoder mirrors the encoder's `hidden_dims`.
+
+    Args:
+        config: reads hidden_dims, latent_dim, activation, dropout.
+        shape: (H, W, C) of the images.
+        num_features: what the encoder returns for each image: mean and log variance, say.
+        num_channels: what the decoder returns for each pixel.
+    """
+    height, width, _ = shape
+    activation = ACTIVATIONS[config.activation]
+    encoder = MLP(config.hidden_dims, num_features, activation, config.dropout)
+    decoder = MLP(config.hidden_dims[::-1], height * width * num_channels, activation, config.dropout)
+
+    def init(key: PRNGKeyArray, output_bias: Float[Array, "H W F"] | None = None) -> Params:
+        key_encoder, key_decoder = jax.random.split(key)
+        params = {
+            "encoder": encoder.init(key_encoder, jnp.zeros((1, math.prod(shape))), True)["params"],
+            "decoder": decoder.init(key_decoder, jnp.zeros((1, config.latent_dim)), True)["params"],
+        }
+        if output_bias is not None:
+            params["decoder"]["output"]["bias"] = output_bias.reshape(-1)
+        return params
+
+    def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Float[Array, "B E"]:
+        return _apply(encoder, params["encoder"], x.reshape(x.shape[0], math.prod(shape)), key)
+
+    def decode(params: Params, z: Float[Array, "B Z"], key: PRNGKeyArray | None = None) -> Images:
+        return _apply(decoder, params["decoder"], z, key).reshape(z.shape[0], height, width, num_channels)
+
+    return Networks(init, encode, decode)
+
+
+NETWORKS: dict[str, Callable[[Config, tuple[int, int, int], int, int], Networks]] = {"mlp": make_mlp}

@@ -1,0 +1,35 @@
+"""The autoencoder's objective: how improbable the image is, given its own code."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int32, PRNGKeyArray
+
+from vae_jax.types import Config, Images, Model, Objective, Params, Terms
+
+
+def make_reconstruction(config: Config, model: Model, steps_per_epoch: int, axis_name: str | None = None) -> Objective:
+    """loss = -log p(x|code), nats per image.
+
+    With the gaussian likelihood that is the squared error over 2 sigma^2, plus a constant.
+
+    Terms: loss and mse (mean over pixels and channels).
+    """
+    del config, steps_per_epoch, axis_name
+
+    def objective(
+        params: Params,
+        key: PRNGKeyArray,
+        x: Images,
+        step: Int32[Array, ""],
+        hparams: dict[str, Float[Array, ""]],
+        train: bool = True,
+    ) -> Terms:
+        del step, hparams
+        key_code, key_encode, key_decode = jax.random.split(key, 3)
+        posterior = model.encode(params, x, key_encode if train else None)
+        z = model.reparameterize(params, key_code, posterior)
+        outputs = model.decode(params, z, key_decode if train else None)
+        mse = jnp.square(x - model.pixel_mean(params, outputs)).mean(axis=(1, 2, 3))
+        return {"loss": -model.log_likelihood(params, x, outputs), "mse": mse}
+
+    return objective

@@ -1,0 +1,39 @@
+"""Optimizers and schedules, composed from optax."""
+
+import optax
+
+from vae_jax.types import Config
+
+
+def make_optimizer(config: Config, steps_per_epoch: int) -> optax.GradientTransformation:
+    """The optimizer that config names, for a peak learning rate of 1.
+
+    The train step multiplies its updates by `hparams["learning_rate"]`, a traced number, so that runs that differ in it
+    are one compiled program; every optimizer here is linear in its learning rate, so nothing else changes.
+    """
+    scalings = {
+        "adam": lambda: [optax.scale_by_adam(config.adam_b1, config.adam_b2, config.adam_eps)],
+        "adamw": lambda: [
+            optax.scale_by_adam(config.adam_b1, config.adam_b2, config.adam_eps),
+            optax.add_decayed_weights(config.weight_decay),
+        ],
+        "rmsprop": lambda: [optax.scale_by_rms(config.adam_b2, config.adam_eps)],
+        "sgd": lambda: [],
+    }
+    clip = [optax.clip_by_global_norm(config.clip_norm)] if config.clip_norm else []
+    return optax.chain(
+        *clip, *scalings[config.optimizer](), optax.scale_by_learning_rate(make_schedule(config, steps_per_epoch))
+    )
+
+
+def make_schedule(config: Config, steps_per_epoch: int) -> optax.Schedule:
+    """(step) -> factor on the learning rate: linear warm-up from 0, then constant at 1 or half a cosine to 0.
+
+    A schedule that ends does so after `schedule_epochs`, warm-up included, and stays there.
+    """
+    warmup = round(config.warmup_epochs * steps_per_epoch)
+    if config.schedule == "cosine":
+        after = optax.cosine_decay_schedule(1.0, round(config.schedule_epochs * steps_per_epoch) - warmup)
+    else:
+        after = optax.constant_schedule(1.0)
+    return optax.join_schedules([optax.linear_schedule(0.0, 1.0, warmup), after], [warmup]) if warmup else after

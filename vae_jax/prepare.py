@@ -1,0 +1,94 @@
+"""What a run computes with, made from its config alone: data, model, compiled steps, initial state, keys."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Int32, PRNGKeyArray, UInt8
+
+from vae_jax import data, devices
+from vae_jax.evaluate import Evaluate, make_evaluate
+from vae_jax.models import make_model
+from vae_jax.objectives import make_objective
+from vae_jax.optimizers import make_optimizer
+from vae_jax.train_state import TrainState, init_state, make_preprocess, make_train_chunk, make_train_step
+from vae_jax.types import Config, Dataset, InputError, Model
+
+STEPS_BETWEEN_CHECKPOINTS = 200
+"""With `checkpoint.every_epochs` = 0: at least so many steps lie between two checkpoints."""
+
+
+class Prepared(NamedTuple):
+    """What a run computes with."""
+
+    config: Config
+    dataset: Dataset
+    model: Model
+    layout: devices.Layout
+    chunk: Callable[..., tuple[TrainState, dict[str, Array]]]
+    evaluate: Evaluate
+    state: TrainState
+    images: UInt8[Array, "N H W C"]
+    key_train: PRNGKeyArray
+    key_eval: PRNGKeyArray
+    steps_per_epoch: int
+    steps_per_dispatch: int
+    checkpoint_epochs: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C)."""
+        return self.dataset.train.images.shape[1:]
+
+    @property
+    def pixels(self) -> str:
+        """What kind of data the numbers are taken on: grey, static_seeded or dynamic."""
+        return "grey" if self.config.binarize == "none" else self.config.binarize
+
+
+def prepare(config: Config) -> Prepared:
+    """Data, model, objective, compiled steps and initial state of a run.
+
+    Raises:
+        InputError: the data cannot be had, the batch does not fit them or the devices, the objective not the model.
+    """
+    devices.check_batch_size(config.batch_size, jax.device_count())
+    dataset = data.load(config)
+    num_train, *shape = dataset.train.images.shape
+    if num_train < config.batch_size:
+        raise InputError(f"batch_size={config.batch_size}: the training split has only {num_train} images")
+    steps_per_epoch = num_train // config.batch_size
+    model = make_model(config, tuple(shape))
+    objective = make_objective(config, model, steps_per_epoch)
+    optimizer = make_optimizer(config, steps_per_epoch)
+    layout = devices.make_layout()
+    key_init, key_train, key_eval = jax.random.split(jax.random.key(config.seed), 3)
+    mean_image = (dataset.train.images.sum(axis=0, dtype=np.int64) / (255 * num_train)).astype(np.float32)
+    init = jax.jit(
+        lambda key, mean: init_state(config, model.init(key, mean), optimizer), out_shardings=layout.replicated
+    )
+    chunk = make_train_chunk(make_train_step(objective, optimizer), make_preprocess(config.binarize))
+    one_step = config.network == "conv" and jax.default_backend() == "cpu"
+    return Prepared(
+        config=config,
+        dataset=dataset,
+        model=model,
+        layout=layout,
+        chunk=jax.jit(chunk, donate_argnums=0),
+        evaluate=make_evaluate(config, model, objective, layout.batch),
+        state=init(key_init, mean_image),
+        images=jax.device_put(dataset.train.images, layout.replicated),
+        key_train=key_train,
+        key_eval=key_eval,
+        steps_per_epoch=steps_per_epoch,
+        steps_per_dispatch=config.steps_per_dispatch or (1 if one_step else steps_per_epoch),
+        checkpoint_epochs=config.checkpoint.every_epochs or -(-STEPS_BETWEEN_CHECKPOINTS // steps_per_epoch),
+    )
+
+
+def epoch_order(seed: int, epoch: int, num_images: int, batch_size: int) -> Int32[np.ndarray, "T B"]:
+    """The images of each step of an epoch: a permutation, its last partial batch dropped; a pure function."""
+    order = np.random.default_rng([seed, epoch]).permutation(num_images).astype(np.int32)
+    steps = num_images // batch_size
+    return order[: steps * batch_size].reshape(steps, batch_size)

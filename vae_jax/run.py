@@ -1,0 +1,144 @@
+"""A finished or running workdir as an object, for notebooks and figures."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from vae_jax import workdir as workdir_lib
+from vae_jax.checkpoint import Checkpoints
+from vae_jax.models import make_model
+from vae_jax.optimizers import make_optimizer
+from vae_jax.train_state import TrainState, init_state
+from vae_jax.types import Config, InputError, Model, Params
+
+Pixels = Float[np.ndarray, "N H W C"]
+
+
+class Run:
+    """A trained model with its config; arrays in and out are numpy, images are [N, H, W, C].
+
+    Attributes:
+        config: the run's configuration.
+        model: its pure functions.
+        params: its parameters.
+        shape: (H, W, C) of its images.
+        step: the training step that the parameters come from.
+    """
+
+    def __init__(self, config: Config, model: Model, params: Params, shape: tuple[int, int, int], step: int) -> None:
+        self.config, self.model, self.params, self.shape, self.step = config, model, params, shape, step
+        self._encode = jax.jit(model.encode)
+        self._decode = jax.jit(lambda params, z: model.pixel_mean(params, model.decode(params, z)))
+
+    def encode(self, x: np.ndarray) -> Any:
+        """The posterior of images, with `mean` [N, Z] (and `logvar` for a VAE).
+
+        Args:
+            x: uint8, or floats in [0, 1]; [N, H, W, C], or [N, H, W] for grey images.
+
+        Raises:
+            InputError: the shape or the range is not that of the run's images.
+        """
+        return self._batched(self._encode, self._as_images(x))
+
+    def decode(self, z: np.ndarray) -> Pixels:
+        """Pixel means E[x|z] in [0, 1] of latent points z [N, Z]."""
+        return self._batched(self._decode, np.asarray(z, np.float32))
+
+    def reconstruct(self, x: np.ndarray) -> Pixels:
+        """Images decoded from their own posterior means; x as for `encode`."""
+        return self.decode(self.encode(x).mean)
+
+    def sample(self, n: int, seed: int = 0) -> Pixels:
+        """Pixel means of n draws from the prior; the first of n are those of a smaller n.
+
+        Raises:
+            InputError: the model has no prior.
+        """
+        if self.model.sample_prior is None:
+            raise InputError(
+                f"model={self.config.model}: has no prior to sample from; choices: a variational model, as vae"
+            )
+        keys = jax.random.split(jax.random.key(seed), n)
+        z = jax.vmap(lambda key: self.model.sample_prior(self.params, key, 1)[0])(keys)  # pyright: ignore[reportOptionalCall]
+        return self.decode(np.asarray(z))
+
+    def _batched(self, function: Any, rows: np.ndarray) -> Any:
+        size = self.config.eval.batch_size
+        pieces = [function(self.params, rows[i : i + size]) for i in range(0, max(len(rows), 1), size)]
+        return jax.tree.map(lambda *arrays: np.concatenate([np.asarray(a) for a in arrays]), *pieces)
+
+    def _as_images(self, x: np.ndarray) -> Pixels:
+        x = np.asarray(x)
+        if x.ndim == 3 and self.shape[2] == 1:
+            x = x[..., None]
+        if x.shape[1:] != self.shape:
+            raise InputError(f"x has shape {x.shape}; the run's images are [N, {', '.join(map(str, self.shape))}]")
+        if x.dtype == np.uint8:
+            return x / np.float32(255)
+        x = x.astype(np.float32)
+        if x.size and not (x.min() >= 0 and x.max() <= 1):
+            raise InputError(f"x lies in [{x.min():g}, {x.max():g}]; float images lie in [0, 1], others are uint8")
+        return x
+
+
+def abstract_state(config: Config, model: Model, shape: tuple[int, int, int]) -> TrainState:
+    """Shapes and dtypes of the state that a run of this config saves; nothing is computed."""
+
+    def state() -> TrainState:
+        params = model.init(jax.random.key(0), jnp.zeros(shape))
+        return saved(init_state(config, params, make_optimizer(config, 1)))
+
+    return jax.eval_shape(state)
+
+
+def saved(state: TrainState) -> TrainState:
+    """The part of a state that a checkpoint holds: hparams come from the config."""
+    return state._replace(hparams={})
+
+
+def load_run(workdir: str | Path, which: Literal["best", "latest"] = "best") -> Run:
+    """Load a run for looking at: its config, model, parameters and jitted functions. Nothing is written.
+
+    Args:
+        workdir: the run's directory.
+        which: the checkpoint with the best validation metric, or the latest.
+
+    Raises:
+        InputError: not a run, or one without an intact checkpoint.
+
+    Example:
+        >>> import vae_jax
+        >>> run = vae_jax.load_run(workdir)
+        >>> run.config.dataset, run.shape
+        ('digits', (8, 8, 1))
+        >>> images = run.sample(4, seed=1)
+        >>> images.shape
+        (4, 8, 8, 1)
+        >>> run.encode(images).mean.shape == (4, run.config.latent_dim)
+        True
+        >>> bool(abs(run.reconstruct(images) - images).mean() < 0.5)
+        True
+    """
+    workdir = Path(workdir)
+    config = workdir_lib.read_config(workdir)
+    with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
+        restored = checkpoints.restore(None, which)
+        if restored is None:
+            raise InputError(
+                f"--workdir={workdir}: the run has no checkpoint yet; continue it: {continue_command(workdir)}"
+            )
+        shape = tuple(restored.info["shape"])
+        model = make_model(config, shape)
+        restored = checkpoints.restore(abstract_state(config, model, shape), step=restored.step)
+    assert restored is not None
+    return Run(config, model, restored.state.params, shape, restored.step)
+
+
+def continue_command(workdir: Path) -> str:
+    """What to type to continue a run."""
+    return f"python -m vae_jax.main --workdir={workdir}"

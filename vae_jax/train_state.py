@@ -1,0 +1,97 @@
+"""The state of training and the pure steps that advance it."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
+
+from vae_jax.types import Config, Images, Objective, Params
+
+Metrics = dict[str, Float[Array, ""]]
+Step = Callable[["TrainState", Images, PRNGKeyArray], tuple["TrainState", Metrics]]
+Preprocess = Callable[[PRNGKeyArray, UInt8[Array, "B H W C"]], Images]
+
+
+class TrainState(NamedTuple):
+    """All that training carries from step to step; nothing random is in it."""
+
+    step: Int32[Array, ""]
+    params: Params
+    opt_state: Any
+    hparams: dict[str, Float[Array, ""]]
+    """Numbers that may differ within one compiled program: beta, learning_rate."""
+
+
+def init_state(config: Config, params: Params, optimizer: optax.GradientTransformation) -> TrainState:
+    """The state before the first step, for initial params."""
+    hparams = {"beta": jnp.float32(config.beta), "learning_rate": jnp.float32(config.learning_rate)}
+    return TrainState(jnp.int32(0), params, optimizer.init(params), hparams)
+
+
+def make_train_step(
+    objective: Objective, optimizer: optax.GradientTransformation, axis_name: str | None = None
+) -> Step:
+    """(state, x[B,H,W,C], key) -> (state, metrics): one step on the mean loss of a batch, pure and not jitted.
+
+    The noise of a step comes from fold_in(key, state.step), so `key` is the same at every step. With `axis_name` the step
+    runs inside `jax.pmap` or `jax.shard_map` on its part of the batch: the key is then folded with the axis index too, and
+    gradients and metrics are averaged over the axis.
+
+    Metrics are means over the batch, nats per image.
+    """
+
+    def step(state: TrainState, x: Images, key: PRNGKeyArray) -> tuple[TrainState, Metrics]:
+        key = jax.random.fold_in(key, state.step)
+        if axis_name is not None:
+            key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
+
+        def mean_loss(params: Params) -> tuple[Float[Array, ""], Metrics]:
+            terms = objective(params, key, x, state.step, state.hparams)
+            metrics = {name: values.mean() for name, values in terms.items()}
+            return metrics["loss"], metrics
+
+        grads, metrics = jax.grad(mean_loss, has_aux=True)(state.params)
+        if axis_name is not None:
+            grads, metrics = jax.lax.pmean((grads, metrics), axis_name)
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        updates = jax.tree.map(lambda u: state.hparams["learning_rate"] * u, updates)
+        params = optax.apply_updates(state.params, updates)
+        return TrainState(state.step + 1, params, opt_state, state.hparams), metrics
+
+    return step
+
+
+def make_preprocess(binarize: str) -> Preprocess:
+    """(key, images u8[B,H,W,C]) -> x f32[B,H,W,C] in [0, 1]; for `dynamic` 0 or 1, drawn with the pixel's probability."""
+
+    def preprocess(key: PRNGKeyArray, images: UInt8[Array, "B H W C"]) -> Images:
+        x = images.astype(jnp.float32) / 255
+        if binarize == "dynamic":
+            x = jax.random.bernoulli(key, x).astype(jnp.float32)
+        return x
+
+    return preprocess
+
+
+def make_train_chunk(step: Step, preprocess: Preprocess) -> Callable[..., tuple[TrainState, Metrics]]:
+    """(state, images u8[N,H,W,C], order i32[T,B], key) -> (state, metrics f32[T]): T steps in one call, pure.
+
+    Row t of `order` picks the images of step t. Streaming passes rows already gathered, with order = arange.
+    """
+
+    def chunk(
+        state: TrainState, images: UInt8[Array, "N H W C"], order: Int32[Array, "T B"], key: PRNGKeyArray
+    ) -> tuple[TrainState, dict[str, Float[Array, " T"]]]:
+        key_pixels, key_step = jax.random.split(key)
+
+        def body(state: TrainState, rows: Int32[Array, " B"]) -> tuple[TrainState, Metrics]:
+            x = preprocess(jax.random.fold_in(key_pixels, state.step), images[rows])
+            return step(state, x, key_step)
+
+        # A loop of one step is written out: XLA's CPU backend runs convolutions inside loops 10 times slower.
+        return jax.lax.scan(body, state, order, unroll=len(order) == 1)
+
+    return chunk

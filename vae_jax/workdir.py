@@ -1,0 +1,73 @@
+"""A run is a directory: what may be written where, and which config it belongs to."""
+
+import os
+from pathlib import Path
+
+from vae_jax import config as config_lib
+from vae_jax.types import Config, InputError
+
+CONFIG = "config.json"
+RESULTS = "results.json"
+
+
+def read_config(workdir: Path) -> Config:
+    """The config of the run in workdir.
+
+    Raises:
+        InputError: there is no run, or its config.json cannot be read.
+    """
+    path = workdir / CONFIG
+    if not workdir.is_dir():
+        raise InputError(f"--workdir={workdir}: no such folder; a new run needs --config=FILE, such as configs/vae.py")
+    if not path.is_file():
+        raise InputError(f"--workdir={workdir}: not a run, there is no {CONFIG} in it; a new run needs --config=FILE")
+    return config_lib.from_json(path.read_text(encoding="utf-8"), str(path))
+
+
+def check(config: Config, workdir: Path) -> None:
+    """Refuse a workdir that this config must not write to; nothing is changed on disk.
+
+    Raises:
+        InputError: it is a file, cannot be written, holds something else, or a run of another config (a line for each key).
+    """
+    for place in (workdir, *workdir.parents):
+        if place.exists():
+            if not place.is_dir():
+                raise InputError(f"--workdir={workdir}: {place} is a file, not a folder")
+            if not os.access(place, os.W_OK | os.X_OK):
+                raise InputError(f"--workdir={workdir}: no permission to write in {place}")
+            break
+    if not workdir.exists():
+        return
+    if (workdir / CONFIG).exists():
+        changed = config_lib.differences(read_config(workdir), config)
+        if changed:
+            lines = [f"{key}={new}: the run in {workdir} has {key}={old}" for key, old, new in changed]
+            raise InputError(
+                "\n".join([*lines, "a changed run needs another folder: leave --workdir out, or name a new one"])
+            )
+    elif any(not entry.name.endswith(".tmp") for entry in workdir.iterdir()):
+        raise InputError(
+            f"--workdir={workdir}: holds other files and no {CONFIG}: not a run; name a new or empty folder"
+        )
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all: to a temporary name, then renamed."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+    os.replace(temporary, path)
+
+
+def claim(config: Config, workdir: Path) -> None:
+    """Make workdir and write the config into it.
+
+    Raises:
+        InputError: as `check`, or the folder cannot be made or written.
+    """
+    check(config, workdir)
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        write(workdir / CONFIG, config_lib.to_json(config))
+    except OSError as error:
+        raise InputError(f"--workdir={workdir}: cannot be written: {error.strerror}") from None

@@ -1,0 +1,176 @@
+"""What a run writes while it trains: metrics.jsonl, which is the record, and TensorBoard files, which are for looking.
+
+A row of metrics.jsonl is `{"step": 640, "epoch": 1, "train/loss": 98.1, "val/elbo": -101.3}`, in nats per image. What
+is not finite is written as null, since JSON has no NaN.
+"""
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from vae_jax.types import InputError
+
+FILE = "metrics.jsonl"
+HPARAMS_TAG = b"_hparams_/session_start_info"
+FLUSH_SECONDS = 1
+"""Seconds of TensorBoard events that a kill can lose; metrics.jsonl loses none."""
+
+
+class Writer:
+    """Appends a run's metrics to `workdir`; what a killed run left beyond `resume_step` goes first. A context manager.
+
+    Rows of metrics.jsonl with a larger step and a half-written last line are removed. TensorBoard's readers are told to
+    drop events of a larger step. `tensorboard=False` writes metrics.jsonl only.
+
+    Raises:
+        InputError: metrics.jsonl holds a line that is not a row.
+    """
+
+    def __init__(self, workdir: Path, resume_step: int, tensorboard: bool) -> None:
+        workdir.mkdir(parents=True, exist_ok=True)
+        _cut(workdir / FILE, resume_step)
+        self._step = resume_step
+        self._rows = (workdir / FILE).open("a", encoding="utf-8", newline="\n")
+        self._declared = any(HPARAMS_TAG in path.read_bytes() for path in workdir.glob("events.out.tfevents.*"))
+        self._board = _open_board(workdir, resume_step) if tensorboard else None
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write what is still in memory and close the files; a second call does nothing."""
+        self._rows.close()
+        if self._board is not None:
+            self._board.close()
+            self._board = None
+
+    def write(self, step: int, epoch: int | float, metrics: Mapping[str, float]) -> None:
+        """Append one row, after `step` updates and `epoch` epochs; at once, so that a kill loses no row."""
+        values = {name: float(value) for name, value in metrics.items()}
+        row: dict[str, Any] = {"step": int(step), "epoch": int(epoch) if int(epoch) == epoch else float(epoch)}
+        row |= {name: value if math.isfinite(value) else None for name, value in values.items()}
+        # One write of a whole line: a kill leaves all of it or, at worst, a half line that _cut removes.
+        self._rows.write(json.dumps(row, allow_nan=False) + "\n")
+        self._rows.flush()
+        self._step = step
+        self._scalars(step, values)
+
+    def images(self, step: int, name: str, image: UInt8[np.ndarray, "H W 3"]) -> None:
+        """Show one picture in TensorBoard; nothing without it."""
+        if self._board is not None:
+            self._board.add_image(name, image, step, dataformats="HWC")
+
+    def hyperparameters(self, flat: Mapping[str, Any], metrics: Mapping[str, float] | Iterable[str] = ()) -> None:
+        """Show the flat config (`{"eval.batch_size": 1000}`) in TensorBoard, as text and among the hyperparameters.
+
+        It is written once in the life of a workdir, so a continued run may call again. `metrics` names the scalars that
+        stand beside the hyperparameters (`test/elbo`); where it holds values, they are logged at the last step.
+        """
+        if self._board is None:
+            return
+        if not self._declared:
+            self._declare(self._board, flat, metrics)
+            self._declared = True
+        if isinstance(metrics, Mapping):
+            self._scalars(self._step, metrics)
+
+    def _scalars(self, step: int, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            if self._board is not None and math.isfinite(value):
+                self._board.add_scalar(name, value, step)
+
+    def _declare(self, board: Any, flat: Mapping[str, Any], metrics: Iterable[str]) -> None:
+        from tensorboardX import summary
+
+        rows = [f"| {key} | {str(value).replace('|', chr(92) + '|')} |" for key, value in flat.items()]
+        # Step 0, so that no later purge removes it.
+        board.add_text("config", "\n".join(["| key | value |", "|---|---|", *rows]), 0)
+        plain = {
+            key: value if isinstance(value, bool | int | float | str) else str(value) for key, value in flat.items()
+        }
+        # Not add_hparams, which opens a second run in a subdirectory: the table then has a row without its curves.
+        for part in summary.hparams(plain, dict.fromkeys(metrics, 0.0)):
+            board.file_writer.add_summary(part, 0)
+
+
+def read_metrics(workdir: Path) -> list[dict[str, Any]]:
+    """The rows of workdir/metrics.jsonl, null for what was not finite; none where there is no file.
+
+    A half-written last line, of a run that was killed or is writing now, is left out.
+
+    Raises:
+        InputError: another line is not a row; the message names it.
+    """
+    return [row for _, row in _rows(workdir / FILE)]
+
+
+def history(
+    rows: Iterable[Mapping[str, Any]],
+) -> dict[str, tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]]:
+    """Metric name -> (epochs, values), from the rows that hold it; null becomes NaN."""
+    series: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        for name, value in row.items():
+            if name not in ("step", "epoch"):
+                series.setdefault(name, []).append((row["epoch"], math.nan if value is None else value))
+    columns = {name: np.array(pairs, np.float64) for name, pairs in series.items()}
+    return {name: (pairs[:, 0], pairs[:, 1]) for name, pairs in columns.items()}
+
+
+def _rows(path: Path) -> list[tuple[bytes, dict[str, Any]]]:
+    """Every whole line, with its newline, and the row it holds."""
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    rows: list[tuple[bytes, dict[str, Any]]] = []
+    for i, line in enumerate(lines):
+        row = _parse(line)
+        if row is not None:
+            rows.append((line if line.endswith(b"\n") else line + b"\n", row))
+        elif i < len(lines) - 1 or line.endswith(b"\n"):
+            raise InputError(f"{path}: line {i + 1} is not a row of metrics, remove it: {line[:60]!r}")
+    return rows
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) and {"step", "epoch"} <= row.keys() else None
+
+
+def _cut(path: Path, step: int) -> None:
+    """Remove rows beyond `step` and a half last line; the other lines stay as they are, byte for byte."""
+    kept = b"".join(line for line, row in _rows(path) if row["step"] <= step)
+    if path.exists() and path.read_bytes() != kept:
+        whole = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        with whole.open("wb") as file:
+            file.write(kept)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(whole, path)
+
+
+def _open_board(workdir: Path, resume_step: int) -> Any:
+    from tensorboardX import SummaryWriter
+
+    # The name holds whole seconds only, and an existing file would be emptied. Nanoseconds also keep files in order.
+    return SummaryWriter(
+        str(workdir),
+        purge_step=resume_step + 1,
+        max_queue=1000,
+        flush_secs=FLUSH_SECONDS,
+        filename_suffix=f".{time.time_ns()}",
+    )
