@@ -3,6 +3,7 @@
 import json
 import math
 import platform
+import shlex
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ def conclude(
     console.table(title, list(SPLITS), [(metric, [table[s][metric] for s in SPLITS]) for metric in table["test"]])
     figures = _draw(run, Run(run.config, run.model, state.params, run.shape, restored.step), step, writer, workdir)
     workdir_lib.write(workdir / workdir_lib.RESULTS, json.dumps(results, indent=2) + "\n")
-    _point(workdir, figures, console)
+    _point(run, workdir, figures, console)
     return results
 
 
@@ -98,11 +99,11 @@ def _draw(run: Prepared, trained: Run, step: int, writer: Writer, workdir: Path)
     return paths
 
 
-def _point(workdir: Path, figures: list[Path], console: Console) -> None:
+def _point(run: Prepared, workdir: Path, figures: list[Path], console: Console) -> None:
     console.line(f"\nwritten to {workdir}:")
     console.line("  config.json  metrics.jsonl  results.json  checkpoints/")
     console.line("  " + "  ".join(f"figures/{path.name}" for path in figures))
     console.line("look further:")
-    console.line(f"  pip install tensorboard && tensorboard --logdir={workdir}")
-    console.line(f"  python -c \"import vae_jax; print(vae_jax.load_run('{workdir}').sample(1))\"")
-    console.line(f"  {continue_command(workdir)} --config.num_epochs=N")
+    console.line(f"  {continue_command(workdir)} --config.num_epochs={2 * run.config.num_epochs}")
+    console.line(f"  pip install tensorboard && tensorboard --logdir={shlex.quote(str(workdir))}")
+    console.line(f"  python -i -c 'import vae_jax; run = vae_jax.load_run({json.dumps(str(workdir))})'")

@@ -1,5 +1,6 @@
 """A finished or running workdir as an object, for notebooks and figures."""
 
+import shlex
 from pathlib import Path
 from typing import Any, Literal
 
@@ -141,4 +142,4 @@ def load_run(workdir: str | Path, which: Literal["best", "latest"] = "best") -> 
 
 def continue_command(workdir: Path) -> str:
     """What to type to continue a run."""
-    return f"python -m vae_jax.main --workdir={workdir}"
+    return f"python -m vae_jax.main --workdir={shlex.quote(str(workdir))}"

@@ -70,8 +70,8 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
         done = results.read(workdir, progress.step) if _complete(run, progress) else None
         if done is not None:
             epochs = progress.step // run.steps_per_epoch
-            console.line(f"complete: {epochs} epochs are trained and evaluated in {workdir}")
-            console.line(f"go on:    {continue_command(workdir)} --config.num_epochs={2 * epochs}")
+            console.line(f"complete: {epochs} epochs, trained, evaluated and drawn in {workdir}")
+            console.line(f"go on: {continue_command(workdir)} --config.num_epochs={2 * epochs}")
             return done
         with Writer(workdir, progress.step, config.log.tensorboard) as writer:
             writer.hyperparameters(flatten(config), ["test/mse" if run.model.log_prior is None else "test/elbo"])

@@ -1,0 +1,131 @@
+"""The command line in process: what a wrong word gets, and that nothing is left behind."""
+
+from pathlib import Path
+
+import pytest
+
+from vae_jax import cli, main
+from vae_jax import config as config_lib
+from vae_jax.types import InputError
+
+VAE = "--config=configs/vae.py"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+def error_lines(capsys, argv: list[str]) -> list[str]:
+    assert main.run(argv) == 2
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    lines = captured.err.splitlines()
+    assert lines
+    assert all(line.startswith("error: ") for line in lines)
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ([], ["--config", "--workdir", "--help"]),
+        (["--config="], ["--config", "FILE"]),
+        (["--confg=configs/vae.py"], ["--confg", "--config=FILE"]),
+        (["--config=configs/nowhere.py"], ["configs/nowhere.py", "no such file", "configs/vae.py"]),
+        ([VAE, "--config.latnet_dim=3"], ["latnet_dim=3", "latent_dim"]),
+        ([VAE, "--config.latent_dim=ten"], ["latent_dim=ten", "whole number"]),
+        ([VAE, "--config.latent_dim=-1"], ["latent_dim=-1", "at least 1"]),
+        ([VAE, "--config.model=gan"], ["model=gan", "vae"]),
+        ([VAE, "--config.model=ae"], ["objective=elbo", "model=ae", "reconstruction"]),
+        ([VAE, "--config.dataset=mnits"], ["dataset=mnits", "mnist"]),
+        ([VAE, "--config.dataset=mnist", "--config.data_dir={tmp}/nowhere"], ["data_dir", "nowhere"]),
+        ([VAE, "--config.dataset=mnist", "--config.data_dir={tmp}/empty"], ["data_dir", "empty", "train-images"]),
+        ([VAE, "--config.dataset=mnist", "--config.data_dir={tmp}/wrong"], ["data_dir", "wrong", "train-images"]),
+        ([VAE, "--config.batch_size=7"], ["batch_size=7", "6 or 8"]),
+        ([VAE, "--config.batch_size=2000"], ["batch_size=2000", "1294"]),
+        (["--workdir={tmp}/nowhere"], ["nowhere", "no such folder", "--config=FILE"]),
+        (["--workdir={tmp}/empty"], ["empty", "not a run"]),
+    ],
+)
+def test_bad_input_gets_one_line_and_leaves_nothing(capsys, tmp_path, monkeypatch, argv, words):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "wrong").mkdir()
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (tmp_path / "wrong" / f"{name}-ubyte.gz").write_bytes(b"not gzip")
+    before = sorted(tmp_path.rglob("*"))
+    argv = [word.replace("{tmp}", str(tmp_path)) for word in argv]
+    if VAE in argv:
+        argv.append(f"--workdir={tmp_path}/run")
+    (line,) = error_lines(capsys, argv)
+    for word in words:
+        assert word in line
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_all_problems_of_a_command_line_are_told_at_once(capsys):
+    lines = error_lines(capsys, [VAE, "--config.latent_dim=0", "--config.beta=-1", "--config.optimizer=adm"])
+    assert [line.split("=")[0] for line in lines] == ["error: latent_dim", "error: beta", "error: optimizer"]
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/nobody/run", "occupied"])
+def test_a_workdir_that_cannot_be_written_is_refused_and_left_alone(capsys, tmp_path, place):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "occupied").mkdir()
+    (tmp_path / "occupied" / "thesis.tex").write_text("mine")
+    (line,) = error_lines(capsys, [VAE, f"--workdir={tmp_path / place}"])
+    assert f"--workdir={tmp_path / place}" in line
+    assert (tmp_path / "file").read_text() == "mine"
+    assert [entry.name for entry in (tmp_path / "occupied").iterdir()] == ["thesis.tex"]
+
+
+def test_a_run_of_another_config_is_refused_key_by_key(capsys, tmp_path):
+    config = config_lib.load_file("configs/vae.py")
+    (tmp_path / "config.json").write_text(config_lib.to_json(config))
+    lines = error_lines(capsys, [VAE, f"--workdir={tmp_path}", "--config.latent_dim=7", "--config.beta=2"])
+    assert "latent_dim=7" in lines[0]
+    assert "latent_dim=20" in lines[0]
+    assert "beta=2" in lines[1]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["config.json"]
+    lines = error_lines(capsys, [f"--workdir={tmp_path}", "--config.seed=3"])
+    assert "seed=3" in lines[0]
+
+
+def test_a_config_json_that_is_no_config_is_named(capsys, tmp_path):
+    (tmp_path / "config.json").write_text("{half")
+    (line,) = error_lines(capsys, [f"--workdir={tmp_path}"])
+    assert f"{tmp_path}/config.json" in line
+
+
+def test_help_shows_flags_and_keys(capsys):
+    assert main.run(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert "--workdir=DIR" in out
+    assert config_lib.table() in out
+
+
+def test_flags_are_read_in_any_order_and_form():
+    flags = cli.parse(["--config.beta=2", "--workdir", "a b", "--config.log.parameters", "--config", "c.py"])
+    assert flags == cli.Flags("c.py", "a b", (("beta", "2"), ("log.parameters", "true")), help=False)
+    with pytest.raises(InputError, match=r"--workdir: its value is missing"):
+        cli.parse(["--workdir", "--config=x"])
+
+
+def test_the_run_is_named_from_file_data_and_latent_size(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(main, "train_and_evaluate", lambda config, workdir: seen.append(workdir))
+    assert main.run([VAE, "--config.latent_dim=100"]) == 0
+    assert main.run([VAE, "--config.latent_dim=100", "--config.num_epochs=3"]) == 0
+    assert main.run([VAE]) == 0
+    assert seen[0] == seen[1] != seen[2]
+    assert str(seen[0]).startswith("runs/vae-digits-z100-")
+    assert not Path(seen[0]).exists()
+
+
+def test_a_fault_of_ours_keeps_its_traceback(monkeypatch, tmp_path):
+    def broken(config, workdir):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(main, "train_and_evaluate", broken)
+    with pytest.raises(ZeroDivisionError):
+        main.run([VAE, f"--workdir={tmp_path}"])

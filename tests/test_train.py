@@ -1,0 +1,269 @@
+"""The loop, whole: what a run writes, how it stops, and that stopping and continuing changes no bit."""
+
+import hashlib
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from vae_jax import config as config_lib
+from vae_jax import results
+from vae_jax.checkpoint import Checkpoints
+from vae_jax.prepare import epoch_order
+from vae_jax.train import train_and_evaluate
+from vae_jax.types import TrainingError
+from vae_jax.writer import history, read_metrics
+
+ROOT = Path(__file__).parents[1]
+FAMILIES = {"vae": "configs/vae.py", "ae": "configs/ae.py"}
+TINY = ["--config.hidden_dims=32", "--config.latent_dim=4", "--config.batch_size=32", "--config.log.tensorboard=false"]
+
+
+def command(workdir: Path, config: str | None, *flags: str) -> list[str]:
+    first = [] if config is None else [f"--config={config}", *TINY]
+    return [sys.executable, "-m", "vae_jax.main", f"--workdir={workdir}", *first, *flags]
+
+
+def environment(devices: int = 1) -> dict[str, str]:
+    return os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "PYTHONUNBUFFERED": "1"}
+
+
+def execute(*arguments, code: int = 0, **kw) -> str:
+    done = subprocess.run(
+        command(*arguments), capture_output=True, text=True, cwd=ROOT, env=environment(**kw), timeout=300
+    )
+    assert done.returncode == code, done.stderr
+    return done.stdout
+
+
+def digest(workdir: Path) -> str:
+    """sha256 of everything in the latest checkpoint's state."""
+    with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
+        restored = checkpoints.restore(None)
+    assert restored is not None
+    total = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(restored.state):
+        total.update(f"{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}".encode() + np.asarray(leaf).tobytes())
+    return total.hexdigest()
+
+
+def rows_when(workdir: Path, count: int, process: subprocess.Popen) -> None:
+    """Wait until the run has written that many rows."""
+    metrics, limit = workdir / "metrics.jsonl", time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < limit:
+        if metrics.exists() and metrics.read_bytes().count(b"\n") >= count:
+            return
+        time.sleep(0.005)
+    raise AssertionError(f"the run ended or hung before row {count}: {process.communicate()}")
+
+
+def interrupted(workdir: Path, config: str, signum: int, after: int, *flags: str) -> tuple[int, str]:
+    """Start a run, send a signal at a random moment after some rows; exit code and what it printed."""
+    process = subprocess.Popen(
+        command(workdir, config, *flags),
+        cwd=ROOT,
+        env=environment(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    rows_when(workdir, after, process)
+    time.sleep(random.random() * 0.1)
+    process.send_signal(signum)
+    out, err = process.communicate(timeout=120)
+    assert "Traceback" not in err, err
+    return process.returncode, out
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_run_killed_and_continued_has_the_same_bits(tmp_path, family):
+    flags = ["--config.num_epochs=12", "--config.checkpoint.every_epochs=1", "--config.steps_per_dispatch=15"]
+    flags += ["--config.dropout=0.2", "--config.binarize=dynamic"] if family == "vae" else []
+    execute(tmp_path / "straight", FAMILIES[family], *flags)
+    code, _ = interrupted(tmp_path / "killed", FAMILIES[family], signal.SIGKILL, random.randint(2, 8), *flags)
+    assert code == -signal.SIGKILL
+    before = len(read_metrics(tmp_path / "killed"))
+    assert before < 12
+    execute(tmp_path / "killed", None)
+    assert digest(tmp_path / "killed") == digest(tmp_path / "straight")
+    rows = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("killed", "straight")]
+    assert rows[0] == rows[1]
+    assert results_of(tmp_path / "killed") == results_of(tmp_path / "straight")
+
+
+def results_of(workdir: Path) -> dict:
+    return json.loads((workdir / "results.json").read_text())
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_saves_its_state_and_says_how_to_continue(tmp_path, signum, code):
+    # Several dispatches an epoch and no checkpoint on the way: only the stop saves, in the middle of an epoch.
+    flags = ["--config.num_epochs=300", "--config.checkpoint.every_epochs=300", "--config.steps_per_dispatch=7"]
+    done, out = interrupted(tmp_path / "run", FAMILIES["vae"], signum, 3, *flags)
+    assert done == code
+    assert f"python -m vae_jax.main --workdir={tmp_path}/run" in out.splitlines()[-1]
+    rows = read_metrics(tmp_path / "run")
+    with Checkpoints(tmp_path / "run" / "checkpoints", read_only=True) as checkpoints:
+        step = checkpoints.latest_step()
+    assert step is not None
+    assert step >= rows[-1]["step"]
+    epochs = len(rows) + 1
+    execute(tmp_path / "run", None, f"--config.num_epochs={epochs}", "--config.checkpoint.every_epochs=1")
+    execute(tmp_path / "straight", FAMILIES["vae"], f"--config.num_epochs={epochs}", *flags[1:])
+    assert digest(tmp_path / "run") == digest(tmp_path / "straight")
+    texts = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("run", "straight")]
+    assert texts[0] == texts[1]
+
+
+def test_one_two_and_eight_devices_give_the_same_losses(tmp_path):
+    for devices in (1, 2, 8):
+        execute(
+            tmp_path / str(devices), FAMILIES["vae"], "--config.num_epochs=3", "--config.dropout=0.2", devices=devices
+        )
+    one, *others = [history(read_metrics(tmp_path / name)) for name in ("1", "2", "8")]
+    assert {"train/loss", "val/elbo", "val/kl"} <= one.keys()
+    for other in others:
+        assert other.keys() == one.keys()
+        for name, (_, values) in one.items():
+            np.testing.assert_allclose(other[name][1], values, rtol=1e-4, err_msg=name)
+
+
+def test_a_pipe_gets_plain_lines_and_a_finished_run_says_so(tmp_path):
+    out = execute(tmp_path / "run", FAMILIES["vae"], "--config.num_epochs=2", "--config.log.parameters")
+    assert not re.search(r"[\x00-\x09\x0b-\x1f]", out)
+    assert re.search(r"^vae \(mlp, latent 4, [\d,]+ parameters\) on digits .*1,294/144/359.*1 CPU device, in ", out)
+    assert re.search(r"^decoder/output/kernel +\(32, 64\) +2,048$", out, re.M)
+    assert len(re.findall(r"^epoch \d/2  train loss .* val elbo .* reconstruction .* kl ", out, re.M)) == 2
+    for name in ("curves", "reconstructions", "samples", "latent_scatter"):
+        assert f"figures/{name}.png" in out
+        assert (tmp_path / "run" / "figures" / f"{name}.png").stat().st_size > 5000
+    files = {
+        path.relative_to(tmp_path / "run"): path.read_bytes()
+        for path in (tmp_path / "run").rglob("*")
+        if path.is_file()
+    }
+    again = execute(tmp_path / "run", None)
+    assert "complete: 2 epochs" in again
+    assert str(tmp_path / "run") in again
+    assert all((tmp_path / "run" / name).read_bytes() == content for name, content in files.items())
+
+
+@pytest.fixture
+def run(tmp_path, make_config, capsys):
+    """(name, changes) -> results of a tiny run in this process."""
+
+    def train(name: str = "run", **changes):
+        return train_and_evaluate(make_config(**changes), tmp_path / name)
+
+    return train
+
+
+def test_results_hold_what_was_measured_and_on_what(run, tmp_path):
+    measured = run(checkpoint__every_epochs=1)
+    assert measured == results_of(tmp_path / "run")
+    assert measured["pixels"] == "grey"
+    assert measured["likelihood"] == "bernoulli"
+    assert measured["num_images"] == {"train": 1294, "val": 144, "test": 359}
+    for split in results.SPLITS:
+        assert measured[f"{split}/elbo"] == pytest.approx(
+            -measured[f"{split}/reconstruction"] - measured[f"{split}/kl"]
+        )
+    rows = read_metrics(tmp_path / "run")
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    best = max(rows, key=lambda row: row["val/elbo"])
+    assert measured["best_epoch"] == best["epoch"]
+    assert measured["val/elbo"] == pytest.approx(best["val/elbo"], rel=1e-6)
+    assert any((tmp_path / "run").glob("events.out.tfevents.*"))
+
+
+def test_an_autoencoder_reports_mse_and_never_an_elbo(run, tmp_path):
+    measured = run(model="ae", objective="reconstruction", likelihood="gaussian")
+    assert "test/mse" in measured
+    assert not any("elbo" in name or "kl" in name or "active" in name for name in measured)
+    assert {path.stem for path in (tmp_path / "run" / "figures").iterdir()} == {
+        "curves",
+        "reconstructions",
+        "latent_scatter",
+    }
+
+
+def test_a_larger_num_epochs_extends_the_run_bit_for_bit(run, tmp_path):
+    run("straight", num_epochs=5, checkpoint__every_epochs=1)
+    run("extended", num_epochs=2, checkpoint__every_epochs=1)
+    run("extended", num_epochs=5, checkpoint__every_epochs=1)
+    assert digest(tmp_path / "extended") == digest(tmp_path / "straight")
+    assert results_of(tmp_path / "extended") == results_of(tmp_path / "straight")
+
+
+def test_the_seed_decides_everything_and_split_seed_the_data(run, tmp_path):
+    run("a", num_epochs=1)
+    run("b", num_epochs=1)
+    run("c", num_epochs=1, seed=1)
+    assert digest(tmp_path / "a") == digest(tmp_path / "b") != digest(tmp_path / "c")
+
+
+def test_a_run_that_was_killed_before_its_evaluation_is_concluded(run, tmp_path):
+    first = run()
+    (tmp_path / "run" / "results.json").unlink()
+    assert run() == first
+    assert [row["epoch"] for row in read_metrics(tmp_path / "run")] == [1, 2, 3]
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_terms_and_advice(run, tmp_path):
+    run(num_epochs=2, checkpoint__every_epochs=1, optimizer="sgd", learning_rate=1e-3)
+    before = digest(tmp_path / "run")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    config["learning_rate"] = 1e30
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(
+        TrainingError, match=r"step 4\d \(epoch 3\): not finite: .*loss=.*step 40 is intact\ntry a smaller"
+    ):
+        run(num_epochs=4, checkpoint__every_epochs=1, optimizer="sgd", learning_rate=1e30)
+    assert digest(tmp_path / "run") == before
+
+
+def test_early_stopping_counts_checkpoints_without_a_better_metric(run, tmp_path):
+    # A learning rate so large that the validation metric goes up and down.
+    changes = {"checkpoint__every_epochs": 1, "early_stopping": 3, "learning_rate": 0.05}
+    measured = run(num_epochs=50, **changes)
+    values = [row["val/elbo"] for row in read_metrics(tmp_path / "run")]
+    best = int(np.argmax(values))
+    assert len(values) == best + 1 + 3
+    assert measured["best_epoch"] == best + 1
+    rows = (tmp_path / "run" / "metrics.jsonl").read_text()
+    run(num_epochs=60, **changes)
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == rows
+
+
+def test_best_is_chosen_after_the_warm_up_only(run, tmp_path):
+    measured = run(num_epochs=4, checkpoint__every_epochs=1, kl_warmup_epochs=3.0, beta=8.0)
+    rows = read_metrics(tmp_path / "run")
+    candidates = [row for row in rows if row["epoch"] >= 3]
+    assert measured["best_epoch"] == min(candidates, key=lambda row: row["val/loss"])["epoch"]
+
+
+def test_an_epochs_order_is_a_permutation_that_depends_on_seed_and_epoch_alone():
+    order = epoch_order(3, 5, 103, 10)
+    assert order.shape == (10, 10)
+    assert len(np.unique(order)) == 100
+    assert order.max() < 103
+    np.testing.assert_array_equal(order, epoch_order(3, 5, 103, 10))
+    assert (order != epoch_order(3, 6, 103, 10)).any()
+    assert (order != epoch_order(4, 5, 103, 10)).any()
+
+
+def test_every_key_that_is_not_identity_may_change_between_continuations(run, tmp_path, make_config):
+    run(num_epochs=1)
+    stored = config_lib.from_json((tmp_path / "run" / "config.json").read_text(), "stored")
+    run(num_epochs=2, steps_per_dispatch=3, eval__batch_size=10, checkpoint__every_epochs=2)
+    again = config_lib.from_json((tmp_path / "run" / "config.json").read_text(), "stored")
+    assert (stored.num_epochs, again.num_epochs, again.eval.batch_size) == (1, 2, 10)

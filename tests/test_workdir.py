@@ -1,0 +1,32 @@
+import pytest
+
+from vae_jax import config as config_lib
+from vae_jax import workdir as workdir_lib
+from vae_jax.types import InputError
+
+
+def test_a_claimed_workdir_reads_back_and_may_be_claimed_again(tmp_path):
+    config = config_lib.defaults()
+    workdir_lib.claim(config, tmp_path / "a b" / "run")
+    assert workdir_lib.read_config(tmp_path / "a b" / "run").to_dict() == config.to_dict()
+    config.num_epochs = 7
+    workdir_lib.claim(config, tmp_path / "a b" / "run")
+    assert workdir_lib.read_config(tmp_path / "a b" / "run").num_epochs == 7
+
+
+def test_another_config_does_not_overwrite(tmp_path):
+    config = config_lib.defaults()
+    workdir_lib.claim(config, tmp_path)
+    config.latent_dim = 3
+    with pytest.raises(InputError, match=r"latent_dim=3: the run in .* has latent_dim=20"):
+        workdir_lib.claim(config, tmp_path)
+    assert workdir_lib.read_config(tmp_path).latent_dim == 20
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "results.json"
+    workdir_lib.write(path, "old")
+    monkeypatch.setattr(workdir_lib.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        workdir_lib.write(path, "new")
+    assert path.read_text() == "old"
