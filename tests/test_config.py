@@ -71,13 +71,14 @@ def test_the_table_has_the_keys_of_the_design_and_its_defaults_are_valid():
 
 
 def test_help_lists_every_key_with_default_and_meaning():
-    lines = config_lib.table().splitlines()
+    lines = config_lib.table(REGISTRIES).splitlines()
     assert len(lines) == len(config_lib.KEYS)
     for key, line in zip(config_lib.KEYS, lines, strict=True):
         assert f"--config.{key.name} " in line
         assert key.meaning in line
         assert str(key.default) in line
         assert key.unit in line
+        assert all(choice in line for choice in REGISTRIES.get(key.name, key.choices))
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ ALLOWED = {
     "console": LEAVES,
     "config": LEAVES,
     "signals": LEAVES,
-    "cli": LEAVES,
     "devices": LEAVES,
     "latents": LEAVES,
     "figures": set(),

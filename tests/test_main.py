@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from vae_jax import cli, main
+from vae_jax import cli, main, train
 from vae_jax import config as config_lib
 from vae_jax.types import InputError
 
@@ -101,7 +101,7 @@ def test_help_shows_flags_and_keys(capsys):
     assert main.run(["--help"]) == 0
     out = capsys.readouterr().out
     assert "--workdir=DIR" in out
-    assert config_lib.table() in out
+    assert config_lib.table(cli.names("digits")) in out
 
 
 def test_flags_are_read_in_any_order_and_form():
@@ -113,7 +113,7 @@ def test_flags_are_read_in_any_order_and_form():
 
 def test_the_run_is_named_from_file_data_and_latent_size(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(main, "train_and_evaluate", lambda config, workdir: seen.append(workdir))
+    monkeypatch.setattr(train, "train_and_evaluate", lambda config, workdir: seen.append(workdir))
     assert main.run([VAE, "--config.latent_dim=100"]) == 0
     assert main.run([VAE, "--config.latent_dim=100", "--config.num_epochs=3"]) == 0
     assert main.run([VAE]) == 0
@@ -126,6 +126,6 @@ def test_a_fault_of_ours_keeps_its_traceback(monkeypatch, tmp_path):
     def broken(config, workdir):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(main, "train_and_evaluate", broken)
+    monkeypatch.setattr(train, "train_and_evaluate", broken)
     with pytest.raises(ZeroDivisionError):
         main.run([VAE, f"--workdir={tmp_path}"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vae_jax import cli, main
+from vae_jax import cli
 from vae_jax import config as config_lib
 from vae_jax.evaluate import METRICS
 
@@ -38,7 +38,7 @@ def test_every_command_is_one_that_the_program_takes(command):
     if flags.help:
         return
     if flags.config:
-        main.read(flags)
+        cli.read(flags)
     else:
         config_lib.override(config_lib.defaults(), flags.overrides)
 

@@ -124,6 +124,22 @@ def test_a_stopped_run_saves_its_state_and_says_how_to_continue(tmp_path, signum
     assert texts[0] == texts[1]
 
 
+def test_a_signal_before_training_ends_at_once_and_leaves_nothing(tmp_path):
+    process = subprocess.Popen(
+        command(tmp_path / "run", FAMILIES["vae"]),
+        cwd=ROOT,
+        env=environment(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    time.sleep(0.7)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (130, "stopped; nothing was written\n", "")
+    assert not list(tmp_path.iterdir())
+
+
 def test_one_two_and_eight_devices_give_the_same_losses(tmp_path):
     for devices in (1, 2, 8):
         execute(

@@ -1,8 +1,17 @@
-"""The flags of the command line."""
+"""The flags of the command line, and the config that they add up to."""
 
+from collections.abc import Collection
+from pathlib import Path
 from typing import NamedTuple
 
-from vae_jax.types import InputError
+from vae_jax import config as config_lib
+from vae_jax import workdir as workdir_lib
+from vae_jax.data import known_names
+from vae_jax.likelihoods import LIKELIHOODS
+from vae_jax.models import MODELS
+from vae_jax.networks import ACTIVATIONS, NETWORKS
+from vae_jax.objectives import OBJECTIVES
+from vae_jax.types import Config, InputError
 
 USAGE = """usage: python -m vae_jax.main --config=FILE [--workdir=DIR] [--config.KEY=VALUE ...]
        python -m vae_jax.main --workdir=DIR [--config.KEY=VALUE ...]
@@ -57,3 +66,26 @@ def parse(argv: list[str]) -> Flags:
     if problems:
         raise InputError("\n".join(problems))
     return Flags(named["--config"], named["--workdir"], tuple(overrides), help=False)
+
+
+def names(dataset: str) -> dict[str, Collection[str]]:
+    """The names that each key takes whose choices are a registry; of data sets also TFDS's, if `dataset` is none of ours."""
+    return {
+        "model": MODELS,
+        "network": NETWORKS,
+        "activation": ACTIVATIONS,
+        "likelihood": LIKELIHOODS,
+        "objective": OBJECTIVES,
+        "dataset": known_names(dataset),
+    }
+
+
+def read(flags: Flags) -> Config:
+    """The validated config of a command line: the file's or the run's, with its overrides.
+
+    Raises:
+        InputError: no such file or run, or a line for every key that is wrong.
+    """
+    config = config_lib.load_file(flags.config) if flags.config else workdir_lib.read_config(Path(flags.workdir))
+    config = config_lib.override(config, flags.overrides)
+    return config_lib.validate(config, names(str(config.get("dataset", ""))))

@@ -1,50 +1,38 @@
 """From a command line to a run: flags, config, `train.train_and_evaluate`. `python -m vae_jax.main --help`."""
 
 import sys
-from pathlib import Path
 
-from vae_jax import cli, data, signals
-from vae_jax import config as config_lib
-from vae_jax import workdir as workdir_lib
-from vae_jax.likelihoods import LIKELIHOODS
-from vae_jax.models import MODELS
-from vae_jax.networks import ACTIVATIONS, NETWORKS
-from vae_jax.objectives import OBJECTIVES
-from vae_jax.run import continue_command
-from vae_jax.train import train_and_evaluate
-from vae_jax.types import Config, InputError, TrainingError
-
-
-def read(flags: cli.Flags) -> Config:
-    """The validated config of a command line: the file's or the run's, with its overrides."""
-    config = config_lib.load_file(flags.config) if flags.config else workdir_lib.read_config(Path(flags.workdir))
-    config: Config = config_lib.override(config, flags.overrides)
-    registries = {"model": MODELS, "network": NETWORKS, "activation": ACTIVATIONS, "likelihood": LIKELIHOODS}
-    registries |= {"objective": OBJECTIVES, "dataset": data.known_names(str(config.get("dataset", "")))}
-    return config_lib.validate(config, registries)
+from vae_jax import signals
 
 
 def run(argv: list[str]) -> int:
     """Do what a command line says; the exit code: 0 done, 1 training failed, 2 bad input, 128 + n stopped by signal n."""
-    workdir = None
-    try:
-        with signals.raising():
-            flags = cli.parse(argv)
-            if flags.help:
-                print(cli.USAGE + config_lib.table())
-                return 0
-            config = read(flags)
-            workdir = Path(flags.workdir or Path("runs", config_lib.run_name(config, Path(flags.config).stem)))
-            train_and_evaluate(config, workdir)
-    except (InputError, TrainingError) as error:
-        print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
-        return 2 if isinstance(error, InputError) else 1
-    except signals.Stopped as stopped:
-        begun = workdir is not None and (workdir / workdir_lib.CONFIG).exists()
-        print(
-            f"stopped; continue: {continue_command(workdir)}" if workdir and begun else "stopped; nothing was written"
-        )
-        return 128 + stopped.signum
+    with signals.leaving():
+        # Inside: a Ctrl-C in the seconds that these imports take is answered like any other.
+        from vae_jax.types import InputError, TrainingError
+
+        try:
+            return _run(argv)
+        except (InputError, TrainingError) as error:
+            print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
+            return 2 if isinstance(error, InputError) else 1
+        except signals.Stopped as stopped:
+            print(stopped)
+            return 128 + stopped.signum
+
+
+def _run(argv: list[str]) -> int:
+    from pathlib import Path
+
+    from vae_jax import cli, config, train
+
+    flags = cli.parse(argv)
+    if flags.help:
+        print(cli.USAGE + config.table(cli.names("digits")))
+        return 0
+    settings = cli.read(flags)
+    workdir = flags.workdir or Path("runs", config.run_name(settings, Path(flags.config).stem))
+    train.train_and_evaluate(settings, Path(workdir))
     return 0
 
 

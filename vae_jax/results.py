@@ -18,7 +18,7 @@ from vae_jax.console import Console
 from vae_jax.evaluate import summarize
 from vae_jax.models import num_parameters
 from vae_jax.prepare import Prepared
-from vae_jax.run import Run, continue_command, saved
+from vae_jax.run import Run, saved
 from vae_jax.writer import Writer, history, read_metrics
 
 SPLITS = ("train", "val", "test")
@@ -104,6 +104,6 @@ def _point(run: Prepared, workdir: Path, figures: list[Path], console: Console) 
     console.line("  config.json  metrics.jsonl  results.json  checkpoints/")
     console.line("  " + "  ".join(f"figures/{path.name}" for path in figures))
     console.line("look further:")
-    console.line(f"  {continue_command(workdir)} --config.num_epochs={2 * run.config.num_epochs}")
+    console.line(f"  {workdir_lib.continue_command(workdir)} --config.num_epochs={2 * run.config.num_epochs}")
     console.line(f"  pip install tensorboard && tensorboard --logdir={shlex.quote(str(workdir))}")
     console.line(f"  python -i -c 'import vae_jax; run = vae_jax.load_run({json.dumps(str(workdir))})'")

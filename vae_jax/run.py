@@ -1,6 +1,5 @@
 """A finished or running workdir as an object, for notebooks and figures."""
 
-import shlex
 from pathlib import Path
 from typing import Any, Literal
 
@@ -131,15 +130,10 @@ def load_run(workdir: str | Path, which: Literal["best", "latest"] = "best") -> 
         restored = checkpoints.restore(None, which)
         if restored is None:
             raise InputError(
-                f"--workdir={workdir}: the run has no checkpoint yet; continue it: {continue_command(workdir)}"
+                f"--workdir={workdir}: the run has no checkpoint yet; continue it: {workdir_lib.continue_command(workdir)}"
             )
         shape = tuple(restored.info["shape"])
         model = make_model(config, shape)
         restored = checkpoints.restore(abstract_state(config, model, shape), step=restored.step)
     assert restored is not None
     return Run(config, model, restored.state.params, shape, restored.step)
-
-
-def continue_command(workdir: Path) -> str:
-    """What to type to continue a run."""
-    return f"python -m vae_jax.main --workdir={shlex.quote(str(workdir))}"

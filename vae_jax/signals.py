@@ -1,17 +1,19 @@
-"""Ctrl-C and SIGTERM: an exception where nothing is at stake, a wish that is noted where a step or a save is in flight."""
+"""Ctrl-C and SIGTERM: the end where nothing is at stake, a wish that is noted where a step or a save is in flight."""
 
+import contextlib
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 
-class Stopped(BaseException):
-    """The process was asked to stop, by signal number `signum`; whatever had to be saved is saved."""
+class Stopped(Exception):
+    """The process was asked to stop, by signal number `signum`, and what had to be saved is saved; str() says so."""
 
-    def __init__(self, signum: int) -> None:
-        super().__init__(signum)
+    def __init__(self, signum: int, message: str) -> None:
+        super().__init__(message)
         self.signum = signum
 
 
@@ -24,12 +26,10 @@ class StopRequest:
 @contextmanager
 def _handlers(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     previous = {}
-    try:
+    # Python allows handlers in the main thread only; elsewhere signals keep their meaning.
+    with contextlib.suppress(ValueError):
         for signum in (signal.SIGINT, signal.SIGTERM):
             previous[signum] = signal.signal(signum, handler)
-    except ValueError:
-        # Python allows handlers in the main thread only; elsewhere signals keep their meaning.
-        pass
     try:
         yield
     finally:
@@ -38,11 +38,18 @@ def _handlers(handler: Callable[[int, FrameType | None], None]) -> Iterator[None
 
 
 @contextmanager
-def raising() -> Iterator[None]:
-    """A context in which SIGINT and SIGTERM raise Stopped."""
+def leaving(message: str = "stopped; nothing was written") -> Iterator[None]:
+    """A context in which SIGINT and SIGTERM print a line and end the process at once, with exit code 128 + signal.
+
+    Not by an exception: one that is raised while XLA compiles or Python collects garbage is swallowed or crashes.
+    """
 
     def handler(signum: int, frame: FrameType | None) -> None:
-        raise Stopped(signum)
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+        with contextlib.suppress(OSError):
+            os.write(1, f"{message}\n".encode())
+        os._exit(128 + signum)
 
     with _handlers(handler):
         yield

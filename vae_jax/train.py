@@ -16,7 +16,7 @@ from vae_jax.console import Console
 from vae_jax.evaluate import summarize
 from vae_jax.models import num_parameters, parameter_table
 from vae_jax.prepare import Prepared, epoch_order, prepare
-from vae_jax.run import continue_command, saved
+from vae_jax.run import saved
 from vae_jax.train_state import TrainState
 from vae_jax.types import Config, TrainingError
 from vae_jax.writer import Writer
@@ -65,22 +65,23 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
     run = prepare(config)
     workdir_lib.claim(config, workdir)
     _announce(run, workdir, console)
+    farewell = f"stopped; continue: {workdir_lib.continue_command(workdir)}"
     with signals.deferred() as stop, Checkpoints(workdir / "checkpoints") as checkpoints:
         state, progress = _restore(run, checkpoints)
         done = results.read(workdir, progress.step) if _complete(run, progress) else None
         if done is not None:
             epochs = progress.step // run.steps_per_epoch
             console.line(f"complete: {epochs} epochs, trained, evaluated and drawn in {workdir}")
-            console.line(f"go on: {continue_command(workdir)} --config.num_epochs={2 * epochs}")
+            console.line(f"go on: {workdir_lib.continue_command(workdir)} --config.num_epochs={2 * epochs}")
             return done
         with Writer(workdir, progress.step, config.log.tensorboard) as writer:
             writer.hyperparameters(flatten(config), ["test/mse" if run.model.log_prior is None else "test/elbo"])
             progress = _fit(run, state, progress, Outside(stop, checkpoints, writer, console))
             checkpoints.wait()
             if stop.signum is None:
-                with signals.raising():
+                with signals.leaving(farewell):
                     return results.conclude(run, progress.step, checkpoints, writer, workdir, console)
-    raise signals.Stopped(stop.signum)
+    raise signals.Stopped(stop.signum, farewell)
 
 
 def _announce(run: Prepared, workdir: Path, console: Console) -> None:

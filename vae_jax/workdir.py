@@ -1,6 +1,7 @@
 """A run is a directory: what may be written where, and which config it belongs to."""
 
 import os
+import shlex
 from pathlib import Path
 
 from vae_jax import config as config_lib
@@ -71,3 +72,8 @@ def claim(config: Config, workdir: Path) -> None:
         write(workdir / CONFIG, config_lib.to_json(config))
     except OSError as error:
         raise InputError(f"--workdir={workdir}: cannot be written: {error.strerror}") from None
+
+
+def continue_command(workdir: Path) -> str:
+    """What to type to continue a run."""
+    return f"python -m vae_jax.main --workdir={shlex.quote(str(workdir))}"

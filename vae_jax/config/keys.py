@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
@@ -64,7 +64,7 @@ KEYS: tuple[Key, ...] = (
     _real("free_bits", 0.0, "KL of a latent dimension below which it costs nothing while training", "nats"),
     _real("noise_mean", 0.0, "mean of the noise that a denoiser's input gets", "pixel range [0, 1]", -math.inf),
     _real("noise_std", 0.0, "standard deviation of the noise that a denoiser's input gets", "pixel range [0, 1]"),
-    _text("dataset", "digits", "data set"),
+    _text("dataset", "digits", "data set; also any image set of TensorFlow Datasets"),
     _text("data_dir", "", "folder with the data set's original files, for use offline; empty: download", identity=False),
     _text("train_dir", "", "folder of training images (image folders)", identity=False),
     _text("val_dir", "", "folder of validation images (image folders)", identity=False),
@@ -135,13 +135,13 @@ def nest(flat: Mapping[str, Any]) -> Config:
     return ConfigDict(nested).lock()
 
 
-def table() -> str:
-    """Every key with its default, unit and meaning, for `--help`."""
+def table(registries: Mapping[str, Collection[str]]) -> str:
+    """Every key with its default, meaning, choices and unit, for `--help`; registries give the choices of some keys."""
     rows = []
     for key in KEYS:
         default = json.dumps(key.default) if key.kind is str else str(key.default)
-        names = f" ({', '.join(key.choices)})" if key.choices else ""
-        unit = f" [{key.unit}]" if key.unit else ""
-        rows.append((f"--config.{key.name}", default, f"{key.meaning}{names}{unit}"))
+        names = ", ".join(registries.get(key.name, key.choices))
+        notes = [f" ({names})" if names else "", f" [{key.unit}]" if key.unit else ""]
+        rows.append((f"--config.{key.name}", default, key.meaning + "".join(notes)))
     wide = [max(len(row[i]) for row in rows) for i in range(2)]
     return "\n".join(f"  {name:<{wide[0]}}  {default:<{wide[1]}}  {meaning}" for name, default, meaning in rows)
