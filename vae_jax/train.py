@@ -191,7 +191,8 @@ def _save(run: Prepared, state: TrainState, progress: Progress, score: float | N
     copy = jax.tree.map(jnp.copy, saved(state))
     if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(copy.params)):
         raise _diverged(run, progress.step, {"parameters": math.nan}, checkpoints)
-    checkpoints.save(progress.step, copy, progress._asdict() | {"shape": list(run.shape)}, score)
+    info = progress._asdict() | {"shape": list(run.shape), "config": run.config.to_dict()}
+    checkpoints.save(progress.step, copy, info, score)
 
 
 def _diverged(run: Prepared, step: int, values: dict[str, float], checkpoints: Checkpoints) -> TrainingError:
