@@ -218,6 +218,9 @@ def test_a_larger_num_epochs_extends_the_run_bit_for_bit(run, tmp_path):
     run("extended", num_epochs=5, checkpoint__every_epochs=1)
     assert digest(tmp_path / "extended") == digest(tmp_path / "straight")
     assert results_of(tmp_path / "extended") == results_of(tmp_path / "straight")
+    files = {path: path.read_bytes() for path in (tmp_path / "extended").rglob("*") if path.is_file()}
+    run("extended", num_epochs=2, checkpoint__every_epochs=1)
+    assert all(path.read_bytes() == content for path, content in files.items()), "a complete run was touched"
 
 
 def test_the_seed_decides_everything_and_split_seed_the_data(run, tmp_path):

@@ -11,6 +11,8 @@ def test_a_claimed_workdir_reads_back_and_may_be_claimed_again(tmp_path):
     assert workdir_lib.read_config(tmp_path / "a b" / "run").to_dict() == config.to_dict()
     config.num_epochs = 7
     workdir_lib.claim(config, tmp_path / "a b" / "run")
+    assert workdir_lib.read_config(tmp_path / "a b" / "run").num_epochs == 200
+    workdir_lib.record(config, tmp_path / "a b" / "run")
     assert workdir_lib.read_config(tmp_path / "a b" / "run").num_epochs == 7
 
 

@@ -74,6 +74,7 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
             console.line(f"complete: {epochs} epochs, trained, evaluated and drawn in {workdir}")
             console.line(f"go on: {workdir_lib.continue_command(workdir)} --config.num_epochs={2 * epochs}")
             return done
+        workdir_lib.record(config, workdir)
         with Writer(workdir, progress.step, config.log.tensorboard) as writer:
             writer.hyperparameters(flatten(config), ["test/mse" if run.model.log_prior is None else "test/elbo"])
             progress = _fit(run, state, progress, Outside(stop, checkpoints, writer, console))

@@ -61,7 +61,7 @@ def write(path: Path, content: str | bytes) -> None:
 
 
 def claim(config: Config, workdir: Path) -> None:
-    """Make workdir and write the config into it.
+    """Make workdir and write the config into it, unless a run's config is there: `record` replaces that one.
 
     Raises:
         InputError: as `check`, or the folder cannot be made or written.
@@ -69,9 +69,15 @@ def claim(config: Config, workdir: Path) -> None:
     check(config, workdir)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        write(workdir / CONFIG, config_lib.to_json(config))
+        if not (workdir / CONFIG).exists():
+            record(config, workdir)
     except OSError as error:
         raise InputError(f"--workdir={workdir}: cannot be written: {error.strerror}") from None
+
+
+def record(config: Config, workdir: Path) -> None:
+    """Write the config that the run goes on with."""
+    write(workdir / CONFIG, config_lib.to_json(config))
 
 
 def continue_command(workdir: Path) -> str:
