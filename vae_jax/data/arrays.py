@@ -2,6 +2,7 @@
 
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,7 @@ ARRAY_NAMES = {
     "test": (("test_images", "test_labels"), ("x_test", "y_test")),
 }
 """Part -> names that its arrays of images and of labels may have in an .npz file; labels may be absent."""
-_ROWS = 1000
+_CHUNK = 1 << 25  # bytes read at once
 
 
 def load_arrays(config: Config) -> Source:
@@ -89,9 +90,13 @@ def _parts(at: str, file: Path, scratch: Path) -> dict[str, tuple[np.ndarray, np
     """Part -> its images [N, H, W, C], mapped, and its labels i64[N]."""
     try:
         arrays = _unpack(file, scratch)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         pickled = "Python objects" in str(error) or _starts_as_pickle(file)
-        reason = "pickled Python objects are never loaded" if pickled else f"not an .npz or .npy file ({error})"
+        reason = f"not an .npz or .npy file ({error})"
+        if isinstance(error, OSError) and error.strerror:
+            reason = f"cannot be read: {error.strerror}"
+        elif pickled:
+            reason = "pickled Python objects are never loaded"
         raise InputError(f"{at}: {' '.join(reason.split())}") from error
     parts = {}
     for part, pairs in ARRAY_NAMES.items():
@@ -148,13 +153,14 @@ def _check_labels(at: str, name: str, labels: np.ndarray | None, count: int) -> 
         return None
     if labels.dtype.kind not in "iu" or labels.shape not in ((count,), (count, 1)):
         raise InputError(f"{at}: {name} is {labels.dtype} of shape {labels.shape}, not {count} whole numbers")
-    return np.array(labels).reshape(-1)
+    return np.array(labels, np.int64).reshape(-1)
 
 
 def _rows(at: str, images: np.ndarray, rows: np.ndarray) -> Iterator[UInt8[np.ndarray, "H W C"]]:
     """The rows of a map in the given order as uint8; floats are checked."""
-    for start in range(0, len(rows), _ROWS):
-        some: Any = images[rows[start : start + _ROWS]]
+    step = max(1, _CHUNK // images[:1].nbytes)
+    for start in range(0, len(rows), step):
+        some: Any = images[rows[start : start + step]]
         if some.dtype != np.uint8:
             if not (some.min() >= 0 and some.max() <= 1):  # not: NaN fails too
                 raise InputError(f"{at}: floats from {some.min():g} to {some.max():g}; float images lie in [0, 1]")

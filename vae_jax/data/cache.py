@@ -72,6 +72,7 @@ def load_cached(root: Path, name: str, key: Mapping[str, Any], build: Callable[[
         name: start of the entry's folder name.
         key: what the entry depends on (source, version, options); plain JSON values.
         build: (scratch folder, removed afterwards) -> source. Whole maps of .npy files in scratch are moved, not copied.
+            Its OSErrors are taken for those of writing there.
 
     Returns:
         A source whose arrays are read-only maps of the files.
@@ -86,8 +87,8 @@ def load_cached(root: Path, name: str, key: Mapping[str, Any], build: Callable[[
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             print(f"cache: {entry} is damaged ({_one_line(error)}); rebuilding it", file=sys.stderr)
     with _scratch(root) as scratch:
-        source = build(scratch)
         try:
+            source = build(scratch)
             fresh = scratch / "entry"
             _write(fresh, key, source)
             # mapped before it moves: maps outlive a rename, even where another process then replaces the entry

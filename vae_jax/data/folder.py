@@ -41,7 +41,7 @@ def load_folder(config: Config) -> Source:
     notices += [_ignored(listing) for listing in listings.values() if listing.ignored]
     if source.left_out:
         where = entry_folder(root, "folder", key) / "meta.json"
-        notices.append(f"{len(source.left_out)} files left out, listed with the reasons in {where}")
+        notices.append(f"files left out: {len(source.left_out)}, listed with the reasons in {where}")
     for notice in notices:
         print(f"dataset=folder: {notice}", file=sys.stderr)
     return source._replace(class_names=class_names)
@@ -95,7 +95,7 @@ def _key(config: Config, listings: Mapping[str, Listing]) -> dict[str, Any]:
 
 def _ignored(listing: Listing) -> str:
     kinds = ", ".join(f"{extension} ({count})" for extension, count in sorted(listing.ignored.items()))
-    return f"{listing.given}: ignored {sum(listing.ignored.values())} files that are not images by their names: {kinds}"
+    return f"{listing.given}: ignored files that are not images by their names: {kinds}"
 
 
 def _build(

@@ -63,8 +63,8 @@ def list_images(given: str, folder: Path) -> Listing:
     except OSError as error:
         raise InputError(f"{given}: cannot be read: {error.filename}: {error.strerror}") from error
     if not stamps:
-        others = [f"{sum(ignored.values())} other files"] * bool(ignored)
-        others += [f"{len(left_out)} left out, the first {left_out[0]}"] if left_out else []
+        others = [f"other files: {sum(ignored.values())}"] * bool(ignored)
+        others += [f"left out: {len(left_out)}, the first {left_out[0]}"] if left_out else []
         raise InputError(f"{given}: no images in it{' (' + '; '.join(others) + ')' if others else ''}")
     digest = hashlib.sha256(b"\0".join(os.fsencode(part) for pair in stamps.items() for part in pair))
     digest.update(os.fsencode("\0".join(left_out)))
@@ -120,7 +120,7 @@ def label(
         beside = [file for file in listing.files if "/" not in file]
         if beside and listing.classes:
             raise InputError(
-                f"{listing.given}: {len(beside)} images lie beside the class folders ({_few(beside)}); "
+                f"{listing.given}: images lie beside the class folders ({len(beside)}: {_few(beside)}); "
                 f"put every image into a class folder ({_few(sorted(listing.classes))}), or none"
             )
     flat = [listing.given for listing in listings.values() if not listing.classes]
@@ -135,7 +135,7 @@ def label(
         for part, listing in listings.items()
     }
     missing = [(listing.given, sorted(set(names) - listing.classes)) for listing in listings.values()]
-    notices = [f"{given}: no images of {len(lacks)} classes ({_few(lacks)})" for given, lacks in missing if lacks]
+    notices = [f"{given}: no images of class {_few(lacks)}" for given, lacks in missing if lacks]
     return labels, tuple(names), notices
 
 

@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from vae_jax.types import InputError
-
 
 def write_rows(file: Path, rows: Iterable[UInt8[np.ndarray, "H W C"]]) -> UInt8[np.ndarray, "N H W C"]:
     """Write images of one shape to a new .npy file; a read-only map of it, or an empty array if there are none.
@@ -16,22 +14,19 @@ def write_rows(file: Path, rows: Iterable[UInt8[np.ndarray, "H W C"]]) -> UInt8[
     Plain writes, not a map: pages written through a map stay resident until the system wants them back.
 
     Raises:
-        InputError: the file cannot be written. Whatever `rows` raises, except OSError.
+        OSError: the file cannot be written. Whatever `rows` raises.
     """
     count, shape = 0, (0, 0, 0)
-    try:
-        with file.open("wb") as stream:
-            for row in rows:
-                if not count:
-                    shape = row.shape
-                    _write_header(stream, count, shape)
-                stream.write(np.ascontiguousarray(row).data)
-                count += 1
-            if count:
-                stream.seek(0)
+    with file.open("wb") as stream:
+        for row in rows:
+            if not count:
+                shape = row.shape
                 _write_header(stream, count, shape)
-    except OSError as error:
-        raise InputError(f"cache_dir={file.parent}: cannot be written: {error.strerror or error}") from error
+            stream.write(np.ascontiguousarray(row).data)
+            count += 1
+        if count:
+            stream.seek(0)
+            _write_header(stream, count, shape)
     return np.load(file, "r", allow_pickle=False) if count else np.empty((0, *shape), np.uint8)
 
 
