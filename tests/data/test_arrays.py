@@ -1,4 +1,6 @@
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -74,6 +76,13 @@ def test_parts_and_proportions_as_for_folders_with_labels_by_value(tmp_path, par
         assert split.labels.tolist() == [number % 3 for number in numbers(split)]
 
 
+def test_an_array_in_fortran_order_is_the_same_images(tmp_path):
+    np.save(tmp_path / "x.npy", np.asfortranarray(np.random.default_rng(0).integers(0, 256, (20, 5, 4), np.uint8)))
+    found = data.load(make_config(tmp_path, tmp_path / "x.npy"))
+    ours = {image.tobytes() for split in found[:3] for image in split.images}
+    assert ours == {image.tobytes() for image in np.load(tmp_path / "x.npy")}
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_floats_in_0_to_1_become_the_same_bytes(tmp_path, dtype):
     bytes_ = np.arange(256, dtype=np.uint8).repeat(12).reshape(256, 4, 3, 1)[:, :, :, [0, 0, 0]]
@@ -144,6 +153,27 @@ def test_parts_that_fit_no_rule_are_one_line(tmp_path):
     assert line.startswith("split=(0.5, 0.3, 0.2): test and train given with 3 proportions in split; choices: ")
     np.savez(tmp_path / "y.npz", x_train=X, x_val=X)
     assert "train and val given with 0 proportions" in said(make_config(tmp_path, tmp_path / "y.npz"))
+
+
+MEMORY = """
+import resource, sys
+from vae_jax import config as config_room, data
+config = config_room.defaults()
+config.update({"dataset": "arrays", "cache_dir": sys.argv[1]})
+for file in sys.argv[2:]:
+    config.data_dir = file
+    data.load(config)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
+"""
+
+
+def test_resident_memory_stays_flat_when_the_set_grows(tmp_path):
+    files = [str(tmp_path / name) for name in ("few.npy", "many.npy")]
+    for file, count in zip(files, (800, 3200), strict=True):
+        np.save(file, np.zeros((count, 128, 128, 3), np.uint8))
+    command = [sys.executable, "-c", MEMORY, str(tmp_path / "cache"), *files]
+    few, many = map(float, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    assert many - few < 40, "megabytes more for 118 MB more of images"
 
 
 def test_a_changed_file_is_read_again(tmp_path):

@@ -269,6 +269,9 @@ def test_broken_files_are_listed_at_once_and_skip_broken_goes_on(tmp_path, capsy
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("dataset=folder: files left out: 4, listed with the reasons in ")
         assert json.loads(Path(line.split(" in ")[-1]).read_text())["content"]["left_out"] == lines
+    assert said(make_config(tmp_path, **some)).splitlines()[1:] == lines, (
+        "the cache of a looser run served a strict one"
+    )
 
 
 def test_more_broken_files_than_fit_a_screen_are_counted_and_a_split_of_them_is_refused(tmp_path):
@@ -321,6 +324,15 @@ def test_the_cache_notices_files_that_changed(tmp_path, change, monkeypatch):
         assert numbers(before.train) != numbers(after.train)
     monkeypatch.setattr("vae_jax.data.folder.write_rows", None)  # the cache serves what did not change
     assert numbers(data.load(config).train) == numbers(after.train)
+
+
+def test_a_file_moved_to_another_class_is_labelled_anew(tmp_path):
+    write_images(tmp_path / "a", 0, 20)
+    config = make_config(tmp_path, train_dir=str(tmp_path / "a"), split=(0.5, 0.3, 0.2))
+    data.load(config)
+    os.rename(tmp_path / "a/cat/0018.png", tmp_path / "a/dog/0000.png")  # the order of the files stays
+    labels = {n: int(y) for split in data.load(config)[:3] for n, y in zip(numbers(split), split.labels, strict=True)}
+    assert labels == {number: number % 2 for number in range(20)} | {18: 1}
 
 
 def test_sizes_that_vary_need_image_size(tmp_path):

@@ -125,6 +125,13 @@ def test_shrinking_is_antialiased_and_any_size_is_met(tmp_path, extension):
     assert np.abs(found - gradient()).max() < 8
 
 
+def test_a_jpeg_keeps_the_detail_that_its_size_can_show(tmp_path):
+    blocks = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8).repeat(8, 0).repeat(8, 1)
+    Image.fromarray(blocks).save(tmp_path / "x.jpg", quality=95)
+    whole = Image.open(tmp_path / "x.jpg").resize((64, 64), Image.Resampling.BILINEAR)
+    assert np.abs(pixels(tmp_path / "x.jpg", (64, 64), 1)[..., 0] - np.asarray(whole, int)).max() < 20
+
+
 def test_a_turned_photograph_is_turned_before_it_is_resized(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6

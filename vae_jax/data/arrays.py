@@ -25,7 +25,6 @@ ARRAY_NAMES = {
     "test": (("test_images", "test_labels"), ("x_test", "y_test")),
 }
 """Part -> names that its arrays of images and of labels may have in an .npz file; labels may be absent."""
-_CHUNK = 1 << 25  # bytes read at once
 
 
 def load_arrays(config: Config) -> Source:
@@ -86,7 +85,7 @@ def _allot(labels: Mapping[str, np.ndarray], config: Config) -> Allotment:
     return {"train": ("train", rest[train]), "val": ("train", rest[val]), "test": test}
 
 
-def _parts(at: str, file: Path, scratch: Path) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
+def _parts(at: str, file: Path, scratch: Path) -> dict[str, tuple[np.memmap, np.ndarray | None]]:
     """Part -> its images [N, H, W, C], mapped, and its labels i64[N]."""
     try:
         arrays = _unpack(file, scratch)
@@ -115,12 +114,12 @@ def _parts(at: str, file: Path, scratch: Path) -> dict[str, tuple[np.ndarray, np
     return parts
 
 
-def _unpack(file: Path, scratch: Path) -> dict[str, np.ndarray]:
-    """The arrays of a file as maps: an .npz is unpacked first."""
+def _unpack(file: Path, scratch: Path) -> dict[str, Any]:
+    """The arrays of a file as maps: an .npz is unpacked first. None for arrays of other names."""
     if not zipfile.is_zipfile(file):
         return {"images": np.lib.format.open_memmap(file, mode="r")}  # never unpickles
     wanted = {name for pairs in ARRAY_NAMES.values() for pair in pairs for name in pair}
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     with zipfile.ZipFile(file) as archive:
         for member in archive.namelist():
             name = member.removesuffix(".npy")
@@ -129,7 +128,7 @@ def _unpack(file: Path, scratch: Path) -> dict[str, np.ndarray]:
                     shutil.copyfileobj(packed, unpacked)
                 arrays[name] = np.lib.format.open_memmap(scratch / f"given_{name}.npy", mode="r")
             else:
-                arrays[name] = np.empty(0)
+                arrays[name] = None
     return arrays
 
 
@@ -138,7 +137,7 @@ def _starts_as_pickle(file: Path) -> bool:
         return stream.read(1) == b"\x80"
 
 
-def _check_images(at: str, name: str, images: np.ndarray) -> np.ndarray:
+def _check_images(at: str, name: str, images: Any) -> np.memmap:
     if images.dtype != np.uint8 and images.dtype.kind != "f":
         raise InputError(f"{at}: {name} is {images.dtype}; images are uint8, or floats in [0, 1]")
     if images.ndim == 3:
@@ -156,13 +155,26 @@ def _check_labels(at: str, name: str, labels: np.ndarray | None, count: int) -> 
     return np.array(labels, np.int64).reshape(-1)
 
 
-def _rows(at: str, images: np.ndarray, rows: np.ndarray) -> Iterator[UInt8[np.ndarray, "H W C"]]:
-    """The rows of a map in the given order as uint8; floats are checked."""
-    step = max(1, _CHUNK // images[:1].nbytes)
-    for start in range(0, len(rows), step):
-        some: Any = images[rows[start : start + step]]
-        if some.dtype != np.uint8:
-            if not (some.min() >= 0 and some.max() <= 1):  # not: NaN fails too
-                raise InputError(f"{at}: floats from {some.min():g} to {some.max():g}; float images lie in [0, 1]")
-            some = np.round(some.astype(np.float32) * 255).astype(np.uint8)
-        yield from some
+def _rows(at: str, images: np.memmap, rows: np.ndarray) -> Iterator[UInt8[np.ndarray, "H W C"]]:
+    """The images of the given indices as uint8, in their order; floats are checked."""
+    for image in _read(images, rows):
+        if image.dtype == np.uint8:
+            yield image
+        elif image.min() >= 0 and image.max() <= 1:
+            yield np.round(image.astype(np.float32) * 255).astype(np.uint8)
+        else:  # NaN too
+            raise InputError(
+                f"{at}: image with floats from {image.min():g} to {image.max():g}; float images lie in [0, 1]"
+            )
+
+
+def _read(images: np.memmap, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Rows of a map, by plain reads where it is in C order: pages read through a map stay resident as long as it lives."""
+    if not images.flags.c_contiguous:
+        yield from (images[row] for row in rows)
+        return
+    size = images[:1].nbytes
+    with Path(str(images.filename)).open("rb") as stream:
+        for row in rows:
+            stream.seek(images.offset + int(row) * size)
+            yield np.frombuffer(stream.read(size), images.dtype).reshape(images.shape[1:])
