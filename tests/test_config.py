@@ -129,6 +129,7 @@ ARRAYS = {"dataset": "arrays", "data_dir": "x.npz"}
             ["train_dir=a", "2 proportions", "split_target=test", "train_dir, val_dir and"],
         ),
         (FOLDERS | {"val_dir": "b"}, ["train_dir and val_dir with no split"]),
+        (FOLDERS | {"test_dir": "b", "split": (0.7, 0.2, 0.1)}, ["train_dir and test_dir with 3"]),
         (
             FOLDERS | {"val_dir": "b", "test_dir": "c", "split": (0.5, 0.5)},
             ["train_dir and val_dir and test_dir with 2"],
