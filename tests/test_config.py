@@ -113,6 +113,62 @@ def test_a_bad_value_gets_one_line_that_names_key_value_and_choices(changes, wor
         assert word in line
 
 
+FOLDERS = {"dataset": "folder", "train_dir": "a"}
+ARRAYS = {"dataset": "arrays", "data_dir": "x.npz"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (FOLDERS, ["split=()", "--config.split=0.7,0.2,0.1"]),
+        (FOLDERS | {"test_dir": "b"}, ["split=()", "two proportions", "split_target"]),
+        (FOLDERS | {"split": (0.7, 0.2, 0.2)}, ["split=(0.7, 0.2, 0.2)", "sum to 1.1"]),
+        (FOLDERS | {"split": (0.7, 0.2, 0.100002)}, ["sum to 1.000002"]),
+        (FOLDERS | {"split": (0.8, 0.2, 0.0)}, ["split=(0.8, 0.2, 0.0)", "empty"]),
+        (
+            FOLDERS | {"split": (0.8, 0.2)},
+            ["train_dir=a", "2 proportions", "split_target=test", "train_dir, val_dir and"],
+        ),
+        (FOLDERS | {"val_dir": "b"}, ["train_dir and val_dir with no split"]),
+        (FOLDERS | {"test_dir": "b", "split": (0.7, 0.2, 0.1)}, ["train_dir and test_dir with 3"]),
+        (
+            FOLDERS | {"val_dir": "b", "test_dir": "c", "split": (0.5, 0.5)},
+            ["train_dir and val_dir and test_dir with 2"],
+        ),
+        (FOLDERS | {"data_dir": "b", "split": (0.7, 0.2, 0.1)}, ["train_dir and data_dir"]),
+        (FOLDERS | {"split": (0.7, 0.2, 0.1), "split_target": "test"}, ["split_target=test", "two proportions"]),
+        ({"dataset": "folder"}, ["train_dir=", "data_dir", "choices: train_dir with three"]),
+        ({"dataset": "arrays"}, ["data_dir=", ".npz"]),
+        (ARRAYS | {"split": (0.5, 0.6)}, ["sum to 1.1"]),
+        (FOLDERS | {"split": (0.7, 0.2, 0.1), "background": "red"}, ["background=red", "black, white"]),
+    ],
+)
+def test_folders_and_proportions_that_do_not_fit_get_one_line(changes, words):
+    registries = REGISTRIES | {"dataset": {"digits": 0, "folder": 0, "arrays": 0}}
+    with pytest.raises(InputError) as caught:
+        config_lib.validate(config_lib.keys.nest(config_lib.flatten(config_lib.defaults()) | changes), registries)
+    (line,) = str(caught.value).splitlines()
+    for word in words:
+        assert word in line
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        FOLDERS | {"split": (0.7, 0.2, 0.1)},
+        FOLDERS | {"split": (0.7, 0.2, 0.1000005)},
+        FOLDERS | {"test_dir": "b", "split": (0.7, 0.3), "split_target": "test"},
+        FOLDERS | {"val_dir": "b", "test_dir": "c"},
+        {"dataset": "folder", "data_dir": "a"},
+        ARRAYS,
+        {"dataset": "digits", "split": (0.9, 0.9), "train_dir": "a"},
+    ],
+)
+def test_folders_and_proportions_that_fit_and_those_that_concern_no_folder_pass(changes):
+    config = config_lib.keys.nest(config_lib.flatten(config_lib.defaults()) | changes)
+    config_lib.validate(config, {})
+
+
 def test_all_problems_are_reported_at_once():
     lines = problems(latent_dim=0, model="vea", beta=-1.0, bogus=1)
     assert [line.split("=")[0] for line in sorted(lines)] == ["beta", "bogus", "latent_dim", "model"]

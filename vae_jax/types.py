@@ -103,3 +103,10 @@ class Dataset(NamedTuple):
     test: Split
     class_names: tuple[str, ...] = ()
     """Names of labels 0, 1, ...; empty when there are no labels."""
+
+
+SPLIT_RULES = (
+    "train_dir with three proportions in split; train_dir and test_dir with two and split_target=train; the same with "
+    "split_target=test; train_dir, val_dir and test_dir without split"
+)
+"""The four ways of saying which images of a person's own go where, in words for error messages."""

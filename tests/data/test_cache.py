@@ -60,6 +60,39 @@ def test_built_once_then_read_as_maps_and_nothing_else_is_left(tmp_path, capsys)
     assert capsys.readouterr().err == ""
 
 
+def test_a_whole_map_of_a_scratch_file_is_moved_and_a_part_of_one_is_copied(tmp_path, monkeypatch):
+    saved, save = [], np.save
+    monkeypatch.setattr(
+        cache.np, "save", lambda file, *rest, **kw: (saved.append(Path(file).stem), save(file, *rest, **kw))
+    )
+
+    def build(scratch: Path) -> Source:
+        toy, maps = Builder()(scratch), []
+        for split in (toy.train, toy.test):
+            assert split is not None
+            maps.append(np.lib.format.open_memmap(scratch / f"{len(maps)}.npy", "w+", np.uint8, split.images.shape))
+            maps[-1][:] = split.images
+        half = Split(maps[0][20:], np.zeros(20, np.int32))
+        return Source(half, Split(maps[1], np.zeros(10, np.int32)))
+
+    source, toy = cache.load_cached(tmp_path, "toy", KEY, build), Builder()(tmp_path)
+    assert saved == ["train_images", "train_labels", "test_labels"]
+    assert source.test is not None
+    assert toy.test is not None
+    np.testing.assert_array_equal(source.train.images, toy.train.images[20:])
+    np.testing.assert_array_equal(source.test.images, toy.test.images)
+
+
+def test_a_val_split_and_what_was_left_out_are_kept(tmp_path):
+    whole = Builder()(tmp_path)
+    for _ in range(2):
+        source = cache.load_cached(tmp_path, "toy", KEY, lambda _: whole._replace(val=whole.test, left_out=("a: no",)))
+        assert source.val is not None
+        assert whole.test is not None
+        np.testing.assert_array_equal(source.val.images, whole.test.images)
+        assert source.left_out == ("a: no",)
+
+
 def test_a_set_without_test_split_or_classes(tmp_path):
     whole = Builder()(tmp_path)
     for _ in range(2):

@@ -9,6 +9,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from vae_jax.config.folders import split_problems
 from vae_jax.config.keys import BY_NAME, KEYS, Key, flatten, nest
 from vae_jax.types import Config, InputError
 
@@ -151,7 +152,7 @@ def _key_problems(key: Key, value: Any, names: Collection[str]) -> list[str]:
 
 
 def _combination_problems(c: Mapping[str, Any]) -> list[str]:
-    problems = []
+    problems = split_problems(c)
     if c["binarize"] != "none" and c["likelihood"] != "bernoulli":
         problems.append(f"binarize={c['binarize']}: 0/1 pixels need likelihood=bernoulli, not {c['likelihood']}")
     if c["schedule"] != "constant" and c["schedule_epochs"] <= c["warmup_epochs"]:

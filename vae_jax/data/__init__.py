@@ -5,7 +5,9 @@ from collections.abc import Callable, Collection
 import numpy as np
 
 from vae_jax.data import splits
+from vae_jax.data.arrays import load_arrays
 from vae_jax.data.digits import load_digits
+from vae_jax.data.folder import load_folder
 from vae_jax.data.source import Source
 from vae_jax.data.tfds import builder_names, load_idx_set, load_tfds
 from vae_jax.types import Config, Dataset, InputError, Split
@@ -15,6 +17,8 @@ DATASETS: dict[str, Callable[[Config], Source]] = {
     "mnist": load_idx_set,
     "fashion_mnist": load_idx_set,
     "kmnist": load_idx_set,
+    "folder": load_folder,
+    "arrays": load_arrays,
 }
 """Name -> loader, (config) -> Source. Any other name is a TFDS builder's."""
 
@@ -48,6 +52,8 @@ def assemble(source: Source, config: Config) -> Dataset:
     Raises:
         InputError: more images asked for than there are, or a split that would be empty.
     """
+    if source.val is not None:
+        return _as_given(source, config)
     seed, whole = config.split_seed, source.train
     rest = np.arange(len(whole.labels))
     if not len(rest):
@@ -63,6 +69,20 @@ def assemble(source: Source, config: Config) -> Dataset:
     train, val = splits.train_val_indices(whole.labels[rest], config.val_fraction, config.num_train, seed)
     pixels = drawn if config.binarize == "static_seeded" else grey
     return Dataset(_take(pixels, rest[train]), _take(drawn, rest[val]), test, source.class_names)
+
+
+def _as_given(source: Source, config: Config) -> Dataset:
+    """Three splits that are there already; nothing is copied, unless it is binarised."""
+    train, val, test = source.train, source.val, source.test
+    assert val is not None
+    assert test is not None
+    if config.num_train > len(train.labels):
+        raise InputError(f"num_train={config.num_train}: only {len(train.labels)} training images")
+    if config.binarize == "static_seeded":
+        train = _binarized(train, config, splits.BINARIZE_TRAIN)
+    val, test = _binarized(val, config, splits.BINARIZE_VAL), _binarized(test, config, splits.BINARIZE_TEST)
+    count = config.num_train or len(train.labels)
+    return Dataset(Split(train.images[:count], train.labels[:count]), val, test, source.class_names)
 
 
 def _take(split: Split, indices: np.ndarray) -> Split:

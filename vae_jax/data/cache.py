@@ -1,11 +1,12 @@
 """Decoded data, kept as .npy files: written atomically, verified by sha256 on every load, rebuilt when damaged.
 
-One folder an entry: {train,test}_{images,labels}.npy and meta.json. Entries differ by source, version and options.
+One folder an entry: {train,val,test}_{images,labels}.npy and meta.json. Entries differ by source, version and options.
 """
 
 import contextlib
 import hashlib
 import json
+import mmap
 import os
 import shutil
 import sys
@@ -54,6 +55,15 @@ def _assert_writable(root: Path) -> None:
         pass
 
 
+def _complete(key: Mapping[str, Any]) -> dict[str, Any]:
+    return json.loads(json.dumps({"format": _FORMAT, **key}))
+
+
+def entry_folder(root: Path, name: str, key: Mapping[str, Any]) -> Path:
+    """Where `load_cached` keeps the entry of this key."""
+    return root / f"{name}-{_digest(_complete(key))[:12]}"
+
+
 def load_cached(root: Path, name: str, key: Mapping[str, Any], build: Callable[[Path], Source]) -> Source:
     """The source of this key, from the cache where an undamaged entry exists, else built and kept.
 
@@ -61,7 +71,8 @@ def load_cached(root: Path, name: str, key: Mapping[str, Any], build: Callable[[
         root: the cache folder.
         name: start of the entry's folder name.
         key: what the entry depends on (source, version, options); plain JSON values.
-        build: (scratch folder, removed afterwards) -> source.
+        build: (scratch folder, removed afterwards) -> source. Whole maps of .npy files in scratch are moved, not copied.
+            Its OSErrors are taken for those of writing there.
 
     Returns:
         A source whose arrays are read-only maps of the files.
@@ -69,16 +80,15 @@ def load_cached(root: Path, name: str, key: Mapping[str, Any], build: Callable[[
     Raises:
         InputError: the entry cannot be written. Whatever `build` raises.
     """
-    key = json.loads(json.dumps({"format": _FORMAT, **key}))
-    entry = root / f"{name}-{_digest(key)[:12]}"
+    key, entry = _complete(key), entry_folder(root, name, key)
     if entry.exists():
         try:
             return _read(entry, key)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             print(f"cache: {entry} is damaged ({_one_line(error)}); rebuilding it", file=sys.stderr)
     with _scratch(root) as scratch:
-        source = build(scratch)
         try:
+            source = build(scratch)
             fresh = scratch / "entry"
             _write(fresh, key, source)
             # mapped before it moves: maps outlive a rename, even where another process then replaces the entry
@@ -123,7 +133,7 @@ def _publish(fresh: Path, entry: Path, key: Any, scratch: Path) -> None:
 
 
 def _arrays(source: Source) -> dict[str, np.ndarray]:
-    parts = {"train": source.train, "test": source.test}
+    parts = {"train": source.train, "val": source.val, "test": source.test}
     return {
         f"{name}_{field}": array
         for name, split in parts.items()
@@ -136,10 +146,21 @@ def _write(folder: Path, key: Any, source: Source) -> None:
     folder.mkdir()
     files = {}
     for name, array in _arrays(source).items():
-        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+        _store(folder / f"{name}.npy", array)
         files[f"{name}.npy"] = _fingerprint(folder / f"{name}.npy")
-    content = {"key": key, "class_names": list(source.class_names), "files": files}
+    content = {"key": key, "class_names": list(source.class_names), "files": files, "left_out": list(source.left_out)}
     (folder / "meta.json").write_text(json.dumps({"content": content, "sha256": _digest(content)}, indent=1) + "\n")
+
+
+def _store(file: Path, array: np.ndarray) -> None:
+    """Save an array; one that is the whole of a file in the scratch folder becomes that file, without a copy."""
+    if isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap):
+        origin = Path(str(array.filename))
+        if origin.parent == file.parent.parent:
+            array.flush()
+            os.rename(origin, file)
+            return
+    np.save(file, array, allow_pickle=False)
 
 
 def _read(folder: Path, key: Any) -> Source:
@@ -154,8 +175,8 @@ def _read(folder: Path, key: Any) -> Source:
     def split(part: str) -> Split:
         return Split(*(np.load(folder / f"{part}_{field}.npy", "r", allow_pickle=False) for field in Split._fields))
 
-    test = split("test") if "test_images.npy" in content["files"] else None
-    return Source(split("train"), test, tuple(content["class_names"]))
+    val, test = (split(part) if f"{part}_images.npy" in content["files"] else None for part in ("val", "test"))
+    return Source(split("train"), test, tuple(content["class_names"]), val, tuple(content.get("left_out", ())))
 
 
 def _fingerprint(file: Path) -> dict[str, Any]:

@@ -13,3 +13,7 @@ class Source(NamedTuple):
     """None where the set has no test split: one is then cut from train."""
     class_names: tuple[str, ...] = ()
     """Names of labels 0, 1, ...; empty when there are no labels."""
+    val: Split | None = None
+    """Where it is given, all three splits are: nothing is cut, and each is in random order."""
+    left_out: tuple[str, ...] = ()
+    """Lines: a file that was not used, and why."""

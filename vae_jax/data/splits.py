@@ -8,7 +8,7 @@ from jaxtyping import Int32, Int64, UInt8
 
 from vae_jax.types import InputError
 
-TEST, VAL, BINARIZE_TRAIN, BINARIZE_TEST = range(4)
+TEST, VAL, BINARIZE_TRAIN, BINARIZE_TEST, BINARIZE_VAL, WHOLE = range(6)
 """Tags of the draws."""
 
 _ROWS = 4096  # images binarised at a time: bounds the memory, and is part of the draw: another number, other pixels

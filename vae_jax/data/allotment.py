@@ -1,0 +1,60 @@
+"""Which images of a person's own folders or arrays become train, val and test: four rules, by `split_seed` alone."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Int32, Int64
+
+from vae_jax.data import splits
+from vae_jax.types import SPLIT_RULES, InputError
+
+NAMES = ("train", "val", "test")
+
+Allotment = dict[str, tuple[str, Int64[np.ndarray, " n"]]]
+"""Split -> (the part that its images come from, their indices in that part, in random order)."""
+
+
+def allot(
+    labels: Mapping[str, Int32[np.ndarray, " N"]], split: tuple[float, ...], split_target: str, seed: int
+) -> Allotment:
+    """Stratified by label. The parts given and the number of proportions choose the rule:
+
+    * train, 3 proportions: train, val and test are cut from it.
+    * train and test, 2 proportions, split_target="train": train and val are cut from train.
+    * train and test, 2 proportions, split_target="test": val and test are cut from test.
+    * train, val and test, no proportions: as given.
+
+    Raises:
+        InputError: none of the four, or a split that would be empty.
+    """
+    given = set(labels)
+    cut: Allotment = {}
+    if given == {"train"} and len(split) == 3:
+        _, num_val, num_test = counts(len(labels["train"]), split, NAMES)
+        rest, test = splits.hold_out(labels["train"], num_test, seed, splits.TEST)
+        train, val = splits.hold_out(labels["train"][rest], num_val, seed, splits.VAL)
+        cut = {"train": ("train", rest[train]), "val": ("train", rest[val]), "test": ("train", test)}
+    elif given == {"train", "test"} and len(split) == 2:
+        first, second = NAMES[:2] if split_target == "train" else NAMES[1:]
+        count = counts(len(labels[split_target]), split, (first, second))[1]
+        kept, held = splits.hold_out(labels[split_target], count, seed, splits.VAL)
+        cut = {first: (split_target, kept), second: (split_target, held)}
+    elif given != set(NAMES) or split:
+        found = f"{' and '.join(sorted(given))} given with {len(split)} proportions in split"
+        raise InputError(f"split={split}: {found}; choices: {SPLIT_RULES}")
+    whole = {part: (part, splits.hold_out(labels[part], 0, seed, splits.WHOLE)[0]) for part in set(NAMES) - set(cut)}
+    return {name: (cut | whole)[name] for name in NAMES}
+
+
+def counts(num_images: int, split: tuple[float, ...], names: tuple[str, ...]) -> list[int]:
+    """How many of N images each proportion means, rounded; the first takes what the others leave.
+
+    Raises:
+        InputError: one of them gets none.
+    """
+    rest = [round(share * num_images) for share in split[1:]]
+    sizes = [num_images - sum(rest), *rest]
+    empty = [name for name, size in zip(names, sizes, strict=True) if size < 1]
+    if empty:
+        raise InputError(f"split={split}: of {num_images} images none are left for {' and '.join(empty)}")
+    return sizes

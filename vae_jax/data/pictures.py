@@ -1,0 +1,124 @@
+"""One image file, of any of the usual formats and pixel types, as 8-bit pixels."""
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from vae_jax.data.images import Size
+
+EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
+"""What marks a file as an image, in lower case."""
+
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")  # no other decoder may run, whatever a file calls itself
+_DEEP = ("I", "F")  # modes of more than 8 bits: I, I;16, I;16B, F
+_LIGHTNESS = ("1", "L", "LA", "La")
+
+
+class BrokenImageError(Exception):
+    """A file that cannot be used, and why, in a few words."""
+
+
+def are_grey(files: Iterable[Path]) -> bool:
+    """Whether no file's header speaks of colours; files that cannot be opened do not count."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return all(map(_is_grey, files))
+
+
+def _is_grey(file: Path) -> bool:
+    try:
+        with _open(file) as picture:
+            return picture.mode in _LIGHTNESS or picture.mode.startswith(_DEEP)
+    except BrokenImageError:
+        return True
+
+
+def decode(file: Path, size: Size, channels: int, background: str) -> UInt8[np.ndarray, "H W C"]:
+    """The pixels of an image file, upright as its EXIF orientation says; of an animation the first frame.
+
+    Args:
+        file: png, jpeg, bmp, gif, webp or tiff, whatever its name.
+        size: (height, width) to fit it to, antialiased, without regard to its proportions; () as it is.
+        channels: 1 (grey) or 3 (colour).
+        background: "black" or "white", what transparent pixels show.
+
+    16 bits are scaled to 8 over their whole range; floats must lie in [0, 1].
+
+    Raises:
+        BrokenImageError: not an image, damaged, or larger than PIL's limit against decompression bombs.
+    """
+    from PIL import Image, ImageOps
+
+    with _open(file) as picture:
+        try:
+            if size:
+                # a jpeg may decode at a fraction of its size: still twice what is wanted, so that resizing smooths
+                picture.draft(None, (2 * max(size), 2 * max(size)))
+            picture.load()
+            ImageOps.exif_transpose(picture, in_place=True)
+            flat = _flatten(_eight_bit(picture), background).convert("L" if channels == 1 else "RGB")
+            if size:
+                flat = flat.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+            return np.asarray(flat).reshape(flat.height, flat.width, channels)
+        except Exception as error:  # PIL lets through whatever its many decoders raise
+            raise BrokenImageError(_reason(error)) from error
+
+
+def _open(file: Path) -> Any:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        if not file.stat().st_size:
+            raise BrokenImageError("an empty file")
+        picture = Image.open(file, formats=_FORMATS)
+    except UnidentifiedImageError:
+        raise BrokenImageError("not an image") from None
+    except BrokenImageError:
+        raise
+    except Exception as error:
+        raise BrokenImageError(_reason(error)) from error
+    limit = Image.MAX_IMAGE_PIXELS  # PIL itself refuses only from twice this on
+    if limit is not None and picture.width * picture.height > limit:
+        picture.close()
+        raise BrokenImageError(f"{picture.width} x {picture.height} pixels: more than the limit of {limit}")
+    return picture
+
+
+def _reason(error: Exception) -> str:
+    from PIL import Image
+
+    if isinstance(error, BrokenImageError):
+        return str(error)
+    if isinstance(error, Image.DecompressionBombError):
+        return f"more pixels than the limit of {Image.MAX_IMAGE_PIXELS}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _eight_bit(picture: Any) -> Any:
+    from PIL import Image
+
+    if not picture.mode.startswith(_DEEP):
+        return picture
+    pixels = np.asarray(picture)
+    top = 1 if picture.mode == "F" else 65535
+    if not (pixels.min() >= 0 and pixels.max() <= top):  # not: NaN fails too
+        raise BrokenImageError(f"pixels of {pixels.dtype} outside 0 to {top}")
+    return Image.fromarray(np.round(pixels * np.float64(255 / top)).astype(np.uint8))
+
+
+def _flatten(picture: Any, background: str) -> Any:
+    """The picture in L or RGB, transparent parts over the background."""
+    from PIL import Image
+
+    if picture.has_transparency_data:
+        over = Image.new("RGBA", picture.size, background)
+        return Image.alpha_composite(over, picture.convert("RGBA")).convert("RGB")
+    if picture.mode in ("1", "L"):
+        return picture.convert("L")
+    return picture.convert("RGB")

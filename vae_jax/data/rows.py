@@ -1,0 +1,37 @@
+"""Images written to a .npy file one after another, so that memory does not grow with their number."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+
+def write_rows(file: Path, rows: Iterable[UInt8[np.ndarray, "H W C"]]) -> UInt8[np.ndarray, "N H W C"]:
+    """Write images of one shape to a new .npy file; a read-only map of it, or an empty array if there are none.
+
+    Plain writes, not a map: pages written through a map stay resident until the system wants them back.
+
+    Raises:
+        OSError: the file cannot be written. Whatever `rows` raises.
+    """
+    count, shape = 0, (0, 0, 0)
+    with file.open("wb") as stream:
+        for row in rows:
+            if not count:
+                shape = row.shape
+                _write_header(stream, count, shape)
+            stream.write(np.ascontiguousarray(row).data)
+            count += 1
+        if count:
+            stream.seek(0)
+            _write_header(stream, count, shape)
+    return np.load(file, "r", allow_pickle=False) if count else np.empty((0, *shape), np.uint8)
+
+
+def _write_header(stream: Any, count: int, shape: tuple[int, ...]) -> None:
+    """The header of a .npy file; numpy pads it, so that it is as long for every count."""
+    descr = np.lib.format.dtype_to_descr(np.dtype(np.uint8))
+    header = {"descr": descr, "fortran_order": False, "shape": (count, *shape)}
+    np.lib.format.write_array_header_1_0(stream, header)
