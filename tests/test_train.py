@@ -20,7 +20,7 @@ from vae_jax import results
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.prepare import epoch_order
 from vae_jax.train import train_and_evaluate
-from vae_jax.types import TrainingError
+from vae_jax.types import InputError, TrainingError
 from vae_jax.writer import history, read_metrics
 
 ROOT = Path(__file__).parents[1]
@@ -228,6 +228,17 @@ def test_the_seed_decides_everything_and_split_seed_the_data(run, tmp_path):
     run("b", num_epochs=1)
     run("c", num_epochs=1, seed=1)
     assert digest(tmp_path / "a") == digest(tmp_path / "b") != digest(tmp_path / "c")
+
+
+def test_other_data_under_the_same_name_are_refused(run, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (300, 5, 5), np.uint8)
+    np.save(tmp_path / "a.npy", images)
+    np.save(tmp_path / "b.npy", images[::-1])
+    run(dataset="arrays", data_dir=str(tmp_path / "a.npy"), cache_dir=str(tmp_path / "cache"))
+    before = digest(tmp_path / "run")
+    with pytest.raises(InputError, match="dataset=arrays: the data are not those"):
+        run(dataset="arrays", data_dir=str(tmp_path / "b.npy"), cache_dir=str(tmp_path / "cache"), num_epochs=5)
+    assert digest(tmp_path / "run") == before
 
 
 def test_a_run_that_was_killed_before_its_evaluation_is_concluded(run, tmp_path):

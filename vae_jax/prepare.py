@@ -1,11 +1,12 @@
 """What a run computes with, made from its config alone: data, model, compiled steps, initial state, keys."""
 
+import hashlib
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Int32, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
 
 from vae_jax import data, devices
 from vae_jax.evaluate import Evaluate, make_evaluate
@@ -32,6 +33,8 @@ class Prepared(NamedTuple):
     images: UInt8[Array, "N H W C"]
     key_train: PRNGKeyArray
     key_eval: PRNGKeyArray
+    data_digest: str
+    """Of the splits' sizes and labels and the mean training image: a continued run must find the same."""
     steps_per_epoch: int
     steps_per_dispatch: int
     checkpoint_epochs: int
@@ -81,10 +84,19 @@ def prepare(config: Config) -> Prepared:
         images=jax.device_put(dataset.train.images, layout.replicated),
         key_train=key_train,
         key_eval=key_eval,
+        data_digest=data_digest(dataset, mean_image),
         steps_per_epoch=steps_per_epoch,
         steps_per_dispatch=config.steps_per_dispatch or (1 if one_step else steps_per_epoch),
         checkpoint_epochs=config.checkpoint.every_epochs or -(-STEPS_BETWEEN_CHECKPOINTS // steps_per_epoch),
     )
+
+
+def data_digest(dataset: Dataset, mean_image: Float[np.ndarray, "H W C"]) -> str:
+    """A short hash of what the data look like; folders may change under a run, and two may be called alike."""
+    digest = hashlib.sha256(mean_image.tobytes())
+    for split in dataset[:3]:
+        digest.update(f"{split.images.shape}".encode() + split.labels.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def epoch_order(seed: int, epoch: int, num_images: int, batch_size: int) -> Int32[np.ndarray, "T B"]:

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ from vae_jax.models import num_parameters, parameter_table
 from vae_jax.prepare import Prepared, epoch_order, prepare
 from vae_jax.run import saved
 from vae_jax.train_state import TrainState
-from vae_jax.types import Config, TrainingError
+from vae_jax.types import Config, InputError, TrainingError
 from vae_jax.writer import Writer
 
 
@@ -42,7 +42,7 @@ class Outside(NamedTuple):
     console: Console
 
 
-def train_and_evaluate(config: Config, workdir: Path, console: Console | None = None) -> dict[str, object]:
+def train_and_evaluate(config: Config, workdir: Path, console: Console | None = None) -> dict[str, Any]:
     """Train the run that config describes in workdir, from where it stands; evaluate its best checkpoint, draw figures.
 
     Args:
@@ -101,6 +101,11 @@ def _restore(run: Prepared, checkpoints: Checkpoints) -> tuple[TrainState, Progr
     restored = checkpoints.restore(saved(run.state))
     state, progress = run.state, Progress()
     if restored is not None:
+        if restored.info.get("data", run.data_digest) != run.data_digest:
+            raise InputError(
+                f"dataset={run.config.dataset}: the data are not those that the run was trained on (other images, labels "
+                "or sizes); name another --workdir for a new run"
+            )
         state = restored.state._replace(hparams=run.state.hparams)
         progress = Progress(**{name: restored.info[name] for name in Progress._fields})
     # A copy: the first chunk takes the memory of the state that it is given.
@@ -192,7 +197,7 @@ def _save(run: Prepared, state: TrainState, progress: Progress, score: float | N
     copy = jax.tree.map(jnp.copy, saved(state))
     if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(copy.params)):
         raise _diverged(run, progress.step, {"parameters": math.nan}, checkpoints)
-    info = progress._asdict() | {"shape": list(run.shape), "config": run.config.to_dict()}
+    info = progress._asdict() | {"shape": list(run.shape), "data": run.data_digest, "config": run.config.to_dict()}
     checkpoints.save(progress.step, copy, info, score)
 
 
