@@ -255,6 +255,6 @@ def test_a_config_file_is_loaded_and_faults_in_it_are_named(tmp_path):
         config_lib.load_file(str(tmp_path / "wrong.py"))
 
 
-@pytest.mark.parametrize("name", ["vae", "ae", "base"])
+@pytest.mark.parametrize("name", ["vae", "ae", "conv_ae", "aevb", "conv_vae", "vae_2d", "base"])
 def test_the_projects_own_configs_are_valid(name):
     config_lib.validate(config_lib.load_file(f"configs/{name}.py"), REGISTRIES)

@@ -17,7 +17,7 @@ PRIOR_FUNCTIONS = ("log_prior", "log_posterior", "kl_terms", "sample_prior")
 def build(config, shape, key):
     model = make_model(config, shape)
     x = jax.random.uniform(key, (6, *shape))
-    return model, model.init(key, x.mean(axis=0)), x
+    return model, jax.jit(model.init)(key, x.mean(axis=0)), x
 
 
 @pytest.mark.parametrize("shape", SHAPES)

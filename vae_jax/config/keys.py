@@ -53,6 +53,7 @@ KEYS: tuple[Key, ...] = (
     _text("network", "mlp", "encoder and decoder networks"),
     _numbers("hidden_dims", (512, 256), "widths of the encoder's hidden layers; the decoder mirrors them", int, 1),
     _numbers("channels", (32, 64), "channels of the encoder's convolutions; the decoder mirrors them", int, 1),
+    _text("normalization", "none", "normalisation after each convolution", "none", "group"),
     _text("activation", "relu", "nonlinearity between layers"),
     _count("latent_dim", 20, "size of the latent space", "dimensions", 1),
     _real("dropout", 0.0, "probability that a hidden unit is dropped while training", high=0.95),

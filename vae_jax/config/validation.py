@@ -166,6 +166,10 @@ def _combination_problems(c: Mapping[str, Any]) -> list[str]:
         problems.append("val_fraction=0: the validation split would be empty; above 0: a fraction, from 1 a count")
     if not c["hidden_dims"] and c["network"] == "mlp" and c["dropout"] > 0:
         problems.append(f"dropout={c['dropout']:g}: hidden_dims=() leaves no hidden unit to drop")
+    if not c["channels"] and c["network"] == "conv":
+        problems.append(
+            "channels=(): network=conv needs the channels of at least one convolution, as channels=(32, 64)"
+        )
     if c["objective"] == "denoising" and c["noise_std"] == 0 and c["noise_mean"] == 0:
         problems.append("noise_std=0: objective=denoising needs noise to remove, noise_std above 0 or noise_mean not 0")
     return problems

@@ -1,36 +1,14 @@
-"""Encoder and decoder networks: the only room that imports flax.linen. No loss, no sampling, no BatchNorm."""
+"""Dense encoder and decoder."""
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from vae_jax.networks.network import ACTIVATIONS, Activation, Networks, apply
 from vae_jax.types import Config, Images, Params
-
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "relu": nn.relu,
-    "leaky_relu": nn.leaky_relu,
-    "tanh": nn.tanh,
-    "elu": nn.elu,
-    "gelu": nn.gelu,
-    "silu": nn.silu,
-    "softplus": nn.softplus,
-}
-
-
-class Networks(NamedTuple):
-    """An encoder and a decoder as pure functions."""
-
-    init: Callable[..., Params]
-    """(key, output_bias[H,W,F] or None) -> {"encoder": ..., "decoder": ...}."""
-    encode: Callable[..., Float[Array, "B E"]]
-    """(params, x[B,H,W,C], key=None) -> features [B, num_features]; a key switches dropout on."""
-    decode: Callable[..., Images]
-    """(params, z[B,Z], key=None) -> outputs [B,H,W,F]."""
 
 
 class MLP(nn.Module):
@@ -38,7 +16,7 @@ class MLP(nn.Module):
 
     hidden_dims: tuple[int, ...]
     num_outputs: int
-    activation: Callable[[Array], Array]
+    activation: Activation
     dropout: float
 
     @nn.compact
@@ -48,12 +26,6 @@ class MLP(nn.Module):
             x = self.activation(nn.Dense(width)(x))
             x = nn.Dropout(self.dropout, deterministic=deterministic)(x)
         return nn.Dense(self.num_outputs, name="output")(x)
-
-
-def _apply(module: nn.Module, params: Params, inputs: Array, key: PRNGKeyArray | None) -> Array:
-    if key is None:
-        return module.apply({"params": params}, inputs, True)  # pyright: ignore[reportReturnType]
-    return module.apply({"params": params}, inputs, False, rngs={"dropout": key})  # pyright: ignore[reportReturnType]
 
 
 def make_mlp(config: Config, shape: tuple[int, int, int], num_features: int, num_channels: int) -> Networks:
@@ -81,12 +53,9 @@ def make_mlp(config: Config, shape: tuple[int, int, int], num_features: int, num
         return params
 
     def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Float[Array, "B E"]:
-        return _apply(encoder, params["encoder"], x.reshape(x.shape[0], math.prod(shape)), key)
+        return apply(encoder, params["encoder"], x.reshape(x.shape[0], math.prod(shape)), key)
 
     def decode(params: Params, z: Float[Array, "B Z"], key: PRNGKeyArray | None = None) -> Images:
-        return _apply(decoder, params["decoder"], z, key).reshape(z.shape[0], height, width, num_channels)
+        return apply(decoder, params["decoder"], z, key).reshape(z.shape[0], height, width, num_channels)
 
     return Networks(init, encode, decode)
-
-
-NETWORKS: dict[str, Callable[[Config, tuple[int, int, int], int, int], Networks]] = {"mlp": make_mlp}

@@ -1,0 +1,19 @@
+"""MLP VAE for the study of latent sizes: hidden layers of 512 and 256, batches of 200, Bernoulli pixels, latent size 2.
+
+Handwritten digits, embedded: python -m vae_jax.main --config=configs/aevb.py --config.num_epochs=300
+MNIST: python -m vae_jax.main --config=configs/aevb.py --config.dataset=mnist
+MNIST, latent size 100 or 200: add --config.latent_dim=100 --config.num_epochs=100
+"""
+
+from configs import base
+from vae_jax.types import Config
+
+
+def get_config() -> Config:
+    """See above."""
+    config = base.get_config()
+    config.hidden_dims = (512, 256)
+    config.latent_dim = 2
+    config.batch_size = 200
+    config.num_epochs = 50
+    return config

@@ -1,0 +1,25 @@
+"""Convolutional VAE: 3x3 convolutions of stride 2, LeakyReLU, latent size 64, gaussian pixels of standard deviation 0.313.
+
+Handwritten digits, embedded: python -m vae_jax.main --config=configs/conv_vae.py
+MNIST: python -m vae_jax.main --config=configs/conv_vae.py --config.dataset=mnist
+"""
+
+from configs import base
+from vae_jax.types import Config
+
+
+def get_config() -> Config:
+    """See above."""
+    config = base.get_config()
+    config.network = "conv"
+    config.channels = (32, 64, 64, 64)
+    config.activation = "leaky_relu"
+    config.latent_dim = 64
+    config.likelihood = "gaussian"
+    config.sigma = 0.313
+    config.learning_rate = 5e-4
+    config.batch_size = 32
+    config.num_epochs = 30
+    # On a CPU the decoder takes several times longer for each image of a batch of 1000.
+    config.eval.batch_size = 128
+    return config

@@ -1,0 +1,19 @@
+"""MLP VAE whose two latent dimensions can be looked at: hidden layer of 256, RMSprop, batches of 100, Bernoulli pixels.
+
+Handwritten digits, embedded: python -m vae_jax.main --config=configs/vae_2d.py --config.num_epochs=300
+MNIST: python -m vae_jax.main --config=configs/vae_2d.py --config.dataset=mnist
+"""
+
+from configs import base
+from vae_jax.types import Config
+
+
+def get_config() -> Config:
+    """See above."""
+    config = base.get_config()
+    config.hidden_dims = (256,)
+    config.latent_dim = 2
+    config.optimizer = "rmsprop"
+    config.batch_size = 100
+    config.num_epochs = 50
+    return config

@@ -1,0 +1,38 @@
+"""What every pair of networks is: pure functions around two linen modules, and the nonlinearities that they choose from."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from vae_jax.types import Images, Params
+
+Activation = Callable[[Array], Array]
+ACTIVATIONS: dict[str, Activation] = {
+    "relu": nn.relu,
+    "leaky_relu": nn.leaky_relu,
+    "tanh": nn.tanh,
+    "elu": nn.elu,
+    "gelu": nn.gelu,
+    "silu": nn.silu,
+    "softplus": nn.softplus,
+}
+
+
+class Networks(NamedTuple):
+    """An encoder and a decoder as pure functions."""
+
+    init: Callable[..., Params]
+    """(key, output_bias[H,W,F] or None) -> {"encoder": ..., "decoder": ...}."""
+    encode: Callable[..., Float[Array, "B E"]]
+    """(params, x[B,H,W,C], key=None) -> features [B, num_features]; a key switches dropout on."""
+    decode: Callable[..., Images]
+    """(params, z[B,Z], key=None) -> outputs [B,H,W,F]."""
+
+
+def apply(module: nn.Module, params: Params, inputs: Array, key: PRNGKeyArray | None) -> Array:
+    """module(inputs, deterministic) of a module without mutable state; a key switches dropout on."""
+    if key is None:
+        return module.apply({"params": params}, inputs, True)  # pyright: ignore[reportReturnType]
+    return module.apply({"params": params}, inputs, False, rngs={"dropout": key})  # pyright: ignore[reportReturnType]
