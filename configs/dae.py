@@ -3,6 +3,7 @@
 0.5 in the pixel range [0, 1] is the noise of the Keras blog's example (which clips the noisy image; here it is not clipped).
 
 Handwritten digits, embedded: python -m vae_jax.main --config=configs/dae.py
+(test mse 0.030 noisy to clean, mse_mean 0.017 clean to clean)
 MNIST: python -m vae_jax.main --config=configs/dae.py --config.dataset=mnist --config.num_epochs=10
 """
 

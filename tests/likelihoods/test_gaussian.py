@@ -74,6 +74,16 @@ def test_the_first_step_takes_the_batchs_maximum_likelihood_variance(make_config
     assert variance(new) == pytest.approx(squared_error(model, state.params, x), rel=1e-4)
 
 
+def test_the_optimizer_never_sees_the_gradient_of_a_refitted_sigma(make_config, x, key):
+    """With a clipped norm it would shrink the networks' steps."""
+    changes = AE | {"sigma": 0.05, "clip_norm": 0.01, "optimizer": "sgd"}
+    news = []
+    for mode in ("given", "optimal"):
+        _, step, state = parts(make_config(**changes, sigma_mode=mode))
+        news.append(jax.jit(step)(state, x, key)[0].params)
+    jax.tree.map(np.testing.assert_array_equal, news[0]["decoder"], news[1]["decoder"])
+
+
 def test_later_steps_average_the_batches_estimates(make_config, x, key):
     config = make_config(**AE, sigma_mode="optimal", learning_rate=0.01)
     model, step, state = parts(config)
