@@ -16,7 +16,7 @@ NODES, WEIGHTS = (NODES + 1) / 2, WEIGHTS / 2
 
 def moments(logits):
     """Log of the integral of exp(x l) over [0, 1], mean and variance under that density, by float64 quadrature."""
-    density = np.exp(np.float64(logits)[:, None] * NODES)
+    density = np.exp(np.asarray(logits, np.float64)[:, None] * NODES)
     integral = density @ WEIGHTS
     mean = density * NODES @ WEIGHTS / integral
     return np.log(integral), mean, (density * (NODES - mean[:, None]) ** 2) @ WEIGHTS / integral

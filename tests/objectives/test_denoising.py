@@ -17,7 +17,7 @@ DAE = {"model": "ae", "objective": "denoising", "likelihood": "gaussian"}
 def test_the_noise_has_its_mean_and_deviation_and_is_not_clipped(make_config, key):
     corrupt = make_corrupt(make_config(**DAE, noise_mean=0.2, noise_std=0.5))
     assert corrupt is not None
-    noise = np.float64(corrupt(key, jnp.full((100, 10, 10, 1), 0.9))) - 0.9
+    noise = np.asarray(corrupt(key, jnp.full((100, 10, 10, 1), 0.9)), np.float64) - 0.9
     assert noise.mean() == pytest.approx(0.2, abs=4 * 0.5 / 100)
     assert noise.std() == pytest.approx(0.5, rel=0.03)
     assert noise.min() < -0.9
