@@ -8,7 +8,7 @@ from vae_jax.types import InputError
 REGISTRIES = {
     "model": {"vae": 0, "ae": 0},
     "dataset": {"digits": 0, "mnist": 0},
-    "likelihood": {"bernoulli": 0, "gaussian": 0},
+    "likelihood": {"bernoulli": 0, "gaussian": 0, "discretized_logistic": 0},
 }
 
 DESIGN_KEYS = [
@@ -99,6 +99,15 @@ def test_help_lists_every_key_with_default_and_meaning():
         ({"dataset": "mnits"}, ["dataset=mnits", "did you mean mnist?"]),
         ({"optimizer": "adamm"}, ["optimizer=adamm", "did you mean adam?", "rmsprop"]),
         ({"binarize": "dynamic", "likelihood": "gaussian"}, ["binarize=dynamic", "likelihood=bernoulli"]),
+        (
+            {"binarize": "static_seeded", "likelihood": "discretized_logistic"},
+            ["likelihood=bernoulli", "discretized_logistic"],
+        ),
+        ({"sigma_mode": "best"}, ["sigma_mode=best", "given, learned, optimal"]),
+        ({"kl_cycles": 4}, ["kl_cycles=4", "kl_warmup_epochs"]),
+        ({"capacity": 25.0, "free_bits": 0.5}, ["free_bits=0.5", "capacity=25"]),
+        ({"capacity": 25.0, "kl_warmup_epochs": 5.0}, ["kl_warmup_epochs=5", "capacity_epochs"]),
+        ({"objective": "denoising"}, ["noise_std=0", "noise_mean"]),
         ({"schedule": "cosine"}, ["schedule_epochs=0", "schedule=cosine"]),
         ({"val_fraction": 0.0}, ["val_fraction=0", "empty"]),
         ({"val_fraction": 10.5}, ["val_fraction=10.5", "count"]),

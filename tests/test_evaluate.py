@@ -71,6 +71,15 @@ def test_summaries_are_float64_means_and_fit_the_model(make_config, split):
     assert metrics["bits_per_dim"] == pytest.approx(-metrics["elbo"] / (12 * np.log(2)))
 
 
+@pytest.mark.parametrize(
+    ("likelihood", "discrete"), [("gaussian", False), ("continuous_bernoulli", False), ("discretized_logistic", True)]
+)
+def test_bits_per_dim_are_for_discrete_pixels_only(make_config, split, likelihood, discrete):
+    config = make_config(likelihood=likelihood)
+    model, _, per_image = evaluation(config, split)
+    assert ("bits_per_dim" in summarize(config, model, per_image, 12)) == discrete
+
+
 def test_a_model_without_a_prior_reports_no_elbo(make_config, split):
     config = make_config(model="ae", objective="reconstruction", likelihood="gaussian")
     model, _, per_image = evaluation(config, split)

@@ -31,6 +31,7 @@ ARRAYS = {
     "history": history(),
     "originals": images(5),
     "reconstructions": images(5),
+    "corrupted": 3 * images(5) - 1,
     "samples": images(64),
     "points": RNG.normal(size=(300, 2)).astype(np.float32),
     "axis_names": ("z1", "z2"),
@@ -92,6 +93,8 @@ def test_colour_is_shown_in_colour_and_more_than_a_row_is_wrapped():
     pixels = rgb(figure)
     assert (pixels == (255, 0, 0)).all(-1).mean() > 0.3
     assert [text.get_text() for text in figure.texts].count("original") == 2
+    figure = fig_reconstructions(red, red, red)
+    assert [text.get_text() for text in figure.texts][1:] == 2 * ["original", "noisy input", "reconstruction"]
 
 
 def test_curves_of_an_autoencoder_have_no_kl():

@@ -79,6 +79,20 @@ def test_originals_and_reconstructions_are_the_same_random_images():
     assert len(latents.random_rows(make_source(size=3)[0])) == 3
 
 
+def test_a_denoisers_reconstructions_are_those_of_the_corrupted_images():
+    def pair(originals, reconstructions, corrupted=None):
+        return originals, reconstructions, corrupted
+
+    source, _ = make_source()
+    assert latents.draw(source, {"pair": pair})["pair"][2] is None
+    source = source._replace(
+        corrupt=lambda x, seed: x / np.float32(255) + seed, reconstruct=lambda x: x / np.float32(2)
+    )
+    originals, reconstructions, corrupted = latents.draw(source, {"pair": pair})["pair"]
+    np.testing.assert_allclose(corrupted, originals + 4)
+    np.testing.assert_allclose(reconstructions, corrupted / 2)
+
+
 def test_every_array_name_of_the_figures_is_known():
     import inspect
 

@@ -28,7 +28,7 @@ ALLOWED = {
     "figures": set(),
     "workdir": LEAVES | {"config"},
     "train_state": LEAVES,
-    "evaluate": LEAVES | {"train_state"},
+    "evaluate": LEAVES | {"likelihoods", "train_state"},
 }
 """Rooms that may not import all the others; those not named here stand above them."""
 ONLY_IN = {"flax": {"networks"}, "matplotlib": {"figures"}, "orbax": {"checkpoint"}, "tensorflow_datasets": {"data"}}

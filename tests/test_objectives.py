@@ -81,7 +81,7 @@ def test_the_loss_is_finite_where_logits_are_huge(make_config, x, key):
 
 
 @pytest.mark.parametrize(
-    ("model", "objective", "choice"), [("ae", "elbo", "reconstruction"), ("vae", "reconstruction", "elbo")]
+    ("model", "objective", "choice"), [("ae", "elbo", "denoising, reconstruction"), ("vae", "reconstruction", "elbo")]
 )
 def test_an_objective_that_does_not_fit_the_model_is_refused(make_config, model, objective, choice):
     config = make_config(model=model, objective=objective)

@@ -52,3 +52,73 @@ def normal_kl_standard(mean: Float[Array, "*shape"], logvar: Float[Array, "*shap
     them all.
     """
     return 0.5 * (jnp.square(mean) + jnp.expm1(logvar) - logvar)
+
+
+LEVELS = 256
+"""Values k / 255 of an 8-bit pixel."""
+SMALL_LOGIT = 1.0
+"""Below it the continuous Bernoulli's mean and variance are summed as series: their closed forms cancel around 0."""
+
+
+def continuous_bernoulli_log_prob(x: Float[Array, "*shape"], logits: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Log-density of x in [0, 1] under a continuous Bernoulli with the given logits l of lambda, elementwise, nats.
+
+    x l - softplus(l) + log C(lambda) of Loaiza-Ganem and Cunningham (2019, eq. 7) is x l - A(l) with
+    A(l) = log of the integral of exp(x l) over [0, 1] = log((exp(l) - 1) / l). Finite for every finite logit.
+    """
+    return x * logits - _log_integral(logits)
+
+
+@jax.custom_jvp
+def _log_integral(logits: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """A(l) = log((exp(l) - 1) / l) = max(l, 0) + log((1 - exp(-|l|)) / |l|)."""
+    size = jnp.abs(logits)
+    apart = jnp.where(size < 1e-3, 1.0, size)
+    # Around 0 the second term is -|l| / 2 + O(l^2 / 24).
+    return jnp.maximum(logits, 0) + jnp.where(size < 1e-3, -size / 2, jnp.log(-jnp.expm1(-apart) / apart))
+
+
+@_log_integral.defjvp
+def _log_integral_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    return _log_integral(*primals), continuous_bernoulli_mean(*primals) * tangents[0]
+
+
+@jax.custom_jvp
+def continuous_bernoulli_mean(logits: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Mean A'(l) = 1 / (1 - exp(-l)) - 1 / l of a continuous Bernoulli, elementwise, in [0, 1]; 1/2 at l = 0."""
+    size = jnp.abs(logits)
+    small = jnp.where(size < SMALL_LOGIT, logits, 0.0)
+    apart = jnp.where(size < SMALL_LOGIT, SMALL_LOGIT, size)
+    square = small * small
+    series = 0.5 + small * (1 / 12 - square * (1 / 720 - square * (1 / 30240 - square / 1209600)))
+    from_edge = 1 / apart - 1 / jnp.expm1(apart)
+    return jnp.where(size < SMALL_LOGIT, series, jnp.where(logits < 0, from_edge, 1 - from_edge))
+
+
+@continuous_bernoulli_mean.defjvp
+def _continuous_bernoulli_mean_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (logits,) = primals
+    size = jnp.abs(logits)
+    square = jnp.where(size < SMALL_LOGIT, size, 0.0) ** 2
+    apart = jnp.where(size < SMALL_LOGIT, SMALL_LOGIT, size)
+    series = 1 / 12 - square * (1 / 240 - square * (1 / 6048 - square / 172800))
+    variance = 1 / apart**2 - jnp.exp(-apart) / jnp.expm1(-apart) ** 2
+    slope = jnp.where(size < SMALL_LOGIT, series, variance)
+    return continuous_bernoulli_mean(logits), slope * tangents[0]
+
+
+def discretized_logistic_log_prob(
+    x: Float[Array, "*shape"], mean: Float[Array, "*shape"], log_scale: Float[Array, "*shape"]
+) -> Float[Array, "*shape"]:
+    """Log-mass that a logistic distribution puts on the bin of x = k/255, elementwise, nats (Salimans et al. 2017, eq. 2).
+
+    Bins reach half a level, 1/510, to both sides; those of 0 and 255 are open outwards, so the 256 masses sum to 1.
+    With a and b the standardised edges, sigmoid(b) - sigmoid(a) = sigmoid(b) sigmoid(-a) (1 - exp(a - b)), whose logarithm
+    cancels nowhere: finite and exact however far x is from the mean.
+    """
+    level = jnp.round(x * (LEVELS - 1))
+    inverse_scale = jnp.exp(-log_scale)
+    below = jax.nn.log_sigmoid(((level + 0.5) / (LEVELS - 1) - mean) * inverse_scale)
+    above = jax.nn.log_sigmoid((mean - (level - 0.5) / (LEVELS - 1)) * inverse_scale)
+    inside = below + above + jnp.log(-jnp.expm1(-inverse_scale / (LEVELS - 1)))
+    return jnp.where(level <= 0, below, jnp.where(level >= LEVELS - 1, above, inside))

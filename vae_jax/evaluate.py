@@ -10,6 +10,7 @@ import numpy as np
 from jax.sharding import NamedSharding
 from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
 
+from vae_jax.likelihoods import make_likelihood
 from vae_jax.train_state import TrainState, make_preprocess
 from vae_jax.types import Config, Model, Objective, Split
 
@@ -81,7 +82,7 @@ def summarize(config: Config, model: Model, per_image: PerImage, num_elements: i
     """Means over a split in float64, active_units, and bits_per_dim where the pixels are discrete.
 
     Args:
-        config: reads likelihood and binarize.
+        config: its likelihood decides whether pixels are discrete.
         model: decides whether there is a prior; without one there are no active units and no bits.
         per_image: of `make_evaluate`.
         num_elements: H W C.
@@ -90,7 +91,7 @@ def summarize(config: Config, model: Model, per_image: PerImage, num_elements: i
     """
     metrics = {name: float(values.astype(np.float64).mean()) for name, values in per_image.terms.items()}
     if model.log_prior is not None:
-        if config.binarize != "none" and config.likelihood == "bernoulli":
+        if make_likelihood(config).discrete:
             metrics["bits_per_dim"] = -metrics["elbo"] / (num_elements * math.log(2))
         metrics["active_units"] = active_units(per_image.means)
     return {name: metrics[name] for name in (*METRICS, *metrics) if name in metrics}

@@ -20,7 +20,7 @@ class Source(NamedTuple):
     encode: Callable[..., Any]
     """(images u8[N,H,W,C]) -> posterior with `mean` [N,Z]."""
     reconstruct: Callable[..., Float[np.ndarray, "N H W C"]]
-    """(images u8[N,H,W,C]) -> pixel means in [0, 1]."""
+    """(images, u8[N,H,W,C] or corrupted) -> pixel means in [0, 1]."""
     sample: Callable[..., Float[np.ndarray, "N H W C"]] | None
     """(n, seed) -> pixel means of n draws from the prior; None without a prior."""
     test: Split
@@ -28,6 +28,8 @@ class Source(NamedTuple):
     history: dict[str, tuple[np.ndarray, np.ndarray]]
     """Metric -> (epochs, values)."""
     seed: int
+    corrupt: Callable[..., Float[np.ndarray, "N H W C"]] | None = None
+    """(images u8[N,H,W,C], seed) -> what the model encodes in their place; None where it is the images themselves."""
 
 
 def project(latents: Float[np.ndarray, "N Z"]) -> tuple[Float[np.ndarray, "N 2"], tuple[str, str]]:
@@ -58,7 +60,12 @@ Lookup = Callable[[str], Any]
 ARRAYS: dict[str, Callable[[Source, Lookup], Any]] = {
     "history": lambda source, _: source.history or None,
     "originals": lambda source, _: source.test.images[random_rows(source)] / np.float32(255),
-    "reconstructions": lambda source, _: source.reconstruct(source.test.images[random_rows(source)]),
+    "corrupted": lambda source, _: (
+        source.corrupt and source.corrupt(source.test.images[random_rows(source)], source.seed)
+    ),
+    "reconstructions": lambda source, array: source.reconstruct(
+        array("corrupted") if source.corrupt else source.test.images[random_rows(source)]
+    ),
     "samples": lambda source, _: source.sample and source.sample(NUM_SAMPLES, source.seed),
     "latents": lambda source, _: np.asarray(source.encode(source.test.images).mean),
     "projection": lambda _, array: project(array("latents")),
@@ -71,7 +78,7 @@ ARRAYS: dict[str, Callable[[Source, Lookup], Any]] = {
 
 
 def draw(source: Source, figures: dict[str, Callable[..., Any]]) -> dict[str, Any]:
-    """The figures that fit: those whose parameters, names of ARRAYS, all exist for this source."""
+    """The figures that fit: those whose parameters without a default, names of ARRAYS, all exist for this source."""
 
     @cache
     def array(name: str) -> Any:
@@ -79,7 +86,8 @@ def draw(source: Source, figures: dict[str, Callable[..., Any]]) -> dict[str, An
 
     drawn = {}
     for name, figure in figures.items():
-        arrays = {parameter: array(parameter) for parameter in inspect.signature(figure).parameters}
-        if all(value is not None for value in arrays.values()):
+        parameters = inspect.signature(figure).parameters
+        arrays = {parameter: array(parameter) for parameter in parameters}
+        if all(arrays[p] is not None for p in parameters if parameters[p].default is inspect.Parameter.empty):
             drawn[name] = figure(**arrays)
     return drawn

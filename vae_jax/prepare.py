@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
 
 from vae_jax import data, devices
 from vae_jax.evaluate import Evaluate, make_evaluate
+from vae_jax.likelihoods import make_likelihood
 from vae_jax.models import make_model
 from vae_jax.objectives import make_objective
 from vae_jax.optimizers import make_optimizer
@@ -71,7 +72,8 @@ def prepare(config: Config) -> Prepared:
     init = jax.jit(
         lambda key, mean: init_state(config, model.init(key, mean), optimizer), out_shardings=layout.replicated
     )
-    chunk = make_train_chunk(make_train_step(objective, optimizer), make_preprocess(config.binarize))
+    step = make_train_step(objective, optimizer, refit=make_likelihood(config).refit)
+    chunk = make_train_chunk(step, make_preprocess(config.binarize))
     one_step = config.network == "conv" and jax.default_backend() == "cpu"
     return Prepared(
         config=config,

@@ -17,6 +17,7 @@ from vae_jax.config import flatten
 from vae_jax.console import Console
 from vae_jax.evaluate import summarize
 from vae_jax.models import num_parameters
+from vae_jax.objectives import make_corrupt
 from vae_jax.prepare import Prepared
 from vae_jax.run import Run, saved
 from vae_jax.writer import Writer, history, read_metrics
@@ -61,6 +62,7 @@ def conclude(
         "best_epoch": best_epoch,
         "pixels": run.pixels,
         "likelihood": run.config.likelihood,
+        "likelihood_params": jax.tree.map(float, state.params["likelihood"]),
         "num_parameters": num_parameters(state.params),
         "num_images": {name: len(getattr(run.dataset, name).images) for name in SPLITS},
         "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
@@ -88,6 +90,7 @@ def _draw(run: Prepared, trained: Run, step: int, writer: Writer, workdir: Path)
         class_names=run.dataset.class_names,
         history=history(read_metrics(workdir)),
         seed=run.config.seed,
+        corrupt=None if make_corrupt(run.config) is None else trained.corrupt,
     )
     folder = workdir / "figures"
     folder.mkdir(exist_ok=True)

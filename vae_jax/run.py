@@ -11,6 +11,7 @@ from jaxtyping import Float
 from vae_jax import workdir as workdir_lib
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.models import make_model
+from vae_jax.objectives import make_corrupt
 from vae_jax.optimizers import make_optimizer
 from vae_jax.train_state import TrainState, init_state
 from vae_jax.types import Config, InputError, Model, Params
@@ -38,7 +39,7 @@ class Run:
         """The posterior of images, with `mean` [N, Z] (and `logvar` for a VAE).
 
         Args:
-            x: uint8, or floats in [0, 1]; [N, H, W, C], or [N, H, W] for grey images.
+            x: uint8, or floats in [0, 1] (a denoiser: any); [N, H, W, C], or [N, H, W] for grey images.
 
         Raises:
             InputError: the shape or the range is not that of the run's images.
@@ -50,8 +51,19 @@ class Run:
         return self._batched(self._decode, np.asarray(z, np.float32))
 
     def reconstruct(self, x: np.ndarray) -> Pixels:
-        """Images decoded from their own posterior means; x as for `encode`."""
+        """Images decoded from their own posterior means; x as for `encode`. A denoiser takes what `corrupt` returns."""
         return self.decode(self.encode(x).mean)
+
+    def corrupt(self, x: np.ndarray, seed: int = 0) -> Pixels:
+        """Images with the noise of a denoiser's input, not clipped; x as for `encode`.
+
+        Raises:
+            InputError: the run's objective encodes the images as they are.
+        """
+        corrupt = make_corrupt(self.config)
+        if corrupt is None:
+            raise InputError(f"objective={self.config.objective}: does not corrupt its input; choices: denoising")
+        return np.asarray(corrupt(jax.random.key(seed), jnp.asarray(self._as_images(x))))
 
     def sample(self, n: int, seed: int = 0) -> Pixels:
         """Pixel means of n draws from the prior; the first of n are those of a smaller n.
@@ -81,7 +93,7 @@ class Run:
         if x.dtype == np.uint8:
             return x / np.float32(255)
         x = x.astype(np.float32)
-        if x.size and not (x.min() >= 0 and x.max() <= 1):
+        if x.size and make_corrupt(self.config) is None and not (x.min() >= 0 and x.max() <= 1):
             raise InputError(f"x lies in [{x.min():g}, {x.max():g}]; float images lie in [0, 1], others are uint8")
         return x
 

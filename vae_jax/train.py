@@ -15,6 +15,7 @@ from vae_jax.config import flatten
 from vae_jax.console import Console
 from vae_jax.evaluate import summarize
 from vae_jax.models import num_parameters, parameter_table
+from vae_jax.objectives import settled_after
 from vae_jax.prepare import Prepared, epoch_order, prepare
 from vae_jax.run import saved
 from vae_jax.train_state import TrainState
@@ -165,7 +166,7 @@ def _end_epoch(run: Prepared, state: TrainState, progress: Progress, outside: Ou
         metrics |= _validate(run, state)
         if not all(map(math.isfinite, metrics.values())):
             raise _diverged(run, progress.step, metrics, outside.checkpoints)
-    if evaluated and saving and epoch >= config.kl_warmup_epochs:
+    if evaluated and saving and epoch >= settled_after(config):
         score = _score(config, metrics)
         improved = progress.best is None or score > progress.best
         best, stale = (score, 0) if improved else (progress.best, progress.stale + 1)

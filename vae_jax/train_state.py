@@ -1,7 +1,8 @@
 """The state of training and the pure steps that advance it."""
 
+import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -32,13 +33,17 @@ def init_state(config: Config, params: Params, optimizer: optax.GradientTransfor
 
 
 def make_train_step(
-    objective: Objective, optimizer: optax.GradientTransformation, axis_name: str | None = None
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    axis_name: str | None = None,
+    refit: Callable[..., Params] | None = None,
 ) -> Step:
     """(state, x[B,H,W,C], key) -> (state, metrics): one step on the mean loss of a batch, pure and not jitted.
 
     The noise of a step comes from fold_in(key, state.step), so `key` is the same at every step. With `axis_name` the step
     runs inside `jax.pmap` or `jax.shard_map` on its part of the batch: the key is then folded with the axis index too, and
-    gradients and metrics are averaged over the axis.
+    gradients and metrics are averaged over the axis. With the `refit` of a Likelihood its parameters are set by that, from
+    their gradient, and the optimizer never sees them.
 
     Metrics are means over the batch, nats per image.
     """
@@ -56,9 +61,14 @@ def make_train_step(
         grads, metrics = jax.grad(mean_loss, has_aux=True)(state.params)
         if axis_name is not None:
             grads, metrics = jax.lax.pmean((grads, metrics), axis_name)
+        refitted = {}
+        if refit is not None:
+            own = refit(state.params["likelihood"], grads["likelihood"], state.step, math.prod(x.shape[1:]))
+            refitted = {"likelihood": own}
+            grads = grads | jax.tree.map(jnp.zeros_like, refitted)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         updates = jax.tree.map(lambda u: state.hparams["learning_rate"] * u, updates)
-        params = optax.apply_updates(state.params, updates)
+        params = cast(Params, optax.apply_updates(state.params, updates)) | refitted
         return TrainState(state.step + 1, params, opt_state, state.hparams), metrics
 
     return step

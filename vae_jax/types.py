@@ -1,7 +1,8 @@
 """The vocabulary that every room shares: axis legend, the NamedTuples of pure functions, the data, bad input.
 
-Axes: B examples, H height, W width, C channels, Z latent dimensions, K terms of the KL (one a latent dimension or layer),
-N examples of a split, T steps of a chunk. Images are NHWC. Log-probabilities are in nats.
+Axes: B examples, H height, W width, C channels, F decoder outputs of a pixel, Z latent dimensions, K terms of the KL
+(one a latent dimension or layer), N examples of a split, T steps of a chunk. Images are NHWC. Log-probabilities are in
+nats.
 """
 
 from collections.abc import Callable
@@ -14,8 +15,12 @@ Config = Any
 """An ml_collections.ConfigDict with the keys of vae_jax.config.KEYS; no type checker knows its keys."""
 Params = Any
 Images = Float[Array, "B H W C"]
+Outputs = Float[Array, "B H W F"]
+"""A decoder's: the likelihood's parameters of each pixel, F = C * outputs_per_channel."""
 PerExample = Float[Array, " B"]
 Terms = dict[str, PerExample]
+Corrupt = Callable[..., Images]
+"""(key, x[B,H,W,C]) -> what is encoded in the place of x [B,H,W,C], not clipped."""
 Objective = Callable[..., Terms]
 """(params, key, x[B,H,W,C], step i32[], hparams dict[str, f32[]], train=True) -> Terms.
 
@@ -58,6 +63,10 @@ class Likelihood(NamedTuple):
     """(params, outputs) -> E[x|z] [B,H,W,C] in [0, 1], for people to look at."""
     output_bias: Callable[..., Array] | None
     """(mean_image[H,W,C]) -> initial bias [H,W,C*outputs_per_channel] that makes pixel_mean the mean image; None: zeros."""
+    discrete: bool
+    """Whether log_prob is a mass over the pixel values that the config's data have: only then are there bits_per_dim."""
+    refit: Callable[..., Params] | None = None
+    """(params, grads, step, num_elements) -> params after a step, where a rule and not the optimizer sets them."""
 
 
 class Model(NamedTuple):

@@ -58,11 +58,19 @@ KEYS: tuple[Key, ...] = (
     _count("latent_dim", 20, "size of the latent space", "dimensions", 1),
     _real("dropout", 0.0, "probability that a hidden unit is dropped while training", high=0.95),
     _text("likelihood", "bernoulli", "p(x|z)"),
-    _real("sigma", 1.0, "standard deviation of the gaussian likelihood", "pixel range [0, 1]", open_low=True),
+    _real("sigma", 1.0, "standard deviation of the gaussian likelihood; where it is learned or optimal, the first one",
+          "pixel range [0, 1]", open_low=True),
+    _text("sigma_mode", "given", "the gaussian's standard deviation: sigma, or learned with the network, or optimal, "
+          "the root mean squared error of the last batches (sigma-VAE)", "given", "learned", "optimal"),
     _text("objective", "elbo", "what training minimises"),
-    _real("beta", 1.0, "weight of the KL in the training loss; evaluation always reports beta = 1"),
+    _real("beta", 1.0, "weight of the KL in the training loss, or of its distance from the capacity; evaluation always "
+          "reports beta = 1"),
     _real("kl_warmup_epochs", 0.0, "the KL's weight grows linearly from 0 to beta over these", "epochs"),
+    _count("kl_cycles", 1, "times that it does so; between two it stays at beta for kl_warmup_epochs, after the last for "
+           "ever", "cycles", 1),
     _real("free_bits", 0.0, "KL of a latent dimension below which it costs nothing while training", "nats"),
+    _real("capacity", 0.0, "the batch's mean KL that training aims at; 0: as small as the elbo makes it", "nats"),
+    _real("capacity_epochs", 0.0, "the capacity grows linearly from 0 over these; 0: it is there from the start", "epochs"),
     _real("noise_mean", 0.0, "mean of the noise that a denoiser's input gets", "pixel range [0, 1]", -math.inf),
     _real("noise_std", 0.0, "standard deviation of the noise that a denoiser's input gets", "pixel range [0, 1]"),
     _text("dataset", "digits", "data set; also any image set of TensorFlow Datasets"),

@@ -170,6 +170,14 @@ def _combination_problems(c: Mapping[str, Any]) -> list[str]:
         problems.append(
             "channels=(): network=conv needs the channels of at least one convolution, as channels=(32, 64)"
         )
+    if c["kl_cycles"] > 1 and c["kl_warmup_epochs"] == 0:
+        problems.append(f"kl_cycles={c['kl_cycles']}: a cycle needs its length, kl_warmup_epochs above 0")
+    for name in ("free_bits", "kl_warmup_epochs"):
+        if c["capacity"] > 0 and c[name] > 0:
+            problems.append(
+                f"{name}={c[name]:g}: capacity={c['capacity']:g} sets the KL by itself (and capacity_epochs its growth); "
+                f"{name}=0, or capacity=0"
+            )
     if c["objective"] == "denoising" and c["noise_std"] == 0 and c["noise_mean"] == 0:
         problems.append("noise_std=0: objective=denoising needs noise to remove, noise_std above 0 or noise_mean not 0")
     return problems

@@ -17,21 +17,24 @@ GAP = 0.8  # light grey: seen beside black and beside white backgrounds
 Images = Float[np.ndarray, "N H W C"]
 
 
-def fig_reconstructions(originals: Images, reconstructions: Images) -> Figure:
-    """Originals above, reconstructions below, both f32 [n, H, W, C] in [0, 1]; more than 12 take further pairs of rows.
+def fig_reconstructions(originals: Images, reconstructions: Images, corrupted: Images | None = None) -> Figure:
+    """Originals above, what was encoded in their place (a denoiser), reconstructions below; more than 12 take further rows.
 
+    All f32 [n, H, W, C], looked at in [0, 1].
     C = 3 is shown in colour, C = 1 in grey; other channel counts as the grey mean of their channels.
     """
     pairs = math.ceil(len(originals) / MOST_COLUMNS)
     columns = math.ceil(len(originals) / pairs)
-    rows = [part[i * columns : (i + 1) * columns] for i in range(pairs) for part in (originals, reconstructions)]
+    parts = {"original": originals, "noisy input": corrupted, "reconstruction": reconstructions}
+    parts = {label: part for label, part in parts.items() if part is not None}
+    rows = [part[i * columns : (i + 1) * columns] for i in range(pairs) for part in parts.values()]
     grid = _grid(rows, columns, WIDTH - LABEL - MARGIN)
     figure = _framed(grid, "Test images and their reconstructions", left=LABEL)
     row_height = grid.shape[0] / len(rows)
     for i in range(len(rows)):
         y = 1 - (TITLE + (i + 0.5) * row_height) / (figure.get_figheight() * DPI)
         x = (LABEL - 12) / (figure.get_figwidth() * DPI)
-        figure.text(x, y, ("original", "reconstruction")[i % 2], ha="right", va="center", fontsize=9)
+        figure.text(x, y, list(parts)[i % len(parts)], ha="right", va="center", fontsize=9)
     return figure
 
 

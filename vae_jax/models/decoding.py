@@ -8,7 +8,7 @@ from jaxtyping import Float, PRNGKeyArray
 
 from vae_jax.likelihoods import make_likelihood
 from vae_jax.networks import NETWORKS, Networks
-from vae_jax.types import Config, Images, Params, PerExample
+from vae_jax.types import Config, Images, Outputs, Params, PerExample
 
 
 class Observed(NamedTuple):
@@ -30,10 +30,10 @@ def make_observed(config: Config, shape: tuple[int, int, int], num_features: int
         bias = None if likelihood.output_bias is None else likelihood.output_bias(mean_image)
         return networks.init(key_networks, bias) | {"likelihood": likelihood.init(key_likelihood)}
 
-    def log_likelihood(params: Params, x: Images, outputs: Images) -> PerExample:
+    def log_likelihood(params: Params, x: Images, outputs: Outputs) -> PerExample:
         return likelihood.log_prob(params["likelihood"], x, outputs)
 
-    def pixel_mean(params: Params, outputs: Images) -> Images:
+    def pixel_mean(params: Params, outputs: Outputs) -> Images:
         return likelihood.pixel_mean(params["likelihood"], outputs)
 
     return Observed(networks, init, log_likelihood, pixel_mean)

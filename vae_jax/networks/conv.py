@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from vae_jax.networks.network import ACTIVATIONS, Networks, apply
+from vae_jax.networks.network import ACTIVATIONS, Networks, apply, hidden_init, output_init
 from vae_jax.networks.transposed import DIMENSIONS, Large, Pair, Small, conv_transpose, padding_to_size
 from vae_jax.types import Config, Images, Params
 
@@ -15,6 +15,9 @@ KERNEL = (3, 3)
 STRIDES = (2, 2)
 GROUP_SIZE = 8
 """Channels that are normalised together. Not one: a group of one channel of one pixel would always be zero."""
+
+transposed_init = nn.initializers.variance_scaling(2.0 * STRIDES[0] * STRIDES[1], "fan_in", "truncated_normal")
+"""He's, for the taps that a pixel meets: one in STRIDES[0] * STRIDES[1] of the kernel's."""
 
 Finish = Callable[[Images, bool], Images]
 """(x, deterministic) -> x: what follows every hidden layer, its submodules belonging to the module that calls it."""
@@ -32,8 +35,10 @@ class Encoder(nn.Module):
     def __call__(self, x: Images, deterministic: bool) -> Float[Array, "B E"]:
         """[B, H, W, C] -> [B, num_outputs]."""
         for width in self.channels:
-            x = self.finish(nn.Conv(width, KERNEL, STRIDES, use_bias=self.use_bias)(x), deterministic)
-        return nn.Dense(self.num_outputs, name="output")(x.reshape(len(x), -1))
+            x = self.finish(
+                nn.Conv(width, KERNEL, STRIDES, use_bias=self.use_bias, kernel_init=hidden_init)(x), deterministic
+            )
+        return nn.Dense(self.num_outputs, kernel_init=output_init, name="output")(x.reshape(len(x), -1))
 
 
 class ConvTranspose(nn.Module):
@@ -46,7 +51,7 @@ class ConvTranspose(nn.Module):
     @nn.compact
     def __call__(self, x: Small) -> Large:
         """[B, h, w, F] -> [B, H, W, num_outputs], h = ceil(H / 2)."""
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), (*KERNEL, x.shape[-1], self.num_outputs))
+        kernel = self.param("kernel", transposed_init, (*KERNEL, x.shape[-1], self.num_outputs))
         padding = padding_to_size((x.shape[1], x.shape[2]), self.output_size, KERNEL, STRIDES)
         x = conv_transpose(x, kernel, STRIDES, padding)
         if self.use_bias:
@@ -62,7 +67,7 @@ class Output(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "B H W F"]) -> Large:
         """[B, H, W, F] -> [B, H, W, num_outputs]."""
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), (*KERNEL, x.shape[-1], self.num_outputs))
+        kernel = self.param("kernel", output_init, (*KERNEL, x.shape[-1], self.num_outputs))
         bias = self.param("bias", nn.initializers.zeros_init(), (*x.shape[1:3], self.num_outputs))
         return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=DIMENSIONS) + bias[None]
 
@@ -85,7 +90,7 @@ class Decoder(nn.Module):
     def __call__(self, z: Float[Array, "B Z"], deterministic: bool) -> Images:
         """[B, Z] -> [B, H, W, num_outputs]."""
         (height, width), deepest = self.sizes[-1], self.channels[-1]
-        x = nn.Dense(height * width * deepest)(z).reshape(len(z), height, width, deepest)
+        x = nn.Dense(height * width * deepest, kernel_init=hidden_init)(z).reshape(len(z), height, width, deepest)
         x = self.finish(x, deterministic)
         for i in reversed(range(len(self.channels))):
             layer = ConvTranspose(self.channels[max(i - 1, 0)], self.sizes[i], self.use_bias)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from vae_jax.networks.network import ACTIVATIONS, Activation, Networks, apply
+from vae_jax.networks.network import ACTIVATIONS, Activation, Networks, apply, hidden_init, output_init
 from vae_jax.types import Config, Images, Params
 
 
@@ -23,9 +23,9 @@ class MLP(nn.Module):
     def __call__(self, x: Float[Array, "B D"], deterministic: bool) -> Float[Array, "B F"]:
         """[B, D] -> [B, num_outputs]."""
         for width in self.hidden_dims:
-            x = self.activation(nn.Dense(width)(x))
+            x = self.activation(nn.Dense(width, kernel_init=hidden_init)(x))
             x = nn.Dropout(self.dropout, deterministic=deterministic)(x)
-        return nn.Dense(self.num_outputs, name="output")(x)
+        return nn.Dense(self.num_outputs, kernel_init=output_init, name="output")(x)
 
 
 def make_mlp(config: Config, shape: tuple[int, int, int], num_features: int, num_channels: int) -> Networks:

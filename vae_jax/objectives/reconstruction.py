@@ -4,15 +4,21 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
-from vae_jax.types import Config, Images, Model, Objective, Params, Terms
+from vae_jax.types import Config, Corrupt, Images, Model, Objective, Params, Terms
 
 
-def make_reconstruction(config: Config, model: Model, steps_per_epoch: int, axis_name: str | None = None) -> Objective:
-    """loss = -log p(x|code), nats per image.
+def make_reconstruction(
+    config: Config,
+    model: Model,
+    steps_per_epoch: int,
+    axis_name: str | None = None,
+    corrupt: Corrupt = lambda key, x: x,
+) -> Objective:
+    """loss = -log p(x|code of corrupt(key, x)), nats per image; by default x is not corrupted.
 
     With the gaussian likelihood that is the squared error over 2 sigma^2, plus a constant.
 
-    Terms: loss and mse (mean over pixels and channels).
+    Terms: loss and mse (mean over pixels and channels), both against x itself.
     """
     del config, steps_per_epoch, axis_name
 
@@ -25,8 +31,8 @@ def make_reconstruction(config: Config, model: Model, steps_per_epoch: int, axis
         train: bool = True,
     ) -> Terms:
         del step, hparams
-        key_code, key_encode, key_decode = jax.random.split(key, 3)
-        posterior = model.encode(params, x, key_encode if train else None)
+        key_code, key_encode, key_decode, key_corrupt = jax.random.split(key, 4)
+        posterior = model.encode(params, corrupt(key_corrupt, x), key_encode if train else None)
         z = model.reparameterize(params, key_code, posterior)
         outputs = model.decode(params, z, key_decode if train else None)
         mse = jnp.square(x - model.pixel_mean(params, outputs)).mean(axis=(1, 2, 3))

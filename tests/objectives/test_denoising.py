@@ -1,0 +1,54 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vae_jax.evaluate import make_evaluate, summarize
+from vae_jax.models import make_model
+from vae_jax.objectives import make_corrupt, make_objective
+from vae_jax.optimizers import make_optimizer
+from vae_jax.train_state import init_state
+from vae_jax.types import Split
+
+SHAPE = (4, 3, 1)
+DAE = {"model": "ae", "objective": "denoising", "likelihood": "gaussian"}
+
+
+def test_the_noise_has_its_mean_and_deviation_and_is_not_clipped(make_config, key):
+    corrupt = make_corrupt(make_config(**DAE, noise_mean=0.2, noise_std=0.5))
+    assert corrupt is not None
+    noise = np.asarray(corrupt(key, jnp.full((100, 10, 10, 1), 0.9)), np.float64) - 0.9
+    assert noise.mean() == pytest.approx(0.2, abs=4 * 0.5 / 100)
+    assert noise.std() == pytest.approx(0.5, rel=0.03)
+    assert noise.min() < -0.9
+    assert abs(np.corrcoef(noise[:, 0, 0, 0], noise[:, 0, 1, 0])[0, 1]) < 0.4
+    assert make_corrupt(make_config()) is None
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_the_noise_is_on_the_input_only(make_config, key, train):
+    config = make_config(**DAE, noise_mean=0.25)
+    model, x = make_model(config, SHAPE), jax.random.uniform(key, (8, *SHAPE))
+    params = model.init(key, x.mean(axis=0))
+    outputs = model.decode(params, model.encode(params, x + 0.25).mean)
+    terms = make_objective(config, model, 10)(params, key, x, jnp.int32(0), {}, train=train)
+    np.testing.assert_allclose(terms["loss"], -model.log_likelihood(params, x, outputs), rtol=1e-5)
+    expected = jnp.square(x - model.pixel_mean(params, outputs)).mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(terms["mse"], expected, rtol=1e-4)
+
+
+def test_evaluation_adds_the_same_noise_every_time_and_reports_noisy_and_clean(make_config, key):
+    config = make_config(**DAE, noise_std=2.0, eval__batch_size=5)
+    model = make_model(config, SHAPE)
+    state = init_state(config, model.init(key, jnp.full(SHAPE, 0.4)), make_optimizer(config, 10))
+    images = np.random.default_rng(0).integers(0, 256, (12, *SHAPE), np.uint8)
+    split = Split(images, np.zeros(12, np.int32))
+    evaluate = make_evaluate(config, model, make_objective(config, model, 10))
+    metrics = [summarize(config, model, evaluate(state, jax.random.key(seed), split), 12) for seed in (5, 5, 6)]
+    assert metrics[0] == metrics[1]
+    assert list(metrics[0]) == ["loss", "mse", "mse_mean"]
+    assert metrics[0]["mse"] != metrics[2]["mse"]
+    assert metrics[0]["mse_mean"] == metrics[2]["mse_mean"]
+    x = jnp.asarray(images / np.float32(255))
+    clean = model.pixel_mean(state.params, model.decode(state.params, model.encode(state.params, x).mean))
+    assert metrics[0]["mse_mean"] == pytest.approx(float(jnp.square(clean - x).mean()), rel=1e-5)

@@ -1,0 +1,52 @@
+"""What other projects minimise, in this project's terms: the README's table."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from vae_jax.models import make_model
+from vae_jax.objectives import make_objective
+
+SHAPE = (28, 28, 1)
+PIXELS = 784
+
+
+def compare(config, key, theirs, factor, constant):
+    """theirs = factor * (our loss - constant), in value and in gradient."""
+    model, x = make_model(config, SHAPE), jax.random.uniform(key, (4, *SHAPE))
+    objective = make_objective(config, model, 10)
+
+    def losses(params):
+        terms = objective(params, key, x, jnp.int32(0), {"beta": jnp.float32(1)})
+        posterior = model.encode(params, x)
+        key_eps = jax.random.split(key, 3)[0]
+        outputs = model.decode(params, model.reparameterize(params, key_eps, posterior))
+        kl = -0.5 * (1 + posterior.logvar - posterior.mean**2 - jnp.exp(posterior.logvar)).sum(axis=1).mean()
+        return terms["loss"].mean(), theirs(x, outputs, kl)
+
+    for seed in (0, 1):
+        params = model.init(jax.random.key(seed), jnp.full(SHAPE, 0.3))
+        ours, other = losses(params)
+        assert float(other) == pytest.approx(factor * (float(ours) - constant), rel=1e-5)
+        ours, other = (jax.grad(lambda p, i=i: losses(p)[i])(params) for i in (0, 1))
+        difference = jax.tree.map(lambda a, b: a - b / factor, ours, other)
+        assert optax.global_norm(difference) < 1e-5 * optax.global_norm(ours)
+
+
+@pytest.mark.parametrize(("width", "sigma"), [(1, 0.62610), (2, 0.31305)])
+def test_mse_plus_a_thousandth_of_the_kl_is_a_gaussian_of_stated_sigma(make_config, key, width, sigma):
+    """Pixels in [0, 1], and in [-1, 1], where a pixel is twice as wide."""
+    assert sigma == pytest.approx(np.sqrt(0.001 * PIXELS / 2) / width, rel=1e-4)
+    config = make_config(likelihood="gaussian", sigma=float(np.sqrt(0.001 * PIXELS / 2) / width))
+    constant = PIXELS / 2 * np.log(2 * np.pi * config.sigma**2)
+    compare(config, key, lambda x, y, kl: jnp.square(width * (x - y)).mean() + 0.001 * kl, 0.001, constant)
+
+
+def test_mean_bce_plus_kl_over_784_is_the_elbo_over_784(make_config, key):
+    def theirs(x, logits, kl):
+        p = jax.nn.sigmoid(logits)
+        return -(x * jnp.log(p) + (1 - x) * jnp.log(1 - p)).mean() + kl / PIXELS
+
+    compare(make_config(likelihood="bernoulli"), key, theirs, 1 / PIXELS, 0.0)

@@ -1,0 +1,66 @@
+"""What the KL costs while training: weighted, warmed up once or in cycles, freed, or held at a capacity."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int32
+
+from vae_jax.types import Config, PerExample
+
+Scalar = Float[Array, ""]
+Cost = Callable[..., PerExample]
+
+
+def settled_after(config: Config) -> float:
+    """Epochs after which an elbo objective stays what it is: the end of the last warm-up, or the capacity's growth."""
+    warmup = (2 * config.kl_cycles - 1) * config.kl_warmup_epochs
+    return max(warmup, config.capacity_epochs if config.capacity > 0 else 0.0)
+
+
+def make_weight(config: Config, steps_per_epoch: int) -> Callable[[Int32[Array, ""], Scalar], Scalar]:
+    """(step, beta) -> weight of the KL, from 0 to beta.
+
+    With W = kl_warmup_epochs it grows linearly over W (Bowman et al. 2016). With `kl_cycles` = M > 1 it grows over W, stays
+    over W, and starts again from 0, M times; after the last it stays (Fu et al. 2019, eq. 6, R = 1/2).
+    """
+    warmup = config.kl_warmup_epochs * steps_per_epoch
+
+    def weight(step: Int32[Array, ""], beta: Scalar) -> Scalar:
+        if not warmup:
+            return beta
+        cycle = jnp.minimum(jnp.floor(step / (2 * warmup)), config.kl_cycles - 1)
+        return beta * jnp.clip(step / warmup - 2 * cycle, 0.0, 1.0)
+
+    return weight
+
+
+def make_cost(config: Config, steps_per_epoch: int, axis_name: str | None = None) -> Cost:
+    """(kl_terms[B,K], step, beta, train) -> what is added to the reconstruction [B], nats per image.
+
+    - As it is: weight * kl (Higgins et al. 2017), the weight of `make_weight`.
+    - `free_bits` = lambda > 0: weight * sum_k max(lambda, batch mean of KL_k) (Kingma et al. 2016, eq. 15).
+    - `capacity` > 0: beta * |batch mean of kl - C|, where C grows linearly from 0 to the capacity over `capacity_epochs`
+      (Burgess et al. 2018, eq. 8; beta is their gamma).
+
+    The last two couple the examples of a batch: each gets the same cost, and under axis_name the batch is the whole one.
+    Evaluation (train=False) does not couple: free bits are left out of it, and with a capacity, where beta is no weight of
+    the KL but the strength of a constraint, its cost is kl, so that the loss is -elbo.
+    """
+    weight = make_weight(config, steps_per_epoch)
+    growth = config.capacity_epochs * steps_per_epoch
+
+    def batch_mean(values: Float[Array, "B K"]) -> Float[Array, " K"]:
+        mean = values.mean(axis=0)
+        return mean if axis_name is None else jax.lax.pmean(mean, axis_name)
+
+    def cost(kl_terms: Float[Array, "B K"], step: Int32[Array, ""], beta: Scalar, train: bool) -> PerExample:
+        kl = kl_terms.sum(axis=-1)
+        if config.capacity > 0:
+            target = config.capacity * (jnp.minimum(step / growth, 1.0) if growth else 1.0)
+            return jnp.full_like(kl, beta * jnp.abs(batch_mean(kl_terms).sum() - target)) if train else kl
+        if config.free_bits > 0 and train:
+            kl = jnp.full_like(kl, jnp.maximum(batch_mean(kl_terms), config.free_bits).sum())
+        return weight(step, beta) * kl
+
+    return cost
