@@ -14,6 +14,7 @@ def get_config() -> Config:
     config.network = "conv"
     config.channels = (32, 64, 64, 64)
     config.activation = "leaky_relu"
+    config.normalization = "group"
     config.latent_dim = 64
     config.likelihood = "gaussian"
     config.sigma = 0.313

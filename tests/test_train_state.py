@@ -127,6 +127,18 @@ def test_a_chunk_is_its_steps_one_by_one(make_config, key):
     assert len(set(np.asarray(losses).tolist())) == 5
 
 
+def test_a_chunk_of_one_step_is_not_a_loop(make_config, key):
+    state, step = make_parts(make_config())
+    chunk = jax.jit(make_train_chunk(step, make_preprocess("none")))
+
+    def program(steps):
+        arguments = state, jnp.zeros((20, *SHAPE), jnp.uint8), jnp.zeros((steps, BATCH), jnp.int32), jax.random.key(0)
+        return chunk.lower(*arguments).as_text()
+
+    # The random bits are a loop, too, of their own.
+    assert program(2).count("stablehlo.while") == program(1).count("stablehlo.while") + 1
+
+
 def test_a_chunk_streams_gathered_rows_with_the_same_bits(make_config, key):
     state, step = make_parts(make_config())
     images = jax.random.randint(key, (20, *SHAPE), 0, 256).astype(jnp.uint8)

@@ -101,7 +101,10 @@ def make_train_chunk(step: Step, preprocess: Preprocess) -> Callable[..., tuple[
             x = preprocess(jax.random.fold_in(key_pixels, state.step), images[rows])
             return step(state, x, key_step)
 
-        # A loop of one step is written out: XLA's CPU backend runs convolutions inside loops 10 times slower.
-        return jax.lax.scan(body, state, order, unroll=len(order) == 1)
+        if len(order) == 1:
+            # Not a loop of one: XLA's CPU backend runs convolutions inside loops 10 times slower.
+            state, metrics = body(state, order[0])
+            return state, {name: value[None] for name, value in metrics.items()}
+        return jax.lax.scan(body, state, order)
 
     return chunk
