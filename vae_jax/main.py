@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from vae_jax import cli, data, signals
+from vae_jax import cli, data
 from vae_jax import config as config_lib
 from vae_jax import workdir as workdir_lib
 from vae_jax.likelihoods import LIKELIHOODS
@@ -12,7 +12,7 @@ from vae_jax.networks import ACTIVATIONS, NETWORKS
 from vae_jax.objectives import OBJECTIVES
 from vae_jax.run import continue_command
 from vae_jax.train import train_and_evaluate
-from vae_jax.types import Config, InputError, TrainingError
+from vae_jax.types import Config
 
 
 def read(flags: cli.Flags) -> Config:
@@ -25,27 +25,26 @@ def read(flags: cli.Flags) -> Config:
 
 
 def run(argv: list[str]) -> int:
-    """Do what a command line says; the exit code: 0 done, 1 training failed, 2 bad input, 128 + n stopped by signal n."""
+    """Do what a command line says; the exit code is that of `cli.exit_code`."""
     workdir = None
-    try:
-        with signals.raising():
-            flags = cli.parse(argv)
-            if flags.help:
-                print(cli.USAGE + config_lib.table())
-                return 0
-            config = read(flags)
-            workdir = Path(flags.workdir or Path("runs", config_lib.run_name(config, Path(flags.config).stem)))
-            train_and_evaluate(config, workdir)
-    except (InputError, TrainingError) as error:
-        print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
-        return 2 if isinstance(error, InputError) else 1
-    except signals.Stopped as stopped:
+
+    def body() -> None:
+        nonlocal workdir
+        flags = cli.parse(argv)
+        if flags.help:
+            print(cli.USAGE + config_lib.table())
+            return
+        config = read(flags)
+        workdir = Path(flags.workdir or Path("runs", config_lib.run_name(config, Path(flags.config).stem)))
+        train_and_evaluate(config, workdir)
+
+    def stopped() -> str:
         begun = workdir is not None and (workdir / workdir_lib.CONFIG).exists()
-        print(
+        return (
             f"stopped; continue: {continue_command(workdir)}" if workdir and begun else "stopped; nothing was written"
         )
-        return 128 + stopped.signum
-    return 0
+
+    return cli.exit_code(body, stopped)
 
 
 if __name__ == "__main__":
