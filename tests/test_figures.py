@@ -4,13 +4,29 @@ import inspect
 import io
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from vae_jax.figures import FIGURES, fig_curves, fig_latent_scatter, fig_reconstructions, fig_samples, png_bytes, rgb
+from vae_jax.figures import (
+    FIGURES,
+    QUICK,
+    as_files,
+    fig_curves,
+    fig_latent_scatter,
+    fig_reconstructions,
+    fig_samples,
+    fig_sweep,
+    fig_sweep_images,
+    rgb,
+)
+from vae_jax.figures.animation import gif_animation
+from vae_jax.figures.colours import class_colours
+from vae_jax.figures.thumbnails import fig_tsne
 
 RNG = np.random.default_rng(0)
 EPOCHS = np.arange(1.0, 31.0)
@@ -37,33 +53,146 @@ ARRAYS = {
     "axis_names": ("z1", "z2"),
     "labels": RNG.integers(0, 10, 300).astype(np.int32),
     "class_names": tuple("0123456789"),
+    "manifold_even": images(400),
+    "manifold_quantile": images(400),
+    "traversal": images(44).reshape(4, 11, 8, 8, 1),
+    "traversal_dimensions": [3, 0, 2, 1],
+    "traversal_coordinates": np.linspace(-3, 3, 11),
+    "active": np.array([True, False, True, True]),
+    "kl_per_dimension": np.array([0.5, 0.01, 2.0, 1.0]),
+    "walk_straight": images(10),
+    "walk_spherical": images(10),
+    "walk_names": ("mean of 3", "mean of 7"),
+    "normal_quantiles": np.linspace(-2, 2, 50),
+    "sample_quantiles": np.linspace(-2, 2, 50)[:, None] * np.linspace(0.5, 1.5, 9),
+    "ks_distances": RNG.random(9),
+    "tsne_points": RNG.normal(size=(300, 2)).astype(np.float32),
+    "tsne_labels": RNG.integers(0, 10, 300).astype(np.int32),
+    "tsne_images": images(300),
+    "film_steps": [0, 50, 100],
+    "film_points": RNG.normal(size=(3, 300, 2)).astype(np.float32),
+    "film_labels": RNG.integers(0, 10, 300).astype(np.int32),
+    "film_axis_names": ("z1", "z2"),
 }
+STILL = [name for name in FIGURES if name != "animation"]
+
+
+def drawn(name: str) -> list[Figure]:
+    """The pages of a figure of the registry."""
+    pages = FIGURES[name](**{key: ARRAYS[key] for key in inspect.signature(FIGURES[name]).parameters})
+    assert not isinstance(pages, bytes)
+    return pages if isinstance(pages, list) else [pages]
 
 
 def titles(figure) -> list[str]:
     return [figure.get_suptitle(), *(axes.get_title() for axes in figure.axes)]
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", STILL)
 def test_every_figure_shows_something_and_says_what(name):
-    figure = FIGURES[name](**{key: ARRAYS[key] for key in inspect.signature(FIGURES[name]).parameters})
-    pixels = rgb(figure)
-    assert pixels.dtype == np.uint8
-    assert pixels.shape[2] == 3
-    assert pixels.shape[1] <= 1210
-    assert pixels.std() > 5
-    assert any(titles(figure))
-    for axes in figure.axes:
-        assert not axes.axison or (axes.get_xlabel() and axes.get_ylabel())
+    for figure in drawn(name):
+        pixels = rgb(figure)
+        assert pixels.dtype == np.uint8
+        assert pixels.shape[2] == 3
+        assert pixels.shape[1] <= 1210
+        assert pixels.std() > 5
+        assert any(titles(figure))
+        shared = figure.get_supxlabel() and figure.get_supylabel()
+        for axes in figure.axes:
+            assert not axes.axison or shared or (axes.get_xlabel() and axes.get_ylabel())
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", STILL)
 def test_png_bytes_are_the_same_twice_and_no_larger_than_a_readme_bears(name):
-    arguments = {key: ARRAYS[key] for key in inspect.signature(FIGURES[name]).parameters}
-    first, second = (png_bytes(FIGURES[name](**arguments)) for _ in range(2))
+    first, second = (as_files(name, drawn(name)) for _ in range(2))
     assert first == second
-    assert len(first) < 150_000
-    assert Image.open(io.BytesIO(first)).format == "PNG"
+    for content in first.values():
+        assert len(content) < 150_000
+        assert Image.open(io.BytesIO(content)).format == "PNG"
+
+
+def test_pages_and_animations_get_names_of_their_own():
+    pages = FIGURES["qq"](np.zeros(5), np.zeros((5, 70)), np.zeros(70))
+    assert isinstance(pages, list)
+    assert [len(page.axes) for page in pages] == [64, 6]
+    assert list(as_files("curves", drawn("curves") * 2)) == ["curves_1.png", "curves_2.png"]
+    assert list(as_files("curves", drawn("curves"))) == ["curves.png"]
+    assert list(as_files("animation", b"GIF")) == ["animation.gif"]
+
+
+def test_what_is_slow_comes_on_request_only():
+    assert set(FIGURES) - QUICK == {"tsne", "qq", "walk"}
+
+
+def test_the_animation_moves_on_fixed_axes_at_15_frames_a_second():
+    arguments = {key: ARRAYS[key] for key in inspect.signature(gif_animation).parameters}
+    steps = list(range(0, 310, 10))
+    still = np.concatenate([np.zeros((30, 300, 2), np.float32), ARRAYS["film_points"][:1]])
+    gif = Image.open(io.BytesIO(gif_animation(**arguments | {"film_steps": steps, "film_points": still})))
+    frames, milliseconds = [], []
+    for i in range(gif.n_frames):  # pyright: ignore[reportAttributeAccessIssue]
+        gif.seek(i)
+        frames.append(np.asarray(gif.convert("RGB")))
+        milliseconds.append(gif.info["duration"])
+    assert len(frames) == 31  # the step in the title makes even equal frames differ
+    assert sum(milliseconds[:30]) == 2000
+    assert (frames[0][:, :, :] == 255).all(-1).mean() > 0.5
+    changed = np.argwhere((frames[0] != frames[1]).any(-1))
+    assert changed[:, 0].max() < 40  # nothing but the title
+    axis = [frame[-45:, 60:400] for frame in (frames[0], frames[-1])]
+    np.testing.assert_array_equal(axis[0], axis[1])
+
+
+def test_thumbnails_do_not_overlap_and_lie_within_the_axes():
+    (figure,) = drawn("tsne")
+    figure.draw_without_rendering()
+    boxes = [artist.get_window_extent() for artist in figure.axes[0].artists]
+    assert len(boxes) > 20
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    inside = figure.axes[0].get_window_extent()
+    assert all(inside.contains(*corner) for box in boxes for corner in box.corners())
+
+
+def test_a_thumbnail_is_framed_in_the_colour_of_its_class():
+    black = np.zeros((1, 8, 8, 1), np.float32)
+    for label in (1, 4):
+        figure = fig_tsne(np.array([[0.0, 0.0], [9, 9], [-9, -9]], np.float32)[[0, 1, 2]],
+                          np.full(3, label, np.int32), np.repeat(black, 3, 0), tuple("01234"))  # fmt: skip
+        artists: Any = figure.axes[0].artists
+        (picture, *_) = [artist.offsetbox.get_data() for artist in artists]
+        np.testing.assert_allclose(picture[0, 0], class_colours(5)[label][:3])
+        assert (picture[4:-4, 4:-4] == 0).all()
+
+
+def test_bars_of_inactive_dimensions_are_hatched_and_sorted_by_kl():
+    (figure,) = drawn("kl_per_dimension")
+    bars: Any = figure.axes[0].patches
+    heights = {bar.get_x(): (bar.get_height(), bar.get_hatch()) for bar in bars}
+    assert [heights[x] for x in sorted(heights)] == [(2.0, None), (1.0, None), (0.5, None), (0.01, "////")]
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["z3", "z4", "z1", "z2"]
+
+
+def test_a_sweep_of_numbers_has_a_numeric_axis_and_one_of_names_has_not():
+    line = (["200", "2", "20"], np.array([3.0, 1.0, 2.0]), np.array([0.1, np.nan, 0.2]))
+    (axes,) = fig_sweep("latent_dim", {"elbo": {"": line}}, "Test images, 2 seeds").axes
+    assert axes.get_xscale() == "log"
+    assert axes.lines[0].get_xdata().tolist() == [2, 20, 200]  # pyright: ignore[reportAttributeAccessIssue]
+    line = (["relu", "tanh"], np.ones(2), np.ones(2))
+    figure = fig_sweep("activation", {"elbo": {"a": line, "b": line}, "kl": {"a": line}}, "Test images")
+    assert [label.get_text() for label in figure.axes[1].get_xticklabels()] == ["relu", "tanh"]
+    assert rgb(figure).std() > 5
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_of_a_sweep_stand_in_rows(channels):
+    rows = [
+        ("latent_dim=2", images(6, 8, 8, channels), images(6, 8, 8, channels)),
+        ("z=3", images(6, 8, 8, channels), None),
+    ]
+    for chosen in (rows, rows[1:]):
+        figure = fig_sweep_images(images(6, 8, 8, channels), chosen)
+        assert [text.get_text() for text in figure.texts][-len(chosen) :] == [name for name, _, _ in chosen]
+        assert rgb(figure).shape[1] <= 1210
 
 
 @pytest.mark.parametrize(

@@ -2,26 +2,15 @@
 
 import sys
 
-from vae_jax import signals
+from vae_jax import entry
 
 
 def run(argv: list[str]) -> int:
-    """Do what a command line says; the exit code: 0 done, 1 training failed, 2 bad input, 128 + n stopped by signal n."""
-    with signals.leaving():
-        # Inside: a Ctrl-C in the seconds that these imports take is answered like any other.
-        from vae_jax.types import InputError, TrainingError
-
-        try:
-            return _run(argv)
-        except (InputError, TrainingError) as error:
-            print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
-            return 2 if isinstance(error, InputError) else 1
-        except signals.Stopped as stopped:
-            print(stopped)
-            return 128 + stopped.signum
+    """Do what a command line says; the exit code is that of `entry.exit_code`."""
+    return entry.exit_code(lambda: _run(argv))
 
 
-def _run(argv: list[str]) -> int:
+def _run(argv: list[str]) -> None:
     from pathlib import Path
 
     from vae_jax import cli, config, train
@@ -29,11 +18,10 @@ def _run(argv: list[str]) -> int:
     flags = cli.parse(argv)
     if flags.help:
         print(cli.USAGE + config.table(cli.names("digits")))
-        return 0
+        return
     settings = cli.read(flags)
     workdir = flags.workdir or Path("runs", config.run_name(settings, Path(flags.config).stem))
     train.train_and_evaluate(settings, Path(workdir))
-    return 0
 
 
 if __name__ == "__main__":

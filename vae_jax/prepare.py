@@ -8,14 +8,14 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
 
-from vae_jax import data, devices
+from vae_jax import data, devices, film
 from vae_jax.evaluate import Evaluate, make_evaluate
 from vae_jax.likelihoods import make_likelihood
 from vae_jax.models import make_model
 from vae_jax.objectives import make_objective
 from vae_jax.optimizers import make_optimizer
 from vae_jax.train_state import TrainState, init_state, make_preprocess, make_train_chunk, make_train_step
-from vae_jax.types import Config, Dataset, InputError, Model
+from vae_jax.types import Config, Dataset, InputError, Model, Params
 
 STEPS_BETWEEN_CHECKPOINTS = 200
 """With `checkpoint.every_epochs` = 0: at least so many steps lie between two checkpoints."""
@@ -106,3 +106,15 @@ def epoch_order(seed: int, epoch: int, num_images: int, batch_size: int) -> Int3
     order = np.random.default_rng([seed, epoch]).permutation(num_images).astype(np.int32)
     steps = num_images // batch_size
     return order[: steps * batch_size].reshape(steps, batch_size)
+
+
+def encode_filmed(run: Prepared) -> film.Encode:
+    """(params) -> posterior means [M, Z] of the test images that are filmed, `eval.batch_size` of them at a time."""
+    images = run.dataset.test.images[film.rows(len(run.dataset.test.images))]
+    size = run.config.eval.batch_size
+    encode = jax.jit(lambda params, x: run.model.encode(params, x.astype(np.float32) / 255).mean)
+
+    def means(params: Params) -> np.ndarray:
+        return np.concatenate([encode(params, images[i : i + size]) for i in range(0, len(images), size)])
+
+    return means

@@ -6,21 +6,22 @@ import platform
 import shlex
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import jax
 
-from vae_jax import latents
+from vae_jax import looking
 from vae_jax import workdir as workdir_lib
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.config import flatten
 from vae_jax.console import Console
 from vae_jax.evaluate import summarize
 from vae_jax.models import num_parameters
-from vae_jax.objectives import make_corrupt
 from vae_jax.prepare import Prepared
 from vae_jax.run import Run, saved
-from vae_jax.writer import Writer, history, read_metrics
+from vae_jax.train_state import TrainState
+from vae_jax.types import InputError
+from vae_jax.writer import Writer
 
 SPLITS = ("train", "val", "test")
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -33,6 +34,52 @@ def read(workdir: Path, step: int) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return values if values.get("step") == step else None
+
+
+class Measured(NamedTuple):
+    """A checkpoint, evaluated on every split."""
+
+    state: TrainState
+    step: int
+    table: dict[str, dict[str, float]]
+    """Split -> metric -> value."""
+    facts: dict[str, Any]
+    """What the numbers are of, and the numbers as `test/elbo`, for a JSON file."""
+
+
+def measure(run: Prepared, checkpoints: Checkpoints, which: Literal["best", "latest"]) -> Measured:
+    """Evaluate the best or the latest checkpoint on train, val and test.
+
+    Raises:
+        InputError: there is no checkpoint.
+    """
+    restored = checkpoints.restore(saved(run.state), which)
+    if restored is None:
+        raise InputError("the run has no checkpoint yet")
+    state = restored.state._replace(hparams=run.state.hparams)
+    table = {}
+    for name in SPLITS:
+        per_image = run.evaluate(state, run.key_eval, getattr(run.dataset, name))
+        table[name] = summarize(run.config, run.model, per_image, math.prod(run.shape))
+    facts: dict[str, Any] = {
+        "pixels": run.pixels,
+        "likelihood": run.config.likelihood,
+        "likelihood_params": jax.tree.map(float, state.params["likelihood"]),
+        "num_parameters": num_parameters(state.params),
+        "num_images": {name: len(getattr(run.dataset, name).images) for name in SPLITS},
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        "device": jax.devices()[0].device_kind,
+        **{f"{name}/{metric}": value for name in SPLITS for metric, value in table[name].items()},
+    }
+    return Measured(state, restored.step, table, facts)
+
+
+def tell(run: Prepared, measured: Measured, which: str, console: Console) -> None:
+    """Print the table of splits and metrics."""
+    title = f"{which} checkpoint, epoch {measured.step / run.steps_per_epoch:g} "
+    title += f"({run.pixels} pixels; nats per image, mse per element)"
+    table = measured.table
+    console.table(title, list(SPLITS), [(metric, [table[s][metric] for s in SPLITS]) for metric in table["test"]])
 
 
 def conclude(
@@ -48,31 +95,12 @@ def conclude(
         workdir: gets the files.
         console: gets the table and the list of files.
     """
-    restored = checkpoints.restore(saved(run.state), "best")
-    assert restored is not None
-    state = restored.state._replace(hparams=run.state.hparams)
-    table = {}
-    for name in SPLITS:
-        per_image = run.evaluate(state, run.key_eval, getattr(run.dataset, name))
-        table[name] = summarize(run.config, run.model, per_image, math.prod(run.shape))
-    best_epoch = restored.step / run.steps_per_epoch
-    results: dict[str, Any] = {
-        "step": step,
-        "epochs": step / run.steps_per_epoch,
-        "best_epoch": best_epoch,
-        "pixels": run.pixels,
-        "likelihood": run.config.likelihood,
-        "likelihood_params": jax.tree.map(float, state.params["likelihood"]),
-        "num_parameters": num_parameters(state.params),
-        "num_images": {name: len(getattr(run.dataset, name).images) for name in SPLITS},
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
-        "device": jax.devices()[0].device_kind,
-        **{f"{name}/{metric}": value for name in SPLITS for metric, value in table[name].items()},
-    }
+    best = measure(run, checkpoints, "best")
+    epochs = {"epochs": step / run.steps_per_epoch, "best_epoch": best.step / run.steps_per_epoch}
+    results: dict[str, Any] = {"step": step} | epochs | best.facts
     writer.hyperparameters(flatten(run.config), {k: v for k, v in results.items() if k.startswith("test/")})
-    title = f"best checkpoint, epoch {best_epoch:g} ({run.pixels} pixels; nats per image, mse per element)"
-    console.table(title, list(SPLITS), [(metric, [table[s][metric] for s in SPLITS]) for metric in table["test"]])
-    figures = _draw(run, Run(run.config, run.model, state.params, run.shape, restored.step), step, writer, workdir)
+    tell(run, best, "best", console)
+    figures = _draw(run, Run(run.config, run.model, best.state.params, run.shape, best.step), step, writer, workdir)
     workdir_lib.write(workdir / workdir_lib.RESULTS, json.dumps(results, indent=2) + "\n")
     _point(run, workdir, figures, console)
     return results
@@ -82,23 +110,15 @@ def _draw(run: Prepared, trained: Run, step: int, writer: Writer, workdir: Path)
     # Here, not above: matplotlib is a large part of the start-up time.
     from vae_jax import figures
 
-    source = latents.Source(
-        encode=trained.encode,
-        reconstruct=trained.reconstruct,
-        sample=None if run.model.sample_prior is None else trained.sample,
-        test=run.dataset.test,
-        class_names=run.dataset.class_names,
-        history=history(read_metrics(workdir)),
-        seed=run.config.seed,
-        corrupt=None if make_corrupt(run.config) is None else trained.corrupt,
-    )
     folder = workdir / "figures"
     folder.mkdir(exist_ok=True)
     paths = []
-    for name, figure in latents.draw(source, figures.FIGURES).items():
-        paths.append(folder / f"{name}.png")
-        workdir_lib.write(paths[-1], figures.png_bytes(figure))
-        writer.images(step, name, figures.rgb(figure))
+    for drawn in looking.write_figures(looking.make_source(trained, run.dataset, workdir), figures.QUICK, folder):
+        if drawn.needs:
+            continue
+        paths += drawn.paths
+        for path, picture in zip(drawn.paths, figures.pictures(drawn.figure), strict=False):  # a GIF has no picture
+            writer.images(step, path.stem, picture)
     return paths
 
 

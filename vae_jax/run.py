@@ -71,13 +71,45 @@ class Run:
         Raises:
             InputError: the model has no prior.
         """
-        if self.model.sample_prior is None:
-            raise InputError(
-                f"model={self.config.model}: has no prior to sample from; choices: a variational model, as vae"
-            )
+        self._needs_prior()
         keys = jax.random.split(jax.random.key(seed), n)
         z = jax.vmap(lambda key: self.model.sample_prior(self.params, key, 1)[0])(keys)  # pyright: ignore[reportOptionalCall]
         return self.decode(np.asarray(z))
+
+    def sample_posterior(self, x: np.ndarray, seed: int = 0) -> np.ndarray:
+        """One z [N, Z] drawn from the posterior of every image; x as for `encode`.
+
+        Raises:
+            InputError: the model has no prior, so its posteriors are points.
+        """
+        self._needs_prior()
+        return np.asarray(self._sampled(self.encode(x), seed))
+
+    def kl_terms(self, x: np.ndarray) -> Float[np.ndarray, "N K"]:
+        """KL(q(z|x) || p(z)) of every image, nats for each latent dimension; x as for `encode`.
+
+        Raises:
+            InputError: the model has no prior.
+        """
+        self._needs_prior()
+        posterior = jax.tree.map(jnp.asarray, self.encode(x))
+        terms = self.model.kl_terms(self.params, posterior, self._sampled(posterior, 0))  # pyright: ignore[reportOptionalCall]
+        return np.asarray(terms)
+
+    def _sampled(self, posterior: Any, seed: int) -> Any:
+        """z of every posterior; each row has a key of its own, so a row depends on its place alone."""
+
+        def one(key: Any, row: Any) -> Any:
+            return self.model.reparameterize(self.params, key, jax.tree.map(lambda a: a[None], row))[0]
+
+        keys = jax.random.split(jax.random.key(seed), len(jax.tree.leaves(posterior)[0]))
+        return jax.vmap(one)(keys, posterior)
+
+    def _needs_prior(self) -> None:
+        if self.model.log_prior is None:
+            raise InputError(
+                f"model={self.config.model}: has no prior to sample from; choices: a variational model, as vae"
+            )
 
     def _batched(self, function: Any, rows: np.ndarray) -> Any:
         size = self.config.eval.batch_size

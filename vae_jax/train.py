@@ -14,9 +14,10 @@ from vae_jax.checkpoint import Checkpoints
 from vae_jax.config import flatten
 from vae_jax.console import Console
 from vae_jax.evaluate import summarize
+from vae_jax.film import Film, chunk_size
 from vae_jax.models import num_parameters, parameter_table
 from vae_jax.objectives import settled_after
-from vae_jax.prepare import Prepared, epoch_order, prepare
+from vae_jax.prepare import Prepared, encode_filmed, epoch_order, prepare
 from vae_jax.run import saved
 from vae_jax.train_state import TrainState
 from vae_jax.types import Config, InputError, TrainingError
@@ -41,6 +42,7 @@ class Outside(NamedTuple):
     checkpoints: Checkpoints
     writer: Writer
     console: Console
+    film: Film
 
 
 def train_and_evaluate(config: Config, workdir: Path, console: Console | None = None) -> dict[str, Any]:
@@ -78,7 +80,8 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
         workdir_lib.record(config, workdir)
         with Writer(workdir, progress.step, config.log.tensorboard) as writer:
             writer.hyperparameters(flatten(config), ["test/mse" if run.model.log_prior is None else "test/elbo"])
-            progress = _fit(run, state, progress, Outside(stop, checkpoints, writer, console))
+            film = Film(workdir, config.log.latent_every_steps, progress.step, encode_filmed(run))
+            progress = _fit(run, state, progress, Outside(stop, checkpoints, writer, console, film))
             checkpoints.wait()
             if stop.signum is None:
                 with signals.leaving(farewell):
@@ -122,6 +125,7 @@ def _complete(run: Prepared, progress: Progress) -> bool:
 def _fit(run: Prepared, state: TrainState, progress: Progress, outside: Outside) -> Progress:
     """Train until the run is complete or a stop is asked for; in both cases the state is saved."""
     config, steps = run.config, run.steps_per_epoch
+    outside.film.record(progress.step, state.params)
     outside.console.start(steps * config.batch_size, config.num_epochs, progress.step / steps)
     try:
         while not _complete(run, progress) and outside.stop.signum is None:
@@ -141,7 +145,8 @@ def _train_epoch(run: Prepared, state: TrainState, progress: Progress, outside: 
     epoch, position = divmod(progress.step, run.steps_per_epoch)
     order = epoch_order(config.seed, epoch, len(run.dataset.train.images), config.batch_size)
     while position < run.steps_per_epoch and outside.stop.signum is None:
-        rows = order[position : position + run.steps_per_dispatch]
+        left, every = run.steps_per_epoch - position, config.log.latent_every_steps
+        rows = order[position : position + chunk_size(progress.step, every, left, run.steps_per_dispatch)]
         state, metrics = run.chunk(state, run.images, jax.device_put(rows, run.layout.order), run.key_train)
         values = {name: np.asarray(steps, np.float64) for name, steps in metrics.items()}
         finite = np.isfinite(list(values.values())).all(axis=0)
@@ -152,6 +157,7 @@ def _train_epoch(run: Prepared, state: TrainState, progress: Progress, outside: 
         sums = {name: progress.sums.get(name, 0.0) + float(steps.sum()) for name, steps in values.items()}
         progress = progress._replace(step=progress.step + len(rows), sums=sums)
         position += len(rows)
+        outside.film.record(progress.step, state.params)
         outside.console.advance(epoch + 1, rows.size, float(values["loss"][-1]))
     return state, progress
 

@@ -60,6 +60,21 @@ def write(path: Path, content: str | bytes) -> None:
     os.replace(temporary, path)
 
 
+def make_folder(flag: str, path: Path) -> Path:
+    """Make a folder to write in, if it is not there; `flag` is what the person gave it with.
+
+    Raises:
+        InputError: it is a file, or cannot be made or written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{flag}={path}: the folder cannot be made: {error.strerror}") from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise InputError(f"{flag}={path}: no permission to write in it")
+    return path
+
+
 def claim(config: Config, workdir: Path) -> None:
     """Make workdir and write the config into it, unless a run's config is there: `record` replaces that one.
 

@@ -111,6 +111,8 @@ KEYS: tuple[Key, ...] = (
     _count("steps_per_dispatch", 0, "steps in one call of the device; 0: chosen for the device", "steps", identity=False),
     Key("log.parameters", bool, False, "print the table of parameters", identity=False),
     Key("log.tensorboard", bool, True, "write TensorBoard files", identity=False),
+    _count("log.latent_every_steps", 0, "steps between stored frames of the test images' latents, for the animation; "
+           "0: none", "steps", identity=False),
     _count("eval.every_epochs", 1, "epochs between evaluations on the validation split", "epochs", 1, identity=False),
     _count("eval.batch_size", 1000, "images in an evaluation step", "images", 1, identity=False),
     _count("checkpoint.every_epochs", 0, "epochs between checkpoints; 0: as many as make 200 steps", "epochs",

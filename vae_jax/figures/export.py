@@ -3,7 +3,7 @@
 import io
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
@@ -27,6 +27,30 @@ def rgb(figure: Figure) -> UInt8[np.ndarray, "H W 3"]:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def image_png(image: Float[np.ndarray, "H W C"]) -> bytes:
+    """One image in [0, 1] as a PNG file's bytes, a pixel a pixel; C = 1 is grey."""
+    pixels = (np.clip(np.nan_to_num(image), 0, 1) * 255).round().astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels if pixels.shape[-1] == 3 else pixels.mean(-1).astype(np.uint8)).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def as_files(name: str, drawn: Figure | list[Figure] | bytes) -> dict[str, bytes]:
+    """Contents of the files that a figure becomes: NAME.png; NAME_1.png, ... for more than one page; NAME.gif for bytes."""
+    if isinstance(drawn, bytes):
+        return {f"{name}.gif": drawn}
+    pages = drawn if isinstance(drawn, list) else [drawn]
+    names = [name] if len(pages) == 1 else [f"{name}_{i + 1}" for i in range(len(pages))]
+    return {f"{file}.png": png_bytes(page) for file, page in zip(names, pages, strict=True)}
+
+
+def pictures(drawn: Figure | list[Figure] | bytes) -> list[UInt8[np.ndarray, "H W 3"]]:
+    """The pixels of every page, for TensorBoard; none of a GIF."""
+    if isinstance(drawn, bytes):
+        return []
+    return [rgb(page) for page in (drawn if isinstance(drawn, list) else [drawn])]
 
 
 def _png(image: Image.Image, dpi: float) -> bytes:

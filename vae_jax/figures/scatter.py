@@ -2,15 +2,13 @@
 
 import numpy as np
 from jaxtyping import Float, Int32
-from matplotlib import colormaps, colors
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation, Text
 
-# Paul Tol's "muted" palette, safe for colour-blind eyes, its pale grey made darker: it must show on white.
-PALETTE = ("#332288", "#CC6677", "#117733", "#DDCC77", "#88CCEE", "#882255", "#44AA99", "#999933", "#AA4499", "#777777")
-MOST_NAMES = 30
+from vae_jax.figures.colours import MOST_NAMES, PALETTE, class_colours
+
 LEADER = 14.0  # points; a name pushed farther than this from its class gets a line to it
 
 
@@ -33,7 +31,7 @@ def fig_latent_scatter(
     figure = Figure(figsize=(6.4, 5.6), dpi=150)
     figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.08)
     axes = figure.add_subplot()
-    colours = _colours(len(class_names))
+    colours = class_colours(len(class_names))
     size, alpha = np.clip(8000 / max(len(kept), 1), 4, 20), 0.45 if len(kept) > 1000 else 0.7
     drawn = colours[labels[kept]] if class_names else PALETTE[0]
     axes.scatter(points[kept, 0], points[kept, 1], s=size, c=drawn, alpha=alpha, linewidths=0)
@@ -45,12 +43,6 @@ def fig_latent_scatter(
     if 0 < len(class_names) <= MOST_NAMES and len(kept):
         _name_classes(figure, axes, points[kept], labels[kept], class_names, colours)
     return figure
-
-
-def _colours(classes: int) -> Float[np.ndarray, "K 4"]:
-    if classes <= len(PALETTE):
-        return np.array([colors.to_rgba(colour) for colour in PALETTE])
-    return colormaps["viridis"](np.linspace(0, 0.95, classes))
 
 
 def _name_classes(

@@ -1,0 +1,41 @@
+"""Draw images from a run's prior: python -m experiments.sample --workdir=RUN --num=64 --output=DIR [--seed=0]
+
+Writes DIR/sample_0000.png, ... at the images' own size, and DIR/grid.png with the first 1,024 of them. The first of many
+samples are those of a smaller --num.
+"""
+
+import sys
+from pathlib import Path
+
+from vae_jax import arguments, entry
+from vae_jax import workdir as workdir_lib
+from vae_jax.console import Console
+from vae_jax.run import load_run
+
+MOST_IN_GRID = 1024
+
+
+def main(argv: list[str]) -> None:
+    """Do what the command line says."""
+    from vae_jax import figures
+
+    parser = arguments.Parser(__doc__)
+    parser.add_argument("--workdir", type=Path, required=True, metavar="RUN", help="the run's directory")
+    parser.add_argument("--num", type=arguments.count, default=64, help="how many (64)")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where to")
+    parser.add_argument("--seed", type=arguments.seed, default=0, help="of the draws (0)")
+    parser.add_argument("--which", choices=["best", "latest"], default="best", help="which checkpoint (best)")
+    flags = parser.parse_args(argv)
+
+    run = load_run(flags.workdir, flags.which)
+    images = run.sample(flags.num, flags.seed)
+    folder = workdir_lib.make_folder("--output", flags.output)
+    for i, image in enumerate(images):
+        workdir_lib.write(folder / f"sample_{i:04}.png", figures.image_png(image))
+    grid = figures.fig_samples(images[:MOST_IN_GRID])
+    workdir_lib.write(folder / "grid.png", figures.png_bytes(grid))
+    Console().line(f"{flags.num} images of {' x '.join(map(str, run.shape))} and grid.png in {folder}")
+
+
+if __name__ == "__main__":
+    sys.exit(entry.exit_code(lambda: main(sys.argv[1:])))

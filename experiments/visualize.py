@@ -1,0 +1,49 @@
+"""Draw a trained run: python -m experiments.visualize --workdir=RUN [--only=tsne,walk] [--numbers=3,7 | --images=12,95]
+
+Draws every figure that fits the model into RUN/figures, or those that --only names; nothing is trained.
+"""
+
+import sys
+from pathlib import Path
+
+from vae_jax import arguments, data, entry, latents, looking
+from vae_jax import workdir as workdir_lib
+from vae_jax.console import Console
+from vae_jax.run import load_run
+from vae_jax.types import InputError
+
+
+def main(argv: list[str]) -> None:
+    """Do what the command line says."""
+    from vae_jax.figures import FIGURES
+
+    parser = arguments.Parser(__doc__)
+    parser.add_argument("--workdir", type=Path, required=True, metavar="RUN", help="the run's directory")
+    parser.add_argument("--which", choices=["best", "latest"], default="best", help="which checkpoint (best)")
+    parser.add_argument("--only", default="", metavar="NAME,NAME", help=f"figures: {', '.join(FIGURES)} (all that fit)")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="where to (RUN/figures)")
+    parser.add_argument("--points", type=arguments.count, default=2500, help="most test images that t-SNE takes (2500)")
+    ends = parser.add_mutually_exclusive_group()
+    ends.add_argument("--numbers", type=arguments.pair, metavar="A,B", help="classes that the walk leads between")
+    ends.add_argument("--images", type=arguments.pair, metavar="I,J", help="test images that the walk leads between")
+    flags = parser.parse_args(argv)
+
+    only = [arguments.one_of("--only", name.strip(), FIGURES) for name in flags.only.split(",") if name.strip()]
+    run, console = load_run(flags.workdir, flags.which), Console()
+    folder = workdir_lib.make_folder("--output", flags.output or flags.workdir / "figures")
+    request = latents.Request(flags.numbers, flags.images, flags.points)
+    source = looking.make_source(run, data.load(run.config), flags.workdir, request, console.line)
+    refused = []
+    for drawn in looking.write_figures(source, only or FIGURES, folder):
+        for path in drawn.paths:
+            console.line(str(path))
+        if drawn.needs:
+            refused.append(f"{drawn.name}: does not fit this run, it needs {drawn.needs}")
+    if only and refused:
+        raise InputError("\n".join(f"--only={line}" for line in refused))
+    for line in refused:
+        console.line(f"left out: {line}")
+
+
+if __name__ == "__main__":
+    sys.exit(entry.exit_code(lambda: main(sys.argv[1:])))

@@ -1,0 +1,184 @@
+"""Every script end to end as a subprocess on tiny runs, and what each says to bad input."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import small_config
+from PIL import Image
+
+from experiments import evaluate, sample, sweep, visualize
+from vae_jax import entry, latents, looking
+from vae_jax.console import Console
+from vae_jax.film import load_film
+from vae_jax.run import load_run
+from vae_jax.train import train_and_evaluate
+
+ROOT = Path(__file__).parents[1]
+TINY = {"log__tensorboard": False, "num_epochs": 2, "checkpoint__every_epochs": 1}
+
+
+def run(module: str, *flags: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", module, *map(str, flags)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> dict[str, Path]:
+    """A VAE with two latent dimensions, filmed, and an autoencoder."""
+    root = tmp_path_factory.mktemp("runs")
+    configs = {
+        "vae": small_config(**TINY, latent_dim=2, log__latent_every_steps=8),
+        "ae": small_config(**TINY, model="ae", objective="reconstruction", likelihood="gaussian"),
+    }
+    with open(os.devnull, "w") as nowhere:
+        for name, config in configs.items():
+            train_and_evaluate(config, root / name, Console(nowhere))
+    return {name: root / name for name in configs}
+
+
+def test_the_end_of_a_training_draws_the_quick_figures(runs):
+    names = {name: {path.stem for path in (runs[name] / "figures").iterdir()} for name in runs}
+    assert names["ae"] == {"curves", "reconstructions", "latent_scatter"}
+    assert names["vae"] == names["ae"] | {"samples", "manifold", "traversal", "kl_per_dimension", "animation"}
+
+
+def test_evaluate_prints_and_stores_the_numbers_of_the_training(runs):
+    done = run("experiments.evaluate", f"--workdir={runs['vae']}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {"elbo", "reconstruction", "kl", "mse"} <= {line.split()[0] for line in done.stdout.splitlines() if line}
+    found = json.loads((runs["vae"] / "evaluation_best.json").read_text())
+    results = json.loads((runs["vae"] / "results.json").read_text())
+    assert {key: found[key] for key in found if "/" in key} == {key: results[key] for key in results if "/" in key}
+    assert found["step"] == load_run(runs["vae"]).step
+
+
+def test_visualize_draws_on_request(runs, tmp_path):
+    flags = (f"--workdir={runs['vae']}", "--only=walk,qq,tsne", "--images=3,5", "--points=50", f"--output={tmp_path}")
+    done = run("experiments.visualize", *flags)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {path.name for path in tmp_path.iterdir()} == {"walk.png", "qq.png", "tsne.png"}
+    assert "t-SNE: iteration 1000 of 1000" in done.stdout
+
+
+def test_sample_writes_images_and_a_grid(runs, tmp_path):
+    done = run("experiments.sample", f"--workdir={runs['vae']}", "--num=5", f"--output={tmp_path / 'new'}", "--seed=3")
+    assert (done.returncode, done.stderr) == (0, "")
+    files = sorted(path.name for path in (tmp_path / "new").iterdir())
+    assert files == ["grid.png", *(f"sample_{i:04}.png" for i in range(5))]
+    pixels = np.asarray(Image.open(tmp_path / "new" / "sample_0004.png")) / 255
+    np.testing.assert_allclose(pixels, load_run(runs["vae"]).sample(5, 3)[4, ..., 0], atol=0.5 / 255 + 1e-6)
+
+
+def test_a_sweep_trains_reports_what_fails_and_repeats_nothing(tmp_path, capsys):
+    flags = ["--config=configs/vae.py", "--over=batch_size=64,100000", "--seeds=0,1", f"--output={tmp_path}"]
+    flags += ["--config.hidden_dims=16", "--config.num_epochs=1", "--config.log.tensorboard=false"]
+    done = run("experiments.sweep", *flags)
+    assert done.returncode == 0
+    assert "failed: batch_size=100000 seed=1" in done.stderr
+    assert "Traceback" not in done.stderr
+    (folder,) = tmp_path.glob("sweep-*")
+    assert {path.name for path in folder.iterdir()} == {"sweep.csv", "sweep.png", "images.png"}
+    lines = (folder / "sweep.csv").read_text().splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith("64,2,")
+    (found,) = [line for line in done.stdout.splitlines() if line.startswith("batch_size=64")]
+    assert "±" in found
+
+    os.chdir(ROOT)
+    assert sweep.run(flags) == 0
+    assert capsys.readouterr().out.count("complete: 1 epochs") == 2
+    (folder / "sweep.csv").unlink()
+    assert sweep.run([*flags[:1], "--over=batch_size=100000", *flags[2:]]) == 1
+
+
+def test_kl_per_dimension_sums_to_the_kl_metric(runs):
+    import vae_jax.data
+
+    loaded = load_run(runs["vae"])
+    source = looking.make_source(loaded, vae_jax.data.load(loaded.config), runs["vae"])
+    found = latents.draw(source, {"kl": lambda kl_per_dimension, active: (kl_per_dimension, active)})["kl"]
+    results = json.loads((runs["vae"] / "results.json").read_text())
+    np.testing.assert_allclose(found[0].sum(), results["test/kl"], rtol=1e-5)
+    assert found[1].sum() == results["test/active_units"]
+
+
+def test_sampled_latents_are_spread_by_the_posterior(runs):
+    loaded = load_run(runs["vae"])
+    x = np.zeros((2000, 8, 8, 1), np.uint8)
+    posterior, z = loaded.encode(x[:1]), loaded.sample_posterior(x)
+    assert z.shape == (2000, 2)
+    np.testing.assert_allclose(z.std(axis=0), np.exp(posterior.logvar[0] / 2), rtol=0.1)
+    np.testing.assert_allclose(z.mean(axis=0), posterior.mean[0], atol=0.1)
+
+
+def test_a_filmed_run_that_was_stopped_and_continued_is_the_same_run(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr("vae_jax.figures.QUICK", frozenset())
+    with open(os.devnull, "w") as nowhere:
+        for epochs in (1, 2):
+            config = small_config(**TINY | {"num_epochs": epochs}, latent_dim=2, log__latent_every_steps=8)
+            train_and_evaluate(config, tmp_path, Console(nowhere))
+    films = [load_film(workdir, 359) for workdir in (runs["vae"], tmp_path)]
+    assert films[0] is not None
+    assert films[1] is not None
+    assert films[0][0] == films[1][0] == [0, 8, 16, 24, 32, 40]
+    np.testing.assert_array_equal(films[0][1], films[1][1])
+    results = [json.loads((workdir / "results.json").read_text()) for workdir in (runs["vae"], tmp_path)]
+    assert results[0]["test/elbo"] == results[1]["test/elbo"]
+
+
+@pytest.mark.parametrize(
+    ("script", "flags", "words"),
+    [
+        (evaluate.main, [], ["--workdir", "required"]),
+        (evaluate.main, ["--workdir=nowhere"], ["--workdir=nowhere", "no such folder"]),
+        (evaluate.main, ["--workdir=EMPTY"], ["not a run"]),
+        (evaluate.main, ["--workdir=VAE", "--which=worst"], ["worst", "best", "latest"]),
+        (visualize.main, ["--workdir=BARE"], ["no checkpoint yet"]),
+        (visualize.main, ["--workdir=VAE", "--only=wakl"], ["did you mean walk?", "choices: curves"]),
+        (visualize.main, ["--workdir=AE", "--only=samples"], ["samples", "prior"]),
+        (visualize.main, ["--workdir=AE", "--only=manifold"], ["manifold", "prior", "latent_dim=2"]),
+        (visualize.main, ["--workdir=AE", "--only=animation"], ["log.latent_every_steps"]),
+        (visualize.main, ["--workdir=VAE", "--only=walk", "--numbers=3,70"], ["--numbers=3,70", "0 to 9"]),
+        (visualize.main, ["--workdir=VAE", "--only=walk", "--images=0,359"], ["--images=0,359", "0 to 358"]),
+        (visualize.main, ["--workdir=VAE", "--numbers=3"], ["--numbers"]),
+        (visualize.main, ["--workdir=VAE", "--points=0"], ["--points", "at least 1"]),
+        (visualize.main, ["--workdir=VAE", "--bogus=1"], ["--bogus=1"]),
+        (sample.main, ["--workdir=AE", "--output=EMPTY"], ["model=ae", "no prior"]),
+        (sample.main, ["--workdir=VAE", "--output=FILE/x"], ["--output", "cannot be made"]),
+        (sample.main, ["--workdir=VAE", "--output=EMPTY", "--num=-1"], ["--num"]),
+        (sweep.run, ["--config=configs/vae.py"], ["--over"]),
+        (sweep.run, ["--config=configs/vae.py", "--over=latnet_dim=2"], ["did you mean latent_dim?"]),
+        (sweep.run, ["--config=configs/vae.py", "--over=latent_dim=0"], ["latent_dim=0", "at least 1"]),
+        (sweep.run, ["--config=configs/vae.py", "--over=num_epochs=2,3"], ["same run"]),
+        (sweep.run, ["--config=configs/vae.py", "--over=beta=1", "--sead=1"], ["--sead=1"]),
+        (sweep.run, ["--config=configs/vae.py", "--over=beta=1", "--seeds=0,0"], ["twice"]),
+        (sweep.run, ["--config=nowhere.py", "--over=beta=1"], ["nowhere.py", "no such file"]),
+    ],
+)
+def test_bad_input_gets_one_line_and_exit_code_2(runs, tmp_path, capsys, monkeypatch, script, flags, words):
+    monkeypatch.chdir(ROOT)
+    for name in ("empty", "bare"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "bare" / "config.json").write_text((runs["vae"] / "config.json").read_text())
+    places = {"VAE": runs["vae"], "AE": runs["ae"]} | {n.upper(): tmp_path / n for n in ("empty", "bare", "file")}
+    for word, path in places.items():
+        flags = [f"{flag.partition('=')[0]}={flag.partition('=')[2].replace(word, str(path))}" for flag in flags]
+    if script is sweep.run:
+        flags = [*flags, f"--output={tmp_path / 'sweep'}"]
+    assert entry.exit_code(lambda: script(flags)) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert len(error.splitlines()) == 1
+    for word in words:
+        assert word in error
+
+
+def test_bad_input_of_a_script_is_no_traceback():
+    done = run("experiments.sample", "--workdir=nowhere", "--output=x")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)

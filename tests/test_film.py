@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+
+from vae_jax import film
+from vae_jax.film import Film, chunk_size, load_film
+
+
+def frames(workdir):
+    return [step for step, _ in film._frames(workdir / film.FOLDER)]
+
+
+def test_frames_are_stored_at_multiples_and_those_beyond_the_resumed_step_go(tmp_path):
+    def encode(params):
+        return np.full((5, 3), params, np.float32)
+
+    first = Film(tmp_path, 10, 0, encode)
+    for step in (0, 5, 10, 20, 30):
+        first.record(step, step)
+    assert frames(tmp_path) == [0, 10, 20, 30]
+    second = Film(tmp_path, 10, 15, encode)
+    assert frames(tmp_path) == [0, 10]
+    second.record(10, 99)  # a frame that is there stays
+    second.record(20, 21)
+    steps, latents, rows = load_film(tmp_path, 5) or ([], np.zeros(0), [])
+    assert steps == [0, 10, 20]
+    assert latents[:, 0, 0].tolist() == [0, 10, 21]
+    assert list(rows) == [0, 1, 2, 3, 4]
+    assert load_film(tmp_path, 6) is None
+    Film(tmp_path / "off", 0, 0, encode).record(0, 0)
+    assert not (tmp_path / "off").exists()
+
+
+def test_at_most_2000_images_are_filmed_and_always_the_same():
+    rows = film.rows(10_000)
+    assert len(set(rows.tolist())) == 2000
+    np.testing.assert_array_equal(rows, film.rows(10_000))
+    assert rows.max() > 9000
+
+
+@pytest.mark.parametrize(
+    ("every", "epoch", "dispatch"), [(10, 37, 37), (100, 37, 37), (7, 37, 5), (1, 9, 9), (50, 100, 1)]
+)
+def test_chunks_stop_at_every_frame_and_epoch_and_are_of_few_lengths(every, epoch, dispatch):
+    step, sizes, stops = 0, set(), {0}
+    while step < 20 * epoch:
+        size = chunk_size(step, every, epoch - step % epoch, dispatch)
+        assert 1 <= size <= min(dispatch, epoch - step % epoch)
+        step += size
+        sizes.add(size)
+        stops.add(step)
+    assert set(range(0, 20 * epoch, every)) <= stops
+    assert set(range(0, 20 * epoch, epoch)) <= stops
+    assert len(sizes) <= 2 + epoch.bit_length()
+
+
+def test_without_frames_nothing_is_cut():
+    assert [chunk_size(step, 0, left, 10) for step, left in ((0, 37), (30, 7))] == [10, 7]

@@ -1,0 +1,79 @@
+import csv
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vae_jax import config as config_lib
+from vae_jax import sweep
+from vae_jax.types import InputError
+
+
+def test_values_are_combined_and_keys_go_together():
+    assert sweep.parse_over("beta=0.5,1") == [(("beta", "0.5"),), (("beta", "1"),)]
+    assert sweep.parse_over("latent_dim:num_epochs=2:50,100:100") == [
+        (("latent_dim", "2"), ("num_epochs", "50")),
+        (("latent_dim", "100"), ("num_epochs", "100")),
+    ]
+    assert sweep.parse_over("hidden_dims=(64,32),(8,)") == [(("hidden_dims", "(64,32)"),), (("hidden_dims", "(8,)"),)]
+    points = sweep.product(["latent_dim=2,5", "beta=1,4"])
+    assert [tuple(value for _, value in point) for point in points] == [("2", "1"), ("2", "4"), ("5", "1"), ("5", "4")]
+
+
+@pytest.mark.parametrize(
+    "overs", [["latent_dim"], ["=2"], ["a="], ["a:b=1"], ["a:b=1:2,3"], ["a=1,,2"], ["beta=1", "beta=2"]]
+)
+def test_malformed_sweeps_are_refused(overs):
+    with pytest.raises(InputError, match="--over"):
+        sweep.product(overs)
+
+
+def read(point):
+    return config_lib.override(config_lib.defaults(), point)
+
+
+def test_a_run_for_every_value_and_seed_in_a_directory_of_its_own():
+    runs = sweep.plan(sweep.product(["latent_dim=2,5"]), (0, 1), read, "vae", Path("root"))
+    assert [(run.config.latent_dim, run.config.seed) for run in runs] == [(2, 0), (2, 1), (5, 0), (5, 1)]
+    assert len({run.workdir for run in runs}) == 4
+    assert runs[3].workdir == Path("root") / config_lib.run_name(runs[3].config, "vae")
+    with pytest.raises(InputError, match="num_epochs=5 and num_epochs=6 are the same run"):
+        sweep.plan(sweep.product(["num_epochs=5,6"]), (0,), read, "vae", Path("root"))
+
+
+def results(elbo, pixels="grey"):
+    return {"pixels": pixels, "likelihood": "bernoulli", "test/elbo": elbo, "test/active_units": 3, "val/elbo": 0.0}
+
+
+def test_means_and_standard_errors():
+    point = (("latent_dim", "2"),)
+    row = sweep.summarize(point, [results(-1.0), results(-2.0), results(-6.0)])
+    assert row.means == {"elbo": -3.0, "active_units": 3.0}
+    np.testing.assert_allclose(row.errors["elbo"], math.sqrt(7) / math.sqrt(3))
+    alone = sweep.summarize(point, [results(-1.0)])
+    assert math.isnan(alone.errors["elbo"])
+    (parsed,) = csv.DictReader(io.StringIO(sweep.csv_text([row])))
+    assert (parsed["latent_dim"], parsed["seeds"], float(parsed["elbo"])) == ("2", "3", -3.0)
+    assert float(parsed["elbo_se"]) == row.errors["elbo"]
+    assert "nan" not in sweep.csv_text([alone])
+
+
+def test_numbers_of_different_kinds_share_no_table_and_no_line():
+    rows = [
+        sweep.summarize((("binarize", kind),), [results(-1.0, pixels)])
+        for kind, pixels in (("none", "grey"), ("dynamic", "dynamic"))
+    ]
+    tables = sweep.table_rows(rows, lambda name, value: f"{value:g}")
+    assert [len(cells) for _, cells in tables.values()] == [1, 1]
+    assert len(sweep.lines(rows)["elbo"]) == 2
+
+
+def test_lines_of_keys_that_go_together_are_one_and_of_combined_keys_several():
+    together = [sweep.summarize(point, [results(-1.0)]) for point in sweep.product(["latent_dim:num_epochs=2:5,3:10"])]
+    assert list(sweep.lines(together)["elbo"]) == [""]
+    crossed = [sweep.summarize(point, [results(-1.0)]) for point in sweep.product(["latent_dim=2,3", "beta=1,4"])]
+    lines = sweep.lines(crossed)["elbo"]
+    assert list(lines) == ["beta=1", "beta=4"]
+    assert lines["beta=4"][0] == ["2", "3"]

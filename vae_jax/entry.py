@@ -1,0 +1,27 @@
+"""How a command begins and ends: signals, and errors as a line each and an exit code, never a traceback."""
+
+import sys
+from collections.abc import Callable
+
+from vae_jax import signals
+
+
+def exit_code(body: Callable[[], int | None], farewell: str = "stopped; nothing was written") -> int:
+    """Run a command; 0 done, 1 training failed, 2 bad input, 128 + n stopped by signal n.
+
+    Args:
+        body: the command; what it returns is the exit code, None being 0. It does its heavy imports itself, so that a
+            Ctrl-C in their seconds is answered like any other.
+        farewell: what to say when a signal stops it where nothing is at stake.
+    """
+    with signals.leaving(farewell):
+        from vae_jax.types import InputError, TrainingError
+
+        try:
+            return body() or 0
+        except (InputError, TrainingError) as error:
+            print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
+            return 2 if isinstance(error, InputError) else 1
+        except signals.Stopped as stopped:
+            print(stopped)
+            return 128 + stopped.signum

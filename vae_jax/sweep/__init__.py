@@ -1,0 +1,18 @@
+"""Sweeps: from swept values to a list of runs, and from the runs' results to a table. Nothing is trained here."""
+
+from vae_jax.sweep.plan import Planned, Point, parse_over, plan, product
+from vae_jax.sweep.summary import Row, csv_text, lines, point_text, summarize, table_rows
+
+__all__ = [
+    "Planned",
+    "Point",
+    "Row",
+    "csv_text",
+    "lines",
+    "parse_over",
+    "plan",
+    "point_text",
+    "product",
+    "summarize",
+    "table_rows",
+]
