@@ -65,11 +65,10 @@ def make_evaluate(
 
     def evaluate(state: TrainState, key: PRNGKeyArray, split: Split) -> PerImage:
         pieces = []
-        size = min(batch_size, -(-len(split.images) // devices) * devices)
-        for start in range(0, len(split.images), size):
-            images = split.images[start : start + size]
-            padded = np.pad(images, [(0, size - len(images)), (0, 0), (0, 0), (0, 0)])
-            indices = np.arange(start, start + size, dtype=np.int32)
+        for start in range(0, len(split.images), batch_size):
+            images = split.images[start : start + batch_size]
+            padded = np.pad(images, [(0, batch_size - len(images)), (0, 0), (0, 0), (0, 0)])
+            indices = np.arange(start, start + batch_size, dtype=np.int32)
             outputs = batch_terms(state, key, *jax.device_put((padded, indices), sharding))
             pieces.append(jax.tree.map(np.asarray, outputs))
         terms, means = jax.tree.map(lambda *arrays: np.concatenate(arrays)[: len(split.images)], *pieces)

@@ -1,5 +1,6 @@
 """A finished or running workdir as an object, for notebooks and figures."""
 
+import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -112,9 +113,14 @@ class Run:
             )
 
     def _batched(self, function: Any, rows: np.ndarray) -> Any:
-        size = self.config.eval.batch_size
-        pieces = [function(self.params, rows[i : i + size]) for i in range(0, max(len(rows), 1), size)]
-        return jax.tree.map(lambda *arrays: np.concatenate([np.asarray(a) for a in arrays]), *pieces)
+        # Padded to a power of 8, so that few sizes are compiled.
+        size = min(self.config.eval.batch_size, 8 ** math.ceil(math.log(max(len(rows), 1), 8)))
+        pieces = []
+        for i in range(0, max(len(rows), 1), size):
+            piece = rows[i : i + size]
+            padded = np.pad(piece, [(0, size - len(piece)), *[(0, 0)] * (rows.ndim - 1)])
+            pieces.append(jax.tree.map(np.asarray, function(self.params, padded)))
+        return jax.tree.map(lambda *arrays: np.concatenate(arrays)[: len(rows)], *pieces)
 
     def _as_images(self, x: np.ndarray) -> Pixels:
         x = np.asarray(x)

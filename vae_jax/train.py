@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool
 
 from vae_jax import devices, signals
 from vae_jax import workdir as workdir_lib
@@ -20,7 +21,7 @@ from vae_jax.objectives import settled_after
 from vae_jax.prepare import Prepared, encode_filmed, epoch_order, prepare
 from vae_jax.run import saved
 from vae_jax.train_state import TrainState
-from vae_jax.types import Config, InputError, TrainingError
+from vae_jax.types import Config, InputError, Params, TrainingError
 from vae_jax.writer import Writer
 
 
@@ -199,10 +200,15 @@ def _score(config: Config, metrics: dict[str, float]) -> float:
     return metrics[name] if name == "val/elbo" else -metrics[name]
 
 
+@jax.jit
+def _all_finite(params: Params) -> Bool[Array, ""]:
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]).all()
+
+
 def _save(run: Prepared, state: TrainState, progress: Progress, score: float | None, checkpoints: Checkpoints) -> None:
     # A copy: the next chunk reuses the state's own memory while the save is still being written.
     copy = jax.tree.map(jnp.copy, saved(state))
-    if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(copy.params)):
+    if not _all_finite(copy.params):
         raise _diverged(run, progress.step, {"parameters": math.nan}, checkpoints)
     info = progress._asdict() | {"shape": list(run.shape), "data": run.data_digest, "config": run.config.to_dict()}
     checkpoints.save(progress.step, copy, info, score)
