@@ -37,7 +37,8 @@ the end
 def in_terminal(code: str, *arguments: str, columns: int = 100) -> str:
     """What a program writes to a terminal of 30 lines."""
     ours, theirs = pty.openpty()
-    environment = os.environ | {"TERM": "xterm"}
+    # COLUMNS, which pytest-xdist sets for its workers, would be believed before the terminal.
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | {"TERM": "xterm"}
     os.system(f"stty cols {columns} rows 30 < {os.ttyname(theirs)}")
     process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=theirs, env=environment)
     os.close(theirs)
