@@ -57,6 +57,7 @@ def test_evaluate_prints_and_stores_the_numbers_of_the_training(runs):
     assert found["step"] == load_run(runs["vae"]).step
 
 
+@pytest.mark.slow
 def test_visualize_draws_on_request(runs, tmp_path):
     flags = (f"--workdir={runs['vae']}", "--only=walk,qq,tsne", "--images=3,5", "--points=50", f"--output={tmp_path}")
     done = run("experiments.visualize", *flags)
@@ -74,6 +75,7 @@ def test_sample_writes_images_and_a_grid(runs, tmp_path):
     np.testing.assert_allclose(pixels, load_run(runs["vae"]).sample(5, 3)[4, ..., 0], atol=0.5 / 255 + 1e-6)
 
 
+@pytest.mark.slow
 def test_a_sweep_trains_reports_what_fails_and_repeats_nothing(tmp_path, capsys):
     flags = ["--config=configs/vae.py", "--over=batch_size=64,100000", "--seeds=0,1", f"--output={tmp_path}"]
     flags += ["--config.hidden_dims=16", "--config.num_epochs=1", "--config.log.tensorboard=false"]
@@ -116,6 +118,7 @@ def test_sampled_latents_are_spread_by_the_posterior(runs):
     np.testing.assert_allclose(z.mean(axis=0), posterior.mean[0], atol=0.1)
 
 
+@pytest.mark.slow
 def test_a_filmed_run_that_was_stopped_and_continued_is_the_same_run(runs, tmp_path, monkeypatch):
     monkeypatch.setattr("vae_jax.figures.QUICK", frozenset())
     with open(os.devnull, "w") as nowhere:

@@ -84,7 +84,7 @@ def interrupted(workdir: Path, config: str, signum: int, after: int, *flags: str
     return process.returncode, out
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ["vae", pytest.param("ae", marks=pytest.mark.slow)])
 def test_a_run_killed_and_continued_has_the_same_bits(tmp_path, family):
     flags = ["--config.num_epochs=12", "--config.checkpoint.every_epochs=1", "--config.steps_per_dispatch=15"]
     flags += ["--config.dropout=0.2", "--config.binarize=dynamic"] if family == "vae" else []
@@ -104,7 +104,9 @@ def results_of(workdir: Path) -> dict:
     return json.loads((workdir / "results.json").read_text())
 
 
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("signum", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_a_stopped_run_saves_its_state_and_says_how_to_continue(tmp_path, signum, code):
     # Several dispatches an epoch and no checkpoint on the way: only the stop saves, in the middle of an epoch.
     flags = ["--config.num_epochs=300", "--config.checkpoint.every_epochs=300", "--config.steps_per_dispatch=7"]
@@ -140,6 +142,7 @@ def test_a_signal_before_training_ends_at_once_and_leaves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_one_two_and_eight_devices_give_the_same_losses(tmp_path):
     for devices in (1, 2, 8):
         execute(
