@@ -1,7 +1,16 @@
 """Strict JAX for every test: two fake CPU devices, no silent broadcasting, shapes and types checked at every call."""
 
 import os
+import shutil
+import tempfile
 
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    # What one test or subprocess compiled, all others of this session use; workers inherit the variables.
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="vae_jax-tests-")
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+# Compiling takes most of the tests' time, and half of that goes into making tiny programs fast.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
 os.environ["JAX_PLATFORMS"] = "cpu"
 
@@ -25,6 +34,11 @@ def small_config(**changes) -> ConfigDict:
     flat = config_lib.flatten(config_lib.defaults()) | TINY
     flat |= {name.replace("__", "."): value for name, value in changes.items()}
     return config_lib.keys.nest(flat)
+
+
+def pytest_unconfigure():
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
 @pytest.fixture

@@ -27,11 +27,13 @@ ALLOWED = {
     "entry": LEAVES | {"signals"},
     "arguments": LEAVES,
     "devices": LEAVES,
+    "feed": {"devices"},
+    "compilation": LEAVES | {"data"},
     "latents": LEAVES | {"evaluate"},
     "figures": set(),
     "workdir": LEAVES | {"config"},
     "train_state": LEAVES,
-    "evaluate": LEAVES | {"likelihoods", "train_state"},
+    "evaluate": LEAVES | {"feed", "likelihoods", "train_state"},
 }
 """Rooms that may not import all the others; those not named here stand above them."""
 ONLY_IN = {"flax": {"networks"}, "matplotlib": {"figures"}, "orbax": {"checkpoint"}, "tensorflow_datasets": {"data"}}

@@ -15,9 +15,11 @@ def workdirs(tmp_path_factory):
     from conftest import small_config
 
     folder = tmp_path_factory.mktemp("runs")
-    train_and_evaluate(small_config(checkpoint__every_epochs=1, num_epochs=2), folder / "vae")
     autoencoder = small_config(model="ae", objective="reconstruction", likelihood="gaussian", num_epochs=1)
-    train_and_evaluate(autoencoder, folder / "ae")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vae_jax.figures.QUICK", frozenset())
+        train_and_evaluate(small_config(checkpoint__every_epochs=1, num_epochs=2), folder / "vae")
+        train_and_evaluate(autoencoder, folder / "ae")
     return folder
 
 

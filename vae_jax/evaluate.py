@@ -10,6 +10,7 @@ import numpy as np
 from jax.sharding import NamedSharding
 from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
 
+from vae_jax.feed import unmap
 from vae_jax.likelihoods import make_likelihood
 from vae_jax.train_state import TrainState, make_preprocess
 from vae_jax.types import Config, Model, Objective, Split
@@ -70,7 +71,8 @@ def make_evaluate(
             padded = np.pad(images, [(0, batch_size - len(images)), (0, 0), (0, 0), (0, 0)])
             indices = np.arange(start, start + batch_size, dtype=np.int32)
             outputs = batch_terms(state, key, *jax.device_put((padded, indices), sharding))
-            pieces.append(jax.tree.map(np.asarray, outputs))
+            pieces.append(jax.device_get(outputs))
+            unmap(split.images)
         terms, means = jax.tree.map(lambda *arrays: np.concatenate(arrays)[: len(split.images)], *pieces)
         return PerImage(terms, means)
 

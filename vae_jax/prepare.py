@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
 from vae_jax import data, devices, film
+from vae_jax.compilation import keep_compiled
 from vae_jax.evaluate import Evaluate, make_evaluate
+from vae_jax.feed import Feed, make_feed, unmap
 from vae_jax.likelihoods import make_likelihood
 from vae_jax.models import make_model
 from vae_jax.objectives import make_objective
@@ -31,7 +33,7 @@ class Prepared(NamedTuple):
     chunk: Callable[..., tuple[TrainState, dict[str, Array]]]
     evaluate: Evaluate
     state: TrainState
-    images: UInt8[Array, "N H W C"]
+    feed: Feed
     key_train: PRNGKeyArray
     key_eval: PRNGKeyArray
     data_digest: str
@@ -58,6 +60,7 @@ def prepare(config: Config) -> Prepared:
         InputError: the data cannot be had, the batch does not fit them or the devices, the objective not the model.
     """
     devices.check_batch_size(config.batch_size, jax.device_count())
+    keep_compiled(config)
     dataset = data.load(config)
     num_train, *shape = dataset.train.images.shape
     if num_train < config.batch_size:
@@ -69,11 +72,13 @@ def prepare(config: Config) -> Prepared:
     layout = devices.make_layout()
     key_init, key_train, key_eval = jax.random.split(jax.random.key(config.seed), 3)
     mean_image = (dataset.train.images.sum(axis=0, dtype=np.int64) / (255 * num_train)).astype(np.float32)
+    unmap(dataset.train.images)
     init = jax.jit(
         lambda key, mean: init_state(config, model.init(key, mean), optimizer), out_shardings=layout.replicated
     )
     step = make_train_step(objective, optimizer, refit=make_likelihood(config).refit)
     chunk = make_train_chunk(step, make_preprocess(config.binarize))
+    feed = make_feed(dataset.train.images, config.batch_size, config.streaming, layout)
     one_step = config.network == "conv" and jax.default_backend() == "cpu"
     return Prepared(
         config=config,
@@ -83,12 +88,12 @@ def prepare(config: Config) -> Prepared:
         chunk=jax.jit(chunk, donate_argnums=0),
         evaluate=make_evaluate(config, model, objective, layout.batch),
         state=init(key_init, mean_image),
-        images=jax.device_put(dataset.train.images, layout.replicated),
+        feed=feed,
         key_train=key_train,
         key_eval=key_eval,
         data_digest=data_digest(dataset, mean_image),
         steps_per_epoch=steps_per_epoch,
-        steps_per_dispatch=config.steps_per_dispatch or (1 if one_step else steps_per_epoch),
+        steps_per_dispatch=min(feed.most_steps, config.steps_per_dispatch or (1 if one_step else steps_per_epoch)),
         checkpoint_epochs=config.checkpoint.every_epochs or -(-STEPS_BETWEEN_CHECKPOINTS // steps_per_epoch),
     )
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from vae_jax import workdir as workdir_lib
 from vae_jax.checkpoint import Checkpoints
+from vae_jax.compilation import keep_compiled
 from vae_jax.models import make_model
 from vae_jax.objectives import make_corrupt
 from vae_jax.optimizers import make_optimizer
@@ -176,6 +177,7 @@ def load_run(workdir: str | Path, which: Literal["best", "latest"] = "best") -> 
     """
     workdir = Path(workdir)
     config = workdir_lib.read_config(workdir)
+    keep_compiled(config)
     with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
         restored = checkpoints.restore(None, which)
         if restored is None:

@@ -93,6 +93,7 @@ KEYS: tuple[Key, ...] = (
     Key("skip_broken", bool, False, "go on without the files of image folders that cannot be read", identity=False),
     _text("binarize", "none", "pixels turned into 0 or 1 by a draw", "none", "static_seeded", "dynamic"),
     _text("cache_dir", "", "folder for decoded data; empty: the user's cache folder", identity=False),
+    Key("compilation_cache", bool, True, "keep compiled programs in the cache folder, for later starts", identity=False),
     _count("batch_size", 128, "images in a training step, over all devices", "images", 1),
     _count("num_epochs", 200, "passes over the training split", "epochs", 1, identity=False),
     _real("learning_rate", 1e-3, "peak step size", open_low=True),
@@ -109,6 +110,8 @@ KEYS: tuple[Key, ...] = (
            "checkpoints", identity=False),
     _count("seed", 0, "seed of initialisation, order, noise and evaluation", high=2**32 - 1),
     _count("steps_per_dispatch", 0, "steps in one call of the device; 0: chosen for the device", "steps", identity=False),
+    _text("streaming", "auto", "training images gathered from disk for each call of the device and not kept on it; auto: "
+          "where they would take more than a quarter of its memory", "auto", "on", "off", identity=False),
     Key("log.parameters", bool, False, "print the table of parameters", identity=False),
     Key("log.tensorboard", bool, True, "write TensorBoard files", identity=False),
     _count("log.latent_every_steps", 0, "steps between stored frames of the test images' latents, for the animation; "

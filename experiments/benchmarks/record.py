@@ -1,0 +1,102 @@
+"""What a benchmark measured: RESULTS/NAME.json, with machine, versions and date, and README.md made of all of them."""
+
+import datetime
+import json
+import os
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from vae_jax import workdir as workdir_lib
+from vae_jax.console import Console
+
+FOLDER = Path(__file__).parent
+PACKAGES = ("jax", "jaxlib", "flax", "numpy", "torch", "keras", "pythae")
+HEAD = """# Benchmarks
+
+Made by the scripts of this folder; each table names the command that measured it. Ratios within one table were taken in one
+run; seconds belong to the machine that is named.
+"""
+
+
+def save(
+    name: str,
+    command: str,
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    notes: Sequence[str] = (),
+) -> None:
+    """Keep a table as JSON, make README.md anew, and print it.
+
+    Args:
+        name: of the JSON file.
+        command: what measured it.
+        title: a heading.
+        columns: names of the cells, the first one's included.
+        rows: cells, text or numbers.
+        notes: lines below the table.
+    """
+    facts = {
+        "command": command,
+        "title": title,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "machine": machine(),
+        "versions": {"python": platform.python_version()} | versions(),
+        "columns": list(columns),
+        "rows": [list(row) for row in rows],
+        "notes": list(notes),
+    }
+    folder = FOLDER / "results"
+    folder.mkdir(exist_ok=True)
+    workdir_lib.write(folder / f"{name}.json", json.dumps(facts, indent=1) + "\n")
+    render()
+    console = Console()
+    console.table(title, list(columns[1:]), [(str(row[0]), [str(cell) for cell in row[1:]]) for row in rows])
+    for note in notes:
+        console.line(note)
+
+
+def render() -> None:
+    """Make README.md of every result."""
+    parts = [HEAD]
+    for path in sorted((FOLDER / "results").glob("*.json")):
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        table = [facts["columns"], ["---"] * len(facts["columns"]), *facts["rows"]]
+        lines = ["| " + " | ".join(map(str, row)) + " |" for row in table]
+        used = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
+        where = f"`{facts['command']}`\n\n{facts['machine']}; {used}; {facts['date']}."
+        parts.append("\n".join([f"## {facts['title']}", "", *lines, "", *facts["notes"], "", where, ""]))
+    workdir_lib.write(FOLDER / "README.md", "\n".join(parts))
+
+
+def machine() -> str:
+    """The processor, its cores and the accelerators, in words."""
+    import jax
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    words = f"{_processor()}, {cores} cores"
+    device = jax.devices()[0]
+    return words if device.platform == "cpu" else f"{words}, {jax.device_count()} {device.device_kind}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that are compared, where they are installed."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,63 @@
+"""Compiled programs kept on disk: a second start with the same shapes reads them instead of compiling."""
+
+import contextlib
+import os
+import time
+import zlib
+from pathlib import Path
+
+import jax
+
+from vae_jax.data.cache import cache_root
+from vae_jax.types import Config, InputError
+
+FOLDER = "compiled"
+MOST_BYTES = 512 * 2**20
+_CHECKED = ".checked"
+
+
+def keep_compiled(config: Config) -> None:
+    """Keep what this process compiles in the cache folder's compiled/, and use what is there; results stay the same bits.
+
+    Nothing is kept where that folder cannot be written, or with `compilation_cache` off. Where JAX was given a folder of
+    its own (`JAX_COMPILATION_CACHE_DIR`), that one stays.
+    """
+    if not config.compilation_cache or jax.config.values["jax_compilation_cache_dir"]:
+        return
+    with contextlib.suppress(OSError, InputError):
+        folder = cache_root(config) / FOLDER
+        folder.mkdir(exist_ok=True, mode=0o700)
+        sweep(folder)
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def sweep(folder: Path, most_bytes: int = MOST_BYTES) -> None:
+    """Remove programs that were written in part, and the oldest until the rest is no larger than most_bytes.
+
+    JAX writes them in place, so a killed process leaves a part, for which JAX would warn at every later start. Each is
+    checked once; those of the last minute again, as another process may be writing them.
+    """
+    marker = folder / _CHECKED
+    checked = marker.stat().st_mtime if marker.exists() else 0.0
+    left = most_bytes
+    for path in sorted(folder.glob("*-cache"), key=os.path.getmtime, reverse=True):
+        left -= path.stat().st_size
+        if left < 0 or (path.stat().st_mtime > checked and not _whole(path.read_bytes())):
+            path.unlink()
+    marker.touch()
+    before = time.time() - 60
+    os.utime(marker, times=(before, before))
+
+
+def _whole(program: bytes) -> bool:
+    """Whether zlib, by which JAX compresses where zstandard is not installed, finds its end and checksum."""
+    stream = zlib.decompressobj()
+    if program[:1] != b"\x78":
+        return len(program) > 0
+    try:
+        stream.decompress(program)
+    except zlib.error:
+        return False
+    return stream.eof

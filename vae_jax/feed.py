@@ -1,0 +1,60 @@
+"""The training images of a call of the device: all of them lie there, or those of the call are gathered from disk."""
+
+import mmap
+import os
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Int32, UInt8
+
+from vae_jax.devices import Layout
+
+SHARE_OF_MEMORY = 4
+"""Images stay off a device of which they would take more than one part in so many."""
+BYTES_OF_A_CALL = 64 * 2**20
+
+
+class Feed(NamedTuple):
+    """Hands the training step its images."""
+
+    images: Callable[[Int32[np.ndarray, "T B"]], tuple[UInt8[Array, "N H W C"], Int32[Array, "T B"]]]
+    """(rows of the split) -> (images, the same rows' places in them), both on the device."""
+    most_steps: int
+    """Steps for which images may be asked at once."""
+
+
+def make_feed(images: UInt8[np.ndarray, "N H W C"], batch_size: int, streaming: str, layout: Layout) -> Feed:
+    """A feed of the split's images.
+
+    Args:
+        images: the training split, perhaps a map of a file larger than memory.
+        batch_size: images of a step.
+        streaming: "on", "off", or "auto": on where the images would take more than a quarter of the device's memory.
+        layout: where arrays lie.
+    """
+    if streaming == "off" or (streaming == "auto" and images.nbytes <= device_memory() // SHARE_OF_MEMORY):
+        resident = jax.device_put(images, layout.replicated)
+        return Feed(lambda rows: (resident, jax.device_put(rows, layout.order)), len(images))
+
+    def gather(rows: Int32[np.ndarray, "T B"]) -> tuple[Array, Array]:
+        gathered = images[rows.ravel()]
+        unmap(images)
+        places = np.arange(rows.size, dtype=np.int32).reshape(rows.shape)
+        return jax.device_put(gathered, layout.replicated), jax.device_put(places, layout.order)
+
+    return Feed(gather, max(1, BYTES_OF_A_CALL // (batch_size * images[:1].nbytes)))
+
+
+def unmap(images: np.ndarray) -> None:
+    """Give back the memory of what was read of a mapped file; without it all of a set stays resident in the end."""
+    mapped = getattr(images, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def device_memory() -> int:
+    """Bytes of memory of one device; of a CPU, the machine's."""
+    stats = jax.devices()[0].memory_stats() or {}
+    return stats.get("bytes_limit") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
