@@ -223,14 +223,23 @@ def test_a_larger_num_epochs_extends_the_run_bit_for_bit(run, tmp_path):
 
 
 def test_images_streamed_from_disk_give_the_same_bits(run, tmp_path, monkeypatch):
-    images = np.random.default_rng(0).integers(0, 256, (500, 6, 6), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (500, 6, 6, 3), np.uint8)
     np.save(tmp_path / "images.npy", images)
     data = {"dataset": "arrays", "data_dir": str(tmp_path / "images.npy"), "cache_dir": str(tmp_path / "cache")}
     run("resident", **data, streaming="off")
-    monkeypatch.setattr(feed, "BYTES_OF_A_CALL", 2 * 64 * 36)
+    monkeypatch.setattr(feed, "BYTES_OF_A_CALL", 2 * 64 * 108)
     run("streamed", **data, streaming="on")
     assert digest(tmp_path / "streamed") == digest(tmp_path / "resident")
     assert results_of(tmp_path / "streamed") == results_of(tmp_path / "resident")
+    assert results_of(tmp_path / "streamed")["pixels"] == "colour"
+
+
+def test_nothing_is_compiled_twice(run, caplog):
+    with jax.log_compiles():
+        run(num_epochs=3, checkpoint__every_epochs=1)
+    programs = re.findall(r"Compiling jit\((\w+)\) with", caplog.text)
+    for name in ("chunk", "image_terms", "copy_state", "_all_finite"):
+        assert programs.count(name) == 1, name
 
 
 def test_the_seed_decides_everything_and_split_seed_the_data(run, tmp_path):

@@ -16,7 +16,7 @@ from vae_jax.film import Film, chunk_size
 from vae_jax.objectives import settled_after
 from vae_jax.prepare import Prepared, epoch_order
 from vae_jax.run import saved
-from vae_jax.train_state import TrainState
+from vae_jax.train_state import TrainState, copy_state
 from vae_jax.types import Config, Params, TrainingError
 from vae_jax.writer import Writer
 
@@ -133,8 +133,7 @@ def save(run: Prepared, state: TrainState, progress: Progress, score: float | No
     Raises:
         TrainingError: a parameter is not finite.
     """
-    # A copy: the next chunk reuses the state's own memory while the save is still being written.
-    copy = jax.tree.map(jnp.copy, saved(state))
+    copy = saved(copy_state(state))  # the next chunk takes the state's memory while this is still being written
     if not _all_finite(copy.params):
         raise _diverged(run, progress.step, {"parameters": math.nan}, checkpoints)
     info = progress._asdict() | {"shape": list(run.shape), "data": run.data_digest, "config": run.config.to_dict()}

@@ -49,8 +49,10 @@ class Prepared(NamedTuple):
 
     @property
     def pixels(self) -> str:
-        """What kind of data the numbers are taken on: grey, static_seeded or dynamic."""
-        return "grey" if self.config.binarize == "none" else self.config.binarize
+        """What kind of data the numbers are taken on: grey or colour, or if they are binarised static_seeded or dynamic."""
+        if self.config.binarize != "none":
+            return self.config.binarize
+        return "grey" if self.shape[2] == 1 else "colour"
 
 
 def prepare(config: Config) -> Prepared:

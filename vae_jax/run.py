@@ -36,6 +36,9 @@ class Run:
         self.config, self.model, self.params, self.shape, self.step = config, model, params, shape, step
         self._encode = jax.jit(model.encode)
         self._decode = jax.jit(lambda params, z: model.pixel_mean(params, model.decode(params, z)))
+        self._draw = jax.jit(jax.vmap(self._draw_one, in_axes=(None, 0, 0)))
+        self._kl_terms = jax.jit(lambda params, *given: model.kl_terms(params, *given))  # pyright: ignore[reportOptionalCall]
+        self._prior = jax.jit(jax.vmap(self._prior_one, in_axes=(None, 0)))
 
     def encode(self, x: np.ndarray) -> Any:
         """The posterior of images, with `mean` [N, Z] (and `logvar` for a VAE).
@@ -74,9 +77,7 @@ class Run:
             InputError: the model has no prior.
         """
         self._needs_prior()
-        keys = jax.random.split(jax.random.key(seed), n)
-        z = jax.vmap(lambda key: self.model.sample_prior(self.params, key, 1)[0])(keys)  # pyright: ignore[reportOptionalCall]
-        return self.decode(np.asarray(z))
+        return self.decode(np.asarray(self._prior(self.params, jax.random.split(jax.random.key(seed), n))))
 
     def sample_posterior(self, x: np.ndarray, seed: int = 0) -> np.ndarray:
         """One z [N, Z] drawn from the posterior of every image; x as for `encode`.
@@ -95,17 +96,18 @@ class Run:
         """
         self._needs_prior()
         posterior = jax.tree.map(jnp.asarray, self.encode(x))
-        terms = self.model.kl_terms(self.params, posterior, self._sampled(posterior, 0))  # pyright: ignore[reportOptionalCall]
-        return np.asarray(terms)
+        return np.asarray(self._kl_terms(self.params, posterior, self._sampled(posterior, 0)))
 
     def _sampled(self, posterior: Any, seed: int) -> Any:
         """z of every posterior; each row has a key of its own, so a row depends on its place alone."""
-
-        def one(key: Any, row: Any) -> Any:
-            return self.model.reparameterize(self.params, key, jax.tree.map(lambda a: a[None], row))[0]
-
         keys = jax.random.split(jax.random.key(seed), len(jax.tree.leaves(posterior)[0]))
-        return jax.vmap(one)(keys, posterior)
+        return self._draw(self.params, keys, posterior)
+
+    def _draw_one(self, params: Params, key: Any, row: Any) -> Any:
+        return self.model.reparameterize(params, key, jax.tree.map(lambda a: a[None], row))[0]
+
+    def _prior_one(self, params: Params, key: Any) -> Any:
+        return self.model.sample_prior(params, key, 1)[0]  # pyright: ignore[reportOptionalCall]
 
     def _needs_prior(self) -> None:
         if self.model.log_prior is None:

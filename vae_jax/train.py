@@ -3,9 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
 from vae_jax import devices, signals
 from vae_jax import workdir as workdir_lib
 from vae_jax.checkpoint import Checkpoints
@@ -16,7 +13,7 @@ from vae_jax.film import Film
 from vae_jax.models import num_parameters, parameter_table
 from vae_jax.prepare import Prepared, encode_filmed, prepare
 from vae_jax.run import saved
-from vae_jax.train_state import TrainState
+from vae_jax.train_state import TrainState, copy_state
 from vae_jax.types import Config, InputError
 from vae_jax.writer import Writer
 
@@ -88,8 +85,7 @@ def _restore(run: Prepared, checkpoints: Checkpoints) -> tuple[TrainState, Progr
             )
         state = restored.state._replace(hparams=run.state.hparams)
         progress = Progress(**{name: restored.info[name] for name in Progress._fields})
-    # A copy: the first chunk takes the memory of the state that it is given.
-    return jax.tree.map(jnp.copy, state), progress
+    return copy_state(state), progress
 
 
 def _complete(run: Prepared, progress: Progress) -> bool:

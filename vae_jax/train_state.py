@@ -32,6 +32,12 @@ def init_state(config: Config, params: Params, optimizer: optax.GradientTransfor
     return TrainState(jnp.int32(0), params, optimizer.init(params), hparams)
 
 
+@jax.jit
+def copy_state(state: TrainState) -> TrainState:
+    """The same state in memory of its own: a training call takes the memory of the state that it is given."""
+    return jax.tree.map(jnp.copy, state)
+
+
 def make_train_step(
     objective: Objective,
     optimizer: optax.GradientTransformation,

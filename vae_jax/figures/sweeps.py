@@ -12,7 +12,7 @@ from vae_jax.figures.grid import DPI, GUTTER, MARGIN, WIDTH, Images, beside, fra
 
 Line = tuple[list[str], Float[np.ndarray, " n"], Float[np.ndarray, " n"]]
 PANELS = {
-    "elbo": "nats per image (more is better)",
+    "elbo": "nats per image, more is better",
     "reconstruction": "nats per image",
     "kl": "nats per image",
     "active_units": "latent dimensions",
@@ -42,7 +42,7 @@ def fig_sweep(key: str, metrics: Mapping[str, Mapping[str, Line]], title: str) -
         axes = figure.add_subplot(rows, -(-len(names) // rows), i + 1)
         axes.set_title(name, fontsize=10)
         axes.set_xlabel(key, fontsize=9)
-        axes.set_ylabel(PANELS.get(name, name), fontsize=9)
+        axes.set_ylabel(PANELS.get(name, name), fontsize=8)
         axes.grid(color="0.9", linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
         _draw_lines(axes, metrics[name])
@@ -91,7 +91,7 @@ def fig_sweep_images(originals: Images, rows: Sequence[tuple[str, Images, Images
         rows: (name of the value, reconstructions of the same images, samples or None without a prior), all of one shape.
     """
     longest = max(len(name) for name, _, _ in rows)
-    label = 40 + int(10.5 * max(longest, len("original")))
+    label = 40 + 12 * max(longest, len("original"))
     sampled = next((samples for _, _, samples in rows if samples is not None), None)
     columns = len(originals)
     room = WIDTH - label - MARGIN

@@ -1,0 +1,82 @@
+"""pythae's VAE, trained by its TrainingPipeline."""
+
+import torch  # pyright: ignore[reportMissingImports]
+from pythae.models import VAE, VAEConfig  # pyright: ignore[reportMissingImports]
+from pythae.models.base.base_utils import ModelOutput  # pyright: ignore[reportMissingImports]
+from pythae.models.nn import BaseDecoder, BaseEncoder  # pyright: ignore[reportMissingImports]
+from pythae.pipelines import TrainingPipeline  # pyright: ignore[reportMissingImports]
+from pythae.trainers import BaseTrainerConfig  # pyright: ignore[reportMissingImports]
+from pythae.trainers.training_callbacks import TrainingCallback  # pyright: ignore[reportMissingImports]
+
+from experiments.benchmarks.peers_code import common
+from experiments.benchmarks.peers_code.with_torch import mlp
+
+
+class Encoder(BaseEncoder):
+    """pixels -> mean and log variance."""
+
+    def __init__(self, pixels: int, task: common.Task) -> None:
+        super().__init__()
+        self.layers = mlp(pixels, *task.hidden_dims, 2 * task.latent_dim)
+
+    def forward(self, x):
+        """Under the names that pythae reads."""
+        mean, logvar = self.layers(x).chunk(2, dim=-1)
+        return ModelOutput(embedding=mean, log_covariance=logvar)
+
+
+class Decoder(BaseDecoder):
+    """z -> pixels in [0, 1], as pythae's Bernoulli term wants them."""
+
+    def __init__(self, pixels: int, task: common.Task) -> None:
+        super().__init__()
+        self.layers = mlp(task.latent_dim, *task.hidden_dims[::-1], pixels)
+
+    def forward(self, z):
+        """Under the name that pythae reads."""
+        return ModelOutput(reconstruction=torch.sigmoid(self.layers(z)))
+
+
+class Timed(TrainingCallback):
+    """Tells the clock."""
+
+    def __init__(self) -> None:
+        self.clock = common.Clock()
+
+    def on_epoch_begin(self, training_config, **_):
+        """Before the first batch."""
+        self.clock.begin()
+
+    def on_epoch_end(self, training_config, **_):
+        """After the last batch and the copy of the best model."""
+        self.clock.end()
+
+
+def main() -> None:
+    """Train and answer."""
+    task, train, test = common.read_task()
+    torch.manual_seed(task.seed)
+    pixels, timed = train.shape[1], Timed()
+    encoder, decoder = Encoder(pixels, task), Decoder(pixels, task)
+    config = VAEConfig(input_dim=(pixels,), latent_dim=task.latent_dim, reconstruction_loss="bce")
+    trainer_config = BaseTrainerConfig(
+        output_dir=task.scratch,
+        num_epochs=task.epochs,
+        learning_rate=task.learning_rate,
+        per_device_train_batch_size=task.batch_size,
+        optimizer_cls="Adam",
+        seed=task.seed,
+    )
+    TrainingPipeline(VAE(config, encoder, decoder), trainer_config)(train, callbacks=[timed])
+    with torch.no_grad():
+        common.answer(
+            task,
+            timed.clock.seconds,
+            test,
+            lambda x: encoder.layers(torch.from_numpy(x)).chunk(2, dim=-1),
+            lambda z: decoder.layers(torch.from_numpy(z)),
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""From the start of a process to the end of its first training step: python -m experiments.benchmarks.startup [--rounds=5]
+
+On the embedded digits, `configs/vae.py`; in each round once with an empty and once with a filled compilation cache. What the
+process does until then is what `vae_jax.main` does. `imports` is the same with nothing but main's imports.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from experiments.benchmarks import record
+from vae_jax import arguments, entry
+
+FIRST_STEP = """
+import jax
+from vae_jax import cli, config, train
+from vae_jax.prepare import prepare, epoch_order
+run = prepare(cli.read(cli.parse(["--config=configs/vae.py", "--config.steps_per_dispatch=1"])))
+rows = epoch_order(0, 0, len(run.dataset.train.images), run.config.batch_size)[:1]
+state, metrics = run.chunk(run.state, *run.feed.images(rows), run.key_train)
+jax.block_until_ready(metrics)
+"""
+IMPORTS = "from vae_jax import cli, config, train"
+
+
+def seconds(code: str, cache: Path) -> float:
+    """Wall-clock seconds of a Python process that runs this code."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment | {"XDG_CACHE_HOME": str(cache)})
+    return time.perf_counter() - start
+
+
+def main(argv: list[str]) -> None:
+    """Do what the command line says."""
+    parser = arguments.Parser(__doc__)
+    parser.add_argument("--rounds", type=arguments.count, default=5, metavar="N", help="rounds (5)")
+    flags = parser.parse_args(argv)
+    taken: dict[str, list[float]] = {"imports": [], "first step, cold cache": [], "first step, warm cache": []}
+    with tempfile.TemporaryDirectory() as folder:
+        seconds(FIRST_STEP, Path(folder, "trial"))
+        for i in range(flags.rounds):
+            cache = Path(folder, str(i))
+            cache.mkdir()
+            for name, code in zip(taken, (IMPORTS, FIRST_STEP, FIRST_STEP), strict=True):
+                taken[name].append(seconds(code, cache))
+    rows = [[name, *(f"{value:.2f}" for value in np.quantile(values, [0.5, 0, 1]))] for name, values in taken.items()]
+    command = " ".join(["python -m experiments.benchmarks.startup", *argv])
+    record.save("startup", command, "Start-up", ["until", "median, s", "least, s", "most, s"], rows)
+
+
+if __name__ == "__main__":
+    sys.exit(entry.exit_code(lambda: main(sys.argv[1:])))
