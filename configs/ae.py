@@ -4,6 +4,7 @@ A gaussian likelihood with sigma = 1 / sqrt(2 pi) has no constant: the loss is p
 
 Handwritten digits, embedded: python -m vae_jax.main --config=configs/ae.py
 MNIST: python -m vae_jax.main --config=configs/ae.py --config.dataset=mnist --config.num_epochs=10
+(half a minute, test mse 0.0109)
 """
 
 import math

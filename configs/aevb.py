@@ -2,7 +2,9 @@
 
 Handwritten digits, embedded: python -m vae_jax.main --config=configs/aevb.py --config.num_epochs=300
 MNIST: python -m vae_jax.main --config=configs/aevb.py --config.dataset=mnist
+(5 minutes on a core, test elbo -139.7)
 MNIST, latent size 100 or 200: add --config.latent_dim=100 --config.num_epochs=100
+(12 minutes on a core, test elbo -98.1 and -98.4)
 """
 
 from configs import base

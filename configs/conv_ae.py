@@ -2,6 +2,7 @@
 
 Handwritten digits, embedded: python -m vae_jax.main --config=configs/conv_ae.py --config.num_epochs=50
 MNIST: python -m vae_jax.main --config=configs/conv_ae.py --config.dataset=mnist --config.num_epochs=10
+(test mse 0.0051)
 """
 
 from configs import base

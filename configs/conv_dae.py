@@ -2,6 +2,7 @@
 
 Handwritten digits, embedded: python -m vae_jax.main --config=configs/conv_dae.py
 MNIST: python -m vae_jax.main --config=configs/conv_dae.py --config.dataset=mnist --config.num_epochs=10
+(test mse 0.0124 noisy to clean, mse_mean 0.0081 clean to clean)
 """
 
 from configs import dae

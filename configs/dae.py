@@ -5,6 +5,7 @@
 Handwritten digits, embedded: python -m vae_jax.main --config=configs/dae.py
 (test mse 0.030 noisy to clean, mse_mean 0.017 clean to clean)
 MNIST: python -m vae_jax.main --config=configs/dae.py --config.dataset=mnist --config.num_epochs=10
+(a minute, test mse 0.0186 noisy to clean, mse_mean 0.0146 clean to clean)
 """
 
 from configs import ae

@@ -2,6 +2,7 @@
 
 Handwritten digits, embedded: python -m vae_jax.main --config=configs/vae_2d.py --config.num_epochs=300
 MNIST: python -m vae_jax.main --config=configs/vae_2d.py --config.dataset=mnist
+(2 minutes on a core, test elbo -151.2)
 """
 
 from configs import base

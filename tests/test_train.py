@@ -238,8 +238,9 @@ def test_nothing_is_compiled_twice(run, caplog):
     with jax.log_compiles():
         run(num_epochs=3, checkpoint__every_epochs=1)
     programs = re.findall(r"Compiling jit\((\w+)\) with", caplog.text)
-    for name in ("chunk", "image_terms", "copy_state", "_all_finite"):
-        assert programs.count(name) == 1, name
+    assert (programs.count("chunk"), programs.count("image_terms")) == (1, 1)
+    for shared in ("copy_state", "_all_finite"):  # an earlier test of this process may have compiled them
+        assert programs.count(shared) <= 1, shared
 
 
 def test_the_seed_decides_everything_and_split_seed_the_data(run, tmp_path):

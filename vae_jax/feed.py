@@ -13,7 +13,7 @@ from vae_jax.devices import Layout
 
 SHARE_OF_MEMORY = 4
 """Images stay off a device of which they would take more than one part in so many."""
-BYTES_OF_A_CALL = 64 * 2**20
+BYTES_OF_A_CALL = 16 * 2**20
 
 
 class Feed(NamedTuple):

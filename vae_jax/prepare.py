@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int32, PRNGKeyArray
+from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
 
 from vae_jax import data, devices, film
 from vae_jax.compilation import keep_compiled
@@ -21,6 +21,8 @@ from vae_jax.types import Config, Dataset, InputError, Model, Params
 
 STEPS_BETWEEN_CHECKPOINTS = 200
 """With `checkpoint.every_epochs` = 0: at least so many steps lie between two checkpoints."""
+
+IMAGES_OF_A_SUM = 1000
 
 
 class Prepared(NamedTuple):
@@ -73,8 +75,7 @@ def prepare(config: Config) -> Prepared:
     optimizer = make_optimizer(config, steps_per_epoch)
     layout = devices.make_layout()
     key_init, key_train, key_eval = jax.random.split(jax.random.key(config.seed), 3)
-    mean_image = (dataset.train.images.sum(axis=0, dtype=np.int64) / (255 * num_train)).astype(np.float32)
-    unmap(dataset.train.images)
+    mean_image = mean_of(dataset.train.images)
     init = jax.jit(
         lambda key, mean: init_state(config, model.init(key, mean), optimizer), out_shardings=layout.replicated
     )
@@ -100,6 +101,15 @@ def prepare(config: Config) -> Prepared:
     )
 
 
+def mean_of(images: UInt8[np.ndarray, "N H W C"]) -> Float[np.ndarray, "H W C"]:
+    """The mean image, in [0, 1]; exact before it is rounded, and without keeping a mapped file in memory."""
+    total = np.zeros(images.shape[1:], np.int64)
+    for start in range(0, len(images), IMAGES_OF_A_SUM):
+        total += images[start : start + IMAGES_OF_A_SUM].sum(axis=0, dtype=np.int64)
+        unmap(images)
+    return (total / (255 * len(images))).astype(np.float32)
+
+
 def data_digest(dataset: Dataset, mean_image: Float[np.ndarray, "H W C"]) -> str:
     """A short hash of what the data look like; folders may change under a run, and two may be called alike."""
     digest = hashlib.sha256(mean_image.tobytes())
@@ -117,11 +127,11 @@ def epoch_order(seed: int, epoch: int, num_images: int, batch_size: int) -> Int3
 
 def encode_filmed(run: Prepared) -> film.Encode:
     """(params) -> posterior means [M, Z] of the test images that are filmed, `eval.batch_size` of them at a time."""
-    images = run.dataset.test.images[film.rows(len(run.dataset.test.images))]
-    size = run.config.eval.batch_size
+    images, size = run.dataset.test.images, run.config.eval.batch_size
+    filmed = film.rows(len(images))
     encode = jax.jit(lambda params, x: run.model.encode(params, x.astype(np.float32) / 255).mean)
 
     def means(params: Params) -> np.ndarray:
-        return np.concatenate([encode(params, images[i : i + size]) for i in range(0, len(images), size)])
+        return np.concatenate([encode(params, images[filmed[i : i + size]]) for i in range(0, len(filmed), size)])
 
     return means

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from vae_jax import workdir as workdir_lib
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.compilation import keep_compiled
+from vae_jax.feed import unmap
 from vae_jax.models import make_model
 from vae_jax.objectives import make_corrupt
 from vae_jax.optimizers import make_optimizer
@@ -68,7 +69,7 @@ class Run:
         corrupt = make_corrupt(self.config)
         if corrupt is None:
             raise InputError(f"objective={self.config.objective}: does not corrupt its input; choices: denoising")
-        return np.asarray(corrupt(jax.random.key(seed), jnp.asarray(self._as_images(x))))
+        return np.asarray(corrupt(jax.random.key(seed), jnp.asarray(_unit(self._as_images(x)))))
 
     def sample(self, n: int, seed: int = 0) -> Pixels:
         """Pixel means of n draws from the prior; the first of n are those of a smaller n.
@@ -120,23 +121,30 @@ class Run:
         size = min(self.config.eval.batch_size, 8 ** math.ceil(math.log(max(len(rows), 1), 8)))
         pieces = []
         for i in range(0, max(len(rows), 1), size):
-            piece = rows[i : i + size]
+            piece = _unit(rows[i : i + size])
             padded = np.pad(piece, [(0, size - len(piece)), *[(0, 0)] * (rows.ndim - 1)])
-            pieces.append(jax.tree.map(np.asarray, function(self.params, padded)))
+            pieces.append(jax.device_get(function(self.params, padded)))
+            unmap(rows)
         return jax.tree.map(lambda *arrays: np.concatenate(arrays)[: len(rows)], *pieces)
 
-    def _as_images(self, x: np.ndarray) -> Pixels:
+    def _as_images(self, x: np.ndarray) -> np.ndarray:
+        """The images as uint8, or checked and as float32."""
         x = np.asarray(x)
         if x.ndim == 3 and self.shape[2] == 1:
             x = x[..., None]
         if x.shape[1:] != self.shape:
             raise InputError(f"x has shape {x.shape}; the run's images are [N, {', '.join(map(str, self.shape))}]")
         if x.dtype == np.uint8:
-            return x / np.float32(255)
+            return x
         x = x.astype(np.float32)
         if x.size and make_corrupt(self.config) is None and not (x.min() >= 0 and x.max() <= 1):
             raise InputError(f"x lies in [{x.min():g}, {x.max():g}]; float images lie in [0, 1], others are uint8")
         return x
+
+
+def _unit(x: np.ndarray) -> np.ndarray:
+    """Pixels in [0, 1] of uint8, others as they are; a few images at a time, since floats take four times the memory."""
+    return x / np.float32(255) if x.dtype == np.uint8 else x
 
 
 def abstract_state(config: Config, model: Model, shape: tuple[int, int, int]) -> TrainState:

@@ -90,6 +90,11 @@ def _of_rows(values: Callable[[Source, Lookup], Any]) -> Callable[[Source, Looku
     return chosen
 
 
+def _tsne_images(source: Source, array: Lookup) -> Any:
+    rows = array("tsne_rows")
+    return None if rows is None else source.test.images[rows] / np.float32(255)
+
+
 def _tsne_points(source: Source, array: Lookup) -> Any:
     rows = array("tsne_rows")
     return None if rows is None else tsne.embed(array("latents")[rows], source.seed, source.progress)
@@ -150,7 +155,7 @@ ARRAYS: dict[str, Callable[[Source, Lookup], Any]] = {
     "tsne_rows": _tsne_rows,
     "tsne_points": _tsne_points,
     "tsne_labels": _of_rows(_labels),
-    "tsne_images": _of_rows(lambda source, _: source.test.images / np.float32(255)),
+    "tsne_images": _tsne_images,
     "posterior_samples": _posterior_samples,
     "quantiles": _from("posterior_samples", normality.quantiles),
     "normal_quantiles": _part("quantiles", 0),
