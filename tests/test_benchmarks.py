@@ -30,6 +30,11 @@ def test_a_result_is_kept_printed_and_rendered_with_its_command(folder, capsys):
     assert "| what | s |\n| --- | --- |\n| x | 1.5 |\n\nA note.\n" in page
 
 
+def test_a_kept_command_names_no_place_of_one_machine():
+    argv = ["--data_dir=/home/me/mnist", "--rounds=3"]
+    assert record.command("train_speed", argv) == "python -m experiments.benchmarks.train_speed --rounds=3"
+
+
 @pytest.mark.parametrize(("busy_rounds", "kept"), [({1, 4}, 4), ({0, 1, 2, 3}, 6)])
 def test_rounds_in_which_others_were_busy_are_dropped_while_enough_are_left(monkeypatch, busy_rounds, kept):
     calls = iter(range(100))

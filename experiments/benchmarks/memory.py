@@ -61,8 +61,7 @@ def main(argv: list[str]) -> None:
             measured = [round(peak(file, scratch, streaming)) for streaming in ("on", "off")]
             rows.append([f"{count:,}", round(file.stat().st_size / 2**20), *measured])
     columns = ["images", "size of the set, MiB", "peak, streaming=on, MiB", "peak, streaming=off, MiB"]
-    command = " ".join(["python -m experiments.benchmarks.memory", *argv])
-    record.save("memory", command, "Memory against the size of the set", columns, rows)
+    record.save("memory", record.command("memory", argv), "Memory against the size of the set", columns, rows)
 
 
 if __name__ == "__main__":

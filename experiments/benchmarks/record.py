@@ -59,6 +59,12 @@ def save(
         console.line(note)
 
 
+def command(name: str, argv: Sequence[str], local: Sequence[str] = ("--data_dir", "--scratch", "--envs")) -> str:
+    """The command line of a benchmark, without the flags that name places on one machine."""
+    kept = [word for word in argv if word.partition("=")[0] not in local]
+    return " ".join([f"python -m experiments.benchmarks.{name}", *kept])
+
+
 def render() -> None:
     """Make README.md of every result."""
     parts = [HEAD]
@@ -68,7 +74,8 @@ def render() -> None:
         lines = ["| " + " | ".join(map(str, row)) + " |" for row in table]
         used = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
         where = f"`{facts['command']}`\n\n{facts['machine']}; {used}; {facts['date']}."
-        parts.append("\n".join([f"## {facts['title']}", "", *lines, "", *facts["notes"], "", where, ""]))
+        notes = [*facts["notes"], ""] if facts["notes"] else []
+        parts.append("\n".join([f"## {facts['title']}", "", *lines, "", *notes, where, ""]))
     workdir_lib.write(FOLDER / "README.md", "\n".join(parts))
 
 

@@ -50,8 +50,9 @@ def main(argv: list[str]) -> None:
             for name, code in zip(taken, (IMPORTS, FIRST_STEP, FIRST_STEP), strict=True):
                 taken[name].append(seconds(code, cache))
     rows = [[name, *(f"{value:.2f}" for value in np.quantile(values, [0.5, 0, 1]))] for name, values in taken.items()]
-    command = " ".join(["python -m experiments.benchmarks.startup", *argv])
-    record.save("startup", command, "Start-up", ["until", "median, s", "least, s", "most, s"], rows)
+    record.save(
+        "startup", record.command("startup", argv), "Start-up", ["until", "median, s", "least, s", "most, s"], rows
+    )
 
 
 if __name__ == "__main__":

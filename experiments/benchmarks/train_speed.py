@@ -194,8 +194,14 @@ def main(argv: list[str]) -> None:
                 notes.append(f"{name}: {dropped} rounds in which other processes were busy are left out.")
     columns = ["config", "steps", "seconds", "ms a step", "ours / matrix products", "ours / PyTorch eager"]
     notes.append("Medians, and in brackets quartiles, of ratios within a round; smaller is faster.")
-    command = " ".join(["python -m experiments.benchmarks.train_speed", *argv])
-    record.save("train_speed", command, "Speed of training, MNIST", [*columns, "full run / its calls"], rows, notes)
+    record.save(
+        "train_speed",
+        record.command("train_speed", argv),
+        "Speed of training, MNIST",
+        [*columns, "full run / its calls"],
+        rows,
+        notes,
+    )
 
 
 if __name__ == "__main__":
