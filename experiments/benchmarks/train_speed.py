@@ -38,6 +38,7 @@ CONFIGS = {
 }
 """Name -> (file, keys). 100 steps make an epoch of the convolutional one."""
 FULL_EPOCHS = 20
+SHIFTS = 64
 BUSY = 0.1
 ENOUGH = 3
 """Fewer undisturbed rounds than this, and all are used."""
@@ -96,21 +97,26 @@ def make_products(config: Config, num_pixels: int, num_steps: int) -> Timed:
     layers = [*itertools.pairwise(encoder), *itertools.pairwise(decoder)]
     keys = jax.random.split(jax.random.key(0), 3 * len(layers)).reshape(3, len(layers))
     batch = config.batch_size
-    xs = [jax.random.normal(k, (batch, a)) for k, (a, _) in zip(keys[0], layers, strict=True)]
-    gs = [jax.random.normal(k, (batch, b)) for k, (_, b) in zip(keys[1], layers, strict=True)]
+    # Other rows at every step, and nothing a constant: XLA would take what does not change out of the loop.
+    xs = [jax.random.normal(k, (batch + SHIFTS, a)) for k, (a, _) in zip(keys[0], layers, strict=True)]
+    gs = [jax.random.normal(k, (batch + SHIFTS, b)) for k, (_, b) in zip(keys[1], layers, strict=True)]
     ws = [jax.random.normal(k, (a, b)) / a for k, (a, b) in zip(keys[2], layers, strict=True)]
 
-    def step(ws: list[jax.Array], _: None) -> tuple[list[jax.Array], jax.Array]:
-        used, new = jnp.float32(0), []
-        for i, (x, g, w) in enumerate(zip(xs, gs, ws, strict=True)):
-            used += (x @ w)[0, 0]
-            if i > 0:
-                used += (g @ w.T)[0, 0]
-            new.append(w - 1e-6 * (x.T @ g))
-        return new, used
+    def loop(ws: list[jax.Array], xs: list[jax.Array], gs: list[jax.Array]) -> tuple[list[jax.Array], jax.Array]:
+        def step(ws: list[jax.Array], shift: jax.Array) -> tuple[list[jax.Array], jax.Array]:
+            used, new = jnp.float32(0), []
+            for i, (all_x, all_g, w) in enumerate(zip(xs, gs, ws, strict=True)):
+                x, g = (jax.lax.dynamic_slice_in_dim(rows, shift, batch) for rows in (all_x, all_g))
+                used += (x @ w).max()
+                if i > 0:
+                    used += (g @ w.T).max()
+                new.append(w - 1e-6 * (x.T @ g))
+            return new, used
 
-    loop = jax.jit(lambda ws: jax.lax.scan(step, ws, None, length=num_steps))
-    return lambda: jax.block_until_ready(loop(ws))
+        return jax.lax.scan(step, ws, jnp.arange(num_steps) % SHIFTS)
+
+    compiled = jax.jit(loop)
+    return lambda: jax.block_until_ready(compiled(ws, xs, gs))
 
 
 def jiffies() -> tuple[float, float]:
