@@ -70,6 +70,11 @@ def _announce(run: Prepared, workdir: Path, console: Console) -> None:
         f"{config.dataset} ({' x '.join(map(str, run.shape))}, {run.pixels} pixels, train/val/test {sizes}), "
         f"{devices.describe()}, in {workdir}"
     )
+    if config.schedule != "constant" and config.num_epochs > config.schedule_epochs:
+        console.line(
+            f"schedule={config.schedule}: the learning rate is 0 after epoch {config.schedule_epochs:g} (schedule_epochs), "
+            f"and num_epochs={config.num_epochs}"
+        )
     if config.log.parameters:
         console.table("parameters", ["shape", "count"], [(name, [s, n]) for name, s, n in parameter_table(params)])
 
