@@ -39,12 +39,11 @@ def test_a_kept_command_names_no_place_of_one_machine():
 def test_rounds_in_which_others_were_busy_are_dropped_while_enough_are_left(monkeypatch, busy_rounds, kept):
     calls = iter(range(100))
 
-    def jiffies():
+    def others_seconds():
         call = next(calls)
-        finished = sum(1e3 for i in busy_rounds if i < (call + 1) // 2)
-        return finished, 0.0
+        return sum(1e3 for i in busy_rounds if i < (call + 1) // 2)
 
-    monkeypatch.setattr(train_speed, "jiffies", jiffies)
+    monkeypatch.setattr(record, "others_seconds", others_seconds)
     seconds, dropped = train_speed.interleave({"ours": lambda: None, "other": lambda: None}, 6)
     assert len(seconds["ours"]) == len(seconds["other"]) == kept
     assert dropped == 6 - kept

@@ -20,7 +20,6 @@ Our last batch of an epoch is left out when it is not full: 421 steps where the 
 network 784-512-256-10 and is compared with our run of the same; the others have 784-400-20.
 """
 
-import os
 import statistics
 import sys
 import tempfile
@@ -96,16 +95,6 @@ def middle(runs: list[Measured], field: str) -> float:
     return statistics.median(getattr(run, field) for run in runs)
 
 
-def others_seconds() -> float:
-    """Seconds of all cores together that went to other processes than this one and its children; 0 where it is not told."""
-    try:
-        words = Path("/proc/stat").read_text(encoding="utf-8").split("\n", 1)[0].split()
-    except OSError:
-        return 0.0
-    user, nice, system, _, _, irq, softirq, steal = map(int, words[1:9])
-    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK") - sum(os.times()[:4])
-
-
 def parse(argv: list[str]) -> Any:
     """The command line."""
     parser = arguments.Parser(__doc__)
@@ -132,9 +121,9 @@ def main(argv: list[str]) -> None:
     flags = parse(argv)
     with tempfile.TemporaryDirectory() as folder:
         write_images(flags, Path(folder, "images.npz"))
-        started, others = time.perf_counter(), others_seconds()
+        started, others = time.perf_counter(), record.others_seconds()
         table = rows(measure(flags, Path(folder)))
-        others = (others_seconds() - others) / (time.perf_counter() - started)
+        others = (record.others_seconds() - others) / (time.perf_counter() - started)
     title = f"A Bernoulli VAE on MNIST's grey pixels for {flags.epochs} epochs, each with its own trainer"
     notes = [
         f"On the CPU. Seconds and ratios: medians over {flags.rounds} rounds in which the peers took turns. Test elbo: nats "

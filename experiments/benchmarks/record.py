@@ -98,6 +98,16 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
+def others_seconds() -> float:
+    """Seconds of all cores together that went to other processes than this one and its children; 0 where it is not told."""
+    try:
+        words = Path("/proc/stat").read_text(encoding="utf-8").split("\n", 1)[0].split()
+    except OSError:
+        return 0.0
+    user, nice, system, _, _, irq, softirq, steal = map(int, words[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK") - sum(os.times()[:4])
+
+
 def versions() -> dict[str, str]:
     """Versions of the packages that are compared, where they are installed."""
     found = {}

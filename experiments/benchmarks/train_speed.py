@@ -119,16 +119,6 @@ def make_products(config: Config, num_pixels: int, num_steps: int) -> Timed:
     return lambda: jax.block_until_ready(compiled(ws, xs, gs))
 
 
-def jiffies() -> tuple[float, float]:
-    """(busy seconds of the machine over all cores, CPU seconds of this process)."""
-    try:
-        fields = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
-    except OSError:
-        return 0.0, 0.0
-    busy = sum(fields) - fields[3] - fields[4]
-    return busy / os.sysconf("SC_CLK_TCK"), time.process_time()
-
-
 def interleave(timed: dict[str, Timed], rounds: int) -> tuple[dict[str, np.ndarray], int]:
     """(name -> seconds of each undisturbed round, rounds dropped); each is run once before."""
     for function in timed.values():
@@ -136,14 +126,14 @@ def interleave(timed: dict[str, Timed], rounds: int) -> tuple[dict[str, np.ndarr
     taken: list[dict[str, float]] = []
     disturbed = []
     for _ in range(rounds):
-        start, before = time.perf_counter(), jiffies()
+        start, others = time.perf_counter(), record.others_seconds()
         seconds = {}
         for name, function in timed.items():
             begin = time.perf_counter()
             function()
             seconds[name] = time.perf_counter() - begin
-        busy, own = np.subtract(jiffies(), before)
-        disturbed.append(busy - own > BUSY * (time.perf_counter() - start) * (os.cpu_count() or 1))
+        others = record.others_seconds() - others
+        disturbed.append(others > BUSY * (time.perf_counter() - start) * (os.cpu_count() or 1))
         taken.append(seconds)
     kept = [seconds for seconds, bad in zip(taken, disturbed, strict=True) if not bad]
     used = kept if len(kept) >= ENOUGH else taken
