@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from matplotlib.figure import Figure
 
-from vae_jax.figures.grid import DPI, GUTTER, MARGIN, WIDTH, Images, beside, framed, grid, label_rows
+from vae_jax.figures.grid import DPI, GUTTER, MARGIN, WIDTH, Images, beside, framed, grid, label_room, label_rows
 
 HEADINGS = 100
 """Screen pixels above a picture that has column headings under its title."""
@@ -48,11 +48,11 @@ def fig_traversal(
     active: Bool[np.ndarray, " Z"],
 ) -> Figure:
     """A row for each latent dimension, from the most active on: it takes the coordinates, all others are zero."""
-    label, columns = 130, len(traversal_coordinates)
+    names = [f"z{k + 1}" + ("" if active[k] else " (inactive)") for k in traversal_dimensions]
+    label, columns = label_room(names), len(traversal_coordinates)
     picture = grid(list(traversal), columns, WIDTH * 3 // 4 - label - MARGIN)
     title = "One latent dimension at a time, most active first"
     figure = framed(picture, title, left=label, top=HEADINGS)
-    names = [f"z{k + 1}" + ("" if active[k] else " (inactive)") for k in traversal_dimensions]
     label_rows(figure, picture, names, label, top=HEADINGS)
     width, height = figure.get_figwidth() * DPI, figure.get_figheight() * DPI
     for j, value in enumerate(traversal_coordinates):

@@ -1,6 +1,7 @@
 """Many images as one picture, and a picture on a page. Pixels are whole squares of the screen."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -68,6 +69,11 @@ def framed(picture: Float[np.ndarray, "h w 3"], title: str, left: int, top: int 
     axes.set_axis_off()
     figure.suptitle(title, fontsize=12, y=1 - 0.5 * TITLE / height, va="center")
     return figure
+
+
+def label_room(names: Sequence[str]) -> int:
+    """Screen pixels that the longest of these names needs at the left of a grid."""
+    return 40 + 12 * max(map(len, names))
 
 
 def label_rows(

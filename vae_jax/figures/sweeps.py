@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vae_jax.figures.colours import PALETTE
-from vae_jax.figures.grid import DPI, GUTTER, MARGIN, WIDTH, Images, beside, framed, grid, label_rows
+from vae_jax.figures.grid import DPI, GUTTER, MARGIN, WIDTH, Images, beside, framed, grid, label_room, label_rows
 
 Line = tuple[list[str], Float[np.ndarray, " n"], Float[np.ndarray, " n"]]
 PANELS = {
@@ -90,8 +90,8 @@ def fig_sweep_images(originals: Images, rows: Sequence[tuple[str, Images, Images
         originals: test images.
         rows: (name of the value, reconstructions of the same images, samples or None without a prior), all of one shape.
     """
-    longest = max(len(name) for name, _, _ in rows)
-    label = 40 + 12 * max(longest, len("original"))
+    names = ["original", *(name for name, _, _ in rows)]
+    label = label_room(names)
     sampled = next((samples for _, _, samples in rows if samples is not None), None)
     columns = len(originals)
     room = WIDTH - label - MARGIN
@@ -107,5 +107,5 @@ def fig_sweep_images(originals: Images, rows: Sequence[tuple[str, Images, Images
         picture = beside(pictures[0], np.concatenate([page, pictures[1]]))
         title = "Reconstructions (left) and samples from the prior (right)"
     figure = framed(picture, title, left=label)
-    label_rows(figure, picture, ["original", *(name for name, _, _ in rows)], label)
+    label_rows(figure, picture, names, label)
     return figure
