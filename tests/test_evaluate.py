@@ -14,11 +14,11 @@ from vae_jax.types import Split
 SHAPE = (4, 3, 1)
 
 
-def evaluation(config, split, sharding=None):
+def evaluation(config, split, layout=None, batches_per_call=1):
     model = make_model(config, SHAPE)
     optimizer = make_optimizer(config, 10)
     state = init_state(config, model.init(jax.random.key(3), jnp.full(SHAPE, 0.4)), optimizer)
-    evaluate = make_evaluate(config, model, make_objective(config, model, 10), sharding)
+    evaluate = make_evaluate(config, model, make_objective(config, model, 10), layout, batches_per_call)
     return model, state, evaluate(state, jax.random.key(5), split)
 
 
@@ -29,10 +29,17 @@ def split():
 
 
 @pytest.mark.parametrize("binarize", ["none", "dynamic"])
-def test_terms_do_not_depend_on_the_batch_size_or_the_devices(make_config, split, binarize):
+def test_terms_do_not_depend_on_the_batch_size_the_call_or_the_devices(make_config, split, binarize):
     _, _, whole = evaluation(make_config(binarize=binarize, eval__batch_size=1000), split)
-    for size, sharding in [(1, None), (10, None), (36, None), (9, make_layout().batch)]:
-        _, _, pieces = evaluation(make_config(binarize=binarize, eval__batch_size=size), split, sharding)
+    for size, layout, per_call in [
+        (1, None, 1),
+        (10, None, 3),
+        (36, None, 2),
+        (9, make_layout(), 1),
+        (9, make_layout(), 4),
+    ]:
+        config = make_config(binarize=binarize, eval__batch_size=size)
+        _, _, pieces = evaluation(config, split, layout, per_call)
         assert pieces.means.shape == (37, 3)
         for name, values in whole.terms.items():
             assert pieces.terms[name].shape == (37,)

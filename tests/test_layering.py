@@ -13,9 +13,10 @@ ALLOWED = {
     "types": set(),
     "distributions": LEAVES,
     "networks": LEAVES,
-    "likelihoods": LEAVES | {"distributions"},
+    "pixels": LEAVES,
+    "likelihoods": LEAVES | {"distributions", "pixels"},
     "models": LEAVES | {"distributions", "networks", "likelihoods"},
-    "objectives": LEAVES,
+    "objectives": LEAVES | {"pixels"},
     "optimizers": LEAVES,
     "data": LEAVES,
     "checkpoint": LEAVES,
@@ -33,7 +34,7 @@ ALLOWED = {
     "figures": set(),
     "workdir": LEAVES | {"config"},
     "train_state": LEAVES,
-    "evaluate": LEAVES | {"feed", "likelihoods", "train_state"},
+    "evaluate": LEAVES | {"devices", "feed", "likelihoods", "pixels", "train_state"},
 }
 """Rooms that may not import all the others; those not named here stand above them."""
 ONLY_IN = {"flax": {"networks"}, "matplotlib": {"figures"}, "orbax": {"checkpoint"}, "tensorflow_datasets": {"data"}}

@@ -11,7 +11,8 @@ from jax.sharding import PartitionSpec
 
 from vae_jax.devices import make_layout
 from vae_jax.models import make_model, parameter_table
-from vae_jax.networks.transposed import DIMENSIONS, conv_transpose, padding_to_size
+from vae_jax.networks import convolution
+from vae_jax.networks.convolution import DIMENSIONS, conv_transpose, convolve, padding_to_size
 
 ODD_SHAPES = [(28, 28, 1), (8, 8, 1), (33, 20, 2), (64, 64, 3), (1, 1, 1), (5, 7, 1), (1, 9, 4)]
 GEOMETRIES = [
@@ -35,9 +36,39 @@ def explicit(kernel_size, strides, padding):
     return tuple(pairs)
 
 
+@pytest.fixture(params=[0, convolution.CACHED], ids=["products", "stock"])
+def kernel_gradient(request, monkeypatch):
+    monkeypatch.setattr(convolution, "CACHED", request.param)
+
+
+@pytest.mark.usefixtures("kernel_gradient")
+@pytest.mark.parametrize(
+    ("strides", "kernel_size", "padding"),
+    [((1, 1), (3, 3), ((1, 1), (0, 1))), ((1, 1), (2, 4), ((1, 2), (3, 1))), ((3, 2), (2, 4), ((1, 2), (3, 1)))],
+)
+@pytest.mark.parametrize(("features", "outputs"), [(1, 6), (6, 1), (5, 6)])
+def test_the_convolution_is_laxs_in_value_and_both_gradients(key, strides, kernel_size, padding, features, outputs):
+    keys = jax.random.split(key, 3)
+    x, kernel = (
+        jax.random.normal(keys[0], (2, 7, 6, features)),
+        jax.random.normal(keys[1], (*kernel_size, features, outputs)),
+    )
+    stock, stock_gradients = jax.vjp(
+        lambda x, k: lax.conv_general_dilated(x, k, strides, padding, dimension_numbers=DIMENSIONS), x, kernel
+    )
+    own, own_gradients = jax.vjp(jax.jit(lambda x, kernel: convolve(x, kernel, strides, padding)), x, kernel)
+    np.testing.assert_allclose(own, stock, rtol=1e-5, atol=1e-5)
+    cotangent = jax.random.normal(keys[2], stock.shape)
+    for mine, theirs in zip(own_gradients(cotangent), stock_gradients(cotangent), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize(("kernel_size", "strides", "padding"), GEOMETRIES)
 @pytest.mark.parametrize("size", [(4, 3), (1, 5)])
-def test_the_transposed_convolution_is_laxs_in_value_and_both_gradients(key, kernel_size, strides, padding, size):
+def test_the_transposed_convolution_is_laxs_in_value_and_both_gradients(
+    key, monkeypatch, kernel_size, strides, padding, size
+):
+    monkeypatch.setattr(convolution, "CACHED", 0 if size == (4, 3) else convolution.CACHED)
     keys = jax.random.split(key, 3)
     x, kernel = (jax.random.normal(k, s) for k, s in zip(keys, [(2, *size, 3), (*kernel_size, 3, 2)], strict=False))
     pairs = explicit(kernel_size, strides, padding)

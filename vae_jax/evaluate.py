@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import NamedSharding
 from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
 
+from vae_jax.devices import Layout
 from vae_jax.feed import unmap
 from vae_jax.likelihoods import make_likelihood
+from vae_jax.pixels import mean_pixels
 from vae_jax.train_state import TrainState, make_preprocess
 from vae_jax.types import Config, Model, Objective, Split
 
@@ -34,22 +36,25 @@ Evaluate = Callable[[TrainState, PRNGKeyArray, Split], PerImage]
 
 
 def make_evaluate(
-    config: Config, model: Model, objective: Objective, sharding: NamedSharding | None = None
+    config: Config, model: Model, objective: Objective, layout: Layout | None = None, batches_per_call: int = 1
 ) -> Evaluate:
     """(state, key, split) -> PerImage.
 
     Image i of a split uses fold_in(key, i) for its binarisation and its z, so that means depend neither on
-    `eval.batch_size` nor on the number of devices. The last batch is padded, and what the padding gives is dropped.
+    `eval.batch_size` nor on the number of devices. The last call is padded, and what the padding gives is dropped.
 
     Args:
         config: reads binarize and eval.batch_size.
         model: its posterior's `mean` is the z of mse_mean.
         objective: called with train=False.
-        sharding: how a batch is laid out over the devices; the batch is rounded up to a multiple of their number.
+        layout: how a batch is laid out over the devices; the batch is rounded up to a multiple of their number.
+        batches_per_call: how many batches one call of the device takes.
     """
     preprocess = make_preprocess(config.binarize)
-    devices = sharding.num_devices if sharding is not None else 1
+    devices = layout.order.num_devices if layout is not None else 1
+    sharding = layout.order if layout is not None else None
     batch_size = -(-config.eval.batch_size // devices) * devices
+    size = batches_per_call * batch_size
 
     def image_terms(
         state: TrainState, key: PRNGKeyArray, image: UInt8[Array, "H W C"], index: Int32[Array, ""]
@@ -59,22 +64,39 @@ def make_evaluate(
         terms = objective(state.params, key_terms, x, state.step, state.hparams, train=False)
         mean = model.encode(state.params, x).mean
         pixels = model.pixel_mean(state.params, model.decode(state.params, mean))
-        terms["mse_mean"] = jnp.square(x - pixels).mean(axis=(1, 2, 3))
+        terms["mse_mean"] = mean_pixels(jnp.square(x - pixels))
         return {name: values[0] for name, values in terms.items()}, mean[0]
 
-    batch_terms = jax.jit(jax.vmap(image_terms, in_axes=(None, None, 0, 0)))
+    @jax.jit
+    def terms_of_call(
+        state: TrainState, key: PRNGKeyArray, images: UInt8[Array, "T B H W C"], indices: Int32[Array, "T B"]
+    ) -> PerImage:
+        batch_terms = jax.vmap(partial(image_terms, state, key))
+        if batches_per_call == 1:  # not a loop of one: see make_train_chunk
+            terms, means = jax.tree.map(lambda values: values[None], batch_terms(images[0], indices[0]))
+        else:
+            terms, means = jax.lax.map(lambda batch: batch_terms(*batch), (images, indices))
+        return PerImage(*jax.tree.map(lambda values: values.reshape(size, *values.shape[2:]), (terms, means)))
+
+    def call(state: TrainState, key: PRNGKeyArray, split: Split, start: int) -> PerImage:
+        images = split.images[start : start + size]
+        if len(images) < size:
+            images = np.pad(images, [(0, size - len(images)), (0, 0), (0, 0), (0, 0)])
+        indices = np.arange(start, start + size, dtype=np.int32).reshape(batches_per_call, batch_size)
+        placed = jax.device_put((images.reshape(*indices.shape, *images.shape[1:]), indices), sharding)
+        return terms_of_call(state, key, *placed)
 
     def evaluate(state: TrainState, key: PRNGKeyArray, split: Split) -> PerImage:
-        pieces = []
-        for start in range(0, len(split.images), batch_size):
-            images = split.images[start : start + batch_size]
-            padded = np.pad(images, [(0, batch_size - len(images)), (0, 0), (0, 0), (0, 0)])
-            indices = np.arange(start, start + batch_size, dtype=np.int32)
-            outputs = batch_terms(state, key, *jax.device_put((padded, indices), sharding))
-            pieces.append(jax.device_get(outputs))
+        pieces, late = [], None
+        for start in range(0, len(split.images), size):
+            # What a call found is fetched when the next one is on its way.
+            following = call(state, key, split, start)
+            if late is not None:
+                pieces.append(jax.device_get(late))
+            late = following
             unmap(split.images)
-        terms, means = jax.tree.map(lambda *arrays: np.concatenate(arrays)[: len(split.images)], *pieces)
-        return PerImage(terms, means)
+        pieces.append(jax.device_get(late))
+        return jax.tree.map(lambda *arrays: np.concatenate(arrays)[: len(split.images)], *pieces)
 
     return evaluate
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
 from vae_jax import data, devices, film
 from vae_jax.compilation import keep_compiled
 from vae_jax.evaluate import Evaluate, make_evaluate
-from vae_jax.feed import Feed, make_feed, unmap
+from vae_jax.feed import BYTES_OF_A_CALL, Feed, make_feed, unmap
 from vae_jax.likelihoods import make_likelihood
 from vae_jax.models import make_model
 from vae_jax.objectives import make_objective
@@ -89,7 +89,7 @@ def prepare(config: Config) -> Prepared:
         model=model,
         layout=layout,
         chunk=jax.jit(chunk, donate_argnums=0),
-        evaluate=make_evaluate(config, model, objective, layout.batch),
+        evaluate=make_evaluate(config, model, objective, layout, _batches_per_call(config, dataset)),
         state=init(key_init, mean_image),
         feed=feed,
         key_train=key_train,
@@ -99,6 +99,16 @@ def prepare(config: Config) -> Prepared:
         steps_per_dispatch=min(feed.most_steps, config.steps_per_dispatch or (1 if one_step else steps_per_epoch)),
         checkpoint_epochs=config.checkpoint.every_epochs or -(-STEPS_BETWEEN_CHECKPOINTS // steps_per_epoch),
     )
+
+
+def _batches_per_call(config: Config, dataset: Dataset) -> int:
+    """Batches of an evaluation's call: on an accelerator the validation split in one, on a CPU, which is not idle between
+    calls and is slow at convolutions inside loops, one."""
+    if jax.default_backend() == "cpu":
+        return 1
+    images = dataset.val.images
+    most = max(1, BYTES_OF_A_CALL // (config.eval.batch_size * images[:1].nbytes))
+    return min(most, -(-len(images) // config.eval.batch_size))
 
 
 def mean_of(images: UInt8[np.ndarray, "N H W C"]) -> Float[np.ndarray, "H W C"]:

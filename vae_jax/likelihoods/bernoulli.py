@@ -5,7 +5,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32
 
 from vae_jax.distributions import bernoulli_log_prob, continuous_bernoulli_log_prob, continuous_bernoulli_mean
-from vae_jax.likelihoods.pixels import no_params, sum_pixels
+from vae_jax.likelihoods.parameters import no_params
+from vae_jax.pixels import sum_pixels
 from vae_jax.types import Config, Images, Likelihood, Params, PerExample
 
 MeanImage = Float[Array, "H W C"]

@@ -6,7 +6,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int32, PRNGKeyArray
 
 from vae_jax.distributions import normal_log_prob
-from vae_jax.likelihoods.pixels import no_params, sum_pixels
+from vae_jax.likelihoods.parameters import no_params
+from vae_jax.pixels import sum_pixels
 from vae_jax.types import Config, Images, Likelihood, Params, PerExample
 
 REFIT_RATE = 0.05

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vae_jax.distributions import discretized_logistic_log_prob
-from vae_jax.likelihoods.pixels import no_params, sum_pixels
+from vae_jax.likelihoods.parameters import no_params
+from vae_jax.pixels import sum_pixels
 from vae_jax.types import Config, Images, Likelihood, Outputs, Params, PerExample
 
 SMALLEST_LOG_SCALE, LARGEST_LOG_SCALE = -8.0, 4.0

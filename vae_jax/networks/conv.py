@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from vae_jax.networks.convolution import Large, Pair, Small, conv_transpose, convolve, padding_to_size, same_padding
 from vae_jax.networks.network import ACTIVATIONS, Networks, apply, hidden_init, output_init
-from vae_jax.networks.transposed import DIMENSIONS, Large, Pair, Small, conv_transpose, padding_to_size
 from vae_jax.types import Config, Images, Params
 
 KERNEL = (3, 3)
@@ -23,6 +23,22 @@ Finish = Callable[[Images, bool], Images]
 """(x, deterministic) -> x: what follows every hidden layer, its submodules belonging to the module that calls it."""
 
 
+class Conv(nn.Module):
+    """3x3 convolution of stride 2; height and width are halved, rounded up."""
+
+    num_outputs: int
+    use_bias: bool
+
+    @nn.compact
+    def __call__(self, x: Large) -> Small:
+        """[B, H, W, F] -> [B, h, w, num_outputs], h = ceil(H / 2)."""
+        kernel = self.param("kernel", hidden_init, (*KERNEL, x.shape[-1], self.num_outputs))
+        x = convolve(x, kernel, STRIDES, same_padding(x.shape[1:3], KERNEL, STRIDES))
+        if self.use_bias:
+            x += self.param("bias", nn.initializers.zeros_init(), (self.num_outputs,)).reshape(1, 1, 1, -1)
+        return x
+
+
 class Encoder(nn.Module):
     """3x3 convolutions of stride 2, each halving height and width, rounded up, and a dense layer at the end."""
 
@@ -35,9 +51,7 @@ class Encoder(nn.Module):
     def __call__(self, x: Images, deterministic: bool) -> Float[Array, "B E"]:
         """[B, H, W, C] -> [B, num_outputs]."""
         for width in self.channels:
-            x = self.finish(
-                nn.Conv(width, KERNEL, STRIDES, use_bias=self.use_bias, kernel_init=hidden_init)(x), deterministic
-            )
+            x = self.finish(Conv(width, self.use_bias)(x), deterministic)
         return nn.Dense(self.num_outputs, kernel_init=output_init, name="output")(x.reshape(len(x), -1))
 
 
@@ -65,11 +79,11 @@ class Output(nn.Module):
     num_outputs: int
 
     @nn.compact
-    def __call__(self, x: Float[Array, "B H W F"]) -> Large:
+    def __call__(self, x: Large) -> Float[Array, "B H W O"]:
         """[B, H, W, F] -> [B, H, W, num_outputs]."""
         kernel = self.param("kernel", output_init, (*KERNEL, x.shape[-1], self.num_outputs))
         bias = self.param("bias", nn.initializers.zeros_init(), (*x.shape[1:3], self.num_outputs))
-        return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=DIMENSIONS) + bias[None]
+        return convolve(x, kernel, (1, 1), same_padding(x.shape[1:3], KERNEL, (1, 1))) + bias[None]
 
 
 class Decoder(nn.Module):

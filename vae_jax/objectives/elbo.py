@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
 from vae_jax.objectives.kl import make_cost
+from vae_jax.pixels import mean_pixels
 from vae_jax.types import Config, Images, Model, Objective, Params, Terms
 
 
@@ -35,7 +36,7 @@ def make_elbo(config: Config, model: Model, steps_per_epoch: int, axis_name: str
         loss = reconstruction + cost(kl_terms, step, hparams["beta"], train)
         terms = {"loss": loss, "reconstruction": reconstruction, "kl": kl}
         if not train:
-            mse = jnp.square(x - model.pixel_mean(params, outputs)).mean(axis=(1, 2, 3))
+            mse = mean_pixels(jnp.square(x - model.pixel_mean(params, outputs)))
             terms |= {"elbo": -(reconstruction + kl), "mse": mse}
         return terms
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
+from vae_jax.pixels import mean_pixels
 from vae_jax.types import Config, Corrupt, Images, Model, Objective, Params, Terms
 
 
@@ -35,7 +36,7 @@ def make_reconstruction(
         posterior = model.encode(params, corrupt(key_corrupt, x), key_encode if train else None)
         z = model.reparameterize(params, key_code, posterior)
         outputs = model.decode(params, z, key_decode if train else None)
-        mse = jnp.square(x - model.pixel_mean(params, outputs)).mean(axis=(1, 2, 3))
+        mse = mean_pixels(jnp.square(x - model.pixel_mean(params, outputs)))
         return {"loss": -model.log_likelihood(params, x, outputs), "mse": mse}
 
     return objective

@@ -1,0 +1,117 @@
+"""Every convolution of the configs, alone: python -m experiments.benchmarks.conv_layers [--only=conv_vae,...] [--rounds=15]
+
+For each layer of a config's encoder and decoder, at MNIST's size and the config's batch: milliseconds of the forward pass,
+of the gradient for its input and of the gradient for its kernel, each a compiled program of its own, and how many billion
+floating point operations a second that is (two for each product; all three have the same number of products). A layer
+whose rate falls far below its neighbours' is where the compiler has a slow path.
+"""
+
+import math
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+from experiments.benchmarks import record
+from vae_jax import arguments, cli, entry
+from vae_jax.networks.conv import KERNEL, STRIDES
+from vae_jax.networks.convolution import conv_transpose, convolve, padding_to_size, same_padding
+from vae_jax.types import Config
+
+CONFIGS = {"conv_vae": "configs/conv_vae.py", "conv_ae": "configs/conv_ae.py", "conv_dae": "configs/conv_dae.py"}
+SIZE = 28
+COLUMNS = ("layer", "in", "out", "million operations", "forward", "input gradient", "kernel gradient")
+
+Shape = tuple[int, ...]
+
+
+class Layer(NamedTuple):
+    """One convolution: (x, kernel) -> y."""
+
+    name: str
+    function: Callable[[jax.Array, jax.Array], jax.Array]
+    x: Shape
+    kernel: Shape
+    y: Shape
+
+    def operations(self) -> int:
+        """Floating point operations of a pass: every position of the smaller side meets every tap."""
+        positions = min(math.prod(self.x[:3]), math.prod(self.y[:3]))
+        return 2 * positions * math.prod(self.kernel)
+
+
+def layers(config: Config) -> list[Layer]:
+    """The convolutions of a config's networks, in their order."""
+    batch, sizes, channels = config.batch_size, [SIZE], (1, *config.channels)
+    found = []
+    for i, (narrow, wide) in enumerate(zip(channels, config.channels, strict=False)):
+        sizes.append(-(-sizes[-1] // STRIDES[0]))
+        x, y = (batch, sizes[i], sizes[i], narrow), (batch, sizes[i + 1], sizes[i + 1], wide)
+        function = _bound(convolve, STRIDES, same_padding(x[1:3], KERNEL, STRIDES))
+        found.append(Layer(f"encoder {i + 1}", function, x, (*KERNEL, narrow, wide), y))
+    for number, i in enumerate(reversed(range(len(config.channels)))):
+        wide, narrow, small, large = config.channels[i], config.channels[max(i - 1, 0)], sizes[i + 1], sizes[i]
+        padding = padding_to_size((small, small), (large, large), KERNEL, STRIDES)
+        function = _bound(conv_transpose, STRIDES, padding)
+        x, y = (batch, small, small, wide), (batch, large, large, narrow)
+        found.append(Layer(f"decoder {number + 1}", function, x, (*KERNEL, wide, narrow), y))
+    x, y = (batch, SIZE, SIZE, config.channels[0]), (batch, SIZE, SIZE, 1)
+    function = _bound(convolve, (1, 1), same_padding(x[1:3], KERNEL, (1, 1)))
+    return [*found, Layer("decoder output", function, x, (*KERNEL, config.channels[0], 1), y)]
+
+
+def _bound(function: Callable[..., jax.Array], strides: Any, padding: Any) -> Callable[..., jax.Array]:
+    return lambda x, kernel: function(x, kernel, strides, padding)
+
+
+def milliseconds(layer: Layer, rounds: int) -> list[float]:
+    """Of the forward pass and of both gradients, the median over rounds."""
+    key_x, key_kernel, key_y = jax.random.split(jax.random.key(0), 3)
+    x, kernel = jax.random.normal(key_x, layer.x), jax.random.normal(key_kernel, layer.kernel)
+    y = jax.random.normal(key_y, layer.y)
+    passes = [
+        (jax.jit(layer.function), (x, kernel)),
+        (jax.jit(lambda x, kernel, y: jax.vjp(lambda x: layer.function(x, kernel), x)[1](y)), (x, kernel, y)),
+        (jax.jit(lambda x, kernel, y: jax.vjp(lambda k: layer.function(x, k), kernel)[1](y)), (x, kernel, y)),
+    ]
+    medians = []
+    for function, given in passes:
+        jax.block_until_ready(function(*given))
+        seconds = []
+        for _ in range(rounds):
+            start = time.perf_counter()
+            jax.block_until_ready(function(*given))
+            seconds.append(time.perf_counter() - start)
+        medians.append(1000 * statistics.median(seconds))
+    return medians
+
+
+def main(argv: list[str]) -> None:
+    """Do what the command line says."""
+    parser = arguments.Parser(__doc__)
+    parser.add_argument("--only", default=",".join(CONFIGS), metavar="NAME,...", help="configs")
+    parser.add_argument("--rounds", type=arguments.count, default=15, metavar="N", help="passes of each (15)")
+    flags = parser.parse_args(argv)
+    rows = []
+    for name in flags.only.split(","):
+        config = cli.read(cli.Flags(CONFIGS[arguments.one_of("--only", name, CONFIGS)], "", (), help=False))
+        for layer in layers(config):
+            count = layer.operations() / 1e6
+            cells = [f"{ms:.2f} ms, {count / ms:.0f}/ns" for ms in milliseconds(layer, flags.rounds)]
+            shapes = (" x ".join(map(str, shape)) for shape in (layer.x, layer.y))
+            rows.append([f"{name} {layer.name}", *shapes, f"{count:.1f}", *cells])
+    record.save(
+        "conv_layers",
+        record.command("conv_layers", argv),
+        "Convolutions, layer by layer",
+        COLUMNS,
+        rows,
+        ["Milliseconds, medians, and billion floating point operations a second (operations/ns)."],
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(entry.exit_code(lambda: main(sys.argv[1:])))
