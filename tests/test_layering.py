@@ -25,6 +25,7 @@ ALLOWED = {
     "config": LEAVES,
     "signals": LEAVES,
     "film": LEAVES,
+    "profiling": LEAVES,
     "entry": LEAVES | {"signals"},
     "arguments": LEAVES,
     "devices": LEAVES,

@@ -25,18 +25,20 @@ def make_layout() -> Layout:
     return Layout(*(NamedSharding(mesh, spec) for spec in specs))
 
 
-def check_batch_size(batch_size: int, num_devices: int) -> None:
-    """Refuse a batch that cannot be spread evenly.
+def check_batch_size(batch_size: int, num_devices: int, accumulate_steps: int = 1) -> None:
+    """Refuse a batch that cannot be spread evenly over devices and over the parts that are computed one after another.
 
     Raises:
         InputError: naming the nearest sizes that can.
     """
-    below = batch_size // num_devices * num_devices
+    pieces = num_devices * accumulate_steps
+    below = batch_size // pieces * pieces
     if below != batch_size:
-        near = [str(size) for size in (below, below + num_devices) if size]
-        raise InputError(
-            f"batch_size={batch_size}: {num_devices} devices share a batch evenly; choices: {' or '.join(near)}"
-        )
+        near = [str(size) for size in (below, below + pieces) if size]
+        sharers = f"{num_devices} device" + "s" * (num_devices > 1)
+        if accumulate_steps > 1:
+            sharers += f" in {accumulate_steps} parts (accumulate_steps)"
+        raise InputError(f"batch_size={batch_size}: {sharers} cannot share it evenly; choices: {' or '.join(near)}")
 
 
 def describe() -> str:

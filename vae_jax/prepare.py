@@ -63,7 +63,7 @@ def prepare(config: Config) -> Prepared:
     Raises:
         InputError: the data cannot be had, the batch does not fit them or the devices, the objective not the model.
     """
-    devices.check_batch_size(config.batch_size, jax.device_count())
+    devices.check_batch_size(config.batch_size, jax.device_count(), config.accumulate_steps)
     keep_compiled(config)
     dataset = data.load(config)
     num_train, *shape = dataset.train.images.shape
@@ -79,7 +79,9 @@ def prepare(config: Config) -> Prepared:
     init = jax.jit(
         lambda key, mean: init_state(config, model.init(key, mean), optimizer), out_shardings=layout.replicated
     )
-    step = make_train_step(objective, optimizer, refit=make_likelihood(config).refit)
+    step = make_train_step(
+        objective, optimizer, refit=make_likelihood(config).refit, accumulate_steps=config.accumulate_steps
+    )
     chunk = make_train_chunk(step, make_preprocess(config.binarize))
     feed = make_feed(dataset.train.images, config.batch_size, config.streaming, layout)
     one_step = config.network == "conv" and jax.default_backend() == "cpu"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from vae_jax import devices, signals
+from vae_jax import devices, profiling, signals
 from vae_jax import workdir as workdir_lib
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.config import flatten
@@ -12,6 +12,7 @@ from vae_jax.epochs import Outside, Progress, end_epoch, save, train_epoch
 from vae_jax.film import Film
 from vae_jax.models import num_parameters, parameter_table
 from vae_jax.prepare import Prepared, encode_filmed, prepare
+from vae_jax.profiling import Profile
 from vae_jax.run import saved
 from vae_jax.train_state import TrainState, copy_state
 from vae_jax.types import Config, InputError
@@ -54,7 +55,8 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
         with Writer(workdir, progress.step, config.log.tensorboard) as writer:
             writer.hyperparameters(flatten(config), ["test/mse" if run.model.log_prior is None else "test/elbo"])
             film = Film(workdir, config.log.latent_every_steps, progress.step, encode_filmed(run))
-            progress = _fit(run, state, progress, Outside(stop, checkpoints, writer, console, film))
+            profile = Profile(workdir / profiling.FOLDER if config.log.profile else None)
+            progress = _fit(run, state, progress, Outside(stop, checkpoints, writer, console, film, profile))
             checkpoints.wait()
             if stop.signum is None:
                 with signals.leaving(farewell):
@@ -112,5 +114,6 @@ def _fit(run: Prepared, state: TrainState, progress: Progress, outside: Outside)
         if progress.step and outside.checkpoints.latest_step() != progress.step:
             save(run, state, progress, None, outside.checkpoints)
     finally:
+        outside.profile.close()
         outside.console.stop()
     return progress
