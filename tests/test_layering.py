@@ -26,6 +26,7 @@ ALLOWED = {
     "signals": LEAVES,
     "film": LEAVES,
     "profiling": LEAVES,
+    "processes": LEAVES | {"signals"},
     "entry": LEAVES | {"signals"},
     "arguments": LEAVES,
     "devices": LEAVES,

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
 
-from vae_jax import signals
+from vae_jax import processes, signals
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.console import Console
 from vae_jax.evaluate import summarize
@@ -37,6 +37,7 @@ class Outside(NamedTuple):
     """What the loop talks to."""
 
     stop: signals.StopRequest
+    """Asked by `processes.agree`."""
     checkpoints: Checkpoints
     writer: Writer
     console: Console
@@ -50,7 +51,7 @@ def train_epoch(run: Prepared, state: TrainState, progress: Progress, outside: O
     epoch, position = divmod(progress.step, run.steps_per_epoch)
     order = epoch_order(config.seed, epoch, len(run.dataset.train.images), config.batch_size)
     late = None
-    while position < run.steps_per_epoch and outside.stop.signum is None:
+    while position < run.steps_per_epoch and not processes.agree(outside.stop):
         step, left = epoch * run.steps_per_epoch + position, run.steps_per_epoch - position
         most = min(run.steps_per_dispatch, profile.most_steps)
         rows = order[position : position + chunk_size(step, config.log.latent_every_steps, left, most)]

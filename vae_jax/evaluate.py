@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
 
+from vae_jax import devices
 from vae_jax.devices import Layout
 from vae_jax.feed import unmap
 from vae_jax.likelihoods import make_likelihood
@@ -51,9 +52,9 @@ def make_evaluate(
         batches_per_call: how many batches one call of the device takes.
     """
     preprocess = make_preprocess(config.binarize)
-    devices = layout.order.num_devices if layout is not None else 1
-    sharding = layout.order if layout is not None else None
-    batch_size = -(-config.eval.batch_size // devices) * devices
+    sharding, everywhere = (layout.order, layout.replicated) if layout is not None else (None, None)
+    sharers = sharding.num_devices if sharding is not None else 1
+    batch_size = -(-config.eval.batch_size // sharers) * sharers
     size = batches_per_call * batch_size
 
     def image_terms(
@@ -67,7 +68,7 @@ def make_evaluate(
         terms["mse_mean"] = mean_pixels(jnp.square(x - pixels))
         return {name: values[0] for name, values in terms.items()}, mean[0]
 
-    @jax.jit
+    @partial(jax.jit, out_shardings=everywhere)
     def terms_of_call(
         state: TrainState, key: PRNGKeyArray, images: UInt8[Array, "T B H W C"], indices: Int32[Array, "T B"]
     ) -> PerImage:
@@ -83,8 +84,8 @@ def make_evaluate(
         if len(images) < size:
             images = np.pad(images, [(0, size - len(images)), (0, 0), (0, 0), (0, 0)])
         indices = np.arange(start, start + size, dtype=np.int32).reshape(batches_per_call, batch_size)
-        placed = jax.device_put((images.reshape(*indices.shape, *images.shape[1:]), indices), sharding)
-        return terms_of_call(state, key, *placed)
+        images = images.reshape(*indices.shape, *images.shape[1:])
+        return terms_of_call(state, key, devices.put(images, sharding), devices.put(indices, sharding))
 
     def evaluate(state: TrainState, key: PRNGKeyArray, split: Split) -> PerImage:
         pieces, late = [], None

@@ -90,7 +90,7 @@ def prepare(config: Config) -> Prepared:
         dataset=dataset,
         model=model,
         layout=layout,
-        chunk=jax.jit(chunk, donate_argnums=0),
+        chunk=jax.jit(chunk, donate_argnums=0, out_shardings=layout.replicated),
         evaluate=make_evaluate(config, model, objective, layout, _batches_per_call(config, dataset)),
         state=init(key_init, mean_image),
         feed=feed,

@@ -1,9 +1,10 @@
 """The one loop: train, evaluate on the validation split, save; at the end the final evaluation and the figures."""
 
+import os
 from pathlib import Path
 from typing import Any
 
-from vae_jax import devices, profiling, signals
+from vae_jax import devices, processes, profiling, signals
 from vae_jax import workdir as workdir_lib
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.config import flatten
@@ -37,13 +38,19 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
     """
     from vae_jax import results
 
-    console = console or Console()
-    workdir_lib.check(config, workdir)
+    console = console or Console(None if processes.is_first() else open(os.devnull, "w"))  # noqa: SIM115
+    processes.assert_same({name: value for name, value in flatten(config).items() if not name.endswith("_dir")})
+    processes.first_alone(lambda: workdir_lib.check(config, workdir))
     run = prepare(config)
-    workdir_lib.claim(config, workdir)
+    processes.assert_same({"dataset": f"{config.dataset} {run.data_digest}"})
+    processes.first_alone(lambda: workdir_lib.claim(config, workdir))
     _announce(run, workdir, console)
     farewell = f"stopped; continue: {workdir_lib.continue_command(workdir)}"
-    with signals.deferred() as stop, Checkpoints(workdir / "checkpoints") as checkpoints:
+    with (
+        signals.deferred() as stop,
+        Checkpoints(workdir / "checkpoints") as checkpoints,
+        processes.own_folder(workdir) as folder,
+    ):
         state, progress = _restore(run, checkpoints)
         done = results.read(workdir, progress.step) if _complete(run, progress) else None
         if done is not None:
@@ -51,13 +58,14 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
             console.line(f"complete: {epochs} epochs, trained, evaluated and drawn in {workdir}")
             console.line(f"go on: {workdir_lib.continue_command(workdir)} --config.num_epochs={2 * epochs}")
             return done
-        workdir_lib.record(config, workdir)
-        with Writer(workdir, progress.step, config.log.tensorboard) as writer:
+        processes.first_alone(lambda: workdir_lib.record(config, workdir))
+        with Writer(folder, progress.step, config.log.tensorboard) as writer:
             writer.hyperparameters(flatten(config), ["test/mse" if run.model.log_prior is None else "test/elbo"])
-            film = Film(workdir, config.log.latent_every_steps, progress.step, encode_filmed(run))
-            profile = Profile(workdir / profiling.FOLDER if config.log.profile else None)
+            film = Film(folder, config.log.latent_every_steps, progress.step, encode_filmed(run))
+            profile = Profile(folder / profiling.FOLDER if config.log.profile else None)
             progress = _fit(run, state, progress, Outside(stop, checkpoints, writer, console, film, profile))
             checkpoints.wait()
+            processes.agree(stop)
             if stop.signum is None:
                 with signals.leaving(farewell):
                     return results.conclude(run, progress.step, checkpoints, writer, workdir, console)
@@ -107,7 +115,7 @@ def _fit(run: Prepared, state: TrainState, progress: Progress, outside: Outside)
     outside.film.record(progress.step, state.params)
     outside.console.start(steps * config.batch_size, config.num_epochs, progress.step / steps)
     try:
-        while not _complete(run, progress) and outside.stop.signum is None:
+        while not _complete(run, progress) and not processes.agree(outside.stop):
             state, progress = train_epoch(run, state, progress, outside)
             if progress.step % steps == 0:
                 progress = end_epoch(run, state, progress, outside)

@@ -114,22 +114,24 @@ def make_preprocess(binarize: str) -> Preprocess:
 def make_train_chunk(step: Step, preprocess: Preprocess) -> Callable[..., tuple[TrainState, Metrics]]:
     """(state, images u8[N,H,W,C], order i32[T,B], key) -> (state, metrics f32[T]): T steps in one call, pure.
 
-    Row t of `order` picks the images of step t. Streaming passes rows already gathered, with order = arange.
+    Row t of `order` picks the images of step t. Streaming passes them already picked, u8[T,B,H,W,C], and None as order.
     """
 
     def chunk(
-        state: TrainState, images: UInt8[Array, "N H W C"], order: Int32[Array, "T B"], key: PRNGKeyArray
+        state: TrainState, images: UInt8[Array, "..."], order: Int32[Array, "T B"] | None, key: PRNGKeyArray
     ) -> tuple[TrainState, dict[str, Float[Array, " T"]]]:
         key_pixels, key_step = jax.random.split(key)
 
-        def body(state: TrainState, rows: Int32[Array, " B"]) -> tuple[TrainState, Metrics]:
-            x = preprocess(jax.random.fold_in(key_pixels, state.step), images[rows])
+        def body(state: TrainState, picked: Array) -> tuple[TrainState, Metrics]:
+            batch = picked if order is None else images[picked]
+            x = preprocess(jax.random.fold_in(key_pixels, state.step), batch)
             return step(state, x, key_step)
 
-        if len(order) == 1:
+        steps = images if order is None else order
+        if len(steps) == 1:
             # Not a loop of one: XLA's CPU backend runs convolutions inside loops 10 times slower.
-            state, metrics = body(state, order[0])
+            state, metrics = body(state, steps[0])
             return state, {name: value[None] for name, value in metrics.items()}
-        return jax.lax.scan(body, state, order)
+        return jax.lax.scan(body, state, steps)
 
     return chunk
