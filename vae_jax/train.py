@@ -65,10 +65,10 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
             profile = Profile(folder / profiling.FOLDER if config.log.profile else None)
             progress = _fit(run, state, progress, Outside(stop, checkpoints, writer, console, film, profile))
             checkpoints.wait()
-            processes.agree(stop)
-            if stop.signum is None:
+            if not processes.agree(stop):
                 with signals.leaving(farewell):
                     return results.conclude(run, progress.step, checkpoints, writer, workdir, console)
+    assert stop.signum is not None
     raise signals.Stopped(stop.signum, farewell)
 
 
