@@ -12,10 +12,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.benchmarks import memory, nll, nll_contenders, peers, products, record, rounds, startup, train_speed
+from experiments.benchmarks import (
+    memory,
+    nll,
+    nll_contenders,
+    peers,
+    point,
+    products,
+    record,
+    rounds,
+    scaling,
+    startup,
+    train_speed,
+)
 from experiments.benchmarks.peers_code import contestants, processes
 from experiments.benchmarks.peers_code.contestants import Measured
 from vae_jax.models import make_model
+from vae_jax.prepare import prepare
 from vae_jax.types import InputError
 
 
@@ -184,3 +197,44 @@ def test_memory_is_measured_with_filled_caches_and_once_without(monkeypatch):
     peaks = iter([900.0, 300.2, 800.0, 400.0])
     monkeypatch.setattr(memory, "peak", lambda keys, scratch, streaming: next(peaks))
     assert memory.row("x", 2**20, {}, Path()) == ["x", 1, 300, 400, 800]
+
+
+def test_a_set_is_repeated_to_any_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(scaling, "PIECE", 4)
+    source = np.arange(3, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 1), np.uint8)
+    scaling.write_images(source, tmp_path / "images.npy", 10)
+    images = np.load(tmp_path / "images.npy")
+    assert images.shape == (10, 2, 2)
+    np.testing.assert_array_equal(images[:, 0, 0], np.arange(10) % 3)
+
+
+def test_a_point_is_measured_with_its_keys_and_devices_or_its_row_says_why_not(tmp_path, monkeypatch):
+    asked = {}
+
+    def finish(command, log, environ, seconds):
+        task = json.loads(command[-1])
+        asked.update(task["keys"] | {"flags": environ["XLA_FLAGS"]})
+        if task["keys"]["hidden_dims"] == "4096":
+            raise processes.late(seconds)
+        Path(task["answer"]).write_text('{"ms": 2.5, "steps": 100, "peak": 300.4}')
+
+    monkeypatch.setattr(processes, "finish", finish)
+    point = scaling.measure("devices", 4, tmp_path / "images.npy", tmp_path)
+    assert (asked["hidden_dims"], asked["latent_dim"]) == ("400", "20")
+    assert asked["flags"].endswith("--xla_force_host_platform_device_count=4")
+    assert scaling.row("devices", 4, point) == ["devices = 4", "2.50", "0.25", "300"]
+    late = scaling.measure("hidden units", 4096, tmp_path / "images.npy", tmp_path)
+    assert scaling.row("hidden units", 4096, late) == ["hidden units = 4,096", "stopped: not done after 600 s", "", ""]
+
+
+def test_a_points_steps_are_those_of_the_training_step(make_config):
+    run = prepare(make_config())  # 20 steps an epoch
+    source = point.calls(run, 6)
+    assert [next(source).shape for _ in range(4)] == [(6, 64)] * 4
+    assert len(point.milliseconds(run, blocks=2, steps=6)) == 2
+    assert point.peak_memory() >= 0
+
+
+def test_the_scaling_is_drawn_without_the_points_that_failed():
+    points = [scaling.Point(line, value, 2.0, 10, 300.0) for line, values in scaling.QUICK.items() for value in values]
+    assert scaling.picture(points[1:]).startswith(b"\x89PNG")
