@@ -8,11 +8,14 @@ import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from experiments.benchmarks import (
+    gpu,
+    gpu_runs,
     memory,
     nll,
     nll_contenders,
@@ -180,7 +183,9 @@ def test_pythae_draws_as_many_samples_as_ours(samples, sizes):
 
 
 def test_the_parameters_go_to_pythae_from_input_to_output(make_config, key):
-    params = make_model(make_config(hidden_dims=(16, 8)), (8, 8, 1)).init(key, jnp.full((8, 8, 1), 0.4))
+    model = make_model(make_config(hidden_dims=(16, 8)), (8, 8, 1))
+    shapes = jax.eval_shape(model.init, key, jnp.zeros((8, 8, 1)))
+    params = jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), shapes)
     arrays = nll_contenders.arrays_of(params)
     shapes = [arrays[f"decoder_kernel_{i}"].shape for i in range(3)]
     assert shapes == [(3, 8), (8, 16), (16, 64)]
@@ -238,3 +243,37 @@ def test_a_points_steps_are_those_of_the_training_step(make_config):
 def test_the_scaling_is_drawn_without_the_points_that_failed():
     points = [scaling.Point(line, value, 2.0, 10, 300.0) for line, values in scaling.QUICK.items() for value in values]
     assert scaling.picture(points[1:]).startswith(b"\x89PNG")
+
+
+def test_a_population_trains_each_seed_on_its_own_order_and_noise(make_config):
+    run = prepare(make_config(num_train=128))
+    state = gpu_runs.make_population(run, 2)()
+    np.testing.assert_array_equal(state.step, [2, 2])
+    kernels = state.params["decoder"]["output"]["kernel"]
+    assert (kernels[0] != kernels[1]).any()
+    assert gpu_runs.make_single(run)().step == 2
+
+
+@pytest.mark.parametrize(
+    ("tiny", "products", "name"),
+    [
+        (0.9, 0.3, "kernel launches"),
+        (0.1, 0.7, "matrix products"),
+        (0.1, 0.2, "arithmetic other than matrix products"),
+        (0.1, None, "arithmetic"),
+    ],
+)
+def test_what_a_step_waits_for_is_what_takes_most_of_its_time(tiny, products, name):
+    assert gpu_runs.limit(1.0, tiny, products)[0] == name
+
+
+def test_without_a_gpu_every_row_says_so_and_no_measured_one_is_written_over(folder):
+    gpu.main([])
+    facts = json.loads((folder / "results" / "gpu.json").read_text())
+    assert [row[0] for row in facts["rows"]] == [what for what, _ in gpu.wanted(gpu.FULL)]
+    assert all(row[1] == "not measured: no GPU" for row in facts["rows"])
+    gpu.main([])
+    facts["rows"][0][1] = "2.50 s"
+    (folder / "results" / "gpu.json").write_text(json.dumps(facts))
+    with pytest.raises(InputError, match=r"gpu\.json: was measured on .*; not written over"):
+        gpu.main([])
