@@ -36,6 +36,7 @@ ALLOWED = {
     "figures": set(),
     "workdir": LEAVES | {"config"},
     "train_state": LEAVES,
+    "estimators": LEAVES | {"feed"},
     "evaluate": LEAVES | {"devices", "feed", "likelihoods", "pixels", "train_state"},
 }
 """Rooms that may not import all the others; those not named here stand above them."""

@@ -3,8 +3,8 @@
 A Bernoulli VAE on the grey pixels of MNIST, Adam 1e-3, batches of 128, the same 54,000 training images for all, all on
 the CPU. Every peer is trained by its own trainer in a virtual environment of its own, which pip makes once (--envs) from
 the package registry (torch, which three of them hold, is some GB there on Linux); what pip says is in ENVS/NAME.log. A
-peer that cannot be installed, or that fails, has a row which says so. The peers take turns, `--rounds` times, each round
-with a seed of its own.
+peer that cannot be installed, that fails or that hangs (--timeout) has a row which says so. The peers take turns,
+`--rounds` times, each round with a seed of its own.
 
 What is counted:
 
@@ -35,7 +35,6 @@ from experiments.benchmarks.peers_code.contestants import OURS, PEERS, Failed, M
 from vae_jax import arguments, data, entry
 from vae_jax import config as config_lib
 from vae_jax import workdir as workdir_lib
-from vae_jax.console import Console
 from vae_jax.data.cache import cache_root
 
 COLUMNS = ("peer", "network", "epoch, s", "vae_jax / peer", "training, s", "process, s", "test elbo", "versions")
@@ -106,6 +105,8 @@ def parse(argv: list[str]) -> Any:
     parser.add_argument("--envs", type=Path, metavar="DIR", help="the environments' folder (the cache folder's peers/)")
     help_num_train = "training images of a trial, whose table is not kept"
     parser.add_argument("--num_train", type=arguments.count, default=0, metavar="N", help=help_num_train)
+    help_timeout = "seconds after which a run is stopped, and its peer has a row that says so (1800)"
+    parser.add_argument("--timeout", type=arguments.count, default=1800, metavar="S", help=help_timeout)
     flags = parser.parse_args(argv)
     if flags.epochs < 2:
         parser.error(f"--epochs={flags.epochs}: at least 2, since the first is not counted")
@@ -130,13 +131,9 @@ def main(argv: list[str]) -> None:
         f"per image, mean ± standard deviation over the seeds 0 to {flags.rounds - 1}. What is counted: the script's "
         f"docstring. Other processes kept {others:.1f} cores busy meanwhile.",
     ]
-    if flags.num_train:
-        console = Console()
-        console.table(f"trial: {title}", list(COLUMNS[1:]), [(row[0], row[1:]) for row in table])
-        console.line("\n".join(notes))
-        return
     command = f"python -m experiments.benchmarks.peers --epochs={flags.epochs} --rounds={flags.rounds}"
-    record.save("peers", f"{command} --peers={','.join(flags.peers)}", title, COLUMNS, table, notes)
+    command += f" --peers={','.join(flags.peers)}"
+    record.save("peers", command, title, COLUMNS, table, notes, keep=not flags.num_train)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vae_jax import workdir as workdir_lib
 from vae_jax.console import Console
 
 FOLDER = Path(__file__).parent
 PACKAGES = ("jax", "jaxlib", "flax", "numpy", "torch", "keras", "pythae")
+LOCAL = ("--data_dir", "--scratch", "--envs")
+"""Flags that name places on one machine."""
 HEAD = """# Benchmarks
 
 Made by the scripts of this folder; each table names the command that measured it. Ratios within one table were taken in one
@@ -28,8 +32,10 @@ def save(
     columns: Sequence[str],
     rows: Sequence[Sequence[Any]],
     notes: Sequence[str] = (),
+    picture: bytes | None = None,
+    keep: bool = True,
 ) -> None:
-    """Keep a table as JSON, make README.md anew, and print it.
+    """Print a table, and keep it: as JSON, and in README.md, which is made anew.
 
     Args:
         name: of the JSON file.
@@ -38,7 +44,16 @@ def save(
         columns: names of the cells, the first one's included.
         rows: cells, text or numbers.
         notes: lines below the table.
+        picture: a PNG that README.md shows below the table.
+        keep: False for a trial, which is only printed.
     """
+    console = Console()
+    told = [(str(row[0]), [str(cell) for cell in row[1:]]) for row in rows]
+    console.table(title if keep else f"trial: {title}", list(columns[1:]), told)
+    for note in notes:
+        console.line(note)
+    if not keep:
+        return
     facts = {
         "command": command,
         "title": title,
@@ -51,15 +66,13 @@ def save(
     }
     folder = FOLDER / "results"
     folder.mkdir(exist_ok=True)
+    if picture is not None:
+        (folder / f"{name}.png").write_bytes(picture)
     workdir_lib.write(folder / f"{name}.json", json.dumps(facts, indent=1) + "\n")
     render()
-    console = Console()
-    console.table(title, list(columns[1:]), [(str(row[0]), [str(cell) for cell in row[1:]]) for row in rows])
-    for note in notes:
-        console.line(note)
 
 
-def command(name: str, argv: Sequence[str], local: Sequence[str] = ("--data_dir", "--scratch", "--envs")) -> str:
+def command(name: str, argv: Sequence[str], local: Sequence[str] = LOCAL) -> str:
     """The command line of a benchmark, without the flags that name places on one machine."""
     kept = [word for word in argv if word.partition("=")[0] not in local]
     return " ".join([f"python -m experiments.benchmarks.{name}", *kept])
@@ -74,8 +87,10 @@ def render() -> None:
         lines = ["| " + " | ".join(map(str, row)) + " |" for row in table]
         used = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
         where = f"`{facts['command']}`\n\n{facts['machine']}; {used}; {facts['date']}."
-        notes = [*facts["notes"], ""] if facts["notes"] else []
-        parts.append("\n".join([f"## {facts['title']}", "", *lines, "", *notes, where, ""]))
+        below = ["\n\n".join(facts["notes"]), ""] if facts["notes"] else []
+        if path.with_suffix(".png").is_file():
+            below = [f"![{facts['title']}](results/{path.stem}.png)", "", *below]
+        parts.append("\n".join([f"## {facts['title']}", "", *lines, "", *below, where, ""]))
     workdir_lib.write(FOLDER / "README.md", "\n".join(parts))
 
 
@@ -83,10 +98,14 @@ def machine() -> str:
     """The processor, its cores and the accelerators, in words."""
     import jax
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    words = f"{_processor()}, {cores} cores"
+    cores = _cores()
+    words = f"{_processor()}, {cores} {'core' if cores == 1 else 'cores'}"
     device = jax.devices()[0]
     return words if device.platform == "cpu" else f"{words}, {jax.device_count()} {device.device_kind}"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> str:
@@ -96,6 +115,12 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
+
+
+def quartiles(values: Sequence[float] | np.ndarray, digits: int = 2) -> str:
+    """A median, and in brackets the quartiles."""
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    return f"{middle:.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"
 
 
 def others_seconds() -> float:

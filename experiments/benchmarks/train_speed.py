@@ -3,18 +3,16 @@
 For each config, on MNIST, in one process and interleaved: an epoch of our real loop (`epochs.train_epoch`, with its console
 and writer), the bare matrix products of its layers (forward, and both gradients; MLPs only), and an epoch of a small eager
 PyTorch loop of the same network, where torch is installed (`pip install torch`). Ratios are medians over rounds of ratios
-within a round; a round in which other processes took more than a tenth of the machine is dropped and told. Compilation is not
+within a round; a round in which other processes took more than a tenth of the machine is dropped and told, unless fewer than
+three were left. `products / PyTorch` is how far below PyTorch's whole loop the products alone are. Compilation is not
 counted. `full run` is 20 epochs with validation, checkpoints, log files and the final evaluation, against its epochs' calls
 of the device alone; figures and start-up are not in it.
 """
 
 import importlib.util
-import itertools
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.benchmarks import record
+from experiments.benchmarks.products import make_products
+from experiments.benchmarks.rounds import ENOUGH, Timed, interleave, told
 from vae_jax import arguments, cli, entry, epochs, results, signals
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.console import Console
@@ -39,12 +39,6 @@ CONFIGS = {
 }
 """Name -> (file, keys). 100 steps make an epoch of the convolutional one."""
 FULL_EPOCHS = 20
-SHIFTS = 64
-BUSY = 0.1
-ENOUGH = 3
-"""Fewer undisturbed rounds than this, and all are used."""
-
-Timed = Callable[[], Any]
 
 
 class Bench:
@@ -95,57 +89,6 @@ class Bench:
         return epoch_order(config.seed, 0, len(self.run.dataset.train.images), config.batch_size)
 
 
-def make_products(config: Config, num_pixels: int, num_steps: int) -> Timed:
-    """The matrix products of an epoch of an MLP in one compiled loop: y = x W, dW = x^T g, dx = g W^T (not for pixels)."""
-    factor = 2 if config.model == "vae" else 1
-    encoder = [num_pixels, *config.hidden_dims, factor * config.latent_dim]
-    decoder = [config.latent_dim, *config.hidden_dims[::-1], num_pixels]
-    layers = [*itertools.pairwise(encoder), *itertools.pairwise(decoder)]
-    keys = jax.random.split(jax.random.key(0), 3 * len(layers)).reshape(3, len(layers))
-    batch = config.batch_size
-    # Other rows at every step, and nothing a constant: XLA would take what does not change out of the loop.
-    xs = [jax.random.normal(k, (batch + SHIFTS, a)) for k, (a, _) in zip(keys[0], layers, strict=True)]
-    gs = [jax.random.normal(k, (batch + SHIFTS, b)) for k, (_, b) in zip(keys[1], layers, strict=True)]
-    ws = [jax.random.normal(k, (a, b)) / a for k, (a, b) in zip(keys[2], layers, strict=True)]
-
-    def loop(ws: list[jax.Array], xs: list[jax.Array], gs: list[jax.Array]) -> tuple[list[jax.Array], jax.Array]:
-        def step(ws: list[jax.Array], shift: jax.Array) -> tuple[list[jax.Array], jax.Array]:
-            used, new = jnp.float32(0), []
-            for i, (all_x, all_g, w) in enumerate(zip(xs, gs, ws, strict=True)):
-                x, g = (jax.lax.dynamic_slice_in_dim(rows, shift, batch) for rows in (all_x, all_g))
-                used += (x @ w).max()
-                if i > 0:
-                    used += (g @ w.T).max()
-                new.append(w - 1e-6 * (x.T @ g))
-            return new, used
-
-        return jax.lax.scan(step, ws, jnp.arange(num_steps) % SHIFTS)
-
-    compiled = jax.jit(loop)
-    return lambda: jax.block_until_ready(compiled(ws, xs, gs))
-
-
-def interleave(timed: dict[str, Timed], rounds: int) -> tuple[dict[str, np.ndarray], int]:
-    """(name -> seconds of each undisturbed round, rounds dropped); each is run once before."""
-    for function in timed.values():
-        function()
-    taken: list[dict[str, float]] = []
-    disturbed = []
-    for _ in range(rounds):
-        start, others = time.perf_counter(), record.others_seconds()
-        seconds = {}
-        for name, function in timed.items():
-            begin = time.perf_counter()
-            function()
-            seconds[name] = time.perf_counter() - begin
-        others = record.others_seconds() - others
-        disturbed.append(others > BUSY * (time.perf_counter() - start) * (os.cpu_count() or 1))
-        taken.append(seconds)
-    kept = [seconds for seconds, bad in zip(taken, disturbed, strict=True) if not bad]
-    used = kept if len(kept) >= ENOUGH else taken
-    return {name: np.array([seconds[name] for seconds in used]) for name in timed}, len(taken) - len(used)
-
-
 def contenders(bench: Bench) -> dict[str, Timed]:
     """What is timed for a config."""
     config, order = bench.run.config, bench.order()
@@ -160,12 +103,31 @@ def contenders(bench: Bench) -> dict[str, Timed]:
     return timed
 
 
-def ratio(seconds: dict[str, np.ndarray], other: str) -> str:
-    """Median over rounds of ours / other, with its quartiles."""
-    if other not in seconds:
-        return ""
-    low, middle, high = np.quantile(seconds["ours"] / seconds[other], [0.25, 0.5, 0.75])
-    return f"{middle:.2f} ({low:.2f}-{high:.2f})"
+def ratio(seconds: dict[str, np.ndarray], one: str, other: str) -> str:
+    """Median over rounds of one / other, with its quartiles; empty if either was not timed."""
+    return record.quartiles(seconds[one] / seconds[other]) if {one, other} <= set(seconds) else ""
+
+
+def measure(name: str, flags: Any) -> tuple[list[str], list[str]]:
+    """The cells and the notes of a config."""
+    file, keys = CONFIGS[arguments.one_of("--only", name, CONFIGS)]
+    keys = keys | {"dataset": "mnist", "data_dir": flags.data_dir}
+    config = cli.read(cli.Flags(file, "", tuple(keys.items()), help=False))
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(config, Path(folder))
+        seconds, disturbed = interleave(contenders(bench), flags.rounds)
+        notes = [told(name, disturbed, flags.rounds)]
+        full = ""
+        if name == "vae":
+            timed: dict[str, Timed] = {"ours": bench.full, "calls": bench.calls}
+            rounds = max(ENOUGH, flags.rounds // 2)
+            whole, disturbed = interleave(timed, rounds)
+            full = ratio(whole, "ours", "calls")
+            notes.append(told(f"{name}, full run", disturbed, rounds))
+    steps, own = len(bench.order()), float(np.median(seconds["ours"]))
+    pairs = (("ours", "products"), ("ours", "torch"), ("products", "torch"))
+    compared = [ratio(seconds, one, other) for one, other in pairs]
+    return [name, str(steps), f"{own:.2f}", f"{1000 * own / steps:.2f}", *compared, full], list(filter(None, notes))
 
 
 def main(argv: list[str]) -> None:
@@ -177,30 +139,16 @@ def main(argv: list[str]) -> None:
     flags = parser.parse_args(argv)
     rows, notes = [], []
     for name in flags.only.split(","):
-        file, keys = CONFIGS[arguments.one_of("--only", name, CONFIGS)]
-        keys = keys | {"dataset": "mnist", "data_dir": flags.data_dir}
-        config = cli.read(cli.Flags(file, "", tuple(keys.items()), help=False))
-        with tempfile.TemporaryDirectory() as folder:
-            bench = Bench(config, Path(folder))
-            seconds, dropped = interleave(contenders(bench), flags.rounds)
-            steps = len(bench.order())
-            own = float(np.median(seconds["ours"]))
-            compared = [ratio(seconds, other) for other in ("products", "torch")]
-            full = ""
-            if name == "vae":
-                timed: dict[str, Timed] = {"ours": bench.full, "calls": bench.calls}
-                whole, more = interleave(timed, max(ENOUGH, flags.rounds // 2))
-                full, dropped = ratio(whole, "calls"), dropped + more
-            rows.append([name, steps, f"{own:.2f}", f"{1000 * own / steps:.2f}", *compared, full])
-            if dropped:
-                notes.append(f"{name}: {dropped} rounds in which other processes were busy are left out.")
-    columns = ["config", "steps", "seconds", "ms a step", "ours / matrix products", "ours / PyTorch eager"]
+        cells, more = measure(name, flags)
+        rows.append(cells)
+        notes += more
     notes.append("Medians, and in brackets quartiles, of ratios within a round; smaller is faster.")
+    ratios = ["ours / matrix products", "ours / PyTorch eager", "products / PyTorch eager", "full run / its calls"]
     record.save(
         "train_speed",
         record.command("train_speed", argv),
         "Speed of training, MNIST",
-        [*columns, "full run / its calls"],
+        ["config", "steps", "seconds", "ms a step", *ratios],
         rows,
         notes,
     )

@@ -3,7 +3,6 @@
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,7 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[3]
+from experiments.benchmarks.peers_code import processes
+from experiments.benchmarks.peers_code.processes import Failed
+
 BATCH_SIZE, LEARNING_RATE = 128, 1e-3
 ON_THE_CPU = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
 OURS = "vae_jax"
@@ -51,10 +52,6 @@ class Measured(NamedTuple):
     versions: str
 
 
-class Failed(Exception):
-    """Why a peer has no numbers."""
-
-
 SMALL, DEEP = Network((400,), 20), Network((512, 256), 10)
 PEERS = {
     "pythae": Peer("with_pythae", ((TORCH,), ("pythae",)), ("pythae", "torch"), SMALL, {}),
@@ -77,31 +74,47 @@ def make_environment(name: str, envs: Path) -> Path:
         return python
     made.unlink(missing_ok=True)
     pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install"]
-    with log.open("wb") as output:
-        for command in ([sys.executable, "-m", "venv", str(folder)], *([*pip, *group] for group in peer.installs)):
-            if subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output).returncode:
-                raise Failed(f"not installed: {reason(log)}")
+    for command in ([sys.executable, "-m", "venv", str(folder)], *([*pip, *group] for group in peer.installs)):
+        try:
+            processes.finish(command, log, os.environ)
+        except Failed:
+            raise Failed(f"not installed: {processes.reason(log)}") from None
     made.write_text(wanted, encoding="utf-8")
     return python
 
 
-def reason(log: Path) -> str:
-    """The last error in a log, or its last line, short enough for a cell."""
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    errors = [line for line in lines if line.lower().startswith("error")]
-    return (errors or lines or ["no reason given"])[-1].replace("|", "/")[:120]
+def ask(name: str, module: str, python: Path, task: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """What a file of peers_code/ answers, run by the interpreter of a peer's environment, on the CPU.
+
+    Args:
+        name: of the peer.
+        module: the file's name.
+        python: the interpreter.
+        task: its fields; `answer` names the JSON file that is written, and NAME.log lies beside that.
+        seconds: after which it is killed.
+
+    Raises:
+        Failed: it did not end well, or not in time.
+    """
+    answer = Path(task["answer"])
+    answer.unlink(missing_ok=True)
+    log, environ = answer.parent / f"{name}.log", os.environ | ON_THE_CPU | PEERS[name].environ
+    processes.finish([str(python), "-m", f"{__package__}.{module}", json.dumps(task)], log, environ, seconds)
+    if not answer.is_file():
+        raise Failed(f"failed: {processes.reason(log)}")
+    return json.loads(answer.read_text(encoding="utf-8"))
 
 
 def train_peer(name: str, python: Path, flags: Any, seed: int, scratch: Path) -> Measured:
     """One run of a peer.
 
     Raises:
-        Failed: it did not end well.
+        Failed: it did not end well, or not in time.
     """
-    peer, log, answer = PEERS[name], scratch / f"{name}.log", scratch / "answer.json"
+    peer = PEERS[name]
     task = {
         "images": str(scratch / "images.npz"),
-        "answer": str(answer),
+        "answer": str(scratch / f"{name}.json"),
         "scratch": str(scratch / name),
         "packages": peer.packages,
         **peer.network._asdict(),
@@ -110,15 +123,9 @@ def train_peer(name: str, python: Path, flags: Any, seed: int, scratch: Path) ->
         "learning_rate": LEARNING_RATE,
         "seed": seed,
     }
-    answer.unlink(missing_ok=True)
-    command, environ = [str(python), "-m", f"{__package__}.{peer.module}", json.dumps(task)], os.environ | ON_THE_CPU
     started = time.perf_counter()
-    with log.open("wb") as output:
-        status = subprocess.run(command, cwd=ROOT, env=environ | peer.environ, stdout=output, stderr=output).returncode
+    facts = ask(name, peer.module, python, task, flags.timeout)
     process = time.perf_counter() - started
-    if status or not answer.is_file():
-        raise Failed(f"failed: {reason(log)}")
-    facts = json.loads(answer.read_text(encoding="utf-8"))
     seconds = facts["seconds"]
     versions = ", ".join(f"{package} {number}" for package, number in facts["versions"].items())
     return Measured(statistics.median(seconds[1:]), sum(seconds), process, facts["elbo"], versions)
@@ -128,7 +135,7 @@ def train_ours(network: Network, flags: Any, seed: int, scratch: Path) -> Measur
     """One run of `python -m vae_jax.main`.
 
     Raises:
-        Failed: it did not end well.
+        Failed: it did not end well, or not in time.
     """
     workdir, log = scratch / f"{network}-{seed}", scratch / f"{OURS}.log"
     keys = {"dataset": "mnist", "data_dir": flags.data_dir, "num_train": flags.num_train, "seed": seed}
@@ -140,19 +147,10 @@ def train_ours(network: Network, flags: Any, seed: int, scratch: Path) -> Measur
     command += [f"--config.{key}={value}" for key, value in keys.items()]
     times = []
     started = time.perf_counter()
-    with (
-        log.open("wb") as errors,
-        subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | ON_THE_CPU, stdout=subprocess.PIPE, stderr=errors, text=True
-        ) as process,
-    ):
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith(("vae (", "epoch ")):
-                times.append(time.perf_counter())
+    for line in processes.lines(command, log, os.environ | ON_THE_CPU, flags.timeout):
+        if line.startswith(("vae (", "epoch ")):
+            times.append(time.perf_counter())
     seconds = time.perf_counter() - started
-    if process.returncode:
-        raise Failed(f"failed: {reason(log)}")
     facts = json.loads((workdir / "results.json").read_text(encoding="utf-8"))
     epochs = np.diff(times)[1:].tolist()
     if facts["epochs"] != flags.epochs or facts["best_epoch"] != flags.epochs or len(epochs) != flags.epochs - 1:

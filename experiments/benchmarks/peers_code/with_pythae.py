@@ -1,5 +1,8 @@
 """pythae's VAE, trained by its TrainingPipeline."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch  # pyright: ignore[reportMissingImports]
 from pythae.models import VAE, VAEConfig  # pyright: ignore[reportMissingImports]
 from pythae.models.base.base_utils import ModelOutput  # pyright: ignore[reportMissingImports]
@@ -15,9 +18,9 @@ from experiments.benchmarks.peers_code.with_torch import mlp
 class Encoder(BaseEncoder):
     """pixels -> mean and log variance."""
 
-    def __init__(self, pixels: int, task: common.Task) -> None:
+    def __init__(self, pixels: int, hidden_dims: Sequence[int], latent_dim: int) -> None:
         super().__init__()
-        self.layers = mlp(pixels, *task.hidden_dims, 2 * task.latent_dim)
+        self.layers = mlp(pixels, *hidden_dims, 2 * latent_dim)
 
     def forward(self, x):
         """Under the names that pythae reads."""
@@ -28,9 +31,9 @@ class Encoder(BaseEncoder):
 class Decoder(BaseDecoder):
     """z -> pixels in [0, 1], as pythae's Bernoulli term wants them."""
 
-    def __init__(self, pixels: int, task: common.Task) -> None:
+    def __init__(self, pixels: int, hidden_dims: Sequence[int], latent_dim: int) -> None:
         super().__init__()
-        self.layers = mlp(task.latent_dim, *task.hidden_dims[::-1], pixels)
+        self.layers = mlp(latent_dim, *hidden_dims[::-1], pixels)
 
     def forward(self, z):
         """Under the name that pythae reads."""
@@ -52,13 +55,17 @@ class Timed(TrainingCallback):
         self.clock.end()
 
 
+def make_vae(pixels: int, hidden_dims: Sequence[int], latent_dim: int) -> Any:
+    """pythae's VAE with dense networks of these sizes and Bernoulli pixels."""
+    encoder, decoder = Encoder(pixels, hidden_dims, latent_dim), Decoder(pixels, hidden_dims, latent_dim)
+    return VAE(VAEConfig(input_dim=(pixels,), latent_dim=latent_dim, reconstruction_loss="bce"), encoder, decoder)
+
+
 def main() -> None:
     """Train and answer."""
     task, train, test = common.read_task()
     torch.manual_seed(task.seed)
-    pixels, timed = train.shape[1], Timed()
-    encoder, decoder = Encoder(pixels, task), Decoder(pixels, task)
-    config = VAEConfig(input_dim=(pixels,), latent_dim=task.latent_dim, reconstruction_loss="bce")
+    vae, timed = make_vae(train.shape[1], task.hidden_dims, task.latent_dim), Timed()
     trainer_config = BaseTrainerConfig(
         output_dir=task.scratch,
         num_epochs=task.epochs,
@@ -67,14 +74,14 @@ def main() -> None:
         optimizer_cls="Adam",
         seed=task.seed,
     )
-    TrainingPipeline(VAE(config, encoder, decoder), trainer_config)(train, callbacks=[timed])
+    TrainingPipeline(vae, trainer_config)(train, callbacks=[timed])
     with torch.no_grad():
         common.answer(
             task,
             timed.clock.seconds,
             test,
-            lambda x: encoder.layers(torch.from_numpy(x)).chunk(2, dim=-1),
-            lambda z: decoder.layers(torch.from_numpy(z)),
+            lambda x: vae.encoder.layers(torch.from_numpy(x)).chunk(2, dim=-1),
+            lambda z: vae.decoder.layers(torch.from_numpy(z)),
         )
 
 

@@ -1,0 +1,92 @@
+"""What gpu.py times: epochs of the real loop, an epoch as one call, of one seed or of many, and what a step waits for."""
+
+import inspect
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from experiments.benchmarks.rounds import Timed
+from experiments.benchmarks.train_speed import Bench
+from vae_jax.optimizers import make_optimizer
+from vae_jax.prepare import Prepared, epoch_order, mean_of, prepare
+from vae_jax.train_state import TrainState, init_state
+from vae_jax.types import Config
+
+ROUNDS = 3
+MOST = 0.5
+"""What takes at least this share of a step's time is said to limit it."""
+
+
+def train(config: Config, epochs: int, rounds: int) -> tuple[float, int]:
+    """(seconds of so many epochs, the median over rounds; steps of an epoch), after one that compiles."""
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(config, Path(folder))
+
+        def train_epochs() -> None:
+            for _ in range(epochs):
+                bench.epoch()
+            jax.block_until_ready(bench.state)
+
+        bench.epoch()
+        seconds = [timed(train_epochs) for _ in range(rounds)]
+    return float(np.median(seconds)), len(bench.order())
+
+
+def timed(function: Timed) -> float:
+    """Seconds of one call."""
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
+
+
+def make_population(run: Prepared, seeds: int) -> Timed:
+    """An epoch of so many seeds at once: each its own parameters, order of the images and noise."""
+    config, images = run.config, jax.device_put(run.dataset.train.images)
+    optimizer, mean = make_optimizer(config, run.steps_per_epoch), jax.device_put(mean_of(run.dataset.train.images))
+    chunk = jax.jit(jax.vmap(inspect.unwrap(run.chunk), in_axes=(0, None, 0, 0)), donate_argnums=0)
+    keys = jax.random.split(run.key_train, seeds)
+    init = jax.jit(jax.vmap(lambda key: init_state(config, run.model.init(key, mean), optimizer)))
+    orders = [epoch_order(seed, 0, len(images), config.batch_size) for seed in range(seeds)]
+    return _stepping(chunk, init(keys), images, jax.device_put(np.stack(orders)), keys)
+
+
+def make_single(run: Prepared) -> Timed:
+    """An epoch of one."""
+    config, images = run.config, jax.device_put(run.dataset.train.images)
+    order = jax.device_put(epoch_order(0, 0, len(images), config.batch_size))
+    return _stepping(run.chunk, run.state, images, order, run.key_train)
+
+
+def _stepping(chunk: Callable[..., Any], state: TrainState, *given: Any) -> Timed:
+    def step() -> TrainState:
+        nonlocal state
+        state, _ = chunk(state, *given)  # takes the old state's memory
+        return jax.block_until_ready(state)
+
+    return step
+
+
+def limit(ours: float, tiny: float, products: float | None) -> tuple[str, str]:
+    """(what limits a step, and why), from seconds of it, of its like on tiny arrays, of its matrix products."""
+    shares = [f"on tiny arrays it takes {tiny / ours:.0%} of its time"]
+    shares += [f"its matrix products alone {products / ours:.0%}"] if products is not None else []
+    if tiny >= MOST * ours:
+        name = "kernel launches"
+    elif products is not None and products >= MOST * ours:
+        name = "matrix products"
+    else:
+        name = "arithmetic" if products is None else "arithmetic other than matrix products"
+    return name, ", ".join(shares)
+
+
+def step_seconds(config: Config) -> float:
+    """Of one step, in an epoch that is one call of the device."""
+    run = prepare(config)
+    steps, single = run.steps_per_epoch, make_single(run)
+    single()
+    return float(np.median([timed(single) for _ in range(ROUNDS)])) / steps

@@ -1,0 +1,94 @@
+"""What our log-likelihood is timed against in nll.py: pythae's, with our parameters, and the bare matrix products."""
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from experiments.benchmarks.peers_code import contestants
+from experiments.benchmarks.peers_code.contestants import PEERS
+from experiments.benchmarks.peers_code.processes import Failed
+from vae_jax.types import Params
+
+PEER = "pythae"
+PEER_BATCH = 100
+
+
+class Round(NamedTuple):
+    """What a contender needed and found in a round."""
+
+    images: int
+    seconds: float
+    """An image."""
+    nll: float = math.nan
+    """Nats an image, over the images that all have."""
+
+
+class Found(NamedTuple):
+    """What all rounds gave."""
+
+    rounds: dict[str, list[Round]]
+    failure: str
+    """Why pythae has no numbers, if it has none."""
+    versions: str
+
+
+def ask_peer(found: Found, params: Params, images: np.ndarray, flags: Any, seed: int, scratch: Path) -> Found:
+    """A round of pythae on images f32[N, H, W, 1], added."""
+    sizes = peer_batches(flags.samples)
+    arrays: dict[str, Any] = {"images": images.reshape(len(images), -1), **arrays_of(params)}
+    np.savez(scratch / "images.npz", **arrays)
+    task = {"images": str(scratch / "images.npz"), "answer": str(scratch / "answer.json"), "batch_sizes": sizes}
+    task |= {"packages": PEERS[PEER].packages, "hidden_dims": (400,), "latent_dim": 20}
+    task |= {"samples": flags.samples, "seed": seed}
+    try:
+        python = contestants.make_environment(PEER, flags.envs)
+        answer = contestants.ask(PEER, "nll_with_pythae", python, task, flags.timeout)
+    except (Failed, OSError) as failure:
+        return found._replace(failure=str(failure))
+    for size, told in zip(sizes, answer["found"], strict=True):
+        one = Round(len(images), told["seconds"], -told["log_likelihood"])
+        found.rounds.setdefault(f"{PEER}, batch_size={size}", []).append(one)
+    return found._replace(versions=", ".join(f"{name} {number}" for name, number in answer["versions"].items()))
+
+
+def peer_batches(samples: int) -> list[int]:
+    """Sizes that get_nll may decode at once without changing the number of samples: near its default, and all."""
+    near = next(size for size in range(min(PEER_BATCH, samples), 0, -1) if samples % size == 0)
+    return sorted({near, samples})
+
+
+def arrays_of(params: Params) -> dict[str, np.ndarray]:
+    """The parameters of dense layers as `encoder_kernel_0`, `encoder_bias_0`, ..., from input to output."""
+    found = {}
+    for side in ("encoder", "decoder"):
+        layers = params[side]
+        for i, name in enumerate(sorted(layers, key=lambda name: (name == "output", name))):
+            found |= {f"{side}_{part}_{i}": np.asarray(layers[name][part]) for part in ("kernel", "bias")}
+    return found
+
+
+def make_products(params: Params, samples: int) -> Callable[[int], float]:
+    """(images) -> seconds an image of the decoder's matrix products, for all its samples at once."""
+    arrays = arrays_of(params)
+    kernels = [jax.device_put(arrays[name]) for name in sorted(arrays) if name.startswith("decoder_kernel")]
+    z = jax.random.normal(jax.random.key(0), (samples, len(kernels[0])))
+
+    @jax.jit
+    def multiply(x: jax.Array, kernels: list[jax.Array]) -> jax.Array:
+        for kernel in kernels:
+            x = x @ kernel
+        return x
+
+    multiply(z, kernels).block_until_ready()
+
+    def seconds(images: int) -> float:
+        started = time.perf_counter()
+        jax.block_until_ready([multiply(z, kernels) for _ in range(images)][-1])
+        return (time.perf_counter() - started) / images
+
+    return seconds
