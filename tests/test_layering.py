@@ -25,6 +25,8 @@ ALLOWED = {
     "config": LEAVES,
     "signals": LEAVES,
     "film": LEAVES,
+    "profiling": LEAVES,
+    "processes": LEAVES | {"signals"},
     "entry": LEAVES | {"signals"},
     "arguments": LEAVES,
     "devices": LEAVES,

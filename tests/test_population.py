@@ -129,7 +129,8 @@ def test_members_spread_over_devices_are_what_they_are_alone(separate, tmp_path,
 
 def test_a_member_that_diverges_fails_alone_and_members_need_not_divide_among_devices(separate, tmp_path):
     lines, bad = Lines(), {"learning_rate": 1e30, "optimizer": "adam"}
-    found = population(tmp_path, {"one": CHANGES["one"], "bad": bad, "rate": CHANGES["rate"]}, lines)
+    members = {"one": CHANGES["one"], "bad": bad, "rate": CHANGES["rate"]}
+    found = population(tmp_path, members, lines, streaming="on")
     assert any("3 runs, which do not divide among 2 devices" in line for line in lines)
     error = found["bad"]
     with pytest.raises(TrainingError) as single:

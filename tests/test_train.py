@@ -1,5 +1,6 @@
 """The loop, whole: what a run writes, how it stops, and that stopping and continuing changes no bit."""
 
+import gzip
 import hashlib
 import json
 import os
@@ -323,3 +324,13 @@ def test_every_key_that_is_not_identity_may_change_between_continuations(run, tm
     run(num_epochs=2, steps_per_dispatch=3, eval__batch_size=10, checkpoint__every_epochs=2)
     again = config_lib.from_json((tmp_path / "run" / "config.json").read_text(), "stored")
     assert (stored.num_epochs, again.num_epochs, again.eval.batch_size) == (1, 2, 10)
+
+
+def test_a_trace_is_written_on_request_and_changes_nothing(run, tmp_path, capsys):
+    run("plain", num_epochs=1)
+    run("traced", num_epochs=1, log__profile=True, steps_per_dispatch=7)
+    (trace,) = (tmp_path / "traced" / "profile").rglob("*.trace.json.gz")
+    assert f"traced: {trace}" in capsys.readouterr().out
+    events = json.loads(gzip.decompress(trace.read_bytes()))["traceEvents"]
+    assert any("chunk" in str(event.get("name")) for event in events)
+    assert digest(tmp_path / "plain") == digest(tmp_path / "traced")

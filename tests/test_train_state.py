@@ -110,6 +110,48 @@ def test_free_bits_see_the_global_batch_under_a_mapped_axis(make_config, x, key,
     assert_close(metrics["loss"], loss(state.params))
 
 
+def test_the_gradient_of_parts_is_that_of_the_batch(make_config, x, key):
+    config = make_config(**AE)
+    state, step = make_parts(config)
+    model, optimizer = make_model(config, SHAPE), make_optimizer(config, 10)
+    parted = make_train_step(make_objective(config, model, 10), optimizer, accumulate_steps=4)
+    assert_close(jax.jit(parted)(state, x, key), jax.jit(step)(state, x, key))
+
+
+def test_every_part_of_a_batch_has_noise_of_its_own(make_config, x, key):
+    config = make_config()
+    state, _ = make_parts(config)
+
+    def objective(params, key, x, step, hparams):
+        return {"loss": jax.random.uniform(key, (len(x),)) + 0 * hparams["beta"]}
+
+    step = make_train_step(objective, make_optimizer(config, 10), accumulate_steps=4)
+    _, metrics = step(state, jnp.zeros_like(x), key)
+    keys = jax.random.split(jax.random.fold_in(key, state.step), 4)
+    parts = [float(jax.random.uniform(k, (BATCH // 4,)).mean()) for k in keys]
+    assert len(set(parts)) == 4
+    np.testing.assert_allclose(metrics["loss"], np.mean(parts), rtol=1e-5)
+
+
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_networks_compute_in_bfloat16_and_all_else_stays_float32(make_config, x, key, network):
+    config = make_config(network=network, channels=(8, 16), dtype="bfloat16")
+    state, step = make_parts(config)
+    new, metrics = jax.jit(step)(state, x, key)
+    assert {leaf.dtype for leaf in jax.tree.leaves((new.params, metrics))} == {jnp.dtype("float32")}
+    full, step = make_parts(make_config(network=network, channels=(8, 16)))
+    _, exact = jax.jit(step)(full, x, key)
+    assert metrics["loss"] != exact["loss"]
+    np.testing.assert_allclose(metrics["loss"], exact["loss"], rtol=1e-2)
+    text = jax.jit(make_parts(config)[1]).lower(state, x, key).as_text()
+    products = [
+        line for line in text.splitlines() if "stablehlo.dot_general" in line or "stablehlo.convolution" in line
+    ]
+    others = [line for line in products if "xbf16>" not in line]
+    assert len(others) <= 2  # sums over pixels, which are products with ones, and their gradient
+    assert len(products) - len(others) > 4
+
+
 def test_a_chunk_is_its_steps_one_by_one(make_config, key):
     config = make_config()
     state, step = make_parts(config)

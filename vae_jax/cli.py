@@ -11,14 +11,19 @@ from vae_jax.likelihoods import LIKELIHOODS
 from vae_jax.models import MODELS
 from vae_jax.networks import ACTIVATIONS, NETWORKS
 from vae_jax.objectives import OBJECTIVES
+from vae_jax.processes import FOUND
 from vae_jax.types import Config, InputError
 
-USAGE = """usage: python -m vae_jax.main --config=FILE [--workdir=DIR] [--config.KEY=VALUE ...]
-       python -m vae_jax.main --workdir=DIR [--config.KEY=VALUE ...]
+USAGE = """usage: python -m vae_jax.main --config=FILE [--workdir=DIR] [--config.KEY=VALUE ...] [--distributed[=WHERE]]
+       python -m vae_jax.main --workdir=DIR [--config.KEY=VALUE ...] [--distributed[=WHERE]]
 
 Trains, evaluates and draws the run that FILE describes, or continues the run in DIR. Without --workdir a run lies in
 runs/NAME, named from the config file, the data set, the latent size and a hash of what identifies the run: the same
 command continues the same run. FILE is a Python file: run only those that you trust.
+
+With --distributed several processes, on one machine or many, train one run on all their devices; the workdir lies where all
+of them can write. SLURM, Open MPI, Kubernetes and TPU pods tell each process its place; elsewhere each is started with
+--distributed=HOST:PORT,PROCESSES,ID: the address of process 0, their number, and which one it is, from 0.
 
 Keys, their defaults and meanings:
 """
@@ -32,6 +37,8 @@ class Flags(NamedTuple):
     overrides: tuple[tuple[str, str], ...]
     """(key, text) in the order given."""
     help: bool
+    distributed: str = ""
+    """Where the other processes are; empty: there are none."""
 
 
 def parse(argv: list[str]) -> Flags:
@@ -42,7 +49,7 @@ def parse(argv: list[str]) -> Flags:
     Raises:
         InputError: an unknown flag, one without its value, or neither a config nor a workdir.
     """
-    named = {"--config": "", "--workdir": ""}
+    named = {"--config": "", "--workdir": "", "--distributed": ""}
     overrides, problems = [], []
     words = list(argv)
     if "--help" in words or "-h" in words:
@@ -53,19 +60,23 @@ def parse(argv: list[str]) -> Flags:
             equals, value = "=", words.pop(0)
         if flag in named and value:
             named[flag] = value
+        elif flag == "--distributed" and not equals:
+            named[flag] = FOUND
         elif flag in named:
             problems.append(f"{flag}: its value is missing, {flag}={'FILE' if flag == '--config' else 'DIR'}")
         elif flag.startswith("--config."):
             overrides.append((flag.removeprefix("--config."), value if equals else "true"))
         else:
-            problems.append(f"{flag}: unknown flag; choices: --config=FILE, --config.KEY=VALUE, --workdir=DIR, --help")
-    if not problems and not any(named.values()):
+            problems.append(
+                f"{flag}: unknown flag; choices: --config=FILE, --config.KEY=VALUE, --workdir=DIR, --distributed, --help"
+            )
+    if not problems and not (named["--config"] or named["--workdir"]):
         problems.append(
             "--config: nothing to do; try --config=configs/vae.py, or --workdir=DIR to continue a run, or --help"
         )
     if problems:
         raise InputError("\n".join(problems))
-    return Flags(named["--config"], named["--workdir"], tuple(overrides), help=False)
+    return Flags(named["--config"], named["--workdir"], tuple(overrides), False, named["--distributed"])
 
 
 def names(dataset: str) -> dict[str, Collection[str]]:

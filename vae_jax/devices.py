@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 import jax
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+import numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec, Sharding
 
 from vae_jax.types import InputError
 
@@ -15,33 +16,43 @@ class Layout(NamedTuple):
     batch: NamedSharding
     """[B, ...]: the first axis is spread."""
     order: NamedSharding
-    """[T, B]: the second axis is spread."""
+    """[T, B, ...]: the second axis is spread."""
 
 
 def make_layout() -> Layout:
-    """A layout over all devices of this process."""
+    """A layout over all devices, those of other processes included."""
     mesh = jax.make_mesh((jax.device_count(),), ("batch",), axis_types=(AxisType.Auto,))
     specs = PartitionSpec(), PartitionSpec("batch"), PartitionSpec(None, "batch")
     return Layout(*(NamedSharding(mesh, spec) for spec in specs))
 
 
-def check_batch_size(batch_size: int, num_devices: int) -> None:
-    """Refuse a batch that cannot be spread evenly.
+def put(array: np.ndarray, sharding: Sharding | None) -> jax.Array:
+    """The array on the devices. Of several processes each has the same array, and only its own devices' share is read."""
+    if sharding is None or sharding.is_fully_addressable:
+        return jax.device_put(array, sharding)
+    return jax.make_array_from_callback(array.shape, sharding, lambda place: array[place])
+
+
+def check_batch_size(batch_size: int, num_devices: int, accumulate_steps: int = 1) -> None:
+    """Refuse a batch that cannot be spread evenly over devices and over the parts that are computed one after another.
 
     Raises:
         InputError: naming the nearest sizes that can.
     """
-    below = batch_size // num_devices * num_devices
+    pieces = num_devices * accumulate_steps
+    below = batch_size // pieces * pieces
     if below != batch_size:
-        near = [str(size) for size in (below, below + num_devices) if size]
-        raise InputError(
-            f"batch_size={batch_size}: {num_devices} devices share a batch evenly; choices: {' or '.join(near)}"
-        )
+        near = [str(size) for size in (below, below + pieces) if size]
+        sharers = f"{num_devices} device" + "s" * (num_devices > 1)
+        if accumulate_steps > 1:
+            sharers += f" in {accumulate_steps} parts (accumulate_steps)"
+        raise InputError(f"batch_size={batch_size}: {sharers} cannot share it evenly; choices: {' or '.join(near)}")
 
 
 def describe() -> str:
-    """The devices in words: "1 CPU device", "8 NVIDIA H200"."""
-    devices = jax.devices()
+    """The devices in words: "1 CPU device", "8 NVIDIA H200 of 2 processes"."""
+    devices, processes = jax.devices(), jax.process_count()
+    kind = devices[0].device_kind
     if devices[0].platform == "cpu":
-        return f"{len(devices)} CPU device" + ("s" if len(devices) > 1 else "")
-    return f"{len(devices)} {devices[0].device_kind}"
+        kind = "CPU device" + "s" * (len(devices) > 1)
+    return f"{len(devices)} {kind}" + (f" of {processes} processes" if processes > 1 else "")

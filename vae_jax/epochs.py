@@ -9,13 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
 
-from vae_jax import signals
+from vae_jax import processes, signals
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.console import Console
 from vae_jax.evaluate import PerImage, summarize
 from vae_jax.film import Film, chunk_size
 from vae_jax.objectives import settled_after
 from vae_jax.prepare import Prepared, epoch_order
+from vae_jax.profiling import Profile
 from vae_jax.run import saved
 from vae_jax.train_state import TrainState, copy_state
 from vae_jax.types import Config, Params, TrainingError
@@ -37,24 +38,30 @@ class Outside(NamedTuple):
     """What the loop talks to."""
 
     stop: signals.StopRequest
+    """Asked by `processes.agree`."""
     checkpoints: Checkpoints
     writer: Writer
     console: Console
     film: Film
+    profile: Profile
 
 
 def train_epoch(run: Prepared, state: TrainState, progress: Progress, outside: Outside) -> tuple[TrainState, Progress]:
     """Train to the end of the running epoch, or of the chunk in which a stop is asked for."""
-    config = run.config
+    config, profile = run.config, outside.profile
     epoch, position = divmod(progress.step, run.steps_per_epoch)
     order = epoch_order(config.seed, epoch, len(run.dataset.train.images), config.batch_size)
     late = None
-    while position < run.steps_per_epoch and outside.stop.signum is None:
+    while position < run.steps_per_epoch and not processes.agree(outside.stop):
         step, left = epoch * run.steps_per_epoch + position, run.steps_per_epoch - position
-        size = chunk_size(step, config.log.latent_every_steps, left, run.steps_per_dispatch)
-        rows = order[position : position + size]
+        most = min(run.steps_per_dispatch, profile.most_steps)
+        rows = order[position : position + chunk_size(step, config.log.latent_every_steps, left, most)]
+        profile.before()
         state, metrics = run.chunk(state, *run.feed.images(rows), run.key_train)
         position += len(rows)
+        traced = profile.after(len(rows), metrics)
+        if traced is not None:
+            outside.console.line(f"traced: {traced}")
         # A chunk's metrics are fetched when the next one is on its way, so that the device need not wait for them.
         if late is not None:
             progress = count(run, progress, late, outside)

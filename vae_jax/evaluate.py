@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int32, Key, PRNGKeyArray, UInt8
 
+from vae_jax import devices
 from vae_jax.devices import Layout
 from vae_jax.feed import unmap
 from vae_jax.likelihoods import make_likelihood
@@ -62,9 +63,9 @@ def make_evaluate(
             too, before that of the images.
     """
     preprocess = make_preprocess(config.binarize)
-    devices = layout.order.num_devices if layout is not None else 1
-    sharding = layout.order if layout is not None else None
-    batch_size = -(-config.eval.batch_size // devices) * devices
+    sharding, everywhere = (layout.order, layout.replicated) if layout is not None else (None, None)
+    sharers = sharding.num_devices if sharding is not None else 1
+    batch_size = -(-config.eval.batch_size // sharers) * sharers
     size = batches_per_call * batch_size
 
     def image_terms(
@@ -88,15 +89,16 @@ def make_evaluate(
             terms, means = jax.lax.map(lambda batch: batch_terms(*batch), (images, indices))
         return PerImage(*jax.tree.map(lambda values: values.reshape(size, *values.shape[2:]), (terms, means)))
 
-    compiled = jax.jit(jax.vmap(terms_of_call, in_axes=(0, 0, None, None)) if population else terms_of_call)
+    mapped = jax.vmap(terms_of_call, in_axes=(0, 0, None, None)) if population else terms_of_call
+    compiled = jax.jit(mapped, out_shardings=everywhere)
 
     def call(state: TrainState, key: Key[Array, "..."], split: Split, start: int) -> PerImage:
         images = split.images[start : start + size]
         if len(images) < size:
             images = np.pad(images, [(0, size - len(images)), (0, 0), (0, 0), (0, 0)])
         indices = np.arange(start, start + size, dtype=np.int32).reshape(batches_per_call, batch_size)
-        placed = jax.device_put((images.reshape(*indices.shape, *images.shape[1:]), indices), sharding)
-        return compiled(state, key, *placed)
+        images = images.reshape(*indices.shape, *images.shape[1:])
+        return compiled(state, key, devices.put(images, sharding), devices.put(indices, sharding))
 
     def evaluate(state: TrainState, key: Key[Array, "..."], split: Split) -> PerImage:
         pieces, late = [], None

@@ -3,13 +3,13 @@
 import mmap
 import os
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Array, Int32, UInt8
 
-from vae_jax.devices import Layout
+from vae_jax.devices import Layout, put
 
 SHARE_OF_MEMORY = 4
 """Images stay off a device of which they would take more than one part in so many."""
@@ -19,8 +19,8 @@ BYTES_OF_A_CALL = 16 * 2**20
 class Feed(NamedTuple):
     """Hands the training step its images."""
 
-    images: Callable[[Int32[np.ndarray, "T B"]], tuple[UInt8[Array, "N H W C"], Int32[Array, "T B"]]]
-    """(rows of the split) -> (images, the same rows' places in them), both on the device."""
+    images: Callable[[Int32[np.ndarray, "T B"]], tuple[UInt8[Array, "..."], Int32[Array, "T B"] | None]]
+    """(rows of the split) -> (all images [N, H, W, C], the rows), or (the rows' images [T, B, H, W, C], None)."""
     most_steps: int
     """Steps for which images may be asked at once."""
 
@@ -35,14 +35,17 @@ def make_feed(images: UInt8[np.ndarray, "N H W C"], batch_size: int, streaming: 
         layout: where arrays lie.
     """
     if streaming == "off" or (streaming == "auto" and images.nbytes <= device_memory() // SHARE_OF_MEMORY):
-        resident = jax.device_put(images, layout.replicated)
-        return Feed(lambda rows: (resident, jax.device_put(rows, layout.order)), len(images))
+        resident = put(images, layout.replicated)
+        return Feed(lambda rows: (resident, put(rows, layout.order)), len(images))
 
-    def gather(rows: Int32[np.ndarray, "T B"]) -> tuple[Array, Array]:
-        gathered = images[rows.ravel()]
+    def gather(rows: Int32[np.ndarray, "T B"]) -> tuple[Array, None]:
+        def share(place: Any) -> UInt8[np.ndarray, "t b H W C"]:
+            """The images of one device, which no other process reads."""
+            return images[rows[place[:2]]]
+
+        gathered = jax.make_array_from_callback((*rows.shape, *images.shape[1:]), layout.order, share)
         unmap(images)
-        places = np.arange(rows.size, dtype=np.int32).reshape(rows.shape)
-        return jax.device_put(gathered, layout.replicated), jax.device_put(places, layout.order)
+        return gathered, None
 
     return Feed(gather, max(1, BYTES_OF_A_CALL // (batch_size * images[:1].nbytes)))
 
@@ -56,5 +59,5 @@ def unmap(images: np.ndarray) -> None:
 
 def device_memory() -> int:
     """Bytes of memory of one device; of a CPU, the machine's."""
-    stats = jax.devices()[0].memory_stats() or {}
+    stats = jax.local_devices()[0].memory_stats() or {}
     return stats.get("bytes_limit") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -13,15 +13,16 @@ def run(argv: list[str]) -> int:
 def _run(argv: list[str]) -> None:
     from pathlib import Path
 
-    from vae_jax import cli, config, train
+    from vae_jax import cli, config, processes, train
 
     flags = cli.parse(argv)
     if flags.help:
         print(cli.USAGE + config.table(cli.names("digits")))
         return
-    settings = cli.read(flags)
-    workdir = flags.workdir or Path("runs", config.run_name(settings, Path(flags.config).stem))
-    train.train_and_evaluate(settings, Path(workdir))
+    with processes.together(flags.distributed):
+        settings = cli.read(flags)
+        workdir = flags.workdir or Path("runs", config.run_name(settings, Path(flags.config).stem))
+        train.train_and_evaluate(settings, Path(workdir))
 
 
 if __name__ == "__main__":

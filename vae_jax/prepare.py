@@ -75,7 +75,7 @@ def prepare(config: Config) -> Prepared:
     Raises:
         InputError: the data cannot be had, the batch does not fit them or the devices, the objective not the model.
     """
-    devices.check_batch_size(config.batch_size, jax.device_count())
+    devices.check_batch_size(config.batch_size, jax.device_count(), config.accumulate_steps)
     keep_compiled(config)
     dataset = data.load(config)
     num_train, *shape = dataset.train.images.shape
@@ -91,7 +91,9 @@ def prepare(config: Config) -> Prepared:
     init = jax.jit(
         lambda key, mean: init_state(config, model.init(key, mean), optimizer), out_shardings=layout.replicated
     )
-    step = make_train_step(objective, optimizer, refit=make_likelihood(config).refit)
+    step = make_train_step(
+        objective, optimizer, refit=make_likelihood(config).refit, accumulate_steps=config.accumulate_steps
+    )
     chunk = make_train_chunk(step, make_preprocess(config.binarize))
     feed = make_feed(dataset.train.images, config.batch_size, config.streaming, layout)
     one_step = config.network == "conv" and jax.default_backend() == "cpu"
@@ -101,7 +103,7 @@ def prepare(config: Config) -> Prepared:
         model=model,
         objective=objective,
         layout=layout,
-        chunk=jax.jit(chunk, donate_argnums=0),
+        chunk=jax.jit(chunk, donate_argnums=0, out_shardings=layout.replicated),
         pure_chunk=chunk,
         evaluate=make_evaluate(config, model, objective, layout, batches_per_call(config, dataset)),
         init=lambda key: init(key, mean_image),

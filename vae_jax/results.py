@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 
-from vae_jax import looking
+from vae_jax import looking, processes
 from vae_jax import workdir as workdir_lib
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.config import flatten
@@ -96,11 +96,15 @@ def conclude(
         console: gets the table and the list of files.
     """
     best = measure(run, checkpoints, "best")
+    if not processes.is_first():
+        return best.facts
+    # From here on the first process is alone: arrays on devices of other processes are of no use to it.
+    params = jax.device_put(jax.device_get(best.state.params), jax.local_devices()[0])
     epochs = {"epochs": step / run.steps_per_epoch, "best_epoch": best.step / run.steps_per_epoch}
     results: dict[str, Any] = {"step": step} | epochs | best.facts
     writer.hyperparameters(flatten(run.config), {k: v for k, v in results.items() if k.startswith("test/")})
     tell(run, best, "best", console)
-    figures = _draw(run, Run(run.config, run.model, best.state.params, run.shape, best.step), step, writer, workdir)
+    figures = _draw(run, Run(run.config, run.model, params, run.shape, best.step), step, writer, workdir)
     workdir_lib.write(workdir / workdir_lib.RESULTS, json.dumps(results, indent=2) + "\n")
     _point(run, workdir, figures, console)
     return results

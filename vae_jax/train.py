@@ -1,11 +1,12 @@
 """The one loop: train, evaluate on the validation split, save; at the end the final evaluation and the figures."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vae_jax import devices, signals
+from vae_jax import devices, processes, profiling, signals
 from vae_jax import workdir as workdir_lib
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.config import flatten
@@ -14,6 +15,7 @@ from vae_jax.epochs import Outside, Progress, end_epoch, save, train_epoch
 from vae_jax.film import Film
 from vae_jax.models import num_parameters, parameter_table
 from vae_jax.prepare import Prepared, encode_filmed, prepare
+from vae_jax.profiling import Profile
 from vae_jax.run import saved
 from vae_jax.train_state import TrainState, copy_state
 from vae_jax.types import Config, InputError
@@ -38,10 +40,12 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
     """
     from vae_jax import results
 
-    console = console or Console()
-    workdir_lib.check(config, workdir)
+    console = console or Console(None if processes.is_first() else open(os.devnull, "w"))  # noqa: SIM115
+    processes.assert_same({name: value for name, value in flatten(config).items() if not name.endswith("_dir")})
+    processes.first_alone(lambda: workdir_lib.check(config, workdir))
     run = prepare(config)
-    workdir_lib.claim(config, workdir)
+    processes.assert_same({"dataset": f"{config.dataset} {run.data_digest}"})
+    processes.first_alone(lambda: workdir_lib.claim(config, workdir))
     announce(run, workdir, console)
     farewell = f"stopped; continue: {workdir_lib.continue_command(workdir)}"
     with signals.deferred() as stop, opened(run, workdir, stop, console) as (state, progress, outside, done):
@@ -53,6 +57,7 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
         assert outside is not None
         progress = _fit(run, state, progress, outside)
         outside.checkpoints.wait()
+        processes.agree(stop)
         if stop.signum is None:
             with signals.leaving(farewell):
                 return results.conclude(run, progress.step, outside.checkpoints, outside.writer, workdir, console)
@@ -88,16 +93,18 @@ def opened(run: Prepared, workdir: Path, stop: signals.StopRequest, console: Con
     config = run.config
     with ExitStack() as files:
         checkpoints = files.enter_context(Checkpoints(workdir / "checkpoints"))
+        folder = files.enter_context(processes.own_folder(workdir))
         state, progress = _restore(run, checkpoints)
         done = results.read(workdir, progress.step) if complete(run, progress) else None
         if done is not None:
             yield Opened(state, progress, None, done)
             return
-        workdir_lib.record(config, workdir)
-        writer = files.enter_context(Writer(workdir, progress.step, config.log.tensorboard))
+        processes.first_alone(lambda: workdir_lib.record(config, workdir))
+        writer = files.enter_context(Writer(folder, progress.step, config.log.tensorboard))
         writer.hyperparameters(flatten(config), ["test/mse" if run.model.log_prior is None else "test/elbo"])
-        film = Film(workdir, config.log.latent_every_steps, progress.step, encode_filmed(run))
-        yield Opened(state, progress, Outside(stop, checkpoints, writer, console, film), None)
+        film = Film(folder, config.log.latent_every_steps, progress.step, encode_filmed(run))
+        profile = Profile(folder / profiling.FOLDER if config.log.profile else None)
+        yield Opened(state, progress, Outside(stop, checkpoints, writer, console, film, profile), None)
 
 
 def announce(run: Prepared, workdir: Path, console: Console) -> None:
@@ -145,12 +152,13 @@ def _fit(run: Prepared, state: TrainState, progress: Progress, outside: Outside)
     outside.film.record(progress.step, state.params)
     outside.console.start(steps * config.batch_size, config.num_epochs, progress.step / steps)
     try:
-        while not complete(run, progress) and outside.stop.signum is None:
+        while not complete(run, progress) and not processes.agree(outside.stop):
             state, progress = train_epoch(run, state, progress, outside)
             if progress.step % steps == 0:
                 progress = end_epoch(run, state, progress, outside)
         if progress.step and outside.checkpoints.latest_step() != progress.step:
             save(run, state, progress, None, outside.checkpoints)
     finally:
+        outside.profile.close()
         outside.console.stop()
     return progress

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -50,13 +51,16 @@ def make_train_step(
     optimizer: optax.GradientTransformation,
     axis_name: str | None = None,
     refit: Callable[..., Params] | None = None,
+    accumulate_steps: int = 1,
 ) -> Step:
     """(state, x[B,H,W,C], key) -> (state, metrics): one step on the mean loss of a batch, pure and not jitted.
 
     The noise of a step comes from fold_in(key, state.step), so `key` is the same at every step. With `axis_name` the step
     runs inside `jax.pmap` or `jax.shard_map` on its part of the batch: the key is then folded with the axis index too, and
     gradients and metrics are averaged over the axis. With the `refit` of a Likelihood its parameters are set by that, from
-    their gradient, and the optimizer never sees them.
+    their gradient, and the optimizer never sees them. With `accumulate_steps` the batch is computed in so many parts, one
+    after another, each with noise of its own (and, of an objective that couples examples, coupled in itself), and their
+    gradients are averaged: the memory of one part.
 
     Metrics are means over the batch, nats per image.
     """
@@ -66,12 +70,13 @@ def make_train_step(
         if axis_name is not None:
             key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
 
-        def mean_loss(params: Params) -> tuple[Float[Array, ""], Metrics]:
+        def mean_loss(params: Params, x: Images, key: PRNGKeyArray) -> tuple[Float[Array, ""], Metrics]:
             terms = objective(params, key, x, state.step, state.hparams)
             metrics = {name: values.mean() for name, values in terms.items()}
             return metrics["loss"], metrics
 
-        grads, metrics = jax.grad(mean_loss, has_aux=True)(state.params)
+        slopes = partial(jax.grad(mean_loss, has_aux=True), state.params)
+        grads, metrics = slopes(x, key) if accumulate_steps == 1 else _mean_of_parts(slopes, x, key, accumulate_steps)
         if axis_name is not None:
             grads, metrics = jax.lax.pmean((grads, metrics), axis_name)
         refitted = {}
@@ -85,6 +90,20 @@ def make_train_step(
         return TrainState(state.step + 1, params, opt_state, state.hparams), metrics
 
     return step
+
+
+def _mean_of_parts(slopes: Callable[..., Any], x: Images, key: PRNGKeyArray, count: int) -> Any:
+    """The mean of slopes(part of x, key of its own) over `count` equal parts, the sum of few in memory at once."""
+    # Part i holds the rows i, i + count, ...: a batch that is spread over devices stays where it is.
+    parts = jnp.moveaxis(x.reshape(-1, count, *x.shape[1:]), 1, 0)
+    keys = jax.random.split(key, count)
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(slopes, parts[0], keys[0]))
+
+    def add(total: Any, part: tuple[Images, PRNGKeyArray]) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, slopes(*part)), None
+
+    total, _ = jax.lax.scan(add, zeros, (parts, keys))
+    return jax.tree.map(lambda leaf: leaf / count, total)
 
 
 def make_preprocess(binarize: str) -> Preprocess:
@@ -102,22 +121,24 @@ def make_preprocess(binarize: str) -> Preprocess:
 def make_train_chunk(step: Step, preprocess: Preprocess) -> Callable[..., tuple[TrainState, Metrics]]:
     """(state, images u8[N,H,W,C], order i32[T,B], key) -> (state, metrics f32[T]): T steps in one call, pure.
 
-    Row t of `order` picks the images of step t. Streaming passes rows already gathered, with order = arange.
+    Row t of `order` picks the images of step t. Streaming passes them already picked, u8[T,B,H,W,C], and None as order.
     """
 
     def chunk(
-        state: TrainState, images: UInt8[Array, "N H W C"], order: Int32[Array, "T B"], key: PRNGKeyArray
+        state: TrainState, images: UInt8[Array, "..."], order: Int32[Array, "T B"] | None, key: PRNGKeyArray
     ) -> tuple[TrainState, dict[str, Float[Array, " T"]]]:
         key_pixels, key_step = jax.random.split(key)
 
-        def body(state: TrainState, rows: Int32[Array, " B"]) -> tuple[TrainState, Metrics]:
-            x = preprocess(jax.random.fold_in(key_pixels, state.step), images[rows])
+        def body(state: TrainState, picked: Array) -> tuple[TrainState, Metrics]:
+            batch = picked if order is None else images[picked]
+            x = preprocess(jax.random.fold_in(key_pixels, state.step), batch)
             return step(state, x, key_step)
 
-        if len(order) == 1:
+        steps = images if order is None else order
+        if len(steps) == 1:
             # Not a loop of one: XLA's CPU backend runs convolutions inside loops 10 times slower.
-            state, metrics = body(state, order[0])
+            state, metrics = body(state, steps[0])
             return state, {name: value[None] for name, value in metrics.items()}
-        return jax.lax.scan(body, state, order)
+        return jax.lax.scan(body, state, steps)
 
     return chunk

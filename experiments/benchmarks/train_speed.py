@@ -28,6 +28,7 @@ from vae_jax.checkpoint import Checkpoints
 from vae_jax.console import Console
 from vae_jax.film import Film
 from vae_jax.prepare import Prepared, encode_filmed, epoch_order, prepare
+from vae_jax.profiling import Profile
 from vae_jax.types import Config
 from vae_jax.writer import Writer
 
@@ -57,7 +58,12 @@ class Bench:
         self.checkpoints = Checkpoints(workdir / "checkpoints")
         writer = Writer(workdir, 0, True)
         self.outside = epochs.Outside(
-            signals.StopRequest(), self.checkpoints.__enter__(), writer.__enter__(), Console(nowhere), film
+            signals.StopRequest(),
+            self.checkpoints.__enter__(),
+            writer.__enter__(),
+            Console(nowhere),
+            film,
+            Profile(None),
         )
 
     def epoch(self) -> None:

@@ -181,7 +181,12 @@ class Checkpoints:
     def _set_aside(self, step: int) -> None:
         free = (self._directory / f"{step}.set-aside-{n}" for n in itertools.count())
         self._close()  # orbax would go on believing that the step exists
-        os.rename(self._path(step), next(path for path in free if not os.path.lexists(path)))
+        if jax.process_index() == 0:
+            os.rename(self._path(step), next(path for path in free if not os.path.lexists(path)))
+        if jax.process_count() > 1:
+            from jax.experimental import multihost_utils
+
+            multihost_utils.sync_global_devices(f"step {step} set aside")
         self._damaged.discard(step)
 
     def _preserve(self, steps: Sequence[int]) -> list[bool]:
@@ -219,7 +224,7 @@ class Checkpoints:
 
     def _seal_before_commit(self) -> None:
         """Orbax calls this in its own thread when all items are written, before it renames the directory."""
-        if self._pending is not None:
+        if self._pending is not None and jax.process_index() == 0:
             step, metric = self._pending
             for path in self._directory.glob(f"{step}.orbax-checkpoint-tmp*"):
                 manifest.seal(path, metric, committed=False)

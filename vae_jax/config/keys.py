@@ -95,6 +95,10 @@ KEYS: tuple[Key, ...] = (
     _text("cache_dir", "", "folder for decoded data; empty: the user's cache folder", identity=False),
     Key("compilation_cache", bool, True, "keep compiled programs in the cache folder, for later starts", identity=False),
     _count("batch_size", 128, "images in a training step, over all devices", "images", 1),
+    _count("accumulate_steps", 1, "parts of a step's batch that are computed one after another, their gradients averaged: the "
+           "memory of one", "parts", 1),
+    _text("dtype", "float32", "what the networks compute in; parameters, losses and latents stay float32", "float32",
+          "bfloat16"),
     _count("num_epochs", 200, "passes over the training split", "epochs", 1, identity=False),
     _real("learning_rate", 1e-3, "peak step size", open_low=True),
     _text("optimizer", "adam", "optimizer", "adam", "adamw", "rmsprop", "sgd"),
@@ -113,6 +117,8 @@ KEYS: tuple[Key, ...] = (
     _text("streaming", "auto", "training images gathered from disk for each call of the device and not kept on it; auto: "
           "where they would take more than a quarter of its memory", "auto", "on", "off", identity=False),
     Key("log.parameters", bool, False, "print the table of parameters", identity=False),
+    Key("log.profile", bool, False, "write a trace of some steps of training, for TensorBoard or ui.perfetto.dev",
+        identity=False),
     Key("log.tensorboard", bool, True, "write TensorBoard files", identity=False),
     _count("log.latent_every_steps", 0, "steps between stored frames of the test images' latents, for the animation; "
            "0: none", "steps", identity=False),

@@ -1,17 +1,30 @@
 """scikit-learn's embedded digits: 1797 images of 8x8 pixels. Nothing to download."""
 
+from importlib.metadata import version
+from pathlib import Path
+
 import numpy as np
 
+from vae_jax.data.cache import cache_root, load_cached
 from vae_jax.data.images import fit_images
 from vae_jax.data.source import Source
 from vae_jax.types import Config, Split
 
 
 def load_digits(config: Config) -> Source:
-    """Images u8[1797, 8, 8, 1] with their 17 grey levels spread over 0..255; no test split."""
+    """Images u8[1797, 8, 8, 1] with their 17 grey levels spread over 0..255; no test split.
+
+    They are kept in the cache: importing scikit-learn takes longer than all else that happens before the first step.
+    """
+    source = load_cached(cache_root(config), "digits", {"scikit-learn": version("scikit-learn")}, _unpack)
+    pixels = fit_images(source.train.images, tuple(config.image_size), config.grayscale)
+    return source._replace(train=Split(pixels, source.train.labels))
+
+
+def _unpack(scratch: Path) -> Source:
+    del scratch
     from sklearn import datasets
 
     images, labels = datasets.load_digits(return_X_y=True)
     pixels = np.round(images.reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8)
-    pixels = fit_images(pixels, tuple(config.image_size), config.grayscale)
     return Source(Split(pixels, labels.astype(np.int32)), None, tuple(str(digit) for digit in range(10)))

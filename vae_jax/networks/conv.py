@@ -116,7 +116,7 @@ def make_conv(config: Config, shape: tuple[int, int, int], num_features: int, nu
     """Convolutional networks of any depth; whatever H and W are, the decoder returns exactly these.
 
     Args:
-        config: reads channels, normalization, latent_dim, activation, dropout.
+        config: reads channels, normalization, latent_dim, activation, dropout, dtype.
         shape: (H, W, C) of the images.
         num_features: what the encoder returns for each image: mean and log variance, say.
         num_channels: what the decoder returns for each pixel.
@@ -140,10 +140,10 @@ def make_conv(config: Config, shape: tuple[int, int, int], num_features: int, nu
         return params
 
     def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Float[Array, "B E"]:
-        return apply(encoder, params["encoder"], x, key)
+        return apply(encoder, params["encoder"], x, key, config.dtype)
 
     def decode(params: Params, z: Float[Array, "B Z"], key: PRNGKeyArray | None = None) -> Images:
-        return apply(decoder, params["decoder"], z, key)
+        return apply(decoder, params["decoder"], z, key, config.dtype)
 
     return Networks(init, encode, decode)
 

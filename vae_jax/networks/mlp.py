@@ -32,7 +32,7 @@ def make_mlp(config: Config, shape: tuple[int, int, int], num_features: int, num
     """Dense networks of any depth for images of any shape; the decoder mirrors the encoder's `hidden_dims`.
 
     Args:
-        config: reads hidden_dims, latent_dim, activation, dropout.
+        config: reads hidden_dims, latent_dim, activation, dropout, dtype.
         shape: (H, W, C) of the images.
         num_features: what the encoder returns for each image: mean and log variance, say.
         num_channels: what the decoder returns for each pixel.
@@ -53,9 +53,9 @@ def make_mlp(config: Config, shape: tuple[int, int, int], num_features: int, num
         return params
 
     def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Float[Array, "B E"]:
-        return apply(encoder, params["encoder"], x.reshape(x.shape[0], math.prod(shape)), key)
+        return apply(encoder, params["encoder"], x.reshape(x.shape[0], math.prod(shape)), key, config.dtype)
 
     def decode(params: Params, z: Float[Array, "B Z"], key: PRNGKeyArray | None = None) -> Images:
-        return apply(decoder, params["decoder"], z, key).reshape(z.shape[0], height, width, num_channels)
+        return apply(decoder, params["decoder"], z, key, config.dtype).reshape(z.shape[0], height, width, num_channels)
 
     return Networks(init, encode, decode)

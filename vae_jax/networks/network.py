@@ -1,9 +1,11 @@
 """What every pair of networks is: pure functions around two linen modules, and the nonlinearities that they choose from."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from vae_jax.types import Images, Params
@@ -39,8 +41,12 @@ class Networks(NamedTuple):
     """(params, z[B,Z], key=None) -> outputs [B,H,W,F]."""
 
 
-def apply(module: nn.Module, params: Params, inputs: Array, key: PRNGKeyArray | None) -> Array:
-    """module(inputs, deterministic) of a module without mutable state; a key switches dropout on."""
-    if key is None:
-        return module.apply({"params": params}, inputs, True)  # pyright: ignore[reportReturnType]
-    return module.apply({"params": params}, inputs, False, rngs={"dropout": key})  # pyright: ignore[reportReturnType]
+def apply(module: nn.Module, params: Params, inputs: Array, key: PRNGKeyArray | None, dtype: str) -> Array:
+    """module(inputs, deterministic) of a module without mutable state, computed in dtype, float32 to float32.
+
+    A key switches dropout on.
+    """
+    params, inputs = jax.tree.map(lambda leaf: leaf.astype(dtype), (params, inputs))
+    rngs = None if key is None else {"dropout": key}
+    outputs: Any = module.apply({"params": params}, inputs, key is None, rngs=rngs)
+    return outputs.astype(jnp.float32)

@@ -20,8 +20,8 @@ class Program(NamedTuple):
     """What P runs compute with, all at once."""
 
     chunk: Callable[..., tuple[TrainState, dict[str, Array]]]
-    """(state [P, ...], images u8[N,H,W,C], rows i32[P*T,B], keys [P]) -> (state, metrics f32[P,T]); rows are those of the
-    first run's T steps, then of the second's. It takes the memory of the state."""
+    """(state [P, ...], images, rows, keys [P]) -> (state, metrics f32[P,T]); images and rows are what a Feed gives for
+    rows [P*T, B], those of the first run's T steps, then of the second's. It takes the memory of the state."""
     evaluate: Evaluate
     """(state [P, ...], keys [P], split) -> PerImage with terms [P,N] and means [P,N,Z]."""
     stack: Callable[[Sequence[TrainState]], TrainState]
@@ -68,13 +68,16 @@ def make_program(run: Prepared, count: int) -> Program:
 
 
 def _make_chunk(run: Prepared, count: int, sharding: NamedSharding) -> Callable[..., Any]:
-    mapped = jax.vmap(run.pure_chunk, in_axes=(0, None, 0, 0))
+    def of_each(values: Array) -> Array:
+        """[P*T, B, ...] -> [P, T, B, ...]."""
+        return jax.lax.with_sharding_constraint(values.reshape(count, -1, *values.shape[1:]), sharding)
 
     def chunk(
-        state: TrainState, images: UInt8[Array, "N H W C"], rows: Int32[Array, "PT B"], key: Key[Array, " P"]
+        state: TrainState, images: UInt8[Array, "..."], rows: Int32[Array, "PT B"] | None, key: Key[Array, " P"]
     ) -> tuple[TrainState, dict[str, Array]]:
-        order = rows.reshape(count, -1, rows.shape[1])
-        return mapped(state, images, jax.lax.with_sharding_constraint(order, sharding), key)
+        if rows is None:
+            return jax.vmap(run.pure_chunk, in_axes=(0, 0, None, 0))(state, of_each(images), None, key)
+        return jax.vmap(run.pure_chunk, in_axes=(0, None, 0, 0))(state, images, of_each(rows), key)
 
     return chunk
 

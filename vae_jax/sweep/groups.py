@@ -9,19 +9,20 @@ from vae_jax.types import Config, InputError
 
 JOINED = frozenset({"seed", "num_epochs", *HPARAMS})
 """Keys in which the runs of a population may differ: they are no part of its compiled program."""
-FILM = "log.latent_every_steps"
+LOOKED_AT = ("log.latent_every_steps", "log.profile")
+"""Keys of what is looked at while a run trains, alone: its latents, its time."""
 
 
 def groups(configs: Sequence[Config]) -> list[list[int]]:
     """Places of the configs that can be trained as one program, in the order of the first of each group.
 
-    They are equal but for JOINED. A filmed run (`log.latent_every_steps`) is a group of its own: its chunks are cut at the
-    frames, and its latents stored beside training.
+    They are equal but for JOINED. A run that is filmed (`log.latent_every_steps`) or traced (`log.profile`) is a group of
+    its own.
     """
     found: dict[tuple, list[int]] = {}
     for i, config in enumerate(configs):
         own = _apart(config)
-        alone = i if own[FILM] else None
+        alone = i if any(own[key] for key in LOOKED_AT) else None
         found.setdefault((alone, *own.items()), []).append(i)
     return list(found.values())
 
@@ -37,7 +38,7 @@ def keys_apart(configs: Sequence[Config]) -> list[str]:
     told = []
     for key in flats[0]:
         values = list(dict.fromkeys(flat[key] for flat in flats))
-        if len(values) > 1 or (key == FILM and values[0]):
+        if len(values) > 1 or (key in LOOKED_AT and values[0]):
             told.append(f"{key}={','.join(map(str, values))}")
     return told
 
