@@ -47,6 +47,12 @@ def read_flags(argv: list[str]) -> Any:
         help="train runs that can join as one program: auto (the default), where there is an accelerator; on, on a CPU too; "
         "off, one after another",
     )
+    parser.add_argument(
+        "--pad_latent",
+        action="store_true",
+        help="give every run the largest latent_dim's arrays (padded_latent_dim), its further dimensions switched off, so that "
+        "latent sizes join; such a run starts from other weights than one that is not padded",
+    )
     flags, rest = parser.parse_known_args(argv)
     unknown = [word for word in rest if not word.startswith("--config.") or "=" not in word]
     if unknown:
@@ -92,8 +98,14 @@ def run(argv: list[str]) -> int:
     points = sweep.product(flags.over)
     name = Path(flags.config).stem
 
+    padding: tuple[tuple[str, str], ...] = ()
+
     def read(point: sweep.Point) -> Any:
-        return cli.read(cli.Flags(flags.config, "", (*flags.overrides, *point), help=False))
+        return cli.read(cli.Flags(flags.config, "", (*flags.overrides, *point, *padding), help=False))
+
+    if flags.pad_latent:
+        sizes = {read(point).latent_dim for point in points}
+        padding = (("padded_latent_dim", str(max(sizes))),) if len(sizes) > 1 else ()
 
     runs = sweep.plan(points, flags.seeds, read, name, workdir_lib.make_folder("--output", flags.output))
     farewell = f"stopped; continue: python -m experiments.sweep {shlex.join(argv)}"
@@ -128,6 +140,8 @@ def report(rows: Sequence[sweep.Row], first: Sequence[sweep.Planned], folder: Pa
     workdir_lib.write(folder / "sweep.csv", sweep.csv_text(rows))
     seeds = sorted({row.seeds for row in rows})
     counted = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else f"{seeds[0]} seed{'s' * (seeds[0] > 1)}"
+    padded = sorted({row.padded for row in rows if row.padded})
+    counted += "".join(f", latents padded to {size}" for size in padded)
     title = f"Test images, {counted}" + (", mean and standard error" if seeds[-1] > 1 else "")
     drawn = {
         "sweep": figures.fig_sweep(rows[0].point[0][0], sweep.lines(rows), title),

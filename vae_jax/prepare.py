@@ -13,7 +13,7 @@ from vae_jax.compilation import keep_compiled
 from vae_jax.evaluate import Evaluate, make_evaluate
 from vae_jax.feed import BYTES_OF_A_CALL, Feed, make_feed, unmap
 from vae_jax.likelihoods import make_likelihood
-from vae_jax.models import make_model
+from vae_jax.models import latent_mask, make_model, unpadded
 from vae_jax.objectives import make_objective
 from vae_jax.optimizers import make_optimizer
 from vae_jax.train_state import (
@@ -119,9 +119,11 @@ def prepare(config: Config) -> Prepared:
 
 
 def joined(run: Prepared, config: Config) -> Prepared:
-    """What a run computes with that differs from `run` only in its seed and in numbers of HPARAMS: all else is shared."""
+    """What a run computes with that differs from `run` only in its seed, in numbers of HPARAMS and, if the latents are
+    padded, in latent_dim: all else is shared."""
     key_init, key_train, key_eval = keys_of(config.seed)
-    state = run.init(key_init)._replace(hparams=make_hparams(config))
+    state, mask = run.init(key_init), jax.device_put(latent_mask(config), run.layout.replicated)
+    state = state._replace(hparams=make_hparams(config), params=state.params | mask)
     return run._replace(config=config, state=state, key_train=key_train, key_eval=key_eval)
 
 
@@ -169,7 +171,8 @@ def encode_filmed(run: Prepared) -> film.Encode:
     """(params) -> posterior means [M, Z] of the test images that are filmed, `eval.batch_size` of them at a time."""
     images, size = run.dataset.test.images, run.config.eval.batch_size
     filmed = film.rows(len(images))
-    encode = jax.jit(lambda params, x: run.model.encode(params, x.astype(np.float32) / 255).mean)
+    model = unpadded(run.model, run.config)
+    encode = jax.jit(lambda params, x: model.encode(params, x.astype(np.float32) / 255).mean)
 
     def means(params: Params) -> np.ndarray:
         return np.concatenate([encode(params, images[filmed[i : i + size]]) for i in range(0, len(filmed), size)])
