@@ -30,7 +30,7 @@ def padded(request, make_config, key):
 
 
 def disturbed(config, params):
-    """The same params, but for what leads to and from the dimensions that do nothing."""
+    """The same params, but for what leads to and from the dimensions that do nothing, and for decay of the mask."""
     own = np.tile(np.arange(5) < 3, 2 if config.model == "vae" else 1)
     encoder = {name: jnp.asarray(np.where(own, a, np.float32(7))) for name, a in params["encoder"]["output"].items()}
     first = params["decoder"]["Dense_0"]
@@ -38,6 +38,7 @@ def disturbed(config, params):
     return params | {
         "encoder": params["encoder"] | {"output": encoder},
         "decoder": params["decoder"] | {"Dense_0": decoder},
+        "latent": {"mask": params["latent"]["mask"] / 2},
     }
 
 
