@@ -64,13 +64,15 @@ def test_kl_prior_and_draws_are_those_of_the_own_dimensions(padded, key):
     _, _, params, x = padded
     posterior = model.encode(params, x)
     assert not posterior.mean[:, 3:].any()
+    z = jax.random.normal(key, (6, 5))
+    own = jnp.pad(z[:, :3], ((0, 0), (0, 2)))
+    np.testing.assert_array_equal(model.decode(params, z), model.decode(params, own))
     if model.log_prior is None:
         return
     kl = model.kl_terms(params, posterior, posterior.mean)
     assert not kl[:, 3:].any()
     assert (kl[:, :3] > 0).all()
     assert not model.sample_prior(params, key, 4)[:, 3:].any()
-    z = jax.random.normal(key, (6, 5))
     expected = jax.scipy.stats.norm.logpdf(z[:, :3]).sum(axis=1)
     np.testing.assert_allclose(model.log_prior(params, z), expected, rtol=1e-5)
     standard = jax.tree.map(jnp.zeros_like, posterior)
