@@ -32,7 +32,12 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def start(*arguments: str, devices: int = 1, code: str = "from vae_jax import main; sys.exit(main.run(sys.argv[1:]))"):
+MAIN = "from vae_jax import main; sys.exit(main.run(sys.argv[1:]))"
+
+
+def start(
+    *arguments: str, devices: int = 1, code: str = MAIN, variables: dict[str, str] | None = None
+) -> subprocess.Popen:
     """A process with so many virtual devices; figures are left out."""
     words = [
         sys.executable,
@@ -40,7 +45,7 @@ def start(*arguments: str, devices: int = 1, code: str = "from vae_jax import ma
         f"import sys; import vae_jax.figures as f; f.QUICK = frozenset(); {code}",
         *arguments,
     ]
-    environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"} | (variables or {})
     pipe = subprocess.PIPE
     return subprocess.Popen(words, cwd=ROOT, env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True)
 
@@ -105,6 +110,27 @@ def test_a_signal_to_one_ends_both(tmp_path, signum):
         assert "stopped; continue: python -m vae_jax.main --workdir=" in out[0]
 
 
+SLURM = {"SLURM_JOB_ID": "4711", "SLURM_STEP_NODELIST": "localhost", "SLURM_STEP_NUM_NODES": "1", "SLURM_NTASKS": "2"}
+OPEN_MPI = {"OMPI_MCA_orte_hnp_uri": "1531576320.0;tcp://127.0.0.1:34911", "OMPI_COMM_WORLD_SIZE": "2"}
+RANKS = {"SLURM": ("PROCID", "LOCALID"), "OMPI_COMM_WORLD": ("RANK", "LOCAL_RANK")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "cluster"), [("SLURM", SLURM), ("OMPI_COMM_WORLD", OPEN_MPI)])
+def test_processes_find_each_other_by_what_the_cluster_says(tmp_path, name, cluster):
+    arguments = [
+        "--config=configs/vae.py",
+        *TINY,
+        f"--workdir={tmp_path}/run",
+        "--config.num_epochs=1",
+        "--distributed",
+    ]
+    ranks = [{f"{name}_{which}": str(i) for which in RANKS[name]} for i in range(2)]
+    codes, out = finish([start(*arguments, variables=cluster | rank) for rank in ranks])
+    assert codes == [0, 0], out
+    assert "2 CPU devices of 2 processes" in out[0]
+
+
 def test_processes_that_were_told_different_things_are_refused_by_name(tmp_path):
     base = ["--config=configs/vae.py", *TINY, f"--workdir={tmp_path}/run"]
     codes, out = finish(start_two([*base, "--config.beta=2"], base))
@@ -147,6 +173,19 @@ def test_without_a_cluster_the_environment_names_no_processes():
         "error: --distributed: the environment names no processes; choices: --distributed=HOST:PORT"
     )
     assert len(out[0].splitlines()) == 1
+
+
+def test_a_signal_that_comes_while_the_others_are_asked_is_not_lost(monkeypatch):
+    stop = StopRequest()
+
+    def gathered(values):
+        stop.signum = signal.SIGTERM
+        return np.stack([values, values])
+
+    monkeypatch.setattr(processes, "_gathered", gathered)
+    monkeypatch.setattr("jax.process_count", lambda: 2)
+    assert not processes.agree(stop)
+    assert processes.agree(stop)
 
 
 def test_a_process_alone_agrees_with_itself():

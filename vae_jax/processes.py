@@ -38,8 +38,7 @@ def together(where: str) -> Iterator[None]:
 
     Args:
         where: HOST:PORT,PROCESSES,ID (the address of process 0, their number, which one this is), or FOUND: as SLURM, Open
-            MPI, Kubernetes, a TPU pod or JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID say. Empty: the
-            process is alone.
+            MPI, Kubernetes or a TPU pod says. Empty: the process is alone.
 
     Raises:
         InputError: `where` is malformed, the environment says nothing, or the address cannot be used.
@@ -57,7 +56,7 @@ def together(where: str) -> Iterator[None]:
         raise
     except BaseException as error:
         atexit.register(_leave, 2 if isinstance(error, InputError) else 1)
-        if isinstance(error, jax.errors.JaxRuntimeError) and any(word in str(error) for word in LOST):
+        if isinstance(error, RuntimeError | ValueError) and any(word in str(error) for word in LOST):
             raise TrainingError(
                 f"another process is gone: {str(error).splitlines()[0]}\n"
                 "what was saved is intact: the same command, given to all processes, goes on"
@@ -132,9 +131,12 @@ def own_folder(workdir: Path) -> Iterator[Path]:
 
 def agree(stop: StopRequest) -> bool:
     """Whether a stop is asked for in any process: then all have it; all must ask."""
-    if jax.process_count() > 1:
-        stop.signum = int(_gathered(np.array(stop.signum or 0)).max()) or None
-    return stop.signum is not None
+    if jax.process_count() == 1:
+        return stop.signum is not None
+    signum = int(_gathered(np.array(stop.signum or 0)).max())
+    if signum:  # else what a signal has set meanwhile stays, for the next time
+        stop.signum = signum
+    return bool(signum)
 
 
 def first_alone(action: Callable[[], None]) -> None:

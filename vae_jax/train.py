@@ -57,10 +57,10 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
         assert outside is not None
         progress = _fit(run, state, progress, outside)
         outside.checkpoints.wait()
-        processes.agree(stop)
-        if stop.signum is None:
+        if not processes.agree(stop):
             with signals.leaving(farewell):
                 return results.conclude(run, progress.step, outside.checkpoints, outside.writer, workdir, console)
+    assert stop.signum is not None
     raise signals.Stopped(stop.signum, farewell)
 
 

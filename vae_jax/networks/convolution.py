@@ -164,7 +164,41 @@ def _widen(y: Small, kernel: Kernel, strides: Pair, padding: Padding, size: Pair
             kernel.shape, padding, y.shape[1:3], strides, size, strict=False
         )
     ]
-    return lax.conv_general_dilated(y, _adjoint(kernel), (1, 1), around, strides, dimension_numbers=DIMENSIONS)
+
+    def stock(y: Small, kernel: Kernel) -> Large:
+        return lax.conv_general_dilated(y, _adjoint(kernel), (1, 1), around, strides, dimension_numbers=DIMENSIONS)
+
+    # XLA takes an input that is smaller than the kernel for the kernel.
+    swapped = y.shape[1] < kernel.shape[0] or y.shape[2] < kernel.shape[1]
+    phases = partial(_widen_by_phases, strides=strides, padding=padding, size=size)
+    return lax.platform_dependent(y, kernel, cpu=phases if swapped else stock, default=stock)
+
+
+def _widen_by_phases(y: Small, kernel: Kernel, strides: Pair, padding: Padding, size: Pair) -> Large:
+    """`_widen`, a matrix product for each of the places that a pixel can have between two of y's: the taps that meet it."""
+    batch, outputs = len(y), kernel.shape[2]
+    rows, columns = (-(-length // stride) for length, stride in zip(size, strides, strict=True))
+
+    def meeting(axis: int, phase: int) -> list[Pair]:
+        """(tap, how many of y's pixels further on it finds its own) of every tap that meets the phase."""
+        at = phase + padding[axis][0]
+        return [(k, (at - k) // strides[axis]) for k in range(kernel.shape[axis]) if (at - k) % strides[axis] == 0]
+
+    def shifted(down: int, right: int) -> Array:
+        edges = [(-down, down + rows - y.shape[1], 0), (-right, right + columns - y.shape[2], 0)]
+        return lax.pad(y, jnp.zeros((), y.dtype), [(0, 0, 0), *edges, (0, 0, 0)])
+
+    def phase(row: int, column: int) -> Float[Array, "B M N F"]:
+        met = [(i, j, shifted(down, right)) for i, down in meeting(0, row) for j, right in meeting(1, column)]
+        if not met:
+            return jnp.zeros((batch, rows, columns, outputs), y.dtype)
+        seen = jnp.concatenate([pixels for _, _, pixels in met], axis=-1)
+        weights = jnp.concatenate([kernel[i, j].T for i, j, _ in met])
+        return jnp.tensordot(seen, weights, 1)
+
+    phases = [jnp.stack([phase(r, c) for c in range(strides[1])], axis=3) for r in range(strides[0])]
+    whole = jnp.stack(phases, axis=2).reshape(batch, rows * strides[0], columns * strides[1], outputs)
+    return whole[:, : size[0], : size[1]]
 
 
 def _kernel_gradient(x: Large, y: Small, strides: Pair, padding: Padding, kernel_size: Pair) -> Kernel:
