@@ -7,11 +7,10 @@ that fails is reported and the others go on.
 
 Runs that differ only in seed, beta, learning_rate or num_epochs can be trained as one program (--population): all of them
 take each step together, spread over the devices where their number allows, and each is what it would be alone, in its own
-directory, but for rounding. On an accelerator that is faster; on a CPU it is not, so there runs are trained one after
-another.
+directory, but for rounding. It is meant for an accelerator, which one small run does not fill; on a CPU runs are trained one
+after another.
 
-At the end: a table (mean and standard error over seeds), sweep.csv, and the
-figures sweep.png and images.png.
+At the end: a table (mean and standard error over seeds), sweep.csv, and the figures sweep.png and images.png.
 """
 
 import hashlib
