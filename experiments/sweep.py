@@ -3,11 +3,18 @@
 --over may be given more than once (every combination is trained); keys that change together are written
 --over=latent_dim:num_epochs=2:50,100:100. --config.KEY=VALUE holds for all runs. Every run lies in its own directory below
 --output, named as vae_jax.main names it: the same command goes on where it stopped, and finished runs are not repeated. A run
-that fails is reported and the others go on. At the end: a table (mean and standard error over seeds), sweep.csv, and the
-figures sweep.png and images.png.
+that fails is reported and the others go on.
+
+Runs that differ only in seed, beta, learning_rate or num_epochs can be trained as one program (--population): all of them
+take each step together, spread over the devices where their number allows, and each is what it would be alone, in its own
+directory, but for rounding. It is meant for an accelerator, which one small run does not fill; on a CPU runs are trained one
+after another.
+
+At the end: a table (mean and standard error over seeds), sweep.csv, and the figures sweep.png and images.png.
 """
 
 import hashlib
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +23,8 @@ from typing import Any
 from vae_jax import arguments, cli, data, entry, sweep
 from vae_jax import workdir as workdir_lib
 from vae_jax.console import Console, format_value
+from vae_jax.population import Outcome, plan_groups, train_runs
 from vae_jax.run import load_run
-from vae_jax.train import train_and_evaluate
 from vae_jax.types import InputError
 
 NUM_IMAGES = 6
@@ -32,6 +39,19 @@ def read_flags(argv: list[str]) -> Any:
         "--seeds", type=arguments.seeds, default=(0,), metavar="SEED,...", help="seeds of every value (0)"
     )
     parser.add_argument("--output", type=Path, default=Path("runs"), metavar="DIR", help="where the runs lie (runs)")
+    parser.add_argument(
+        "--population",
+        choices=("auto", "on", "off"),
+        default="auto",
+        help="train runs that can join as one program: auto (the default), where there is an accelerator; on, on a CPU too; "
+        "off, one after another",
+    )
+    parser.add_argument(
+        "--pad_latent",
+        action="store_true",
+        help="give every run the largest latent_dim's arrays (padded_latent_dim), its further dimensions switched off, so that "
+        "latent sizes join; such a run starts from other weights than one that is not padded",
+    )
     flags, rest = parser.parse_known_args(argv)
     unknown = [word for word in rest if not word.startswith("--config.") or "=" not in word]
     if unknown:
@@ -40,24 +60,18 @@ def read_flags(argv: list[str]) -> Any:
     return flags
 
 
-def train(runs: Sequence[sweep.Planned], console: Console) -> list[dict[str, Any] | None]:
-    """The results of every run, None where it failed."""
-    results: list[dict[str, Any] | None] = []
-    for i, run in enumerate(runs):
-        console.line(f"\nrun {i + 1} of {len(runs)}: {sweep.point_text(run.point)} seed={run.seed}")
-        try:
-            found: Any = train_and_evaluate(run.config, run.workdir)
-            if found["epochs"] > run.config.num_epochs:
-                raise InputError(
-                    f"{run.workdir} was trained for {found['epochs']:g} epochs before, more than "
-                    f"num_epochs={run.config.num_epochs}; another --output keeps them apart"
-                )
-            results.append(found)
-        except Exception as error:  # whatever it is, the other runs are worth training
-            text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-            print("\n".join(f"failed: {line}" for line in text.splitlines()), file=sys.stderr)
-            results.append(None)
-    return results
+def accept(run: sweep.Planned, outcome: Outcome) -> dict[str, Any] | None:
+    """The results of a run; None, and lines on the standard error, where it failed."""
+    if isinstance(outcome, dict) and outcome["epochs"] > run.config.num_epochs:
+        outcome = InputError(
+            f"{run.workdir} was trained for {outcome['epochs']:g} epochs before, more than "
+            f"num_epochs={run.config.num_epochs}; another --output keeps them apart"
+        )
+    if isinstance(outcome, dict):
+        return outcome
+    text = str(outcome) if isinstance(outcome, InputError) else f"{type(outcome).__name__}: {outcome}"
+    print("\n".join(f"failed: {line}" for line in text.splitlines()), file=sys.stderr)
+    return None
 
 
 def show_images(rows: Sequence[sweep.Row], first: Sequence[sweep.Planned]) -> Any:
@@ -83,11 +97,20 @@ def run(argv: list[str]) -> int:
     points = sweep.product(flags.over)
     name = Path(flags.config).stem
 
+    padding: tuple[tuple[str, str], ...] = ()
+
     def read(point: sweep.Point) -> Any:
-        return cli.read(cli.Flags(flags.config, "", (*flags.overrides, *point), help=False))
+        return cli.read(cli.Flags(flags.config, "", (*flags.overrides, *point, *padding), help=False))
+
+    if flags.pad_latent:
+        sizes = {read(point).latent_dim for point in points}
+        padding = (("padded_latent_dim", str(max(sizes))),) if len(sizes) > 1 else ()
 
     runs = sweep.plan(points, flags.seeds, read, name, workdir_lib.make_folder("--output", flags.output))
-    results = train(runs, console)
+    farewell = f"stopped; continue: python -m experiments.sweep {shlex.join(argv)}"
+    groups = plan_groups(runs, flags.population, console)
+    accepted = {i: accept(runs[i], outcome) for i, outcome in train_runs(runs, groups, console, farewell)}
+    results = [accepted[i] for i in range(len(runs))]
     rows, first = [], []
     for point in points:
         done = [(r, found) for r, found in zip(runs, results, strict=True) if r.point == point and found is not None]
@@ -116,6 +139,8 @@ def report(rows: Sequence[sweep.Row], first: Sequence[sweep.Planned], folder: Pa
     workdir_lib.write(folder / "sweep.csv", sweep.csv_text(rows))
     seeds = sorted({row.seeds for row in rows})
     counted = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else f"{seeds[0]} seed{'s' * (seeds[0] > 1)}"
+    padded = sorted({row.padded for row in rows if row.padded})
+    counted += "".join(f", latents padded to {size}" for size in padded)
     title = f"Test images, {counted}" + (", mean and standard error" if seeds[-1] > 1 else "")
     drawn = {
         "sweep": figures.fig_sweep(rows[0].point[0][0], sweep.lines(rows), title),

@@ -160,6 +160,12 @@ def test_a_filmed_run_that_was_stopped_and_continued_is_the_same_run(runs, tmp_p
         (sweep.run, ["--config=configs/vae.py", "--over=num_epochs=2,3"], ["same run"]),
         (sweep.run, ["--config=configs/vae.py", "--over=beta=1", "--sead=1"], ["--sead=1"]),
         (sweep.run, ["--config=configs/vae.py", "--over=beta=1", "--seeds=0,0"], ["twice"]),
+        (sweep.run, ["--config=configs/vae.py", "--over=beta=1,2", "--population=maybe"], ["--population", "auto"]),
+        (
+            sweep.run,
+            ["--config=configs/vae.py", "--over=hidden_dims=8,16", "--population=on"],
+            ["--population=on", "hidden_dims=(8,),(16,)", "seed"],
+        ),
         (sweep.run, ["--config=nowhere.py", "--over=beta=1"], ["nowhere.py", "no such file"]),
     ],
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import small_config
 
 from vae_jax import config as config_lib
 from vae_jax import sweep
@@ -77,3 +78,27 @@ def test_lines_of_keys_that_go_together_are_one_and_of_combined_keys_several():
     lines = sweep.lines(crossed)["elbo"]
     assert list(lines) == ["beta=1", "beta=4"]
     assert lines["beta=4"][0] == ["2", "3"]
+
+
+def groups_of(*changes):
+    return sweep.groups([small_config(**change) for change in changes])
+
+
+def test_runs_join_that_differ_only_in_traced_numbers():
+    assert groups_of({}, {"seed": 1}, {"beta": 2.0}, {"learning_rate": 1.0}, {"num_epochs": 9}) == [[0, 1, 2, 3, 4]]
+    apart = [{}, {"hidden_dims": (8,)}, {"seed": 1}, {"hidden_dims": (8,), "seed": 1}, {"batch_size": 32}]
+    assert groups_of(*apart) == [[0, 2], [1, 3], [4]]
+    filmed = {"log__latent_every_steps": 5}
+    assert groups_of({}, filmed, {"seed": 1}, filmed | {"seed": 1}) == [[0, 2], [1], [3]]
+
+
+def test_lone_runs_are_refused_by_the_keys_that_keep_them_apart():
+    configs = [small_config(hidden_dims=(width,), seed=seed) for seed, width in enumerate((8, 16))]
+    with pytest.raises(
+        InputError, match=r"--population=on: no two .*: hidden_dims=\(8,\),\(16,\); .*beta.*off"
+    ) as error:
+        sweep.refuse_lone(configs)
+    assert "seed=" not in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+    sweep.refuse_lone([*configs, small_config(hidden_dims=(8,), seed=5)])
+    sweep.refuse_lone(configs[:1])

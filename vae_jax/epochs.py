@@ -1,6 +1,7 @@
 """One epoch: its chunks of steps, then what is validated, logged and saved at its end."""
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
@@ -11,7 +12,7 @@ from jaxtyping import Array, Bool
 from vae_jax import processes, signals
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.console import Console
-from vae_jax.evaluate import summarize
+from vae_jax.evaluate import PerImage, summarize
 from vae_jax.film import Film, chunk_size
 from vae_jax.objectives import settled_after
 from vae_jax.prepare import Prepared, epoch_order
@@ -63,16 +64,20 @@ def train_epoch(run: Prepared, state: TrainState, progress: Progress, outside: O
             outside.console.line(f"traced: {traced}")
         # A chunk's metrics are fetched when the next one is on its way, so that the device need not wait for them.
         if late is not None:
-            progress = _count(run, progress, late, outside)
+            progress = count(run, progress, late, outside)
         late = metrics
         outside.film.record(step + len(rows), state.params)
     if late is not None:
-        progress = _count(run, progress, late, outside)
+        progress = count(run, progress, late, outside)
     return state, progress
 
 
-def _count(run: Prepared, progress: Progress, metrics: dict[str, Array], outside: Outside) -> Progress:
-    """Add the metrics of a chunk to the epoch's sums."""
+def count(run: Prepared, progress: Progress, metrics: Mapping[str, Array | np.ndarray], outside: Outside) -> Progress:
+    """Add the metrics [T] of a chunk to the epoch's sums.
+
+    Raises:
+        TrainingError: one of them is not finite.
+    """
     values = {name: np.asarray(steps, np.float64) for name, steps in jax.device_get(metrics).items()}
     finite = np.isfinite(np.stack(list(values.values()))).all(axis=0)
     if not finite.all():
@@ -85,14 +90,40 @@ def _count(run: Prepared, progress: Progress, metrics: dict[str, Array], outside
     return progress._replace(step=progress.step + finite.size, sums=sums)
 
 
-def end_epoch(run: Prepared, state: TrainState, progress: Progress, outside: Outside) -> Progress:
-    """Validate, log and save, each when the epoch's number says so; what a continued run must do too."""
+def due(run: Prepared, progress: Progress) -> tuple[bool, bool]:
+    """Whether the epoch that ends here is (validated, saved)."""
+    epoch = progress.step // run.steps_per_epoch
+    return epoch % run.config.eval.every_epochs == 0, epoch % run.checkpoint_epochs == 0
+
+
+def end_epoch(
+    run: Prepared,
+    state: TrainState | None,
+    progress: Progress,
+    outside: Outside,
+    validated: Mapping[str, float] | None = None,
+) -> Progress:
+    """Validate, log and save, each when the epoch's number says so; what a continued run must do too.
+
+    Args:
+        run: what the run computes with.
+        state: None only where nothing of it is due, or `validated` is given and it is not saved.
+        progress: at an epoch's end.
+        outside: gets the row, the line and the checkpoint.
+        validated: the metrics of `summarize_validation`, where they are known already.
+
+    Raises:
+        TrainingError: a metric or a parameter is not finite.
+    """
     config, epoch = run.config, progress.step // run.steps_per_epoch
     metrics = {f"train/{name}": value / run.steps_per_epoch for name, value in progress.sums.items()}
-    evaluated, saving = epoch % config.eval.every_epochs == 0, epoch % run.checkpoint_epochs == 0
+    evaluated, saving = due(run, progress)
     score, improved = None, False
     if evaluated:
-        metrics |= _validate(run, state)
+        if validated is None:
+            assert state is not None
+            validated = summarize_validation(run, run.evaluate(state, run.key_eval, run.dataset.val))
+        metrics |= validated
         if not all(map(math.isfinite, metrics.values())):
             raise _diverged(run, progress.step, metrics, outside.checkpoints)
     if evaluated and saving and epoch >= settled_after(config):
@@ -104,12 +135,13 @@ def end_epoch(run: Prepared, state: TrainState, progress: Progress, outside: Out
     outside.writer.write(progress.step, epoch, metrics)
     outside.console.epoch_line(epoch, config.num_epochs, metrics, improved)
     if saving:
+        assert state is not None
         save(run, state, progress, score, outside.checkpoints)
     return progress
 
 
-def _validate(run: Prepared, state: TrainState) -> dict[str, float]:
-    per_image = run.evaluate(state, run.key_eval, run.dataset.val)
+def summarize_validation(run: Prepared, per_image: PerImage) -> dict[str, float]:
+    """`val/elbo` and the others, of what was found of each validation image."""
     metrics = summarize(run.config, run.model, per_image, math.prod(run.shape))
     return {f"val/{name}": value for name, value in metrics.items()}
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float, Int32, Key, PRNGKeyArray, UInt8
 
 from vae_jax import devices
 from vae_jax.devices import Layout
@@ -32,12 +32,21 @@ class PerImage(NamedTuple):
     means: Float[np.ndarray, "N Z"]
     """Posterior means."""
 
+    def of(self, i: int) -> "PerImage":
+        """That of run i, where what is known of several runs lies along a first axis."""
+        return PerImage({name: values[i] for name, values in self.terms.items()}, self.means[i])
 
-Evaluate = Callable[[TrainState, PRNGKeyArray, Split], PerImage]
+
+Evaluate = Callable[[TrainState, Key[Array, "..."], Split], PerImage]
 
 
 def make_evaluate(
-    config: Config, model: Model, objective: Objective, layout: Layout | None = None, batches_per_call: int = 1
+    config: Config,
+    model: Model,
+    objective: Objective,
+    layout: Layout | None = None,
+    batches_per_call: int = 1,
+    population: bool = False,
 ) -> Evaluate:
     """(state, key, split) -> PerImage.
 
@@ -50,6 +59,8 @@ def make_evaluate(
         objective: called with train=False.
         layout: how a batch is laid out over the devices; the batch is rounded up to a multiple of their number.
         batches_per_call: how many batches one call of the device takes.
+        population: whether state and key hold those of several runs, along a first axis; what is found then has that axis
+            too, before that of the images.
     """
     preprocess = make_preprocess(config.binarize)
     sharding, everywhere = (layout.order, layout.replicated) if layout is not None else (None, None)
@@ -68,7 +79,6 @@ def make_evaluate(
         terms["mse_mean"] = mean_pixels(jnp.square(x - pixels))
         return {name: values[0] for name, values in terms.items()}, mean[0]
 
-    @partial(jax.jit, out_shardings=everywhere)
     def terms_of_call(
         state: TrainState, key: PRNGKeyArray, images: UInt8[Array, "T B H W C"], indices: Int32[Array, "T B"]
     ) -> PerImage:
@@ -79,15 +89,18 @@ def make_evaluate(
             terms, means = jax.lax.map(lambda batch: batch_terms(*batch), (images, indices))
         return PerImage(*jax.tree.map(lambda values: values.reshape(size, *values.shape[2:]), (terms, means)))
 
-    def call(state: TrainState, key: PRNGKeyArray, split: Split, start: int) -> PerImage:
+    mapped = jax.vmap(terms_of_call, in_axes=(0, 0, None, None)) if population else terms_of_call
+    compiled = jax.jit(mapped, out_shardings=everywhere)
+
+    def call(state: TrainState, key: Key[Array, "..."], split: Split, start: int) -> PerImage:
         images = split.images[start : start + size]
         if len(images) < size:
             images = np.pad(images, [(0, size - len(images)), (0, 0), (0, 0), (0, 0)])
         indices = np.arange(start, start + size, dtype=np.int32).reshape(batches_per_call, batch_size)
         images = images.reshape(*indices.shape, *images.shape[1:])
-        return terms_of_call(state, key, devices.put(images, sharding), devices.put(indices, sharding))
+        return compiled(state, key, devices.put(images, sharding), devices.put(indices, sharding))
 
-    def evaluate(state: TrainState, key: PRNGKeyArray, split: Split) -> PerImage:
+    def evaluate(state: TrainState, key: Key[Array, "..."], split: Split) -> PerImage:
         pieces, late = [], None
         for start in range(0, len(split.images), size):
             # What a call found is fetched when the next one is on its way.
@@ -97,7 +110,8 @@ def make_evaluate(
             late = following
             unmap(split.images)
         pieces.append(jax.device_get(late))
-        return jax.tree.map(lambda *arrays: np.concatenate(arrays)[: len(split.images)], *pieces)
+        axis, own = (1, np.s_[:, : len(split.images)]) if population else (0, np.s_[: len(split.images)])
+        return jax.tree.map(lambda *arrays: np.concatenate(arrays, axis)[own], *pieces)
 
     return evaluate
 

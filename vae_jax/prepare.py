@@ -13,11 +13,18 @@ from vae_jax.compilation import keep_compiled
 from vae_jax.evaluate import Evaluate, make_evaluate
 from vae_jax.feed import BYTES_OF_A_CALL, Feed, make_feed, unmap
 from vae_jax.likelihoods import make_likelihood
-from vae_jax.models import make_model
+from vae_jax.models import latent_mask, make_model, unpadded
 from vae_jax.objectives import make_objective
 from vae_jax.optimizers import make_optimizer
-from vae_jax.train_state import TrainState, init_state, make_preprocess, make_train_chunk, make_train_step
-from vae_jax.types import Config, Dataset, InputError, Model, Params
+from vae_jax.train_state import (
+    TrainState,
+    init_state,
+    make_hparams,
+    make_preprocess,
+    make_train_chunk,
+    make_train_step,
+)
+from vae_jax.types import Config, Dataset, InputError, Model, Objective, Params
 
 STEPS_BETWEEN_CHECKPOINTS = 200
 """With `checkpoint.every_epochs` = 0: at least so many steps lie between two checkpoints."""
@@ -31,9 +38,14 @@ class Prepared(NamedTuple):
     config: Config
     dataset: Dataset
     model: Model
+    objective: Objective
     layout: devices.Layout
     chunk: Callable[..., tuple[TrainState, dict[str, Array]]]
+    """`pure_chunk`, compiled; it takes the memory of the state that it is given."""
+    pure_chunk: Callable[..., tuple[TrainState, dict[str, Array]]]
     evaluate: Evaluate
+    init: Callable[[PRNGKeyArray], TrainState]
+    """(key) -> an initial state; each run's own is `state`."""
     state: TrainState
     feed: Feed
     key_train: PRNGKeyArray
@@ -74,7 +86,7 @@ def prepare(config: Config) -> Prepared:
     objective = make_objective(config, model, steps_per_epoch)
     optimizer = make_optimizer(config, steps_per_epoch)
     layout = devices.make_layout()
-    key_init, key_train, key_eval = jax.random.split(jax.random.key(config.seed), 3)
+    key_init, key_train, key_eval = keys_of(config.seed)
     mean_image = mean_of(dataset.train.images)
     init = jax.jit(
         lambda key, mean: init_state(config, model.init(key, mean), optimizer), out_shardings=layout.replicated
@@ -89,9 +101,12 @@ def prepare(config: Config) -> Prepared:
         config=config,
         dataset=dataset,
         model=model,
+        objective=objective,
         layout=layout,
         chunk=jax.jit(chunk, donate_argnums=0, out_shardings=layout.replicated),
-        evaluate=make_evaluate(config, model, objective, layout, _batches_per_call(config, dataset)),
+        pure_chunk=chunk,
+        evaluate=make_evaluate(config, model, objective, layout, batches_per_call(config, dataset)),
+        init=lambda key: init(key, mean_image),
         state=init(key_init, mean_image),
         feed=feed,
         key_train=key_train,
@@ -103,7 +118,22 @@ def prepare(config: Config) -> Prepared:
     )
 
 
-def _batches_per_call(config: Config, dataset: Dataset) -> int:
+def joined(run: Prepared, config: Config) -> Prepared:
+    """What a run computes with that differs from `run` only in its seed, in numbers of HPARAMS and, if the latents are
+    padded, in latent_dim: all else is shared."""
+    key_init, key_train, key_eval = keys_of(config.seed)
+    state, mask = run.init(key_init), jax.device_put(latent_mask(config), run.layout.replicated)
+    state = state._replace(hparams=make_hparams(config), params=state.params | mask)
+    return run._replace(config=config, state=state, key_train=key_train, key_eval=key_eval)
+
+
+def keys_of(seed: int) -> tuple[PRNGKeyArray, PRNGKeyArray, PRNGKeyArray]:
+    """The keys of a run: of its initial parameters, of its training steps, of its evaluation."""
+    key_init, key_train, key_eval = jax.random.split(jax.random.key(seed), 3)
+    return key_init, key_train, key_eval
+
+
+def batches_per_call(config: Config, dataset: Dataset) -> int:
     """Batches of an evaluation's call: on an accelerator the validation split in one, on a CPU, which is not idle between
     calls and is slow at convolutions inside loops, one."""
     if jax.default_backend() == "cpu":
@@ -141,7 +171,8 @@ def encode_filmed(run: Prepared) -> film.Encode:
     """(params) -> posterior means [M, Z] of the test images that are filmed, `eval.batch_size` of them at a time."""
     images, size = run.dataset.test.images, run.config.eval.batch_size
     filmed = film.rows(len(images))
-    encode = jax.jit(lambda params, x: run.model.encode(params, x.astype(np.float32) / 255).mean)
+    model = unpadded(run.model, run.config)
+    encode = jax.jit(lambda params, x: model.encode(params, x.astype(np.float32) / 255).mean)
 
     def means(params: Params) -> np.ndarray:
         return np.concatenate([encode(params, images[filmed[i : i + size]]) for i in range(0, len(filmed), size)])

@@ -65,6 +65,7 @@ def measure(run: Prepared, checkpoints: Checkpoints, which: Literal["best", "lat
         "pixels": run.pixels,
         "likelihood": run.config.likelihood,
         "likelihood_params": jax.tree.map(float, state.params["likelihood"]),
+        **({"padded_latent_dim": run.config.padded_latent_dim} if run.config.padded_latent_dim else {}),
         "num_parameters": num_parameters(state.params),
         "num_images": {name: len(getattr(run.dataset, name).images) for name in SPLITS},
         "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},

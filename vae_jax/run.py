@@ -13,7 +13,7 @@ from vae_jax import workdir as workdir_lib
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.compilation import keep_compiled
 from vae_jax.feed import unmap
-from vae_jax.models import make_model
+from vae_jax.models import make_model, unpadded
 from vae_jax.objectives import make_corrupt
 from vae_jax.optimizers import make_optimizer
 from vae_jax.train_state import TrainState, init_state
@@ -34,6 +34,7 @@ class Run:
     """
 
     def __init__(self, config: Config, model: Model, params: Params, shape: tuple[int, int, int], step: int) -> None:
+        model = unpadded(model, config)
         self.config, self.model, self.params, self.shape, self.step = config, model, params, shape, step
         self._encode = jax.jit(model.encode)
         self._decode = jax.jit(lambda params, z: model.pixel_mean(params, model.decode(params, z)))

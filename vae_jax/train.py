@@ -1,8 +1,10 @@
 """The one loop: train, evaluate on the validation split, save; at the end the final evaluation and the figures."""
 
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from vae_jax import devices, processes, profiling, signals
 from vae_jax import workdir as workdir_lib
@@ -44,39 +46,74 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
     run = prepare(config)
     processes.assert_same({"dataset": f"{config.dataset} {run.data_digest}"})
     processes.first_alone(lambda: workdir_lib.claim(config, workdir))
-    _announce(run, workdir, console)
+    announce(run, workdir, console)
     farewell = f"stopped; continue: {workdir_lib.continue_command(workdir)}"
-    with (
-        signals.deferred() as stop,
-        Checkpoints(workdir / "checkpoints") as checkpoints,
-        processes.own_folder(workdir) as folder,
-    ):
-        state, progress = _restore(run, checkpoints)
-        done = results.read(workdir, progress.step) if _complete(run, progress) else None
+    with signals.deferred() as stop, opened(run, workdir, stop, console) as (state, progress, outside, done):
         if done is not None:
             epochs = progress.step // run.steps_per_epoch
             console.line(f"complete: {epochs} epochs, trained, evaluated and drawn in {workdir}")
             console.line(f"go on: {workdir_lib.continue_command(workdir)} --config.num_epochs={2 * epochs}")
             return done
-        processes.first_alone(lambda: workdir_lib.record(config, workdir))
-        with Writer(folder, progress.step, config.log.tensorboard) as writer:
-            writer.hyperparameters(flatten(config), ["test/mse" if run.model.log_prior is None else "test/elbo"])
-            film = Film(folder, config.log.latent_every_steps, progress.step, encode_filmed(run))
-            profile = Profile(folder / profiling.FOLDER if config.log.profile else None)
-            progress = _fit(run, state, progress, Outside(stop, checkpoints, writer, console, film, profile))
-            checkpoints.wait()
-            if not processes.agree(stop):
-                with signals.leaving(farewell):
-                    return results.conclude(run, progress.step, checkpoints, writer, workdir, console)
+        assert outside is not None
+        progress = _fit(run, state, progress, outside)
+        outside.checkpoints.wait()
+        if not processes.agree(stop):
+            with signals.leaving(farewell):
+                return results.conclude(run, progress.step, outside.checkpoints, outside.writer, workdir, console)
     assert stop.signum is not None
     raise signals.Stopped(stop.signum, farewell)
 
 
-def _announce(run: Prepared, workdir: Path, console: Console) -> None:
+class Opened(NamedTuple):
+    """A workdir from which training goes on."""
+
+    state: TrainState
+    progress: Progress
+    outside: Outside | None
+    """None where the run is complete: nothing of it is written again."""
+    done: dict[str, Any] | None
+    """What results.json holds, where the run is complete."""
+
+
+@contextmanager
+def opened(run: Prepared, workdir: Path, stop: signals.StopRequest, console: Console) -> Iterator[Opened]:
+    """Where the run in workdir stands, and the files that it goes on to write; leaving waits for the last save.
+
+    Args:
+        run: what the run computes with.
+        workdir: claimed for its config.
+        stop: what asks the run to stop.
+        console: where progress is told.
+
+    Raises:
+        InputError: the checkpoints are not of these data, or damaged.
+    """
+    from vae_jax import results
+
+    config = run.config
+    with ExitStack() as files:
+        checkpoints = files.enter_context(Checkpoints(workdir / "checkpoints"))
+        folder = files.enter_context(processes.own_folder(workdir))
+        state, progress = _restore(run, checkpoints)
+        done = results.read(workdir, progress.step) if complete(run, progress) else None
+        if done is not None:
+            yield Opened(state, progress, None, done)
+            return
+        processes.first_alone(lambda: workdir_lib.record(config, workdir))
+        writer = files.enter_context(Writer(folder, progress.step, config.log.tensorboard))
+        writer.hyperparameters(flatten(config), ["test/mse" if run.model.log_prior is None else "test/elbo"])
+        film = Film(folder, config.log.latent_every_steps, progress.step, encode_filmed(run))
+        profile = Profile(folder / profiling.FOLDER if config.log.profile else None)
+        yield Opened(state, progress, Outside(stop, checkpoints, writer, console, film, profile), None)
+
+
+def announce(run: Prepared, workdir: Path, console: Console) -> None:
+    """Tell what is trained on what, where."""
     config, params = run.config, run.state.params
+    padded = f" padded to {config.padded_latent_dim}" if config.padded_latent_dim else ""
     sizes = "/".join(f"{len(split.images):,}" for split in run.dataset[:3])
     console.line(
-        f"{config.model} ({config.network}, latent {config.latent_dim}, {num_parameters(params):,} parameters) on "
+        f"{config.model} ({config.network}, latent {config.latent_dim}{padded}, {num_parameters(params):,} parameters) on "
         f"{config.dataset} ({' x '.join(map(str, run.shape))}, {run.pixels} pixels, train/val/test {sizes}), "
         f"{devices.describe()}, in {workdir}"
     )
@@ -103,7 +140,8 @@ def _restore(run: Prepared, checkpoints: Checkpoints) -> tuple[TrainState, Progr
     return copy_state(state), progress
 
 
-def _complete(run: Prepared, progress: Progress) -> bool:
+def complete(run: Prepared, progress: Progress) -> bool:
+    """Whether nothing is left to train: all epochs are done, or early stopping has lost its patience."""
     patience = run.config.early_stopping
     exhausted = patience > 0 and progress.stale >= patience and progress.step % run.steps_per_epoch == 0
     return exhausted or progress.step >= run.config.num_epochs * run.steps_per_epoch
@@ -115,7 +153,7 @@ def _fit(run: Prepared, state: TrainState, progress: Progress, outside: Outside)
     outside.film.record(progress.step, state.params)
     outside.console.start(steps * config.batch_size, config.num_epochs, progress.step / steps)
     try:
-        while not _complete(run, progress) and not processes.agree(outside.stop):
+        while not complete(run, progress) and not processes.agree(outside.stop):
             state, progress = train_epoch(run, state, progress, outside)
             if progress.step % steps == 0:
                 progress = end_epoch(run, state, progress, outside)

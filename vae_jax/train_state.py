@@ -15,6 +15,9 @@ from vae_jax.types import Config, Images, Objective, Params
 Metrics = dict[str, Float[Array, ""]]
 Step = Callable[["TrainState", Images, PRNGKeyArray], tuple["TrainState", Metrics]]
 Preprocess = Callable[[PRNGKeyArray, UInt8[Array, "B H W C"]], Images]
+HPARAMS = ("beta", "learning_rate")
+"""Keys of the config whose numbers are given to the compiled program and are no part of it: runs that differ in them alone
+can be trained as one."""
 
 
 class TrainState(NamedTuple):
@@ -24,13 +27,17 @@ class TrainState(NamedTuple):
     params: Params
     opt_state: Any
     hparams: dict[str, Float[Array, ""]]
-    """Numbers that may differ within one compiled program: beta, learning_rate."""
+    """Numbers that may differ within one compiled program, by their key in HPARAMS."""
 
 
 def init_state(config: Config, params: Params, optimizer: optax.GradientTransformation) -> TrainState:
     """The state before the first step, for initial params."""
-    hparams = {"beta": jnp.float32(config.beta), "learning_rate": jnp.float32(config.learning_rate)}
-    return TrainState(jnp.int32(0), params, optimizer.init(params), hparams)
+    return TrainState(jnp.int32(0), params, optimizer.init(params), make_hparams(config))
+
+
+def make_hparams(config: Config) -> dict[str, Float[Array, ""]]:
+    """The numbers of a run that its compiled program is given."""
+    return {name: jnp.float32(config[name]) for name in HPARAMS}
 
 
 @jax.jit

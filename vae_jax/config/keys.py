@@ -56,6 +56,8 @@ KEYS: tuple[Key, ...] = (
     _text("normalization", "none", "normalisation after each convolution", "none", "group"),
     _text("activation", "relu", "nonlinearity between layers"),
     _count("latent_dim", 20, "size of the latent space", "dimensions", 1),
+    _count("padded_latent_dim", 0, "latent dimensions of the arrays, of which all but latent_dim do nothing, so that runs of "
+           "different sizes are one program; 0: latent_dim", "dimensions"),
     _real("dropout", 0.0, "probability that a hidden unit is dropped while training", high=0.95),
     _text("likelihood", "bernoulli", "p(x|z)"),
     _real("sigma", 1.0, "standard deviation of the gaussian likelihood; where it is learned or optimal, the first one",

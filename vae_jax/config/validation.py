@@ -160,6 +160,11 @@ def _combination_problems(c: Mapping[str, Any]) -> list[str]:
             f"schedule_epochs={c['schedule_epochs']:g}: schedule={c['schedule']} needs its own length, more than "
             f"warmup_epochs={c['warmup_epochs']:g} (num_epochs={c['num_epochs']}, say); extending a run must not change its past"
         )
+    if 0 < c["padded_latent_dim"] < c["latent_dim"]:
+        problems.append(
+            f"padded_latent_dim={c['padded_latent_dim']}: holds latent_dim={c['latent_dim']} dimensions; choices: 0, or at "
+            f"least {c['latent_dim']}"
+        )
     if c["val_fraction"] >= 1 and c["val_fraction"] != int(c["val_fraction"]):
         problems.append(f"val_fraction={c['val_fraction']:g}: from 1 on it is a count, a whole number")
     if c["val_fraction"] == 0:

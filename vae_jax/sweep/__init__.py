@@ -1,5 +1,6 @@
 """Sweeps: from swept values to a list of runs, and from the runs' results to a table. Nothing is trained here."""
 
+from vae_jax.sweep.groups import groups, keys_apart, refuse_lone
 from vae_jax.sweep.plan import Planned, Point, parse_over, plan, product
 from vae_jax.sweep.summary import Row, csv_text, lines, point_text, summarize, table_rows
 
@@ -8,11 +9,14 @@ __all__ = [
     "Point",
     "Row",
     "csv_text",
+    "groups",
+    "keys_apart",
     "lines",
     "parse_over",
     "plan",
     "point_text",
     "product",
+    "refuse_lone",
     "summarize",
     "table_rows",
 ]
