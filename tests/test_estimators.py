@@ -86,7 +86,7 @@ def test_an_exact_posterior_gives_the_exact_likelihood_from_one_sample(key):
     assert float((iwae_bound(wide, {}, key, x, 1) - truth).mean()) < -0.05
 
 
-@pytest.mark.parametrize("kind", ["binary", "grey"])
+@pytest.mark.parametrize("kind", [pytest.param("binary", marks=pytest.mark.slow), "grey"])
 def test_many_samples_reach_the_likelihood_that_quadrature_finds(make_config, images, key, kind):
     model = make_model(make_config(latent_dim=1), SHAPE)
     params = model.init(jax.random.key(3), jnp.full(SHAPE, 0.4))

@@ -63,8 +63,10 @@ def test_the_convolution_is_laxs_in_value_and_both_gradients(key, strides, kerne
         np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("kernel_size", "strides", "padding"), GEOMETRIES)
-@pytest.mark.parametrize("size", [(4, 3), (1, 5)])
+@pytest.mark.parametrize(
+    ("kernel_size", "strides", "padding", "size"),
+    [(*geometry, [(4, 3), (1, 5)][(i + i // 2) % 2]) for i, geometry in enumerate(GEOMETRIES)],
+)
 def test_the_transposed_convolution_is_laxs_in_value_and_both_gradients(
     key, monkeypatch, kernel_size, strides, padding, size
 ):
@@ -83,7 +85,7 @@ def test_the_transposed_convolution_is_laxs_in_value_and_both_gradients(
 
 
 @pytest.mark.parametrize("output_size", [(1, 1), (7, 8), (33, 20)])
-@pytest.mark.parametrize("kernel_size", [(1, 1), (3, 3), (2, 4), (5, 3)])
+@pytest.mark.parametrize("kernel_size", [(3, 3), (2, 4)])
 @pytest.mark.parametrize("strides", [(1, 1), (2, 2), (3, 2)])
 def test_padding_to_size_makes_the_adjoint_of_a_convolution_padded_as_same(key, output_size, kernel_size, strides):
     keys = jax.random.split(key, 3)

@@ -128,6 +128,7 @@ def test_members_spread_over_devices_are_what_they_are_alone(separate, tmp_path,
     assert f"val elbo {np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})" in told
 
 
+@pytest.mark.slow
 def test_a_member_that_diverges_fails_alone_and_members_need_not_divide_among_devices(separate, tmp_path):
     lines, bad = Lines(), {"learning_rate": 1e30, "optimizer": "adam"}
     members = {"one": CHANGES["one"], "bad": bad, "rate": CHANGES["rate"]}
@@ -144,6 +145,7 @@ def test_a_member_that_diverges_fails_alone_and_members_need_not_divide_among_de
         assert_same_run(tmp_path / name, separate / name)
 
 
+@pytest.mark.slow
 def test_a_stopped_population_goes_on_with_others_at_other_steps_and_leaves_finished_runs(
     separate, tmp_path, monkeypatch
 ):
@@ -179,6 +181,7 @@ def test_a_stopped_population_goes_on_with_others_at_other_steps_and_leaves_fini
         assert_same_run(tmp_path / name, separate / name)
 
 
+@pytest.mark.slow
 def test_members_that_end_early_or_cannot_begin_leave_the_others_alone(tmp_path):
     (tmp_path / "file").touch()
     members = {"high": {"learning_rate": 0.5}, "low": {"num_epochs": 4}, "file": {"seed": 2}}
@@ -190,6 +193,7 @@ def test_members_that_end_early_or_cannot_begin_leave_the_others_alone(tmp_path)
     assert (found["high"]["epochs"], found["low"]["epochs"]) == (len(values), 4)
 
 
+@pytest.mark.slow
 def test_latent_sizes_join_when_padded_and_are_what_they_are_alone(tmp_path):
     common = {"padded_latent_dim": 3, "optimizer": "adamw", "num_epochs": 1, "beta": 0.1}
     members = {"small": {"latent_dim": 1}, "large": {"latent_dim": 3}}

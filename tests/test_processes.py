@@ -68,6 +68,7 @@ def assert_same_metrics(workdir: Path, other: Path) -> None:
         np.testing.assert_allclose(list(row.values()), list(expected.values()), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path):
     base = ["--config=configs/vae.py", *TINY, "--config.num_epochs=2"]
     shared, alone = f"--workdir={tmp_path / 'shared'}", f"--workdir={tmp_path / 'alone'}"

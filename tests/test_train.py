@@ -326,6 +326,7 @@ def test_every_key_that_is_not_identity_may_change_between_continuations(run, tm
     assert (stored.num_epochs, again.num_epochs, again.eval.batch_size) == (1, 2, 10)
 
 
+@pytest.mark.slow
 def test_a_trace_is_written_on_request_and_changes_nothing(run, tmp_path, capsys):
     run("plain", num_epochs=1)
     run("traced", num_epochs=1, log__profile=True, steps_per_dispatch=7)
