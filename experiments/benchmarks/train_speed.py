@@ -2,7 +2,8 @@
 
 For each config, on MNIST, in one process and interleaved: an epoch of our real loop (`epochs.train_epoch`, with its console
 and writer), the bare matrix products of its layers (forward, and both gradients; MLPs only), and an epoch of a small eager
-PyTorch loop of the same network, where torch is installed (`pip install torch`). Ratios are medians over rounds of ratios
+PyTorch loop of the same network, where torch is installed (`pip install torch`); and our loop once more with
+`streaming=on`, the images of each call read from the mapped file. Ratios are medians over rounds of ratios
 within a round; a round in which other processes took more than a tenth of the machine is dropped and told, unless fewer than
 three were left. `products / PyTorch` is how far below PyTorch's whole loop the products alone are. Compilation is not
 counted. `full run` is 20 epochs with validation, checkpoints, log files and the final evaluation, against its epochs' calls
@@ -89,10 +90,10 @@ class Bench:
         return epoch_order(config.seed, 0, len(self.run.dataset.train.images), config.batch_size)
 
 
-def contenders(bench: Bench) -> dict[str, Timed]:
+def contenders(bench: Bench, streamed: Bench) -> dict[str, Timed]:
     """What is timed for a config."""
     config, order = bench.run.config, bench.order()
-    timed: dict[str, Timed] = {"ours": bench.epoch}
+    timed: dict[str, Timed] = {"ours": bench.epoch, "streamed": streamed.epoch}
     if config.network == "mlp":
         timed["products"] = make_products(config, int(np.prod(bench.run.shape)), len(order))
     if importlib.util.find_spec("torch") is not None:
@@ -112,10 +113,12 @@ def measure(name: str, flags: Any) -> tuple[list[str], list[str]]:
     """The cells and the notes of a config."""
     file, keys = CONFIGS[arguments.one_of("--only", name, CONFIGS)]
     keys = keys | {"dataset": "mnist", "data_dir": flags.data_dir}
-    config = cli.read(cli.Flags(file, "", tuple(keys.items()), help=False))
+    configs = [
+        cli.read(cli.Flags(file, "", (*keys.items(), ("streaming", mode)), help=False)) for mode in ("off", "on")
+    ]
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(config, Path(folder))
-        seconds, disturbed = interleave(contenders(bench), flags.rounds)
+        bench, streamed = (Bench(config, Path(folder, config.streaming)) for config in configs)
+        seconds, disturbed = interleave(contenders(bench, streamed), flags.rounds)
         notes = [told(name, disturbed, flags.rounds)]
         full = ""
         if name == "vae":
@@ -125,7 +128,7 @@ def measure(name: str, flags: Any) -> tuple[list[str], list[str]]:
             full = ratio(whole, "ours", "calls")
             notes.append(told(f"{name}, full run", disturbed, rounds))
     steps, own = len(bench.order()), float(np.median(seconds["ours"]))
-    pairs = (("ours", "products"), ("ours", "torch"), ("products", "torch"))
+    pairs = (("ours", "products"), ("ours", "torch"), ("products", "torch"), ("streamed", "ours"))
     compared = [ratio(seconds, one, other) for one, other in pairs]
     return [name, str(steps), f"{own:.2f}", f"{1000 * own / steps:.2f}", *compared, full], list(filter(None, notes))
 
@@ -143,12 +146,12 @@ def main(argv: list[str]) -> None:
         rows.append(cells)
         notes += more
     notes.append("Medians, and in brackets quartiles, of ratios within a round; smaller is faster.")
-    ratios = ["ours / matrix products", "ours / PyTorch eager", "products / PyTorch eager", "full run / its calls"]
+    ratios = ["ours / matrix products", "ours / PyTorch eager", "products / PyTorch eager", "streamed / ours"]
     record.save(
         "train_speed",
         record.command("train_speed", argv),
         "Speed of training, MNIST",
-        ["config", "steps", "seconds", "ms a step", *ratios],
+        ["config", "steps", "seconds", "ms a step", *ratios, "full run / its calls"],
         rows,
         notes,
     )
