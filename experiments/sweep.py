@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vae_jax import arguments, cli, data, entry, sweep
+from vae_jax import arguments, cli, data, devices, entry, sweep
 from vae_jax import workdir as workdir_lib
 from vae_jax.console import Console, format_value
 from vae_jax.population import Outcome, plan_groups, train_runs
@@ -107,6 +107,8 @@ def run(argv: list[str]) -> int:
         padding = (("padded_latent_dim", str(max(sizes))),) if len(sizes) > 1 else ()
 
     runs = sweep.plan(points, flags.seeds, read, name, workdir_lib.make_folder("--output", flags.output))
+    for planned in runs:
+        devices.keep_memory(planned.config)
     farewell = f"stopped; continue: python -m experiments.sweep {shlex.join(argv)}"
     groups = plan_groups(runs, flags.population, console)
     accepted = {i: accept(runs[i], outcome) for i, outcome in train_runs(runs, groups, console, farewell)}

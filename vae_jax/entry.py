@@ -1,26 +1,9 @@
 """How a command begins and ends: signals, and errors as a line each and an exit code, never a traceback."""
 
-import contextlib
-import ctypes
 import sys
 from collections.abc import Callable
 
 from vae_jax import signals
-
-M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
-"""Of glibc's malloc.h."""
-
-
-def keep_memory() -> None:
-    """Let the C library keep freed memory, all in one heap, where it can (glibc); before JAX starts its threads.
-
-    On a CPU, XLA asks for the memory of a call's intermediate results at every call. Large pieces would come from the system
-    and go back to it each time, and be zeroed page by page: a convolutional step of 128 MNIST images took half as long again.
-    """
-    with contextlib.suppress(AttributeError, OSError, TypeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        for option, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_ARENA_MAX, 1)):
-            mallopt(option, value)
 
 
 def exit_code(body: Callable[[], int | None], farewell: str = "stopped; nothing was written") -> int:
@@ -31,7 +14,6 @@ def exit_code(body: Callable[[], int | None], farewell: str = "stopped; nothing 
             Ctrl-C in their seconds is answered like any other.
         farewell: what to say when a signal stops it where nothing is at stake.
     """
-    keep_memory()
     with signals.leaving(farewell):
         from vae_jax.types import InputError, TrainingError
 

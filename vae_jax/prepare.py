@@ -75,6 +75,7 @@ def prepare(config: Config) -> Prepared:
     Raises:
         InputError: the data cannot be had, the batch does not fit them or the devices, the objective not the model.
     """
+    devices.keep_memory(config)
     devices.check_batch_size(config.batch_size, jax.device_count(), config.accumulate_steps)
     keep_compiled(config)
     dataset = data.load(config)

@@ -114,9 +114,14 @@ def _parse(where: str) -> dict[str, Any]:
     return {"coordinator_address": address, "num_processes": count, "process_id": which}
 
 
+def several() -> bool:
+    """Whether there are other processes. Where there are none, JAX's devices are not started to tell."""
+    return jax.distributed.is_initialized() and jax.process_count() > 1
+
+
 def is_first() -> bool:
     """Whether this process is the one that writes and speaks."""
-    return jax.process_index() == 0
+    return not several() or jax.process_index() == 0
 
 
 @contextmanager
@@ -131,7 +136,7 @@ def own_folder(workdir: Path) -> Iterator[Path]:
 
 def agree(stop: StopRequest) -> bool:
     """Whether a stop is asked for in any process: then all have it; all must ask."""
-    if jax.process_count() == 1:
+    if not several():
         return stop.signum is not None
     signum = int(_gathered(np.array(stop.signum or 0)).max())
     if signum:  # else what a signal has set meanwhile stays, for the next time
@@ -147,7 +152,7 @@ def first_alone(action: Callable[[], None]) -> None:
             action()
         except InputError as error:
             problem = str(error)
-    told = _texts(problem)[0] if jax.process_count() > 1 else problem
+    told = _texts(problem)[0] if several() else problem
     if told:
         raise InputError(told)
 
@@ -161,7 +166,7 @@ def assert_same(what: Mapping[str, Any]) -> None:
     Raises:
         InputError: a line for every name whose value differs between processes.
     """
-    if jax.process_count() == 1:
+    if not several():
         return
     told = [json.loads(text) for text in _texts(json.dumps(what))]
     problems = [
