@@ -1,4 +1,4 @@
-"""Programs kept on disk: used again, with the same bits, and a damaged one is swept away."""
+"""Programs compiled ahead, and kept on disk: used again, with the same bits, and a damaged one is swept away."""
 
 import os
 import subprocess
@@ -6,9 +6,11 @@ import sys
 import zlib
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import pytest
 
-from vae_jax.compilation import FOLDER, sweep
+from vae_jax.compilation import FOLDER, compile_ahead, sweep
 
 ROOT = Path(__file__).parents[1]
 
@@ -19,6 +21,28 @@ def entry(folder: Path, name: str, content: bytes, age: float = 0) -> Path:
     written = path.stat().st_mtime - age
     os.utime(path, times=(written, written))
     return path
+
+
+def test_what_is_compiled_ahead_is_traced_once_and_other_shapes_when_they_come():
+    traced = []
+
+    @jax.jit
+    def double(x, rows):
+        traced.append(x.shape)
+        return 2 * x if rows is None else 2 * x[rows]
+
+    ahead = compile_ahead(double, jax.ShapeDtypeStruct((3,), jnp.float32), None)
+    for _ in range(2):
+        assert ahead(jnp.ones(3), None).tolist() == [2.0, 2.0, 2.0]
+    assert traced == [(3,)]
+    assert ahead(jnp.arange(4.0), jnp.array([1])).tolist() == [2.0]
+    assert traced == [(3,), (4,)]
+
+
+def test_what_cannot_be_compiled_ahead_says_so_where_it_is_called():
+    ahead = compile_ahead(jax.jit(lambda x, y: x @ y), jnp.ones((2, 3)), jnp.ones((2, 3)))
+    with pytest.raises(TypeError, match="dot_general"):
+        ahead(jnp.ones((2, 3)), jnp.ones((2, 3)))
 
 
 def test_the_sweep_removes_what_was_written_in_part_and_checks_the_rest_once(tmp_path):

@@ -242,8 +242,11 @@ def test_a_schedule_that_ends_before_the_run_is_told(run, capsys, schedule, told
 
 
 def test_nothing_is_compiled_twice(run, caplog):
-    with jax.log_compiles():
+    jax.config.update("jax_log_compiles", True)  # not the context: the training call is compiled in another thread
+    try:
         run(num_epochs=3, checkpoint__every_epochs=1)
+    finally:
+        jax.config.update("jax_log_compiles", False)
     programs = re.findall(r"Compiling jit\((\w+)\) with", caplog.text)
     assert (programs.count("chunk"), programs.count("terms_of_call")) == (1, 1)
     for shared in ("copy_state", "_all_finite"):  # an earlier test of this process may have compiled them

@@ -1,10 +1,13 @@
-"""Compiled programs kept on disk: a second start with the same shapes reads them instead of compiling."""
+"""Programs compiled while other things are done, and kept on disk: a second start reads them instead of compiling."""
 
 import contextlib
 import os
 import time
 import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -31,6 +34,29 @@ def keep_compiled(config: Config) -> None:
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def compile_ahead(function: Any, *arguments: Any) -> Callable[..., Any]:
+    """`function`, which is jitted, with its program for arguments of these shapes compiled meanwhile, in a thread.
+
+    Args:
+        function: of `jax.jit`.
+        arguments: arrays, or jax.ShapeDtypeStruct with the shardings of those that will come. The program of others is
+            compiled when they come.
+    """
+    pool = ThreadPoolExecutor(1)
+    program = pool.submit(lambda: function.lower(*arguments).compile())
+    pool.shutdown(wait=False)
+    expected = _shapes(arguments)
+
+    def call(*given: Any) -> Any:
+        return (program.result() if _shapes(given) == expected else function)(*given)
+
+    return call
+
+
+def _shapes(arguments: Any) -> list[tuple[int, ...]]:
+    return [leaf.shape for leaf in jax.tree.leaves(arguments)]
 
 
 def sweep(folder: Path, most_bytes: int = MOST_BYTES) -> None:

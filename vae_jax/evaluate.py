@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +12,11 @@ from jaxtyping import Array, Float, Int32, Key, PRNGKeyArray, UInt8
 
 from vae_jax import devices
 from vae_jax.devices import Layout
-from vae_jax.feed import unmap
+from vae_jax.feed import BYTES_OF_A_CALL, unmap
 from vae_jax.likelihoods import make_likelihood
 from vae_jax.pixels import mean_pixels
 from vae_jax.train_state import TrainState, make_preprocess
-from vae_jax.types import Config, Model, Objective, Split
+from vae_jax.types import Config, Dataset, Model, Objective, Split
 
 METRICS = ("elbo", "reconstruction", "kl", "loss", "mse", "mse_mean", "bits_per_dim", "active_units")
 """The order in which metrics are told; others follow."""
@@ -62,22 +62,11 @@ def make_evaluate(
         population: whether state and key hold those of several runs, along a first axis; what is found then has that axis
             too, before that of the images.
     """
-    preprocess = make_preprocess(config.binarize)
+    image_terms = _make_image_terms(config, model, objective)
     sharding, everywhere = (layout.order, layout.replicated) if layout is not None else (None, None)
     sharers = sharding.num_devices if sharding is not None else 1
     batch_size = -(-config.eval.batch_size // sharers) * sharers
     size = batches_per_call * batch_size
-
-    def image_terms(
-        state: TrainState, key: PRNGKeyArray, image: UInt8[Array, "H W C"], index: Int32[Array, ""]
-    ) -> tuple[dict[str, Float[Array, ""]], Float[Array, " Z"]]:
-        key_pixels, key_terms = jax.random.split(jax.random.fold_in(key, index))
-        x = preprocess(key_pixels, image[None])
-        terms = objective(state.params, key_terms, x, state.step, state.hparams, train=False)
-        mean = model.encode(state.params, x).mean
-        pixels = model.pixel_mean(state.params, model.decode(state.params, mean))
-        terms["mse_mean"] = mean_pixels(jnp.square(x - pixels))
-        return {name: values[0] for name, values in terms.items()}, mean[0]
 
     def terms_of_call(
         state: TrainState, key: PRNGKeyArray, images: UInt8[Array, "T B H W C"], indices: Int32[Array, "T B"]
@@ -114,6 +103,34 @@ def make_evaluate(
         return jax.tree.map(lambda *arrays: np.concatenate(arrays, axis)[own], *pieces)
 
     return evaluate
+
+
+def _make_image_terms(config: Config, model: Model, objective: Objective) -> Callable[..., Any]:
+    """(state, key, image u8[H,W,C], its index) -> (its terms, its posterior mean [Z])."""
+    preprocess = make_preprocess(config.binarize)
+
+    def image_terms(
+        state: TrainState, key: PRNGKeyArray, image: UInt8[Array, "H W C"], index: Int32[Array, ""]
+    ) -> tuple[dict[str, Float[Array, ""]], Float[Array, " Z"]]:
+        key_pixels, key_terms = jax.random.split(jax.random.fold_in(key, index))
+        x = preprocess(key_pixels, image[None])
+        terms = objective(state.params, key_terms, x, state.step, state.hparams, train=False)
+        mean = model.encode(state.params, x).mean
+        pixels = model.pixel_mean(state.params, model.decode(state.params, mean))
+        terms["mse_mean"] = mean_pixels(jnp.square(x - pixels))
+        return {name: values[0] for name, values in terms.items()}, mean[0]
+
+    return image_terms
+
+
+def batches_per_call(config: Config, dataset: Dataset) -> int:
+    """Batches of an evaluation's call: on an accelerator the validation split in one, on a CPU, which is not idle between
+    calls and is slow at convolutions inside loops, one."""
+    if jax.default_backend() == "cpu":
+        return 1
+    images = dataset.val.images
+    most = max(1, BYTES_OF_A_CALL // (config.eval.batch_size * images[:1].nbytes))
+    return min(most, -(-len(images) // config.eval.batch_size))
 
 
 def summarize(config: Config, model: Model, per_image: PerImage, num_elements: int) -> dict[str, float]:

@@ -21,6 +21,8 @@ class Feed(NamedTuple):
 
     images: Callable[[Int32[np.ndarray, "T B"]], tuple[UInt8[Array, "..."], Int32[Array, "T B"] | None]]
     """(rows of the split) -> (all images [N, H, W, C], the rows), or (the rows' images [T, B, H, W, C], None)."""
+    shapes: Callable[[int], tuple[Any, Any]]
+    """(steps) -> what `images` gives for so many, as jax.ShapeDtypeStruct."""
     most_steps: int
     """Steps for which images may be asked at once."""
 
@@ -36,7 +38,12 @@ def make_feed(images: UInt8[np.ndarray, "N H W C"], batch_size: int, streaming: 
     """
     if streaming == "off" or (streaming == "auto" and images.nbytes <= device_memory() // SHARE_OF_MEMORY):
         resident = put(images, layout.replicated)
-        return Feed(lambda rows: (resident, put(rows, layout.order)), len(images))
+        whole = jax.ShapeDtypeStruct(images.shape, images.dtype, sharding=layout.replicated)
+
+        def shapes(steps: int) -> tuple[Any, Any]:
+            return whole, jax.ShapeDtypeStruct((steps, batch_size), np.int32, sharding=layout.order)
+
+        return Feed(lambda rows: (resident, put(rows, layout.order)), shapes, len(images))
 
     def gather(rows: Int32[np.ndarray, "T B"]) -> tuple[Array, None]:
         def share(place: Any) -> UInt8[np.ndarray, "t b H W C"]:
@@ -47,7 +54,11 @@ def make_feed(images: UInt8[np.ndarray, "N H W C"], batch_size: int, streaming: 
         unmap(images)
         return gathered, None
 
-    return Feed(gather, max(1, BYTES_OF_A_CALL // (batch_size * images[:1].nbytes)))
+    def gathered_shapes(steps: int) -> tuple[Any, None]:
+        shape = (steps, batch_size, *images.shape[1:])
+        return jax.ShapeDtypeStruct(shape, images.dtype, sharding=layout.order), None
+
+    return Feed(gather, gathered_shapes, max(1, BYTES_OF_A_CALL // (batch_size * images[:1].nbytes)))
 
 
 def unmap(images: np.ndarray) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
 
 from vae_jax import data, devices, film
-from vae_jax.compilation import keep_compiled
-from vae_jax.evaluate import Evaluate, make_evaluate
-from vae_jax.feed import BYTES_OF_A_CALL, Feed, make_feed, unmap
+from vae_jax.compilation import compile_ahead, keep_compiled
+from vae_jax.evaluate import Evaluate, batches_per_call, make_evaluate
+from vae_jax.feed import Feed, make_feed, unmap
 from vae_jax.likelihoods import make_likelihood
 from vae_jax.models import latent_mask, make_model, unpadded
 from vae_jax.objectives import make_objective
@@ -69,8 +69,12 @@ class Prepared(NamedTuple):
         return "grey" if self.shape[2] == 1 else "colour"
 
 
-def prepare(config: Config) -> Prepared:
+def prepare(config: Config, ahead: bool = False) -> Prepared:
     """Data, model, objective, compiled steps and initial state of a run.
+
+    Args:
+        config: validated.
+        ahead: whether the first training call's program is compiled meanwhile, for a run that will train.
 
     Raises:
         InputError: the data cannot be had, the batch does not fit them or the devices, the objective not the model.
@@ -88,24 +92,30 @@ def prepare(config: Config) -> Prepared:
     optimizer = make_optimizer(config, steps_per_epoch)
     layout = devices.make_layout()
     key_init, key_train, key_eval = keys_of(config.seed)
-    mean_image = mean_of(dataset.train.images)
     init = jax.jit(
         lambda key, mean: init_state(config, model.init(key, mean), optimizer), out_shardings=layout.replicated
     )
     step = make_train_step(
         objective, optimizer, refit=make_likelihood(config).refit, accumulate_steps=config.accumulate_steps
     )
-    chunk = make_train_chunk(step, make_preprocess(config.binarize))
+    pure_chunk = make_train_chunk(step, make_preprocess(config.binarize))
+    chunk = jax.jit(pure_chunk, donate_argnums=0, out_shardings=layout.replicated)
     feed = make_feed(dataset.train.images, config.batch_size, config.streaming, layout)
     one_step = config.network == "conv" and jax.default_backend() == "cpu"
+    most_steps = min(feed.most_steps, config.steps_per_dispatch or (1 if one_step else steps_per_epoch))
+    if ahead:
+        first = film.chunk_size(0, config.log.latent_every_steps, steps_per_epoch, most_steps)
+        state = _shapes_on(layout, jax.eval_shape(init, key_init, np.zeros(shape, np.float32)))
+        chunk = compile_ahead(chunk, state, *feed.shapes(first), key_train)
+    mean_image = mean_of(dataset.train.images)
     return Prepared(
         config=config,
         dataset=dataset,
         model=model,
         objective=objective,
         layout=layout,
-        chunk=jax.jit(chunk, donate_argnums=0, out_shardings=layout.replicated),
-        pure_chunk=chunk,
+        chunk=chunk,
+        pure_chunk=pure_chunk,
         evaluate=make_evaluate(config, model, objective, layout, batches_per_call(config, dataset)),
         init=lambda key: init(key, mean_image),
         state=init(key_init, mean_image),
@@ -114,9 +124,13 @@ def prepare(config: Config) -> Prepared:
         key_eval=key_eval,
         data_digest=data_digest(dataset, mean_image),
         steps_per_epoch=steps_per_epoch,
-        steps_per_dispatch=min(feed.most_steps, config.steps_per_dispatch or (1 if one_step else steps_per_epoch)),
+        steps_per_dispatch=most_steps,
         checkpoint_epochs=config.checkpoint.every_epochs or -(-STEPS_BETWEEN_CHECKPOINTS // steps_per_epoch),
     )
+
+
+def _shapes_on(layout: devices.Layout, state: TrainState) -> TrainState:
+    return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=layout.replicated), state)
 
 
 def joined(run: Prepared, config: Config) -> Prepared:
@@ -132,16 +146,6 @@ def keys_of(seed: int) -> tuple[PRNGKeyArray, PRNGKeyArray, PRNGKeyArray]:
     """The keys of a run: of its initial parameters, of its training steps, of its evaluation."""
     key_init, key_train, key_eval = jax.random.split(jax.random.key(seed), 3)
     return key_init, key_train, key_eval
-
-
-def batches_per_call(config: Config, dataset: Dataset) -> int:
-    """Batches of an evaluation's call: on an accelerator the validation split in one, on a CPU, which is not idle between
-    calls and is slow at convolutions inside loops, one."""
-    if jax.default_backend() == "cpu":
-        return 1
-    images = dataset.val.images
-    most = max(1, BYTES_OF_A_CALL // (config.eval.batch_size * images[:1].nbytes))
-    return min(most, -(-len(images) // config.eval.batch_size))
 
 
 def mean_of(images: UInt8[np.ndarray, "N H W C"]) -> Float[np.ndarray, "H W C"]:

@@ -43,7 +43,7 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
     console = console or Console(None if processes.is_first() else open(os.devnull, "w"))  # noqa: SIM115
     processes.assert_same({name: value for name, value in flatten(config).items() if not name.endswith("_dir")})
     processes.first_alone(lambda: workdir_lib.check(config, workdir))
-    run = prepare(config)
+    run = prepare(config, ahead=True)
     processes.assert_same({"dataset": f"{config.dataset} {run.data_digest}"})
     processes.first_alone(lambda: workdir_lib.claim(config, workdir))
     announce(run, workdir, console)

@@ -11,8 +11,8 @@ from jaxtyping import Array, Int32, Key, PRNGKeyArray, UInt8
 
 from vae_jax.config import flatten, keys
 from vae_jax.devices import Layout
-from vae_jax.evaluate import Evaluate, make_evaluate
-from vae_jax.prepare import Prepared, batches_per_call
+from vae_jax.evaluate import Evaluate, batches_per_call, make_evaluate
+from vae_jax.prepare import Prepared
 from vae_jax.train_state import TrainState, copy_state
 
 
