@@ -90,15 +90,11 @@ def make_evaluate(
         return compiled(state, key, devices.put(images, sharding), devices.put(indices, sharding))
 
     def evaluate(state: TrainState, key: Key[Array, "..."], split: Split) -> PerImage:
-        pieces, late = [], None
+        pieces = []
         for start in range(0, len(split.images), size):
-            # What a call found is fetched when the next one is on its way.
-            following = call(state, key, split, start)
-            if late is not None:
-                pieces.append(jax.device_get(late))
-            late = following
+            # Fetched before the next call begins: two at once would take twice the memory.
+            pieces.append(jax.device_get(call(state, key, split, start)))
             unmap(split.images)
-        pieces.append(jax.device_get(late))
         axis, own = (1, np.s_[:, : len(split.images)]) if population else (0, np.s_[: len(split.images)])
         return jax.tree.map(lambda *arrays: np.concatenate(arrays, axis)[own], *pieces)
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 
 from experiments.benchmarks import record
-from vae_jax import arguments, cli, entry
+from vae_jax import arguments, cli, devices, entry
 from vae_jax.networks.conv import KERNEL, STRIDES
 from vae_jax.networks.convolution import conv_transpose, convolve, padding_to_size, same_padding
 from vae_jax.types import Config
@@ -98,6 +98,7 @@ def main(argv: list[str]) -> None:
     rows = []
     for name in flags.only.split(","):
         config = cli.read(cli.Flags(CONFIGS[arguments.one_of("--only", name, CONFIGS)], "", (), help=False))
+        devices.keep_memory(config)
         for layer in layers(config):
             count = layer.operations() / 1e6
             cells = [f"{ms:.2f} ms, {count / ms:.0f}/ns" for ms in milliseconds(layer, flags.rounds)]

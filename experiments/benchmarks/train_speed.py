@@ -24,7 +24,7 @@ import numpy as np
 from experiments.benchmarks import record
 from experiments.benchmarks.products import make_products
 from experiments.benchmarks.rounds import ENOUGH, Timed, interleave, told
-from vae_jax import arguments, cli, entry, epochs, results, signals
+from vae_jax import arguments, cli, devices, entry, epochs, results, signals
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.console import Console
 from vae_jax.film import Film
@@ -109,13 +109,16 @@ def ratio(seconds: dict[str, np.ndarray], one: str, other: str) -> str:
     return record.quartiles(seconds[one] / seconds[other]) if {one, other} <= set(seconds) else ""
 
 
+def read(name: str, flags: Any, streaming: str) -> Config:
+    """A config of CONFIGS, on MNIST."""
+    file, keys = CONFIGS[arguments.one_of("--only", name, CONFIGS)]
+    keys = keys | {"dataset": "mnist", "data_dir": flags.data_dir, "streaming": streaming}
+    return cli.read(cli.Flags(file, "", tuple(keys.items()), help=False))
+
+
 def measure(name: str, flags: Any) -> tuple[list[str], list[str]]:
     """The cells and the notes of a config."""
-    file, keys = CONFIGS[arguments.one_of("--only", name, CONFIGS)]
-    keys = keys | {"dataset": "mnist", "data_dir": flags.data_dir}
-    configs = [
-        cli.read(cli.Flags(file, "", (*keys.items(), ("streaming", mode)), help=False)) for mode in ("off", "on")
-    ]
+    configs = [read(name, flags, mode) for mode in ("off", "on")]
     with tempfile.TemporaryDirectory() as folder:
         bench, streamed = (Bench(config, Path(folder, config.streaming)) for config in configs)
         seconds, disturbed = interleave(contenders(bench, streamed), flags.rounds)
@@ -141,6 +144,8 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--rounds", type=arguments.count, default=7, metavar="N", help="rounds (7)")
     flags = parser.parse_args(argv)
     rows, notes = [], []
+    for name in flags.only.split(","):
+        devices.keep_memory(read(name, flags, "off"))  # all before the first of them starts JAX's threads
     for name in flags.only.split(","):
         cells, more = measure(name, flags)
         rows.append(cells)
