@@ -21,11 +21,9 @@ import numpy as np
 
 from experiments.benchmarks import record
 from experiments.benchmarks.nll_contenders import PEER, Found, Round, ask_peer, make_products
+from experiments.benchmarks.peers_code import contestants
 from experiments.benchmarks.peers_code.contestants import OURS
 from vae_jax import arguments, cli, entry
-from vae_jax import config as config_lib
-from vae_jax import workdir as workdir_lib
-from vae_jax.data.cache import cache_root
 from vae_jax.estimators import make_split_bound
 from vae_jax.prepare import Prepared, epoch_order, prepare
 from vae_jax.types import InputError, Params
@@ -116,9 +114,7 @@ def parse(argv: list[str]) -> Any:
         parser.error(
             f"--images={flags.images}: each of {flags.rounds} rounds needs the {flags.peer_images} images of pythae"
         )
-    flags.data_dir = str(Path(flags.data_dir).expanduser().resolve()) if flags.data_dir else ""
-    envs = flags.envs or cache_root(config_lib.defaults()) / "peers"
-    flags.envs = workdir_lib.make_folder("--envs", envs.expanduser().resolve())
+    contestants.place(flags)
     return flags
 
 

@@ -34,8 +34,6 @@ from experiments.benchmarks.peers_code import contestants
 from experiments.benchmarks.peers_code.contestants import OURS, PEERS, Failed, Measured, Network
 from vae_jax import arguments, data, entry
 from vae_jax import config as config_lib
-from vae_jax import workdir as workdir_lib
-from vae_jax.data.cache import cache_root
 
 COLUMNS = ("peer", "network", "epoch, s", "vae_jax / peer", "training, s", "process, s", "test elbo", "versions")
 
@@ -111,9 +109,7 @@ def parse(argv: list[str]) -> Any:
     if flags.epochs < 2:
         parser.error(f"--epochs={flags.epochs}: at least 2, since the first is not counted")
     flags.peers = list(dict.fromkeys(arguments.one_of("--peers", n, (OURS, *PEERS)) for n in flags.peers.split(",")))
-    flags.data_dir = str(Path(flags.data_dir).expanduser().resolve()) if flags.data_dir else ""
-    envs = flags.envs or cache_root(config_lib.defaults()) / "peers"
-    flags.envs = workdir_lib.make_folder("--envs", envs.expanduser().resolve())
+    contestants.place(flags)
     return flags
 
 

@@ -12,6 +12,9 @@ import numpy as np
 
 from experiments.benchmarks.peers_code import processes
 from experiments.benchmarks.peers_code.processes import Failed
+from vae_jax import config as config_lib
+from vae_jax import workdir as workdir_lib
+from vae_jax.data.cache import cache_root
 
 BATCH_SIZE, LEARNING_RATE = 128, 1e-3
 ON_THE_CPU = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
@@ -59,6 +62,17 @@ PEERS = {
     "keras-torch": Peer("with_keras", ((TORCH,), ("keras",)), ("keras", "torch"), SMALL, {"KERAS_BACKEND": "torch"}),
     "torch-loader": Peer("with_torch", ((TORCH, "numpy"),), ("torch",), DEEP, {}),
 }
+
+
+def place(flags: Any) -> None:
+    """Make --data_dir absolute, and --envs, which is made if it is not there: the cache folder's peers/ by default.
+
+    Raises:
+        InputError: --envs cannot be made or written.
+    """
+    flags.data_dir = str(Path(flags.data_dir).expanduser().resolve()) if flags.data_dir else ""
+    envs = flags.envs or cache_root(config_lib.defaults()) / "peers"
+    flags.envs = workdir_lib.make_folder("--envs", envs.expanduser().resolve())
 
 
 def make_environment(name: str, envs: Path) -> Path:
