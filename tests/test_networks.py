@@ -11,8 +11,9 @@ from jax.sharding import PartitionSpec
 
 from vae_jax.devices import make_layout
 from vae_jax.models import make_model, parameter_table
-from vae_jax.networks import convolution
-from vae_jax.networks.convolution import DIMENSIONS, conv_transpose, convolve, padding_to_size
+from vae_jax.networks import passes
+from vae_jax.networks.convolution import conv_transpose, convolve, padding_to_size
+from vae_jax.networks.passes import DIMENSIONS
 
 ODD_SHAPES = [(28, 28, 1), (8, 8, 1), (33, 20, 2), (64, 64, 3), (1, 1, 1), (5, 7, 1), (1, 9, 4)]
 GEOMETRIES = [
@@ -36,9 +37,9 @@ def explicit(kernel_size, strides, padding):
     return tuple(pairs)
 
 
-@pytest.fixture(params=[0, convolution.CACHED], ids=["products", "stock"])
+@pytest.fixture(params=[0, passes.CACHED], ids=["products", "stock"])
 def kernel_gradient(request, monkeypatch):
-    monkeypatch.setattr(convolution, "CACHED", request.param)
+    monkeypatch.setattr(passes, "CACHED", request.param)
 
 
 @pytest.mark.usefixtures("kernel_gradient")
@@ -70,7 +71,7 @@ def test_the_convolution_is_laxs_in_value_and_both_gradients(key, strides, kerne
 def test_the_transposed_convolution_is_laxs_in_value_and_both_gradients(
     key, monkeypatch, kernel_size, strides, padding, size
 ):
-    monkeypatch.setattr(convolution, "CACHED", 0 if size == (4, 3) else convolution.CACHED)
+    monkeypatch.setattr(passes, "CACHED", 0 if size == (4, 3) else passes.CACHED)
     keys = jax.random.split(key, 3)
     x, kernel = (jax.random.normal(k, s) for k, s in zip(keys, [(2, *size, 3), (*kernel_size, 3, 2)], strict=False))
     pairs = explicit(kernel_size, strides, padding)

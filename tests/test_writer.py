@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from tensorboardX.proto.event_pb2 import Event, SessionLog  # pyright: ignore[reportAttributeAccessIssue]
 
 from vae_jax.types import InputError
@@ -130,14 +131,15 @@ def test_two_openings_in_one_second_do_not_empty_each_other(tmp_path):
 
 def test_no_tensorboard_file_without_tensorboard(tmp_path):
     with Writer(tmp_path, 0, tensorboard=False) as writer:
-        writer.images(1, "samples", np.zeros((2, 2, 3), np.uint8))
+        writer.image(1, tmp_path / "samples.png")
         writer.hyperparameters({"seed": 0})
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 
 def test_images_come_back(tmp_path):
+    Image.new("P", (4, 5)).save(tmp_path / "samples.png")
     with Writer(tmp_path, 0, tensorboard=True) as writer:
-        writer.images(7, "samples", np.zeros((5, 4, 3), np.uint8))
+        writer.image(7, tmp_path / "samples.png")
     (image,) = [(e.step, v.tag, v.image) for e in events(tmp_path) for v in e.summary.value]
     assert image[:2] == (7, "samples")
     assert (image[2].height, image[2].width) == (5, 4)

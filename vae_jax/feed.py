@@ -62,10 +62,17 @@ def make_feed(images: UInt8[np.ndarray, "N H W C"], batch_size: int, streaming: 
 
 
 def unmap(images: np.ndarray) -> None:
-    """Give back the memory of what was read of a mapped file; without it all of a set stays resident in the end."""
-    mapped = getattr(images, "_mmap", None)
-    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-        mapped.madvise(mmap.MADV_DONTNEED)
+    """Give back the memory of what was read of a mapped file; without it all of a set stays resident in the end.
+
+    Views have no map of their own, np.asarray's of a map neither: it is that of the array whose memory they show.
+    """
+    if not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    shown: Any = images
+    while shown is not None and not isinstance(shown, mmap.mmap):
+        shown = getattr(shown, "base", None)
+    if shown is not None:
+        shown.madvise(mmap.MADV_DONTNEED)
 
 
 def device_memory() -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from vae_jax import film, latents
 from vae_jax import workdir as workdir_lib
@@ -16,7 +16,6 @@ class Drawn(NamedTuple):
     """A figure that was asked for: where it lies, or what it would need."""
 
     name: str
-    figure: Any
     paths: list[Path]
     needs: str
 
@@ -72,4 +71,4 @@ def write_figures(source: latents.Source, names: Collection[str], folder: Path) 
         files = {} if needs else figures.as_files(name, figure)
         for file, content in files.items():
             workdir_lib.write(folder / file, content)
-        yield Drawn(name, figure, [folder / file for file in files], needs)
+        yield Drawn(name, [folder / file for file in files], needs)

@@ -122,8 +122,9 @@ def _draw(run: Prepared, trained: Run, step: int, writer: Writer, workdir: Path)
         if drawn.needs:
             continue
         paths += drawn.paths
-        for path, picture in zip(drawn.paths, figures.pictures(drawn.figure), strict=False):  # a GIF has no picture
-            writer.images(step, path.stem, picture)
+        for path in drawn.paths:
+            if path.suffix == ".png":
+                writer.image(step, path)
     return paths
 
 

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from vae_jax.types import InputError
 
@@ -68,10 +68,13 @@ class Writer:
         self._step = step
         self._scalars(step, values)
 
-    def images(self, step: int, name: str, image: UInt8[np.ndarray, "H W 3"]) -> None:
-        """Show one picture in TensorBoard; nothing without it."""
+    def image(self, step: int, path: Path) -> None:
+        """Show a PNG file in TensorBoard, by its name; nothing without it."""
         if self._board is not None:
-            self._board.add_image(name, image, step, dataformats="HWC")
+            from PIL import Image
+
+            with Image.open(path) as image:
+                self._board.add_image(path.stem, np.asarray(image.convert("RGB")), step, dataformats="HWC")
 
     def hyperparameters(self, flat: Mapping[str, Any], metrics: Mapping[str, float] | Iterable[str] = ()) -> None:
         """Show the flat config (`{"eval.batch_size": 1000}`) in TensorBoard, as text and among the hyperparameters.

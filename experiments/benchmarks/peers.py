@@ -2,7 +2,7 @@
 
 A Bernoulli VAE on the grey pixels of MNIST, Adam 1e-3, batches of 128, the same 54,000 training images for all, all on
 the CPU. Every peer is trained by its own trainer in a virtual environment of its own, which pip makes once (--envs) from
-the package registry (torch, which three of them hold, is some GB there on Linux); what pip says is in ENVS/NAME.log. A
+the package registry (torch, which four of them hold, is some GB there on Linux); what pip says is in ENVS/NAME.log. A
 peer that cannot be installed, that fails or that hangs (--timeout) has a row which says so. The peers take turns,
 `--rounds` times, each round with a seed of its own.
 
@@ -16,8 +16,9 @@ training: all epochs; a peer's hooks know the same as above, with what is compil
 process: from start to exit. Ours also evaluates the training and validation images and draws figures.
 elbo: of the 10,000 test images after the last epoch, nats per image, one z an image, the kl in closed form.
 
-Our last batch of an epoch is left out when it is not full: 421 steps where the peers make 422. `torch-loader` has the
-network 784-512-256-10 and is compared with our run of the same; the others have 784-400-20.
+Our last batch of an epoch is left out when it is not full: 421 steps where the peers make 422. `torch-loader` (tensors) and
+`torchvision` (images as its data sets hand them out: one by one, from PIL) have the network 784-512-256-10 and are compared
+with our run of the same; the others have 784-400-20.
 """
 
 import statistics

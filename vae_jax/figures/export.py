@@ -23,7 +23,7 @@ def png_bytes(figure: Figure) -> bytes:
 
 
 def rgb(figure: Figure) -> UInt8[np.ndarray, "H W 3"]:
-    """The figure's pixels, 0 to 255, for TensorBoard."""
+    """The figure's pixels, 0 to 255."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
@@ -44,13 +44,6 @@ def as_files(name: str, drawn: Figure | list[Figure] | bytes) -> dict[str, bytes
     pages = drawn if isinstance(drawn, list) else [drawn]
     names = [name] if len(pages) == 1 else [f"{name}_{i + 1}" for i in range(len(pages))]
     return {f"{file}.png": png_bytes(page) for file, page in zip(names, pages, strict=True)}
-
-
-def pictures(drawn: Figure | list[Figure] | bytes) -> list[UInt8[np.ndarray, "H W 3"]]:
-    """The pixels of every page, for TensorBoard; none of a GIF."""
-    if isinstance(drawn, bytes):
-        return []
-    return [rgb(page) for page in (drawn if isinstance(drawn, list) else [drawn])]
 
 
 def _png(image: Image.Image, dpi: float) -> bytes:

@@ -65,7 +65,8 @@ def framed(picture: Float[np.ndarray, "h w 3"], title: str, left: int, top: int 
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
     start = left if left != MARGIN else (width - picture.shape[1]) / 2
     axes = figure.add_axes((start / width, MARGIN / height, picture.shape[1] / width, picture.shape[0] / height))
-    axes.imshow(picture, interpolation="nearest", aspect="auto")
+    # As bytes: matplotlib resamples floats with several copies of eight bytes a number.
+    axes.imshow((picture * 255).round().astype(np.uint8), interpolation="nearest", aspect="auto")
     axes.set_axis_off()
     figure.suptitle(title, fontsize=12, y=1 - 0.5 * TITLE / height, va="center")
     return figure

@@ -1,12 +1,13 @@
-"""A minimal PyTorch loop over a DataLoader."""
+"""A minimal PyTorch loop over a DataLoader, of tensors or, with torchvision, of images as its data sets hand them out."""
 
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch  # pyright: ignore[reportMissingImports]
 from torch import nn  # pyright: ignore[reportMissingImports]
 from torch.nn import functional as F  # pyright: ignore[reportMissingImports]
-from torch.utils.data import DataLoader, TensorDataset  # pyright: ignore[reportMissingImports]
+from torch.utils.data import DataLoader, Dataset, TensorDataset  # pyright: ignore[reportMissingImports]
 
 from experiments.benchmarks.peers_code import common
 
@@ -17,6 +18,25 @@ def mlp(*sizes: int) -> Any:
     return nn.Sequential(*layers[:-1])
 
 
+class Images(Dataset):
+    """As torchvision.datasets.MNIST with ToTensor: each image becomes one of PIL, then a tensor, whenever it is asked for."""
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        from torchvision.transforms import ToTensor  # pyright: ignore[reportMissingImports]
+
+        side = round(pixels.shape[1] ** 0.5)
+        self.images = torch.from_numpy((pixels * 255).round().astype(np.uint8).reshape(-1, side, side))
+        self.transform = ToTensor()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor]:
+        from PIL import Image
+
+        return (self.transform(Image.fromarray(self.images[index].numpy())).flatten(),)
+
+
 def main() -> None:
     """Train and answer."""
     task, train, test = common.read_task()
@@ -25,7 +45,8 @@ def main() -> None:
     encoder = mlp(pixels, *task.hidden_dims, 2 * task.latent_dim)
     decoder = mlp(task.latent_dim, *task.hidden_dims[::-1], pixels)
     optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], task.learning_rate)
-    loader = DataLoader(TensorDataset(torch.from_numpy(train)), task.batch_size, shuffle=True)
+    images = Images(train) if "torchvision" in task.packages else TensorDataset(torch.from_numpy(train))
+    loader = DataLoader(images, task.batch_size, shuffle=True)
     clock = common.Clock()
     for _ in range(task.epochs):
         clock.begin()
