@@ -16,7 +16,7 @@ ALLOWED = {
     "pixels": LEAVES,
     "likelihoods": LEAVES | {"distributions", "pixels"},
     "models": LEAVES | {"distributions", "networks", "likelihoods"},
-    "objectives": LEAVES | {"pixels"},
+    "objectives": LEAVES | {"estimators", "pixels"},
     "optimizers": LEAVES,
     "data": LEAVES,
     "checkpoint": LEAVES,

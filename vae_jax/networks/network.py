@@ -21,13 +21,23 @@ ACTIVATIONS: dict[str, Activation] = {
     "softplus": nn.softplus,
 }
 
-hidden_init = nn.initializers.he_normal()
-output_init = nn.initializers.variance_scaling(0.01, "fan_in", "truncated_normal")
-"""Of the last layers: the posterior starts near the prior, the decoder near the mean image, however large the latent space.
 
-With a last layer of full size the noise of 100 latents, which the decoder cannot use yet, kills its ReLU units within the
-first epoch of MNIST, and the elbo stays at that of the mean image, -206 nats.
-"""
+class Inits(NamedTuple):
+    """Initialisers of kernels."""
+
+    hidden: nn.initializers.Initializer
+    output: nn.initializers.Initializer
+    """Of the last layers."""
+
+
+INITS = {
+    # The posterior starts near the prior, the decoder near the mean image, however large the latent space. With a last layer
+    # of full size the noise of 100 latents, which the decoder cannot use yet, kills its ReLU units within the first epoch of
+    # MNIST, and the elbo stays at that of the mean image, -206 nats.
+    "he": Inits(nn.initializers.he_normal(), nn.initializers.variance_scaling(0.01, "fan_in", "truncated_normal")),
+    # For saturating units (Glorot and Bengio 2010).
+    "glorot": Inits(nn.initializers.glorot_uniform(), nn.initializers.glorot_uniform()),
+}
 
 
 class Networks(NamedTuple):

@@ -6,9 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vae_jax import estimators
 from vae_jax.distributions import normal_log_prob
-from vae_jax.estimators import iwae_bound, log_weight, make_split_bound
+from vae_jax.estimators import iwae_bound, log_weight, make_split_bound, split
 from vae_jax.models import make_model
 from vae_jax.types import InputError, Model, Posterior
 
@@ -147,21 +146,13 @@ def test_a_splits_bound_is_that_of_its_images_however_the_work_is_cut(trained, i
 )
 def test_a_call_stays_within_its_bytes_and_every_sample_is_drawn_once(trained, images, num_samples, num_bytes):
     model, params = trained
-    size, parts = estimators._cut(model, params, images, num_samples, num_bytes)
+    size, parts = split._cut(model, params, images, num_samples, num_bytes)
     pair = 4 * math.prod(SHAPE)
     assert 1 <= size <= len(images)
-    assert size * len(parts[0]) * pair <= max(pair, num_bytes or estimators.CACHE_BYTES)
+    assert size * len(parts[0]) * pair <= max(pair, num_bytes or split.CACHE_BYTES)
     drawn = np.concatenate(parts)
     np.testing.assert_array_equal(drawn, np.arange(len(drawn)))
     assert num_samples <= len(drawn) < num_samples + len(parts[0])
-
-
-def test_a_sum_of_weights_survives_none_and_far_apart_ones():
-    sums = estimators._Sums(jnp.full(3, -jnp.inf), jnp.zeros(3))
-    for row in ([-jnp.inf, -1000.0, 3.0], [-jnp.inf, 500.0, 3.0], [-jnp.inf, -1000.0, -jnp.inf]):
-        sums = estimators._add(sums, jnp.array(row)[:, None])
-    with np.errstate(divide="ignore"):
-        np.testing.assert_allclose(sums.top + np.log(sums.total), [-np.inf, 500, 3 + math.log(2)], rtol=1e-6)
 
 
 def test_a_model_without_a_prior_is_refused(make_config, images, key):
