@@ -58,6 +58,10 @@ KEYS: tuple[Key, ...] = (
     _text("kernel_init", "he", "initial weights: he's, with small last layers, or glorot's, uniform (network=mlp)", "he",
           "glorot"),
     _count("latent_dim", 20, "size of the latent space", "dimensions", 1),
+    _count("upper_latent_dim", 10, "size of the upper latent layer (model=two_layer); latent_dim is the lower one's",
+           "dimensions", 1),
+    _numbers("upper_hidden_dims", (100, 100), "widths of the layers between lower and upper latents (model=two_layer)", int,
+             1),
     _count("padded_latent_dim", 0, "latent dimensions of the arrays, of which all but latent_dim do nothing, so that runs of "
            "different sizes are one program; 0: latent_dim", "dimensions"),
     _real("dropout", 0.0, "probability that a hidden unit is dropped while training", high=0.95),

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from vae_jax.types import Images, Params
@@ -52,11 +51,13 @@ class Networks(NamedTuple):
 
 
 def apply(module: nn.Module, params: Params, inputs: Array, key: PRNGKeyArray | None, dtype: str) -> Array:
-    """module(inputs, deterministic) of a module without mutable state, computed in dtype, float32 to float32.
+    """module(inputs, deterministic) of a module without mutable state, computed in dtype, its outputs of the inputs' type.
 
-    A key switches dropout on.
+    "float32" is the type of params and inputs as they are: in float64 all of it is float64. A key switches dropout on.
     """
-    params, inputs = jax.tree.map(lambda leaf: leaf.astype(dtype), (params, inputs))
+    given = inputs.dtype
+    if dtype != "float32":
+        params, inputs = jax.tree.map(lambda leaf: leaf.astype(dtype), (params, inputs))
     rngs = None if key is None else {"dropout": key}
     outputs: Any = module.apply({"params": params}, inputs, key is None, rngs=rngs)
-    return outputs.astype(jnp.float32)
+    return outputs.astype(given)
