@@ -17,7 +17,7 @@ process: from start to exit. Ours also evaluates the training and validation ima
 elbo: of the 10,000 test images after the last epoch, nats per image, one z an image, the kl in closed form.
 
 Our last batch of an epoch is left out when it is not full: 421 steps where the peers make 422. `torch-loader` (tensors) and
-`torchvision` (images as its data sets hand them out: one by one, from PIL) have the network 784-512-256-10 and are compared
+`torch-images` (images as torchvision's sets hand them out: one by one, from PIL) have the network 784-512-256-10 and are compared
 with our run of the same; the others have 784-400-20.
 """
 

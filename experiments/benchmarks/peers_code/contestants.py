@@ -61,9 +61,7 @@ PEERS = {
     "keras-jax": Peer("with_keras", (("keras", "jax"),), ("keras", "jax"), SMALL, {"KERAS_BACKEND": "jax"}),
     "keras-torch": Peer("with_keras", ((TORCH,), ("keras",)), ("keras", "torch"), SMALL, {"KERAS_BACKEND": "torch"}),
     "torch-loader": Peer("with_torch", ((TORCH, "numpy"),), ("torch",), DEEP, {}),
-    "torchvision": Peer(
-        "with_torch", ((TORCH, "numpy"), (TORCH, "torchvision==0.28.0")), ("torch", "torchvision"), DEEP, {}
-    ),
+    "torch-images": Peer("with_torch", ((TORCH, "numpy", "pillow"),), ("torch", "pillow"), DEEP, {}),
 }
 
 

@@ -1,4 +1,4 @@
-"""A minimal PyTorch loop over a DataLoader, of tensors or, with torchvision, of images as its data sets hand them out."""
+"""A minimal PyTorch loop over a DataLoader, of tensors or, with pillow, of images as torchvision's sets hand them out."""
 
 from itertools import pairwise
 from typing import Any
@@ -19,14 +19,11 @@ def mlp(*sizes: int) -> Any:
 
 
 class Images(Dataset):
-    """As torchvision.datasets.MNIST with ToTensor: each image becomes one of PIL, then a tensor, whenever it is asked for."""
+    """What torchvision.datasets.MNIST and its ToTensor do: an image of PIL, then a tensor, whenever it is asked for."""
 
     def __init__(self, pixels: np.ndarray) -> None:
-        from torchvision.transforms import ToTensor  # pyright: ignore[reportMissingImports]
-
         side = round(pixels.shape[1] ** 0.5)
         self.images = torch.from_numpy((pixels * 255).round().astype(np.uint8).reshape(-1, side, side))
-        self.transform = ToTensor()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -34,7 +31,8 @@ class Images(Dataset):
     def __getitem__(self, index: int) -> tuple[torch.Tensor]:
         from PIL import Image
 
-        return (self.transform(Image.fromarray(self.images[index].numpy())).flatten(),)
+        pixels = torch.from_numpy(np.array(Image.fromarray(self.images[index].numpy()), np.uint8, copy=True))
+        return (pixels.contiguous().to(torch.float32).div(255).flatten(),)
 
 
 def main() -> None:
@@ -45,7 +43,7 @@ def main() -> None:
     encoder = mlp(pixels, *task.hidden_dims, 2 * task.latent_dim)
     decoder = mlp(task.latent_dim, *task.hidden_dims[::-1], pixels)
     optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], task.learning_rate)
-    images = Images(train) if "torchvision" in task.packages else TensorDataset(torch.from_numpy(train))
+    images = Images(train) if "pillow" in task.packages else TensorDataset(torch.from_numpy(train))
     loader = DataLoader(images, task.batch_size, shuffle=True)
     clock = common.Clock()
     for _ in range(task.epochs):
