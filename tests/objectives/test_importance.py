@@ -152,7 +152,7 @@ def test_the_plain_gradient_is_that_of_finite_differences_in_float64(trained, x,
     with jax.enable_x64(True):
         model, params = trained
         flat, unravel = ravel_pytree(jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params))
-        flat, x, key = np.asarray(flat), np.asarray(x, np.float64), jax.random.key(1)
+        flat, x, key = np.asarray(flat), jnp.asarray(x, jnp.float64), jax.random.key(1)
 
         @jax.jit
         def value(flat):
