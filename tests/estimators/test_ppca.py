@@ -43,7 +43,7 @@ class Optimum(NamedTuple):
 
     def log_p(self, x: np.ndarray) -> np.ndarray:
         covariance = self.loadings @ self.loadings.T + self.noise * np.eye(len(self.mean))
-        return stats.multivariate_normal(self.mean, covariance).logpdf(x)
+        return stats.multivariate_normal(self.mean, covariance).logpdf(x)  # pyright: ignore[reportArgumentType]
 
 
 def closed_form(x: np.ndarray) -> Optimum:
