@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +12,11 @@ import pytest
 from conftest import small_config
 from PIL import Image
 
-from experiments import evaluate, sample, sweep, visualize
+from experiments import evaluate, nll, sample, sweep, visualize
 from vae_jax import entry, latents, looking
 from vae_jax.console import Console
 from vae_jax.film import load_film
+from vae_jax.nll import read, record
 from vae_jax.run import load_run
 from vae_jax.train import train_and_evaluate
 
@@ -55,6 +57,60 @@ def test_evaluate_prints_and_stores_the_numbers_of_the_training(runs):
     results = json.loads((runs["vae"] / "results.json").read_text())
     assert {key: found[key] for key in found if "/" in key} == {key: results[key] for key in results if "/" in key}
     assert found["step"] == load_run(runs["vae"]).step
+
+
+def test_nll_prints_and_stores_a_bound_that_is_called_what_it_is(runs):
+    done = run("experiments.nll", f"--workdir={runs['vae']}", "--samples=10", "--images=50", "--split=val")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    (row,) = [words for words in lines if words[:1] == ["val/grey_iwae_10"] and len(words) == 4]
+    found = json.loads((runs["vae"] / "nll_val.json").read_text())
+    assert row[1] == f"{found['val/grey_iwae_10']:.2f}"
+    assert "no nll" in found["caveat"]
+    assert found["caveat"] in done.stdout
+    assert not {"val/nll", "val/iwae_10", "val/bits_per_dim"} & set(found)
+    stored = read(runs["vae"] / "nll_val.npz")
+    assert stored is not None
+    assert stored.found.log_p.mean() == found["val/grey_iwae_10"]
+    assert found["curve"] == pytest.approx({"1": stored.found.curve[:, 0].mean(), "10": stored.found.log_p.mean()})
+    assert not any(character in done.stdout for character in "\r\x1b")  # no bar where no terminal is
+
+
+def test_a_stopped_nll_goes_on_with_the_same_bits_and_pieces_change_none_that_matter(runs, monkeypatch, capsys):
+    folder, flags = runs["vae"], [f"--workdir={runs['vae']}", "--samples=20", "--images=100"]
+    monkeypatch.setitem(record.PIECES, "importance", 40)
+    nll.main([*flags, "--which=latest"])
+    capsys.readouterr()
+    told, count = [], Console.count
+
+    def interrupted(console: Console, number: int) -> None:
+        count(console, number)
+        told.append(number)
+        if sum(told) == 80:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Console, "count", interrupted)
+        assert entry.exit_code(lambda: nll.main(flags)) == 130
+    assert capsys.readouterr().out == "stopped; the same command goes on\n"
+    partial = read(folder / "nll.partial.npz")
+    assert partial is not None
+    assert partial.done == 40
+    nll.main(flags)
+    assert "goes on after 40 of 100 images" in capsys.readouterr().out
+    whole, continued = read(folder / "nll_latest.npz"), read(folder / "nll.npz")
+    assert whole is not None
+    assert continued is not None
+    for one, other in zip(whole.found, continued.found, strict=True):
+        np.testing.assert_array_equal(one, other)
+    (folder / "nll.npz").unlink()
+    monkeypatch.setitem(record.PIECES, "importance", 256)
+    nll.main(flags)
+    at_once = read(folder / "nll.npz")
+    assert at_once is not None
+    np.testing.assert_allclose(at_once.found.log_p, whole.found.log_p, rtol=1e-5)
+    nll.main([*flags, f"--against={folder}"])
+    assert "on the same 100 images: +0.00 ± 0.0" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -152,6 +208,14 @@ def test_a_filmed_run_that_was_stopped_and_continued_is_the_same_run(runs, tmp_p
         (visualize.main, ["--workdir=VAE", "--points=0"], ["--points", "at least 1"]),
         (visualize.main, ["--workdir=VAE", "--bogus=1"], ["--bogus=1"]),
         (sample.main, ["--workdir=AE", "--output=EMPTY"], ["model=ae", "no prior"]),
+        (nll.main, ["--workdir=AE"], ["model=ae", "no prior", "log p(x)", "vae"]),
+        (nll.main, ["--workdir=BARE"], ["no checkpoint yet"]),
+        (nll.main, ["--workdir=EMPTY"], ["not a run"]),
+        (nll.main, ["--workdir=VAE", "--samples=0"], ["--samples", "0 is not", "at least 1"]),
+        (nll.main, ["--workdir=VAE", "--images=360"], ["--images=360", "test split", "359"]),
+        (nll.main, ["--workdir=VAE", "--split=tset"], ["--split", "tset", "val", "train"]),
+        (nll.main, ["--workdir=VAE", "--seed=-1"], ["--seed", "-1"]),
+        (nll.main, ["--workdir=VAE", "--against=EMPTY"], ["--against", "nll.npz", "not there"]),
         (sample.main, ["--workdir=VAE", "--output=FILE/x"], ["--output", "cannot be made"]),
         (sample.main, ["--workdir=VAE", "--output=EMPTY", "--num=-1"], ["--num"]),
         (sweep.run, ["--config=configs/vae.py"], ["--over"]),

@@ -120,7 +120,7 @@ def measure(name: str, flags: Any, console: Console) -> nll.Record:
     path = workdir / nll.file_name(request)
     begun, _ = nll.resume(path, nll.facts_of(run, request, images))
     console.line(f"log p(x) of {len(images):,} test images, {flags.samples:,} samples each: {path}")
-    return nll.measure(nll.make_source(run, request, images), images, begun, path)
+    return nll.measure(nll.make_source(run, request), images, begun, path)
 
 
 def row_of(name: str, measured: nll.Record, flags: Any) -> list[Any]:

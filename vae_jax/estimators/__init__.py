@@ -2,13 +2,23 @@
 
 from vae_jax.estimators.ais import AIS, Annealed, ais_estimate, make_ais, reverse_ais, upper_bound
 from vae_jax.estimators.annealing import beta_schedule
-from vae_jax.estimators.diagnostics import Estimate, curve_sizes, estimate, log_mean, pareto_k, trusted
+from vae_jax.estimators.diagnostics import (
+    ENOUGH,
+    Estimate,
+    curve_sizes,
+    estimate,
+    largest_k,
+    log_mean,
+    pareto_k,
+    trusted,
+)
 from vae_jax.estimators.split import Block, make_split_bound, make_split_weights
 from vae_jax.estimators.tuning import tune_step_sizes
 from vae_jax.estimators.weights import combine, iwae_bound, log_weight, training_bound, weigh
 
 __all__ = [
     "AIS",
+    "ENOUGH",
     "Annealed",
     "Block",
     "Estimate",
@@ -18,6 +28,7 @@ __all__ = [
     "curve_sizes",
     "estimate",
     "iwae_bound",
+    "largest_k",
     "log_mean",
     "log_weight",
     "make_ais",

@@ -20,7 +20,7 @@ class Estimate(NamedTuple):
     log_p: Float[np.ndarray, " B"]
     """log of their mean, nats: the bound of all S samples."""
     error: Float[np.ndarray, " B"]
-    """Its Monte Carlo standard error, nats, by the delta method: sqrt(1 / ess - 1 / S)."""
+    """Its Monte Carlo standard error, nats, by the delta method: sqrt(1 / ess - 1 / S). NaN for S = 1, which shows none."""
     ess: Float[np.ndarray, " B"]
     """Effective sample size, (sum w)^2 / sum w^2, 1 to S."""
     largest: Float[np.ndarray, " B"]
@@ -62,6 +62,8 @@ def estimate(log_weights: Float[np.ndarray, "B S"]) -> Estimate:
     squares = np.square(weights).sum(axis=1)
     ess = np.divide(1, squares, out=np.zeros(count), where=squares > 0)
     error = np.sqrt(np.maximum(np.divide(1, ess, out=np.full(count, np.inf), where=ess > 0) - 1 / num_samples, 0))
+    if num_samples == 1:
+        error = np.full(count, np.nan)
     curve = [
         log_mean(values.reshape(count, num_samples // size, size)).mean(axis=1) for size in curve_sizes(num_samples)
     ]
@@ -71,10 +73,17 @@ def estimate(log_weights: Float[np.ndarray, "B S"]) -> Estimate:
 def trusted(found: Estimate, num_samples: int) -> Bool[np.ndarray, " B"]:
     """Whether an image's estimate and its error can be relied on: enough effective samples, and a tail that is light enough.
 
-    The tail's limit is min(1 - 1 / log10 S, 0.7) (Vehtari et al. 2024, section 3.2.4). Too few samples to tell: no.
+    Too few samples to tell: no. What no sample comes near no weight can tell of, so a posterior that is much narrower than
+    p(z|x) in few dimensions can pass all the same. With 5,000 samples and a third of the width in one dimension 13% of the
+    images are trusted and wrong, by up to 0.3 nats; with a quarter in two dimensions 2%, by up to 1. Their neighbours tell:
+    the median of k over the images is 0.8 and 0.9 there.
     """
-    limit = min(1 - 1 / np.log10(max(num_samples, 2)), LARGEST_K)
-    return (found.ess >= ENOUGH) & (found.pareto_k <= limit)
+    return (found.ess >= ENOUGH) & (found.pareto_k <= largest_k(num_samples))
+
+
+def largest_k(num_samples: int) -> float:
+    """The heaviest tail that S samples can cope with: min(1 - 1 / log10 S, 0.7) (Vehtari et al. 2024, section 3.2.4)."""
+    return float(min(1 - 1 / np.log10(max(num_samples, 2)), LARGEST_K))
 
 
 def pareto_k(log_weights: Float[np.ndarray, "B S"]) -> Float[np.ndarray, " B"]:
