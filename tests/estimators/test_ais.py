@@ -384,8 +384,8 @@ def test_rounding_does_not_add_up_over_thousands_of_temperatures(key):
     """A constant log p(x|z), as large as that of a picture in colour: the weights are that constant."""
     constant = -12345.678
     model = linear_gaussian()._replace(log_likelihood=lambda params, x, outputs: outputs.sum((1, 2, 3)) * 0 + constant)
-    chains = make_ais(model, 2000, num_chains=2, num_leapfrog=1)
-    (found,) = chains({}, key, simulate().x[:2], np.full(2000, 0.1, np.float32))
+    chains = make_ais(model, 3000, num_chains=2, num_leapfrog=1)
+    (found,) = chains({}, key, simulate().x[:2], np.full(3000, 0.1, np.float32))
     np.testing.assert_allclose(found.log_weights, constant, atol=2e-3)
 
 

@@ -38,7 +38,7 @@ class Path(NamedTuple):
 
 
 class Sum(NamedTuple):
-    """A sum of very many terms and what rounding has taken from it (Kahan): 10,000 float32 terms else lose 0.01 nats or more."""
+    """A sum of thousands of terms and what rounding has added to it (Kahan): it else costs a log p(x|z) of -12,000 0.02 nats."""
 
     value: PerChain
     surplus: PerChain
