@@ -1,6 +1,7 @@
 """Every script end to end as a subprocess on tiny runs, and what each says to bad input."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from vae_jax.film import load_film
 from vae_jax.nll import read, record
 from vae_jax.run import load_run
 from vae_jax.train import train_and_evaluate
+from vae_jax.types import InputError
 
 ROOT = Path(__file__).parents[1]
 TINY = {"log__tensorboard": False, "num_epochs": 2, "checkpoint__every_epochs": 1}
@@ -74,6 +76,16 @@ def test_nll_prints_and_stores_a_bound_that_is_called_what_it_is(runs):
     assert stored.found.log_p.mean() == found["val/grey_iwae_10"]
     assert found["curve"] == pytest.approx({"1": stored.found.curve[:, 0].mean(), "10": stored.found.log_p.mean()})
     assert not any(character in done.stdout for character in "\r\x1b")  # no bar where no terminal is
+
+
+def test_annealing_has_a_record_of_its_own_and_says_what_it_is(runs, capsys):
+    nll.main([f"--workdir={runs['vae']}", "--method=ais", "--temperatures=3", "--samples=2", "--images=20"])
+    found = json.loads((runs["vae"] / "nll_ais.json").read_text())
+    assert (found["temperatures"], found["samples"], found["num_images"]) == (3, 2, 20)
+    assert math.isfinite(found["test/grey_ais_3"])
+    assert "a lower bound on average" in capsys.readouterr().out
+    with pytest.raises(InputError, match=r"--temperatures=3: --method=importance has none; choices: --method=ais"):
+        nll.main([f"--workdir={runs['vae']}", "--temperatures=3"])
 
 
 def test_a_stopped_nll_goes_on_with_the_same_bits_and_pieces_change_none_that_matter(runs, monkeypatch, capsys):

@@ -19,7 +19,16 @@ from vae_jax.run import Run
 from vae_jax.types import InputError
 
 FACTS = {
-    **{"method": "importance", "samples": 20, "seed": 0, "split": "test", "which": "best", "num_images": 19, "step": 7},
+    **{
+        "method": "importance",
+        "samples": 20,
+        "temperatures": 0,
+        "seed": 0,
+        "split": "test",
+        "which": "best",
+        "num_images": 19,
+        "step": 7,
+    },
     **{"params_digest": "p", "images_digest": "i", "quantity": "nll", "pixels": "dynamic", "likelihood": "bernoulli"},
     **{"dataset": "digits", "split_seed": 0, "num_elements": 64},
 }
