@@ -11,7 +11,7 @@ import pytest
 from conftest import small_config
 from PIL import Image
 
-from experiments import evaluate, sample, sweep, visualize
+from experiments import evaluate, health, sample, sweep, visualize
 from vae_jax import entry, latents, looking
 from vae_jax.console import Console
 from vae_jax.film import load_film
@@ -54,6 +54,28 @@ def test_evaluate_prints_and_stores_the_numbers_of_the_training(runs):
     found = json.loads((runs["vae"] / "evaluation_best.json").read_text())
     results = json.loads((runs["vae"] / "results.json").read_text())
     assert {key: found[key] for key in found if "/" in key} == {key: results[key] for key in results if "/" in key}
+    assert found["step"] == load_run(runs["vae"]).step
+
+
+def test_the_end_of_a_training_tells_of_its_latent_space(runs):
+    results = json.loads((runs["vae"] / "results.json").read_text())
+    assert sum(results["latents"]["kl_per_dimension"]) == pytest.approx(results["test/kl"], rel=1e-5)
+    assert results["latents"]["active_units"]["0.01"] == results["test/active_units"]
+    assert len(results["latents"]["aggregate_variance"]) == 2
+    gap = results["train/elbo"] - results["test/elbo"]
+    assert results["elbo_train_minus_test"] == pytest.approx(gap, rel=1e-5)
+    assert "latents" not in json.loads((runs["ae"] / "results.json").read_text())
+
+
+def test_health_prints_a_line_for_each_thing_and_stores_the_numbers(runs, capsys):
+    health.main([f"--workdir={runs['vae']}", "--num_images=200", "--num_refined=50", "--steps=20"])
+    out = capsys.readouterr().out
+    found = json.loads((runs["vae"] / "health.json").read_text())
+    for name in ("active units", "mutual information", "codes against draws", "amortisation gap"):
+        (line,) = [line for line in out.splitlines() if line.startswith(name)]
+        assert found[name]["text"] == line
+    (line,) = [line for line in out.splitlines() if line.startswith("verdict: ")]
+    assert line.startswith(f"verdict: {found['verdict']['verdict']}")
     assert found["step"] == load_run(runs["vae"]).step
 
 
@@ -141,6 +163,10 @@ def test_a_filmed_run_that_was_stopped_and_continued_is_the_same_run(runs, tmp_p
         (evaluate.main, ["--workdir=nowhere"], ["--workdir=nowhere", "no such folder"]),
         (evaluate.main, ["--workdir=EMPTY"], ["not a run"]),
         (evaluate.main, ["--workdir=VAE", "--which=worst"], ["worst", "best", "latest"]),
+        (health.main, ["--workdir=AE"], ["model=ae", "no prior", "vae"]),
+        (health.main, ["--workdir=VAE", "--num_images=0"], ["--num_images", "at least 1"]),
+        (health.main, ["--workdir=VAE", "--num_refined=10"], ["num_refined=10", "at least 50"]),
+        (health.main, ["--workdir=nowhere"], ["--workdir=nowhere", "no such folder"]),
         (visualize.main, ["--workdir=BARE"], ["no checkpoint yet"]),
         (visualize.main, ["--workdir=VAE", "--only=wakl"], ["did you mean walk?", "choices: curves"]),
         (visualize.main, ["--workdir=AE", "--only=samples"], ["samples", "prior"]),
