@@ -1,8 +1,8 @@
 """Examine a trained run: python -m experiments.health --workdir=RUN [--which=best|latest]
 
 Prints a line for each thing that can be wrong with a VAE, each with a verdict (collapsed, over-regularised, overfitting, prior
-hole, healthy, cannot tell) and what to try, then one verdict over all; writes the numbers to RUN/health.json. Nothing is
-trained but the posteriors of single images and a small classifier.
+hole, healthy, cannot tell) and what to try, then what the codes are good for, then one verdict over all; writes the numbers to
+RUN/health.json. Nothing is trained but the posteriors of single images and small classifiers.
 """
 
 import json

@@ -71,7 +71,7 @@ def test_health_prints_a_line_for_each_thing_and_stores_the_numbers(runs, capsys
     health.main([f"--workdir={runs['vae']}", "--num_images=200", "--num_refined=50", "--steps=20"])
     out = capsys.readouterr().out
     found = json.loads((runs["vae"] / "health.json").read_text())
-    for name in ("active units", "mutual information", "codes against draws", "amortisation gap"):
+    for name in ("active units", "mutual information", "codes against draws", "amortisation gap", "10 neighbours"):
         (line,) = [line for line in out.splitlines() if line.startswith(name)]
         assert found[name]["text"] == line
     (line,) = [line for line in out.splitlines() if line.startswith("verdict: ")]

@@ -11,6 +11,7 @@ from vae_jax.estimators.weights import check_prior
 from vae_jax.health import information, lines, losses
 from vae_jax.health.codes import Codes, DrawCodes, make_draw_codes, points_of
 from vae_jax.health.refinement import Effort, Refined, make_refine
+from vae_jax.health.representation import Labelled, representation_lines
 from vae_jax.health.summary import difference, summarize_latents
 from vae_jax.health.two_sample import two_sample_test
 from vae_jax.health.verdicts import Line
@@ -88,6 +89,8 @@ def examine(
     further = {name: bound(subject.params, _key(subject, 5), images) for name, bound in (bounds or {}).items()}
     yield losses.approximation(refined[0]._replace(bounds=refined[0].bounds | further))
     yield losses.refined_gap(whole, *refined)
+    progress("reading classes from codes and pixels")
+    yield from representation_lines(_labelled(train), _labelled(test), subject.seed)
 
 
 def _of_codes(subject: Subject, codes: Codes) -> Iterator[Line]:
@@ -103,6 +106,10 @@ def _of_codes(subject: Subject, codes: Codes) -> Iterator[Line]:
     assert sample_prior is not None
     draws = points_of(sample_prior(subject.params, _key(subject, 2), len(codes.elbo)))
     yield lines.two_sample(two_sample_test(codes.points, draws, subject.seed))
+
+
+def _labelled(looked: Looked) -> Labelled:
+    return Labelled(np.asarray(looked.codes.posterior.mean), looked.images, looked.labels)
 
 
 def _look(subject: Subject, draw: DrawCodes, name: str, most: int, number: int) -> Looked:
