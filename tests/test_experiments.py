@@ -12,7 +12,7 @@ from conftest import small_config
 from PIL import Image
 
 from experiments import evaluate, health, sample, sweep, visualize
-from vae_jax import entry, latents, looking
+from vae_jax import entry, evaluations, latents, looking
 from vae_jax.console import Console
 from vae_jax.film import load_film
 from vae_jax.run import load_run
@@ -118,6 +118,33 @@ def test_a_sweep_trains_reports_what_fails_and_repeats_nothing(tmp_path, capsys)
     assert capsys.readouterr().out.count("complete: 1 epochs") == 2
     (folder / "sweep.csv").unlink()
     assert sweep.run([*flags[:1], "--over=batch_size=100000", *flags[2:]]) == 1
+
+
+@pytest.mark.slow
+def test_a_sweep_of_beta_tells_of_last_checkpoints_and_draws_rate_against_distortion(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    flags = ["--config=configs/vae.py", "--over=beta=0.1,4", f"--output={tmp_path}", "--config.hidden_dims=16"]
+    flags += ["--config.num_epochs=2", "--config.checkpoint.every_epochs=1", "--config.log.tensorboard=false"]
+    assert sweep.run(flags) == 0
+    assert "last checkpoint; nats per image" in capsys.readouterr().out
+    (folder,) = tmp_path.glob("sweep-*")
+    assert {path.name for path in folder.iterdir()} == {"sweep.csv", "sweep.png", "images.png", "rate_distortion.png"}
+    for row in (folder / "sweep.csv").read_text().splitlines()[1:]:
+        assert "last checkpoint" in row
+
+
+def test_the_last_checkpoint_is_evaluated_once_and_only_where_it_is_not_the_best(runs, monkeypatch):
+    concluded = json.loads((runs["vae"] / "results.json").read_text())
+    same = concluded | {"best_epoch": concluded["epochs"]}
+    assert evaluations.at_latest(runs["vae"], same) == same | {"which": "latest"}
+    earlier = concluded | {"best_epoch": 1.0, "test/elbo": 0.0}
+    found = evaluations.at_latest(runs["vae"], earlier)
+    stored = json.loads((runs["vae"] / "evaluation_latest.json").read_text())
+    assert found["which"] == stored["which"] == "latest"
+    assert found["test/elbo"] == stored["test/elbo"] < 0
+    assert stored["step"] == concluded["step"]
+    monkeypatch.setattr(evaluations, "evaluate_run", None)
+    assert evaluations.at_latest(runs["vae"], earlier)["test/elbo"] == stored["test/elbo"]
 
 
 def test_kl_per_dimension_sums_to_the_kl_metric(runs):
