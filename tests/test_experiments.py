@@ -13,8 +13,8 @@ import pytest
 from conftest import small_config
 from PIL import Image
 
-from experiments import evaluate, nll, sample, sweep, visualize
-from vae_jax import entry, latents, looking
+from experiments import evaluate, health, nll, sample, sweep, visualize
+from vae_jax import entry, evaluations, latents, looking
 from vae_jax.console import Console
 from vae_jax.film import load_film
 from vae_jax.nll import read, record
@@ -125,6 +125,28 @@ def test_a_stopped_nll_goes_on_with_the_same_bits_and_pieces_change_none_that_ma
     assert "on the same 100 images: +0.00 ± 0.0" in capsys.readouterr().out
 
 
+def test_the_end_of_a_training_tells_of_its_latent_space(runs):
+    results = json.loads((runs["vae"] / "results.json").read_text())
+    assert sum(results["latents"]["kl_per_dimension"]) == pytest.approx(results["test/kl"], rel=1e-5)
+    assert results["latents"]["active_units"]["0.01"] == results["test/active_units"]
+    assert len(results["latents"]["aggregate_variance"]) == 2
+    gap = results["train/elbo"] - results["test/elbo"]
+    assert results["elbo_train_minus_test"] == pytest.approx(gap, rel=1e-5)
+    assert "latents" not in json.loads((runs["ae"] / "results.json").read_text())
+
+
+def test_health_prints_a_line_for_each_thing_and_stores_the_numbers(runs, capsys):
+    health.main([f"--workdir={runs['vae']}", "--num_images=200", "--num_refined=50", "--steps=20"])
+    out = capsys.readouterr().out
+    found = json.loads((runs["vae"] / "health.json").read_text())
+    for name in ("active units", "mutual information", "codes against draws", "amortisation gap", "10 neighbours"):
+        (line,) = [line for line in out.splitlines() if line.startswith(name)]
+        assert found[name]["text"] == line
+    (line,) = [line for line in out.splitlines() if line.startswith("verdict: ")]
+    assert line.startswith(f"verdict: {found['verdict']['verdict']}")
+    assert found["step"] == load_run(runs["vae"]).step
+
+
 @pytest.mark.slow
 def test_visualize_draws_on_request(runs, tmp_path):
     flags = (f"--workdir={runs['vae']}", "--only=walk,qq,tsne", "--images=3,5", "--points=50", f"--output={tmp_path}")
@@ -164,6 +186,33 @@ def test_a_sweep_trains_reports_what_fails_and_repeats_nothing(tmp_path, capsys)
     assert capsys.readouterr().out.count("complete: 1 epochs") == 2
     (folder / "sweep.csv").unlink()
     assert sweep.run([*flags[:1], "--over=batch_size=100000", *flags[2:]]) == 1
+
+
+@pytest.mark.slow
+def test_a_sweep_of_beta_tells_of_last_checkpoints_and_draws_rate_against_distortion(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    flags = ["--config=configs/vae.py", "--over=beta=0.1,4", f"--output={tmp_path}", "--config.hidden_dims=16"]
+    flags += ["--config.num_epochs=2", "--config.checkpoint.every_epochs=1", "--config.log.tensorboard=false"]
+    assert sweep.run(flags) == 0
+    assert "last checkpoint; nats per image" in capsys.readouterr().out
+    (folder,) = tmp_path.glob("sweep-*")
+    assert {path.name for path in folder.iterdir()} == {"sweep.csv", "sweep.png", "images.png", "rate_distortion.png"}
+    for row in (folder / "sweep.csv").read_text().splitlines()[1:]:
+        assert "last checkpoint" in row
+
+
+def test_the_last_checkpoint_is_evaluated_once_and_only_where_it_is_not_the_best(runs, monkeypatch):
+    concluded = json.loads((runs["vae"] / "results.json").read_text())
+    same = concluded | {"best_epoch": concluded["epochs"]}
+    assert evaluations.at_latest(runs["vae"], same) == same | {"which": "latest"}
+    earlier = concluded | {"best_epoch": 1.0, "test/elbo": 0.0}
+    found = evaluations.at_latest(runs["vae"], earlier)
+    stored = json.loads((runs["vae"] / "evaluation_latest.json").read_text())
+    assert found["which"] == stored["which"] == "latest"
+    assert found["test/elbo"] == stored["test/elbo"] < 0
+    assert stored["step"] == concluded["step"]
+    monkeypatch.setattr(evaluations, "evaluate_run", None)
+    assert evaluations.at_latest(runs["vae"], earlier)["test/elbo"] == stored["test/elbo"]
 
 
 def test_kl_per_dimension_sums_to_the_kl_metric(runs):
@@ -209,6 +258,10 @@ def test_a_filmed_run_that_was_stopped_and_continued_is_the_same_run(runs, tmp_p
         (evaluate.main, ["--workdir=nowhere"], ["--workdir=nowhere", "no such folder"]),
         (evaluate.main, ["--workdir=EMPTY"], ["not a run"]),
         (evaluate.main, ["--workdir=VAE", "--which=worst"], ["worst", "best", "latest"]),
+        (health.main, ["--workdir=AE"], ["model=ae", "no prior", "vae"]),
+        (health.main, ["--workdir=VAE", "--num_images=0"], ["--num_images", "at least 1"]),
+        (health.main, ["--workdir=VAE", "--num_refined=10"], ["num_refined=10", "at least 50"]),
+        (health.main, ["--workdir=nowhere"], ["--workdir=nowhere", "no such folder"]),
         (visualize.main, ["--workdir=BARE"], ["no checkpoint yet"]),
         (visualize.main, ["--workdir=VAE", "--only=wakl"], ["did you mean walk?", "choices: curves"]),
         (visualize.main, ["--workdir=AE", "--only=samples"], ["samples", "prior"]),
