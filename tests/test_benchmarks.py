@@ -38,6 +38,7 @@ from vae_jax.types import InputError
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(record, "ROOT", tmp_path)
+    (tmp_path / "benchmarks").mkdir()
     return tmp_path / "benchmarks"
 
 

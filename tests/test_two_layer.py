@@ -50,6 +50,7 @@ def test_a_lower_layer_that_ignores_the_upper_one_is_a_vae(make_config, x, key):
     np.testing.assert_array_equal(two.decode(params, z.lower), one.decode(params, z.lower))
 
 
+@pytest.mark.slow
 def test_many_samples_reach_the_likelihood_that_quadrature_finds(two_layer, x, key):
     _, model, params = two_layer
     axis = np.linspace(-8, 8, 161, dtype=np.float32)

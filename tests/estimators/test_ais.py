@@ -271,6 +271,7 @@ def test_forward_and_reverse_chains_bracket_the_truth_closely():
     assert upper.unbiased()
 
 
+@pytest.mark.slow
 def test_chains_that_hardly_move_are_bounds_still_and_loose_ones():
     lower, upper = forward(0.03), reverse(0.03)
     assert deviation(lower.excess) < -10
@@ -321,6 +322,7 @@ def test_mutant_without_rejections_changes_its_target(monkeypatch):
     assert worst_moment(LARGE) > 4
 
 
+@pytest.mark.slow
 def test_an_image_has_its_weights_however_the_work_is_cut(trained, images, key):
     model, params = trained
     sizes = np.full(4, 0.3, np.float32)
@@ -337,6 +339,7 @@ def test_an_image_has_its_weights_however_the_work_is_cut(trained, images, key):
     np.testing.assert_allclose(tail.log_weights, whole.log_weights[4:], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_reverse_chains_do_not_depend_on_how_the_work_is_cut(key):
     x, z, _ = simulate()
     model, sizes = linear_gaussian(), step_sizes(0.15)
@@ -359,6 +362,7 @@ def quadrature(model: Model, params, x: np.ndarray) -> np.ndarray:
     return np.logaddexp.reduce(np.asarray(rows, np.float64) + prior, axis=1) + math.log(grid[1, 0] - grid[0, 0])
 
 
+@pytest.mark.slow
 def test_a_bad_encoder_costs_importance_weights_a_nat_and_annealing_nothing(trained, images, key):
     model, params = trained
     truth = quadrature(model, params, images / np.float32(255))
@@ -369,6 +373,7 @@ def test_a_bad_encoder_costs_importance_weights_a_nat_and_annealing_nothing(trai
     assert found.error.max() < 0.15
 
 
+@pytest.mark.slow
 def test_sizes_tuned_on_some_images_give_others_the_wanted_acceptance(key):
     model, x = linear_gaussian(), simulate().x
     sizes = tune_step_sizes(model, {}, key, x[:20], 60)

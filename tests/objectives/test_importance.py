@@ -85,7 +85,13 @@ def differs(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("samples", "options"),
-    [(5, {}), (6, {"num_groups": 2}), (5, {"elbo_weight": 0.4}), (3, {"elbo_weight": 1.0}), (1, {})],
+    [
+        (5, {}),
+        pytest.param(6, {"num_groups": 2}, marks=pytest.mark.slow),
+        pytest.param(5, {"elbo_weight": 0.4}, marks=pytest.mark.slow),
+        pytest.param(3, {"elbo_weight": 1.0}, marks=pytest.mark.slow),
+        pytest.param(1, {}, marks=pytest.mark.slow),
+    ],
 )
 def test_dreg_is_the_plain_gradient_on_average(trained, x, samples, options):
     model, params = trained
@@ -147,7 +153,13 @@ def test_at_the_exact_posterior_the_encoders_gradient_vanishes_sample_by_sample(
     assert largest("plain") > 1e-2
 
 
-@pytest.mark.parametrize("options", [{"num_samples": 4}, {"num_samples": 4, "num_groups": 2, "elbo_weight": 0.3}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"num_samples": 4}, marks=pytest.mark.slow),
+        {"num_samples": 4, "num_groups": 2, "elbo_weight": 0.3},
+    ],
+)
 def test_the_plain_gradient_is_that_of_finite_differences_in_float64(trained, x, options):
     with jax.enable_x64(True):
         model, params = trained
@@ -168,6 +180,7 @@ def test_the_plain_gradient_is_that_of_finite_differences_in_float64(trained, x,
             np.testing.assert_allclose(jax.grad(value)(flat) @ along, finite, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_objective_reports_the_bound_and_in_evaluation_also_the_elbo(make_config, x):
     config = make_config(objective="importance", num_samples=7, latent_dim=2)
     model = make_model(config, SHAPE)
