@@ -29,7 +29,7 @@ def split():
     return Split(rng.integers(0, 256, (37, *SHAPE), np.uint8), np.zeros(37, np.int32))
 
 
-@pytest.mark.parametrize("binarize", ["none", "dynamic"])
+@pytest.mark.parametrize("binarize", ["none", pytest.param("dynamic", marks=pytest.mark.slow)])
 def test_terms_do_not_depend_on_the_batch_size_the_call_or_the_devices(make_config, split, binarize):
     _, _, whole = evaluation(make_config(binarize=binarize, eval__batch_size=1000), split)
     for size, layout, per_call in [
