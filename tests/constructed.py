@@ -111,3 +111,42 @@ def linear_log_p(images: np.ndarray) -> np.ndarray:
     covariance = SLOPES.T @ SLOPES + NOISE**2 * np.eye(SIDE**2)
     quadratic = (x @ np.linalg.inv(covariance) * x).sum(axis=1)
     return -0.5 * (quadratic + np.linalg.slogdet(2 * math.pi * covariance)[1])
+
+
+def two_layers() -> Model:
+    """The same images from z = (z1, z2): z2 ~ N(0, I), z1 given z2 is N(r z2, 1 - r^2), so that z1 alone is N(0, I).
+
+    The posterior's numbers are those of z1; z2 is drawn given z1 by q = p(z2|z1).
+    """
+    plain, r = linear_gaussian(), 0.5
+    rest = math.log(1 - r**2)
+    assert plain.log_prior is not None
+    assert plain.log_posterior is not None
+    log_standard, log_lower = plain.log_prior, plain.log_posterior
+
+    def beside(z: Any, other: Any) -> Any:
+        return normal_log_prob(z, r * other, jnp.full_like(z, rest))
+
+    def reparameterize(params: Any, key: Any, q: Any) -> Any:
+        keys = jax.random.split(key)
+        z1 = plain.reparameterize(params, keys[0], q)
+        return z1, normal_sample(keys[1], r * z1, jnp.full_like(z1, rest))
+
+    def sample_prior(params: Any, key: Any, n: int) -> Any:
+        keys = jax.random.split(key)
+        z2 = jax.random.normal(keys[0], (n, SIZE))
+        return normal_sample(keys[1], r * z2, jnp.full_like(z2, rest)), z2
+
+    def kl_terms(params: Any, q: Any, z: Any) -> Any:
+        zero = jnp.zeros_like(z[1])
+        lower = normal_log_prob(z[0], q.mean, q.logvar) - beside(z[0], z[1])
+        return jnp.concatenate([lower, beside(z[1], z[0]) - normal_log_prob(z[1], zero, zero)], axis=1)
+
+    return plain._replace(
+        reparameterize=reparameterize,
+        decode=lambda params, z, key=None: plain.decode(params, z[0]),
+        log_prior=lambda params, z: log_standard(params, z[1]) + beside(z[0], z[1]).sum(axis=1),
+        log_posterior=lambda params, q, z: log_lower(params, q, z[0]) + beside(z[1], z[0]).sum(axis=1),
+        kl_terms=kl_terms,
+        sample_prior=sample_prior,
+    )

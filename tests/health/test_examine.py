@@ -2,10 +2,9 @@
 
 import math
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from constructed import EXACT_VARIANCE, SIZE, linear_gaussian, linear_images
+from constructed import EXACT_VARIANCE, SIZE, linear_gaussian, linear_images, two_layers
 
 from vae_jax.health import Effort, Extent, Subject, examine, overall, verdicts
 from vae_jax.health.examine import _drawn
@@ -54,19 +53,15 @@ def test_an_encoder_that_answers_with_the_prior_is_collapsed():
 
 
 @pytest.mark.slow
-def test_a_prior_of_another_kind_gets_every_line_but_the_moments():
-    plain = linear_gaussian()
-    assert plain.log_prior is not None
-    log_prior = plain.log_prior
-    wide = plain._replace(
-        log_prior=lambda params, z: log_prior(params, z / 2) - SIZE * math.log(2),
-        kl_terms=lambda params, q, z: (
-            (jnp.square(z / 2) - jnp.square(z - q.mean) * jnp.exp(-q.logvar) - q.logvar) / 2 + math.log(2)
-        ),
-    )
-    found = report(wide, dataset(200))
-    assert [name for name, line in found.items() if "N(0, I)" in line.found] == [verdicts.MOMENTS]
-    assert found[verdicts.MOMENTS].verdict == CANNOT_TELL
+def test_a_model_of_two_layers_gets_every_line_but_the_moments():
+    found = report(two_layers(), dataset())
+    assert {name for name, line in found.items() if line.verdict == CANNOT_TELL} == {verdicts.MOMENTS, "representation"}
+    assert found[verdicts.MOMENTS].found == "the prior is not N(0, I)"
+    assert overall(list(found.values())).told == HEALTHY
+    rate = found[verdicts.RATE].numbers
+    truth = -0.5 * np.log(EXACT_VARIANCE).sum()  # z2 adds nothing that z1 does not say of the image
+    assert rate["low"] - 4 * rate["low_error"] - 0.15 < truth < rate["high"] + 4 * rate["high_error"]
+    assert len(found[verdicts.UNITS].numbers["kl_per_dimension"]) == 2 * SIZE
 
 
 def test_a_model_without_a_prior_and_a_few_images_are_refused(make_config):

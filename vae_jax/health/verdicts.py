@@ -15,6 +15,7 @@ ILLNESSES = (COLLAPSED, OVER_REGULARISED, OVERFITTING, PRIOR_HOLE)
 UNITS, RATE, DIVERGENCE, CODES = "active units", "mutual information", "marginal kl", "codes against draws"
 MOMENTS, GAP = "aggregate posterior", "train - test gap"
 AMORTISATION, APPROXIMATION, REFINED_GAP = "amortisation gap", "approximation gap", "parts of that gap"
+REPRESENTATION = "representation"
 WIDTH = 22
 MOST_NAMED = 10
 
@@ -69,7 +70,8 @@ def overall(lines: Sequence[Line]) -> Line:
     units, notes = by_name.get(UNITS), []
     if units is not None and units.verdict == COLLAPSED and not _starved(units, ill, by_name):
         ill.pop(COLLAPSED)
-        notes = [f"{len(units.numbers['inactive'])} of {units.numbers['size']} units carry nothing and are not missed"]
+        notes = [f"{len(units.numbers['inactive'])} of {units.numbers['size']} units carry nothing"]
+        notes[0] += "" if OVER_REGULARISED in ill else " and are not missed"
     unknown = [line.name for line in lines if line.verdict == CANNOT_TELL and not _answered(line, by_name)]
     notes += [f"cannot tell: {', '.join(unknown)}"] if unknown else []
     found = [name for name in ILLNESSES if name in ill]
@@ -90,7 +92,8 @@ def _starved(units: Line, ill: Mapping[str, Line], by_name: Mapping[str, Line]) 
 
 
 def _answered(line: Line, by_name: Mapping[str, Line]) -> bool:
-    """Whether the classifier answers what a bracket of mixtures leaves open; a saturated rate is large enough."""
-    if line.name == RATE:
-        return True
-    return line.name == DIVERGENCE and CODES in by_name and by_name[CODES].verdict != CANNOT_TELL
+    """Whether nothing is open that matters: a saturated rate is large enough, and the classifier answers for the bracket of
+    mixtures and for moments. What codes are good for is no illness."""
+    if line.name in (MOMENTS, DIVERGENCE):
+        return CODES in by_name and by_name[CODES].verdict != CANNOT_TELL
+    return line.name in (RATE, REPRESENTATION)
