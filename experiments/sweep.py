@@ -10,7 +10,9 @@ take each step together, spread over the devices where their number allows, and 
 directory, but for rounding. It is meant for an accelerator, which one small run does not fill; on a CPU runs are trained one
 after another.
 
-At the end: a table (mean and standard error over seeds), sweep.csv, and the figures sweep.png and images.png.
+At the end: a table (mean and standard error over seeds), sweep.csv, and the figures sweep.png and images.png. All are of each
+run's best checkpoint; but where beta is swept, of its last one, and there is a further figure, rate_distortion.png: kl against
+reconstruction.
 """
 
 import hashlib
@@ -20,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vae_jax import arguments, cli, data, devices, entry, sweep
+from vae_jax import arguments, cli, data, devices, entry, evaluations, sweep
 from vae_jax import workdir as workdir_lib
 from vae_jax.console import Console, format_value
 from vae_jax.population import Outcome, plan_groups, train_runs
@@ -60,27 +62,30 @@ def read_flags(argv: list[str]) -> Any:
     return flags
 
 
-def accept(run: sweep.Planned, outcome: Outcome) -> dict[str, Any] | None:
-    """The results of a run; None, and lines on the standard error, where it failed."""
+def accept(run: sweep.Planned, outcome: Outcome, last: bool) -> dict[str, Any] | None:
+    """The results of a run, of its last checkpoint if asked for; None, and lines on the standard error, where it failed."""
     if isinstance(outcome, dict) and outcome["epochs"] > run.config.num_epochs:
         outcome = InputError(
             f"{run.workdir} was trained for {outcome['epochs']:g} epochs before, more than "
             f"num_epochs={run.config.num_epochs}; another --output keeps them apart"
         )
-    if isinstance(outcome, dict):
-        return outcome
+    try:
+        if isinstance(outcome, dict):
+            return evaluations.at_latest(run.workdir, outcome) if last else outcome
+    except InputError as error:
+        outcome = error
     text = str(outcome) if isinstance(outcome, InputError) else f"{type(outcome).__name__}: {outcome}"
     print("\n".join(f"failed: {line}" for line in text.splitlines()), file=sys.stderr)
     return None
 
 
-def show_images(rows: Sequence[sweep.Row], first: Sequence[sweep.Planned]) -> Any:
+def show_images(rows: Sequence[sweep.Row], first: Sequence[sweep.Planned], last: bool) -> Any:
     """The figure of reconstructions and samples, from the first finished run of every point; None if sizes differ."""
     from vae_jax import figures
 
     pictures, originals = [], None
     for row, run in zip(rows, first, strict=True):
-        loaded = load_run(run.workdir)
+        loaded = load_run(run.workdir, "latest" if last else "best")
         images = data.load(run.config).test.images[:NUM_IMAGES]
         if originals is not None and images.shape != originals.shape:
             return None
@@ -111,8 +116,8 @@ def run(argv: list[str]) -> int:
         devices.keep_memory(planned.config)
     farewell = f"stopped; continue: python -m experiments.sweep {shlex.join(argv)}"
     groups = plan_groups(runs, flags.population, console)
-    accepted = {i: accept(runs[i], outcome) for i, outcome in train_runs(runs, groups, console, farewell)}
-    results = [accepted[i] for i in range(len(runs))]
+    outcomes, last = dict(train_runs(runs, groups, console, farewell)), sweep.over_beta(points)
+    results = [accept(planned, outcomes[i], last) for i, planned in enumerate(runs)]
     rows, first = [], []
     for point in points:
         done = [(r, found) for r, found in zip(runs, results, strict=True) if r.point == point and found is not None]
@@ -126,27 +131,32 @@ def run(argv: list[str]) -> int:
         return 1
     names = "-".join(dict.fromkeys(key for key, _ in points[0]))
     digest = hashlib.sha256(" ".join(r.workdir.name for r in runs).encode()).hexdigest()[:6]
-    report(rows, first, flags.output / f"sweep-{name}-{names}-{digest}", console)
+    folder = workdir_lib.make_folder("--output", flags.output / f"sweep-{name}-{names}-{digest}")
+    report(rows, first, last, folder, console)
+    if last:
+        report_rates([(r, found) for r, found in zip(runs, results, strict=True) if found is not None], folder, console)
     return 0
 
 
-def report(rows: Sequence[sweep.Row], first: Sequence[sweep.Planned], folder: Path, console: Console) -> None:
+def report(
+    rows: Sequence[sweep.Row], first: Sequence[sweep.Planned], last: bool, folder: Path, console: Console
+) -> None:
     """Print the tables, write the CSV and the figures."""
     from vae_jax import figures
 
     for kind, (columns, cells) in sweep.table_rows(rows, format_value).items():
         console.line()
         console.table(f"test, mean ± standard error over seeds ({kind}; nats per image)", columns, cells)
-    workdir_lib.make_folder("--output", folder)
     workdir_lib.write(folder / "sweep.csv", sweep.csv_text(rows))
     seeds = sorted({row.seeds for row in rows})
     counted = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else f"{seeds[0]} seed{'s' * (seeds[0] > 1)}"
     padded = sorted({row.padded for row in rows if row.padded})
     counted += "".join(f", latents padded to {size}" for size in padded)
+    counted += ", last checkpoint" if last else ""
     title = f"Test images, {counted}" + (", mean and standard error" if seeds[-1] > 1 else "")
     drawn = {
         "sweep": figures.fig_sweep(rows[0].point[0][0], sweep.lines(rows), title),
-        "images": show_images(rows, first),
+        "images": show_images(rows, first, last),
     }
     console.line(f"\nwritten to {folder}:\n  sweep.csv")
     for name, figure in drawn.items():
@@ -155,6 +165,20 @@ def report(rows: Sequence[sweep.Row], first: Sequence[sweep.Planned], folder: Pa
             continue
         workdir_lib.write(folder / f"{name}.png", figures.png_bytes(figure))
         console.line(f"  {name}.png")
+
+
+def report_rates(done: Sequence[tuple[sweep.Planned, dict[str, Any]]], folder: Path, console: Console) -> None:
+    """Write the figure of rate against distortion, or say what is in its way."""
+    from vae_jax import figures
+
+    rates, in_the_way = sweep.rates([r for r, _ in done], [found for _, found in done])
+    if in_the_way:
+        console.line(f"  no rate_distortion.png: {in_the_way}")
+        return
+    seeds = len({r.seed for r, _ in done})
+    title = f"Rate and distortion, test images, last checkpoint, {seeds} seed{'s' * (seeds > 1)}"
+    workdir_lib.write(folder / "rate_distortion.png", figures.png_bytes(figures.fig_rate_distortion(rates, title)))
+    console.line("  rate_distortion.png")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments import record
 from experiments.benchmarks import (
     gpu,
     gpu_runs,
@@ -22,7 +23,6 @@ from experiments.benchmarks import (
     peers,
     point,
     products,
-    record,
     rounds,
     scaling,
     startup,
@@ -37,8 +37,9 @@ from vae_jax.types import InputError
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setattr(record, "FOLDER", tmp_path)
-    return tmp_path
+    monkeypatch.setattr(record, "ROOT", tmp_path)
+    (tmp_path / "benchmarks").mkdir()
+    return tmp_path / "benchmarks"
 
 
 def test_a_result_is_kept_printed_and_rendered_with_its_command(folder, capsys):

@@ -6,7 +6,7 @@ from vae_jax import config as config_lib
 from vae_jax.types import InputError
 
 REGISTRIES = {
-    "model": {"vae": 0, "ae": 0},
+    "model": {"vae": 0, "ae": 0, "two_layer": 0},
     "dataset": {"digits": 0, "mnist": 0},
     "likelihood": {"bernoulli": 0, "gaussian": 0, "discretized_logistic": 0},
 }
@@ -95,7 +95,7 @@ def test_help_lists_every_key_with_default_and_meaning():
         ({"hidden_dims": (512, 1.5)}, ["hidden_dims", "whole numbers"]),
         ({"hidden_dims": 512}, ["hidden_dims=512", "tuple"]),
         ({"split": (0.5,)}, ["split=(0.5,)", "2 or 3"]),
-        ({"model": "vea"}, ["model=vea", "did you mean vae?", "choices: vae, ae"]),
+        ({"model": "vea"}, ["model=vea", "did you mean vae?", "choices: vae, ae, two_layer"]),
         ({"dataset": "mnits"}, ["dataset=mnits", "did you mean mnist?"]),
         ({"optimizer": "adamm"}, ["optimizer=adamm", "did you mean adam?", "rmsprop"]),
         ({"binarize": "dynamic", "likelihood": "gaussian"}, ["binarize=dynamic", "likelihood=bernoulli"]),
@@ -108,6 +108,13 @@ def test_help_lists_every_key_with_default_and_meaning():
         ({"capacity": 25.0, "free_bits": 0.5}, ["free_bits=0.5", "capacity=25"]),
         ({"capacity": 25.0, "kl_warmup_epochs": 5.0}, ["kl_warmup_epochs=5", "capacity_epochs"]),
         ({"objective": "denoising"}, ["noise_std=0", "noise_mean"]),
+        ({"num_samples": 5, "num_groups": 2}, ["num_groups=2", "num_samples=5"]),
+        ({"elbo_weight": 1.5}, ["elbo_weight=1.5", "at most 1"]),
+        ({"gradient": "dregs"}, ["gradient=dregs", "did you mean dreg?"]),
+        ({"objective": "importance", "beta": 4.0}, ["beta=4", "objective=importance", "objective=elbo"]),
+        ({"objective": "importance", "free_bits": 0.5}, ["free_bits=0.5", "objective=importance"]),
+        ({"kernel_init": "glorot", "network": "conv"}, ["kernel_init=glorot", "network=conv"]),
+        ({"model": "two_layer", "padded_latent_dim": 30}, ["padded_latent_dim=30", "two_layer"]),
         ({"schedule": "cosine"}, ["schedule_epochs=0", "schedule=cosine"]),
         ({"val_fraction": 0.0}, ["val_fraction=0", "empty"]),
         ({"val_fraction": 10.5}, ["val_fraction=10.5", "count"]),
@@ -264,6 +271,6 @@ def test_a_config_file_is_loaded_and_faults_in_it_are_named(tmp_path):
         config_lib.load_file(str(tmp_path / "wrong.py"))
 
 
-@pytest.mark.parametrize("name", ["vae", "ae", "conv_ae", "aevb", "conv_vae", "vae_2d", "base"])
+@pytest.mark.parametrize("name", ["vae", "ae", "conv_ae", "aevb", "conv_vae", "vae_2d", "iwae", "base"])
 def test_the_projects_own_configs_are_valid(name):
     config_lib.validate(config_lib.load_file(f"configs/{name}.py"), REGISTRIES)

@@ -105,6 +105,24 @@ def test_an_interrupted_program_takes_its_bar_away():
     assert screen(stream.getvalue()) == [""]
 
 
+def test_what_is_counted_has_a_bar_from_where_it_stands():
+    stream = io.StringIO()
+    with Console(stream, interactive=True) as console:
+        console.start_count("log p(x)", 1000, 256)
+        console.count(256)
+        console.line("a line")
+    assert "log p(x) |" in stream.getvalue()
+    assert " 256 of 1000 " in stream.getvalue()
+    assert " 512 of 1000 " in stream.getvalue()
+    assert re.search(r"images/s  ETA ", stream.getvalue())
+    assert screen(stream.getvalue()) == ["a line", ""]
+    plain = io.StringIO()
+    with Console(plain) as console:
+        console.start_count("log p(x)", 1000)
+        console.count(1000)
+    assert plain.getvalue() == ""
+
+
 def test_a_dumb_terminal_gets_plain_lines(monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
 

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from vae_jax.aggregate import from_standard, is_standard
 from vae_jax.devices import make_layout
 from vae_jax.evaluate import active_units, make_evaluate, summarize
 from vae_jax.models import make_model
@@ -28,7 +29,7 @@ def split():
     return Split(rng.integers(0, 256, (37, *SHAPE), np.uint8), np.zeros(37, np.int32))
 
 
-@pytest.mark.parametrize("binarize", ["none", "dynamic"])
+@pytest.mark.parametrize("binarize", ["none", pytest.param("dynamic", marks=pytest.mark.slow)])
 def test_terms_do_not_depend_on_the_batch_size_the_call_or_the_devices(make_config, split, binarize):
     _, _, whole = evaluation(make_config(binarize=binarize, eval__batch_size=1000), split)
     for size, layout, per_call in [
@@ -67,6 +68,38 @@ def test_terms_agree_with_the_definition(make_config, split):
     np.testing.assert_allclose(total, 0, atol=1e-4)
 
 
+def test_the_aggregate_is_that_of_one_sample_an_image_however_the_work_is_cut(make_config, split):
+    model, state, whole = evaluation(make_config(latent_dim=2), split)
+    assert whole.aggregate is not None
+    for size, per_call in ((10, 3),):
+        _, _, pieces = evaluation(make_config(latent_dim=2, eval__batch_size=size), split, None, per_call)
+        assert pieces.aggregate is not None
+        for found, expected in zip(pieces.aggregate, whole.aggregate, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    assert whole.aggregate.kl.sum() == pytest.approx(whole.terms["kl"].mean(dtype=np.float64), rel=1e-5)
+    # Posteriors of an untrained model hardly depend on the image, so many images are many samples.
+    many = Split(np.repeat(split.images, 40, axis=0), np.zeros(40 * 37, np.int32))
+    _, _, found = evaluation(make_config(latent_dim=2), many)
+    assert found.aggregate is not None
+    posterior = model.encode(state.params, jnp.asarray(split.images / np.float32(255)))
+    variance = np.exp(posterior.logvar).mean(axis=0) + np.var(posterior.mean, axis=0)
+    np.testing.assert_allclose(found.aggregate.z, posterior.mean.mean(axis=0), atol=4 * np.sqrt(variance.max() / 1480))
+    np.testing.assert_allclose(found.aggregate.variance, variance, rtol=4 * np.sqrt(2 / 1480))
+    assert is_standard(float(found.aggregate.from_standard), 2)
+
+
+def test_a_prior_that_is_not_standard_is_found_out(make_config, key):
+    model = make_model(make_config(), SHAPE)
+    z = jax.random.normal(key, (50, 3))
+    assert model.log_prior is not None
+    log_prior = model.log_prior
+    wide = model._replace(log_prior=lambda params, z: log_prior(params, 1.1 * z))
+    paired = model._replace(log_prior=lambda params, z: log_prior(params, z[0]))
+    np.testing.assert_allclose(from_standard(model, {}, z), 0, atol=1e-5)
+    assert not is_standard(float(np.abs(from_standard(wide, {}, z)).mean()), 3)
+    assert not is_standard(float(np.abs(from_standard(paired, {}, (z, z))).mean()), 6)
+
+
 def test_summaries_are_float64_means_and_fit_the_model(make_config, split):
     config = make_config()
     model, _, per_image = evaluation(config, split)
@@ -91,6 +124,7 @@ def test_a_model_without_a_prior_reports_no_elbo(make_config, split):
     config = make_config(model="ae", objective="reconstruction", likelihood="gaussian")
     model, _, per_image = evaluation(config, split)
     metrics = summarize(config, model, per_image, 12)
+    assert per_image.aggregate is None
     assert list(metrics) == ["loss", "mse", "mse_mean"]
     assert metrics["mse"] == pytest.approx(metrics["mse_mean"], rel=1e-5)
 

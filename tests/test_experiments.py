@@ -1,7 +1,9 @@
 """Every script end to end as a subprocess on tiny runs, and what each says to bad input."""
 
 import json
+import math
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +13,14 @@ import pytest
 from conftest import small_config
 from PIL import Image
 
-from experiments import evaluate, sample, sweep, visualize
-from vae_jax import entry, latents, looking
+from experiments import evaluate, health, nll, sample, sweep, visualize
+from vae_jax import entry, evaluations, latents, looking
 from vae_jax.console import Console
 from vae_jax.film import load_film
+from vae_jax.nll import read, record
 from vae_jax.run import load_run
 from vae_jax.train import train_and_evaluate
+from vae_jax.types import InputError
 
 ROOT = Path(__file__).parents[1]
 TINY = {"log__tensorboard": False, "num_epochs": 2, "checkpoint__every_epochs": 1}
@@ -54,6 +58,92 @@ def test_evaluate_prints_and_stores_the_numbers_of_the_training(runs):
     found = json.loads((runs["vae"] / "evaluation_best.json").read_text())
     results = json.loads((runs["vae"] / "results.json").read_text())
     assert {key: found[key] for key in found if "/" in key} == {key: results[key] for key in results if "/" in key}
+    assert found["step"] == load_run(runs["vae"]).step
+
+
+def test_nll_prints_and_stores_a_bound_that_is_called_what_it_is(runs):
+    done = run("experiments.nll", f"--workdir={runs['vae']}", "--samples=10", "--images=50", "--split=val")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    (row,) = [words for words in lines if words[:1] == ["val/grey_iwae_10"] and len(words) == 4]
+    found = json.loads((runs["vae"] / "nll_val.json").read_text())
+    assert row[1] == f"{found['val/grey_iwae_10']:.2f}"
+    assert "no nll" in found["caveat"]
+    assert found["caveat"] in done.stdout
+    assert not {"val/nll", "val/iwae_10", "val/bits_per_dim"} & set(found)
+    stored = read(runs["vae"] / "nll_val.npz")
+    assert stored is not None
+    assert stored.found.log_p.mean() == found["val/grey_iwae_10"]
+    assert found["curve"] == pytest.approx({"1": stored.found.curve[:, 0].mean(), "10": stored.found.log_p.mean()})
+    assert not any(character in done.stdout for character in "\r\x1b")  # no bar where no terminal is
+
+
+def test_annealing_has_a_record_of_its_own_and_says_what_it_is(runs, capsys):
+    nll.main([f"--workdir={runs['vae']}", "--method=ais", "--temperatures=3", "--samples=2", "--images=20"])
+    found = json.loads((runs["vae"] / "nll_ais.json").read_text())
+    assert (found["temperatures"], found["samples"], found["num_images"]) == (3, 2, 20)
+    assert math.isfinite(found["test/grey_ais_3"])
+    assert "a lower bound on average" in capsys.readouterr().out
+    with pytest.raises(InputError, match=r"--temperatures=3: --method=importance has none; choices: --method=ais"):
+        nll.main([f"--workdir={runs['vae']}", "--temperatures=3"])
+
+
+def test_a_stopped_nll_goes_on_with_the_same_bits_and_pieces_change_none_that_matter(runs, monkeypatch, capsys):
+    folder, flags = runs["vae"], [f"--workdir={runs['vae']}", "--samples=20", "--images=100"]
+    monkeypatch.setitem(record.PIECES, "importance", 40)
+    nll.main([*flags, "--which=latest"])
+    capsys.readouterr()
+    told, count = [], Console.count
+
+    def interrupted(console: Console, number: int) -> None:
+        count(console, number)
+        told.append(number)
+        if sum(told) == 80:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Console, "count", interrupted)
+        assert entry.exit_code(lambda: nll.main(flags)) == 130
+    assert capsys.readouterr().out == "stopped; the same command goes on\n"
+    partial = read(folder / "nll.partial.npz")
+    assert partial is not None
+    assert partial.done == 40
+    nll.main(flags)
+    assert "goes on after 40 of 100 images" in capsys.readouterr().out
+    whole, continued = read(folder / "nll_latest.npz"), read(folder / "nll.npz")
+    assert whole is not None
+    assert continued is not None
+    for one, other in zip(whole.found, continued.found, strict=True):
+        np.testing.assert_array_equal(one, other)
+    (folder / "nll.npz").unlink()
+    monkeypatch.setitem(record.PIECES, "importance", 256)
+    nll.main(flags)
+    at_once = read(folder / "nll.npz")
+    assert at_once is not None
+    np.testing.assert_allclose(at_once.found.log_p, whole.found.log_p, rtol=1e-5)
+    nll.main([*flags, f"--against={folder}"])
+    assert "on the same 100 images: +0.00 ± 0.0" in capsys.readouterr().out
+
+
+def test_the_end_of_a_training_tells_of_its_latent_space(runs):
+    results = json.loads((runs["vae"] / "results.json").read_text())
+    assert sum(results["latents"]["kl_per_dimension"]) == pytest.approx(results["test/kl"], rel=1e-5)
+    assert results["latents"]["active_units"]["0.01"] == results["test/active_units"]
+    assert len(results["latents"]["aggregate_variance"]) == 2
+    gap = results["train/elbo"] - results["test/elbo"]
+    assert results["elbo_train_minus_test"] == pytest.approx(gap, rel=1e-5)
+    assert "latents" not in json.loads((runs["ae"] / "results.json").read_text())
+
+
+def test_health_prints_a_line_for_each_thing_and_stores_the_numbers(runs, capsys):
+    health.main([f"--workdir={runs['vae']}", "--num_images=200", "--num_refined=50", "--steps=20"])
+    out = capsys.readouterr().out
+    found = json.loads((runs["vae"] / "health.json").read_text())
+    for name in ("active units", "mutual information", "codes against draws", "amortisation gap", "10 neighbours"):
+        (line,) = [line for line in out.splitlines() if line.startswith(name)]
+        assert found[name]["text"] == line
+    (line,) = [line for line in out.splitlines() if line.startswith("verdict: ")]
+    assert line.startswith(f"verdict: {found['verdict']['verdict']}")
     assert found["step"] == load_run(runs["vae"]).step
 
 
@@ -96,6 +186,33 @@ def test_a_sweep_trains_reports_what_fails_and_repeats_nothing(tmp_path, capsys)
     assert capsys.readouterr().out.count("complete: 1 epochs") == 2
     (folder / "sweep.csv").unlink()
     assert sweep.run([*flags[:1], "--over=batch_size=100000", *flags[2:]]) == 1
+
+
+@pytest.mark.slow
+def test_a_sweep_of_beta_tells_of_last_checkpoints_and_draws_rate_against_distortion(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    flags = ["--config=configs/vae.py", "--over=beta=0.1,4", f"--output={tmp_path}", "--config.hidden_dims=16"]
+    flags += ["--config.num_epochs=2", "--config.checkpoint.every_epochs=1", "--config.log.tensorboard=false"]
+    assert sweep.run(flags) == 0
+    assert "last checkpoint; nats per image" in capsys.readouterr().out
+    (folder,) = tmp_path.glob("sweep-*")
+    assert {path.name for path in folder.iterdir()} == {"sweep.csv", "sweep.png", "images.png", "rate_distortion.png"}
+    for row in (folder / "sweep.csv").read_text().splitlines()[1:]:
+        assert "last checkpoint" in row
+
+
+def test_the_last_checkpoint_is_evaluated_once_and_only_where_it_is_not_the_best(runs, monkeypatch):
+    concluded = json.loads((runs["vae"] / "results.json").read_text())
+    same = concluded | {"best_epoch": concluded["epochs"]}
+    assert evaluations.at_latest(runs["vae"], same) == same | {"which": "latest"}
+    earlier = concluded | {"best_epoch": 1.0, "test/elbo": 0.0}
+    found = evaluations.at_latest(runs["vae"], earlier)
+    stored = json.loads((runs["vae"] / "evaluation_latest.json").read_text())
+    assert found["which"] == stored["which"] == "latest"
+    assert found["test/elbo"] == stored["test/elbo"] < 0
+    assert stored["step"] == concluded["step"]
+    monkeypatch.setattr(evaluations, "evaluate_run", None)
+    assert evaluations.at_latest(runs["vae"], earlier)["test/elbo"] == stored["test/elbo"]
 
 
 def test_kl_per_dimension_sums_to_the_kl_metric(runs):
@@ -141,6 +258,10 @@ def test_a_filmed_run_that_was_stopped_and_continued_is_the_same_run(runs, tmp_p
         (evaluate.main, ["--workdir=nowhere"], ["--workdir=nowhere", "no such folder"]),
         (evaluate.main, ["--workdir=EMPTY"], ["not a run"]),
         (evaluate.main, ["--workdir=VAE", "--which=worst"], ["worst", "best", "latest"]),
+        (health.main, ["--workdir=AE"], ["model=ae", "no prior", "vae"]),
+        (health.main, ["--workdir=VAE", "--num_images=0"], ["--num_images", "at least 1"]),
+        (health.main, ["--workdir=VAE", "--num_refined=10"], ["num_refined=10", "at least 50"]),
+        (health.main, ["--workdir=nowhere"], ["--workdir=nowhere", "no such folder"]),
         (visualize.main, ["--workdir=BARE"], ["no checkpoint yet"]),
         (visualize.main, ["--workdir=VAE", "--only=wakl"], ["did you mean walk?", "choices: curves"]),
         (visualize.main, ["--workdir=AE", "--only=samples"], ["samples", "prior"]),
@@ -152,6 +273,14 @@ def test_a_filmed_run_that_was_stopped_and_continued_is_the_same_run(runs, tmp_p
         (visualize.main, ["--workdir=VAE", "--points=0"], ["--points", "at least 1"]),
         (visualize.main, ["--workdir=VAE", "--bogus=1"], ["--bogus=1"]),
         (sample.main, ["--workdir=AE", "--output=EMPTY"], ["model=ae", "no prior"]),
+        (nll.main, ["--workdir=AE"], ["model=ae", "no prior", "log p(x)", "vae"]),
+        (nll.main, ["--workdir=BARE"], ["no checkpoint yet"]),
+        (nll.main, ["--workdir=EMPTY"], ["not a run"]),
+        (nll.main, ["--workdir=VAE", "--samples=0"], ["--samples", "0 is not", "at least 1"]),
+        (nll.main, ["--workdir=VAE", "--images=360"], ["--images=360", "test split", "359"]),
+        (nll.main, ["--workdir=VAE", "--split=tset"], ["--split", "tset", "val", "train"]),
+        (nll.main, ["--workdir=VAE", "--seed=-1"], ["--seed", "-1"]),
+        (nll.main, ["--workdir=VAE", "--against=EMPTY"], ["--against", "nll.npz", "not there"]),
         (sample.main, ["--workdir=VAE", "--output=FILE/x"], ["--output", "cannot be made"]),
         (sample.main, ["--workdir=VAE", "--output=EMPTY", "--num=-1"], ["--num"]),
         (sweep.run, ["--config=configs/vae.py"], ["--over"]),

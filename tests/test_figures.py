@@ -18,6 +18,7 @@ from vae_jax.figures import (
     as_files,
     fig_curves,
     fig_latent_scatter,
+    fig_rate_distortion,
     fig_reconstructions,
     fig_samples,
     fig_sweep,
@@ -181,6 +182,41 @@ def test_a_sweep_of_numbers_has_a_numeric_axis_and_one_of_names_has_not():
     figure = fig_sweep("activation", {"elbo": {"a": line, "b": line}, "kl": {"a": line}}, "Test images")
     assert [label.get_text() for label in figure.axes[1].get_xticklabels()] == ["relu", "tanh"]
     assert rgb(figure).std() > 5
+
+
+BETAS = [("10", 3.5, 147.7), ("0.1", 41.2, 74.1), ("1", 21.5, 80.5), ("5", 7.4, 119.0), ("2", 14.7, 92.3)]
+
+
+def test_rate_and_distortion_of_every_run_with_lines_of_equal_elbo():
+    figure = fig_rate_distortion({"": BETAS}, "Rate and distortion")
+    (axes,) = figure.axes
+    offsets: Any = axes.collections[0].get_offsets()
+    np.testing.assert_allclose(offsets, [point[1:] for point in BETAS])
+    joined, *iso = [np.asarray(line.get_xydata()) for line in axes.lines]
+    np.testing.assert_allclose(joined[:, 0], sorted((point[1] for point in BETAS), reverse=True))
+    assert len(iso) > 2
+    for line in iso:
+        np.testing.assert_allclose(line.sum(axis=1), line.sum(axis=1)[0])
+    named = [text for text in axes.texts if text.get_text().startswith("elbo")]
+    for text in named:
+        assert sum(text.get_position()) == pytest.approx(-float(text.get_text()[5:].replace("\N{MINUS SIGN}", "-")))
+    labels = {text.get_text() for text in axes.texts} - {text.get_text() for text in named}
+    assert labels == {f"β = {beta}" for beta, _, _ in BETAS}
+    assert axes.get_legend() is None
+
+
+def test_labels_of_near_runs_do_not_overlap():
+    seeds = {f"z={z}": [(beta, r + 0.1 * j + z, d + 0.2 * j) for beta, r, d in BETAS for j in range(3)] for z in (0, 1)}
+    figure = fig_rate_distortion(seeds, "3 seeds")
+    figure.draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in figure.axes[0].texts]
+    assert sum("β" in text.get_text() for text in figure.axes[0].texts) == 10
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["z=0", "z=1"]
+    for alone in ([("1", 0.0, 0.0)], [("0.5", 3.0, -700.0), ("1", 3.0, -700.0)]):
+        assert rgb(fig_rate_distortion({"": alone}, "one place")).std() > 5
 
 
 @pytest.mark.parametrize("channels", [1, 3])

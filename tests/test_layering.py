@@ -16,7 +16,7 @@ ALLOWED = {
     "pixels": LEAVES,
     "likelihoods": LEAVES | {"distributions", "pixels"},
     "models": LEAVES | {"distributions", "networks", "likelihoods"},
-    "objectives": LEAVES | {"pixels"},
+    "objectives": LEAVES | {"estimators", "pixels"},
     "optimizers": LEAVES,
     "data": LEAVES,
     "checkpoint": LEAVES,
@@ -35,9 +35,11 @@ ALLOWED = {
     "latents": LEAVES | {"evaluate"},
     "figures": set(),
     "workdir": LEAVES | {"config"},
+    "aggregate": LEAVES,
     "train_state": LEAVES,
     "estimators": LEAVES | {"feed"},
-    "evaluate": LEAVES | {"devices", "feed", "likelihoods", "pixels", "train_state"},
+    "health": LEAVES | {"aggregate", "estimators", "evaluate"},
+    "evaluate": LEAVES | {"aggregate", "devices", "feed", "likelihoods", "pixels", "train_state"},
 }
 """Rooms that may not import all the others; those not named here stand above them."""
 ONLY_IN = {"flax": {"networks"}, "matplotlib": {"figures"}, "orbax": {"checkpoint"}, "tensorflow_datasets": {"data"}}

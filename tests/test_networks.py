@@ -1,6 +1,7 @@
 """Networks and the transposed convolution under them; what every network must do is in test_contract.py."""
 
 import itertools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -212,3 +213,19 @@ def test_the_parameters_of_a_conv_model_have_readable_names(make_config, key):
     assert table["decoder/ConvTranspose_1/kernel"] == "(3, 3, 4, 4)"
     assert table["decoder/output/kernel"] == "(3, 3, 4, 1)"
     assert table["decoder/output/bias"] == "(9, 8, 1)"
+
+
+@pytest.mark.parametrize("kernel_init", ["he", "glorot"])
+def test_initial_weights_have_the_spread_of_their_rule(make_config, key, kernel_init):
+    model = make_model(make_config(hidden_dims=(300,), latent_dim=50, kernel_init=kernel_init), (20, 20, 1))
+    params = model.init(key, jnp.full((20, 20, 1), 0.5))
+    for layers in (params["encoder"], params["decoder"]):
+        hidden, output = layers["Dense_0"]["kernel"], layers["output"]["kernel"]
+        if kernel_init == "glorot":
+            for kernel in (hidden, output):
+                limit = math.sqrt(6 / sum(kernel.shape))
+                assert 0.99 * limit < float(abs(kernel).max()) <= limit
+                assert float(kernel.std()) == pytest.approx(limit / math.sqrt(3), rel=0.02)
+        else:
+            assert float(hidden.std()) == pytest.approx(math.sqrt(2 / len(hidden)), rel=0.02)
+            assert float(output.std()) == pytest.approx(math.sqrt(0.01 / len(output)), rel=0.02)

@@ -56,3 +56,6 @@ def test_schedules(make_config):
     assert [at(e, warmup_epochs=4.0) for e in (0, 1, 4, 9)] == pytest.approx([0, 0.25, 1, 1])
     cosine = {"schedule": "cosine", "schedule_epochs": 10.0, "warmup_epochs": 2.0}
     assert [at(e, **cosine) for e in (1, 2, 6, 10, 50)] == pytest.approx([0.5, 1, 0.5, 0, 0], abs=1e-6)
+    stairs = [at(e, schedule="staircase") for e in (0, 0.9, 1, 3, 4, 12, 13, 1092, 1093, 3280, 9000)]
+    stages = [0, 0, 1, 1, 2, 2, 3, 6, 7, 7, 7]
+    assert stairs == pytest.approx([10 ** (-stage / 7) for stage in stages])

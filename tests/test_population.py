@@ -102,6 +102,7 @@ def assert_same_run(one, other):
         assert numbers[0][name] == pytest.approx(numbers[1][name], rel=1e-3), name
 
 
+@pytest.mark.slow
 def test_members_spread_over_devices_are_what_they_are_alone(separate, tmp_path, monkeypatch):
     lines, parts = Lines(), set()
     make = training.make_program

@@ -80,6 +80,33 @@ def test_lines_of_keys_that_go_together_are_one_and_of_combined_keys_several():
     assert lines["beta=4"][0] == ["2", "3"]
 
 
+def planned(*points, **changes):
+    return [sweep.Planned(point, 0, small_config(**changes), Path()) for point in points]
+
+
+def test_a_sweep_of_beta_gives_a_rate_and_a_distortion_a_run():
+    points = sweep.product(["beta=0.5,4", "latent_dim=2,3"])
+    assert sweep.over_beta(points)
+    assert not sweep.over_beta(sweep.product(["beta=4", "latent_dim=2,3"]))
+    assert not sweep.over_beta(sweep.product(["latent_dim=2,3"]))
+    found = [results(-1.0) | {"test/kl": float(i), "test/reconstruction": 10.0 - i} for i in range(4)]
+    rates, in_the_way = sweep.rates(planned(*points), found)
+    assert in_the_way == ""
+    assert rates == {
+        "latent_dim=2": [("0.5", 0.0, 10.0), ("4", 2.0, 8.0)],
+        "latent_dim=3": [("0.5", 1.0, 9.0), ("4", 3.0, 7.0)],
+    }
+    moving = sweep.rates(planned(*points, likelihood="gaussian", sigma_mode="optimal"), found)
+    assert moving[0] == {}
+    assert "sigma_mode=optimal" in moving[1]
+    assert "no kl" in sweep.rates(planned(*points), [results(-1.0)] * 4)[1]
+
+
+def test_numbers_of_last_checkpoints_say_so():
+    row = sweep.summarize((("beta", "2"),), [results(-1.0) | {"which": "latest"}])
+    assert row.kind == "grey pixels, bernoulli, last checkpoint"
+
+
 def groups_of(*changes):
     return sweep.groups([small_config(**change) for change in changes])
 

@@ -223,6 +223,7 @@ def test_a_larger_num_epochs_extends_the_run_bit_for_bit(run, tmp_path):
     assert all(path.read_bytes() == content for path, content in files.items()), "a complete run was touched"
 
 
+@pytest.mark.slow
 def test_images_streamed_from_disk_give_the_same_bits(run, tmp_path, monkeypatch):
     images = np.random.default_rng(0).integers(0, 256, (500, 6, 6, 3), np.uint8)
     np.save(tmp_path / "images.npy", images)

@@ -1,4 +1,4 @@
-"""What a person sees while a run trains: lines on the standard output, and on a terminal a progress bar below them."""
+"""What a person sees while something is computed: lines on the standard output, on a terminal a progress bar below them."""
 
 import os
 import shutil
@@ -10,7 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 from tqdm import tqdm
 
 BAR = "epoch {epoch} |{bar:16}| {percentage:3.0f}%  {rate_noinv_fmt}  ETA {remaining}  loss {loss}"
-"""Narrower than 80 columns: what the terminal writes behind it (^C) must not wrap, or half a bar would stay."""
+COUNT_BAR = "{desc} |{bar:16}| {n_fmt} of {total_fmt}  {rate_noinv_fmt}  ETA {remaining}"
+"""Both narrower than 80 columns: what the terminal writes behind them (^C) must not wrap, or half a bar would stay."""
 ERASE_LINE = "\r\x1b[K"
 DIGITS = {"mse": 5, "mse_mean": 5, "bits_per_dim": 4}
 """Digits after the point; quantities in nats have 2."""
@@ -80,6 +81,18 @@ class Console:
             self._bar.epoch, self._bar.loss = epoch, format_value("loss", loss)
             self._guarded(self._bar.update, images)
 
+    def start_count(self, label: str, total: int, done: int = 0, unit: str = "images") -> None:
+        """Show a bar of something that is counted, `done` of `total`."""
+        self.stop()
+        if self._interactive and not self._silent:
+            options = {"desc": label, "bar_format": COUNT_BAR, "unit": f" {unit}"}
+            self._guarded(self._open_bar, total, done, options)
+
+    def count(self, number: int) -> None:
+        """Tell the bar of `number` more."""
+        if self._bar is not None:
+            self._guarded(self._bar.update, number)
+
     def epoch_line(self, epoch: int, num_epochs: int, metrics: Mapping[str, float], best: bool = False) -> None:
         """Print an epoch's `train/loss` and validation metrics in aligned columns; a star marks a new best."""
         parts = [f"{epoch:>{len(str(num_epochs))}}/{num_epochs}"]
@@ -107,18 +120,20 @@ class Console:
 
     def _open(self, images_per_epoch: int, num_epochs: int, done_epochs: int | float) -> None:
         _Bar.epoch, _Bar.epochs = min(int(done_epochs) + 1, num_epochs), num_epochs
+        options = {"bar_format": BAR, "unit": " images", "unit_scale": True}
+        self._open_bar(images_per_epoch * num_epochs, round(images_per_epoch * done_epochs), options)
+
+    def _open_bar(self, total: int, done: int, options: dict[str, Any]) -> None:
         self._bar = _Bar(
-            total=images_per_epoch * num_epochs,
-            initial=round(images_per_epoch * done_epochs),
-            bar_format=BAR,
-            unit=" images",
-            unit_scale=True,
+            total=total,
+            initial=done,
             file=self._stream,
             leave=False,
             dynamic_ncols=True,
             mininterval=0.1,
             miniters=1,
             smoothing=0.1,
+            **options,
         )
 
     def _print(self, text: str) -> None:

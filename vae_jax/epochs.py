@@ -150,7 +150,7 @@ def _score(config: Config, metrics: dict[str, float]) -> float:
     """The number by which checkpoints are compared, higher is better."""
     name = config.checkpoint.best_metric
     if name == "auto":
-        name = "val/elbo" if "val/elbo" in metrics and config.beta == 1 else "val/loss"
+        name = "val/elbo" if config.objective == "elbo" and config.beta == 1 else "val/loss"
     return metrics[name] if name == "val/elbo" else -metrics[name]
 
 

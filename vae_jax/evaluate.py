@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int32, Key, PRNGKeyArray, UInt8
 
 from vae_jax import devices
+from vae_jax.aggregate import Aggregate, Latents, flat, from_standard, sums_of
 from vae_jax.devices import Layout
 from vae_jax.feed import BYTES_OF_A_CALL, unmap
 from vae_jax.likelihoods import make_likelihood
@@ -25,16 +26,18 @@ ACTIVE_VARIANCE = 0.01
 
 
 class PerImage(NamedTuple):
-    """What evaluation knows of each image of a split."""
+    """What evaluation knows of each image of a split, and of all together."""
 
     terms: dict[str, Float[np.ndarray, " N"]]
     """The objective's terms without dropout, and mse_mean."""
     means: Float[np.ndarray, "N Z"]
     """Posterior means."""
+    aggregate: Aggregate | None = None
+    """None for a model without a prior."""
 
     def of(self, i: int) -> "PerImage":
         """That of run i, where what is known of several runs lies along a first axis."""
-        return PerImage({name: values[i] for name, values in self.terms.items()}, self.means[i])
+        return PerImage(*jax.tree.map(lambda values: values[i], tuple(self)))
 
 
 Evaluate = Callable[[TrainState, Key[Array, "..."], Split], PerImage]
@@ -60,7 +63,7 @@ def make_evaluate(
         layout: how a batch is laid out over the devices; the batch is rounded up to a multiple of their number.
         batches_per_call: how many batches one call of the device takes.
         population: whether state and key hold those of several runs, along a first axis; what is found then has that axis
-            too, before that of the images.
+            too, before that of the images or of the latent dimensions.
     """
     image_terms = _make_image_terms(config, model, objective)
     sharding, everywhere = (layout.order, layout.replicated) if layout is not None else (None, None)
@@ -70,18 +73,18 @@ def make_evaluate(
 
     def terms_of_call(
         state: TrainState, key: PRNGKeyArray, images: UInt8[Array, "T B H W C"], indices: Int32[Array, "T B"]
-    ) -> PerImage:
+    ) -> _Found:
         batch_terms = jax.vmap(partial(image_terms, state, key))
         if batches_per_call == 1:  # not a loop of one: see make_train_chunk
-            terms, means = jax.tree.map(lambda values: values[None], batch_terms(images[0], indices[0]))
+            found = jax.tree.map(lambda values: values[None], batch_terms(images[0], indices[0]))
         else:
-            terms, means = jax.lax.map(lambda batch: batch_terms(*batch), (images, indices))
-        return PerImage(*jax.tree.map(lambda values: values.reshape(size, *values.shape[2:]), (terms, means)))
+            found = jax.lax.map(lambda batch: batch_terms(*batch), (images, indices))
+        return jax.tree.map(lambda values: values.reshape(size, *values.shape[2:]), found)
 
     mapped = jax.vmap(terms_of_call, in_axes=(0, 0, None, None)) if population else terms_of_call
     compiled = jax.jit(mapped, out_shardings=everywhere)
 
-    def call(state: TrainState, key: Key[Array, "..."], split: Split, start: int) -> PerImage:
+    def call(state: TrainState, key: Key[Array, "..."], split: Split, start: int) -> _Found:
         images = split.images[start : start + size]
         if len(images) < size:
             images = np.pad(images, [(0, size - len(images)), (0, 0), (0, 0), (0, 0)])
@@ -90,31 +93,48 @@ def make_evaluate(
         return compiled(state, key, devices.put(images, sharding), devices.put(indices, sharding))
 
     def evaluate(state: TrainState, key: Key[Array, "..."], split: Split) -> PerImage:
-        pieces = []
-        for start in range(0, len(split.images), size):
+        pieces, count, axis = [], len(split.images), 1 if population else 0
+        total: Any = None
+        for start in range(0, count, size):
             # Fetched before the next call begins: two at once would take twice the memory.
-            pieces.append(jax.device_get(call(state, key, split, start)))
+            found = jax.device_get(call(state, key, split, start))
             unmap(split.images)
-        axis, own = (1, np.s_[:, : len(split.images)]) if population else (0, np.s_[: len(split.images)])
-        return jax.tree.map(lambda *arrays: np.concatenate(arrays, axis)[own], *pieces)
+            own = np.s_[:, : count - start] if population else np.s_[: count - start]
+            terms, means, latents = jax.tree.map(lambda values, own=own: values[own], found)
+            pieces.append((terms, means))
+            sums = latents and sums_of(latents, axis)
+            total = sums if total is None else jax.tree.map(np.add, total, sums)
+        terms, means = jax.tree.map(lambda *arrays: np.concatenate(arrays, axis), *pieces)
+        return PerImage(terms, means, jax.tree.map(lambda values: values / count, total))
 
     return evaluate
 
 
+_Found = tuple[dict[str, Any], Any, Latents | None]
+"""Of a call's images: terms [B], posterior means [B, Z], and what a sampled z shows, where there is a prior."""
+
+
 def _make_image_terms(config: Config, model: Model, objective: Objective) -> Callable[..., Any]:
-    """(state, key, image u8[H,W,C], its index) -> (its terms, its posterior mean [Z])."""
+    """(state, key, image u8[H,W,C], its index) -> what `_Found` holds, of one image."""
     preprocess = make_preprocess(config.binarize)
 
     def image_terms(
         state: TrainState, key: PRNGKeyArray, image: UInt8[Array, "H W C"], index: Int32[Array, ""]
-    ) -> tuple[dict[str, Float[Array, ""]], Float[Array, " Z"]]:
-        key_pixels, key_terms = jax.random.split(jax.random.fold_in(key, index))
+    ) -> _Found:
+        key_image = jax.random.fold_in(key, index)
+        key_pixels, key_terms = jax.random.split(key_image)
         x = preprocess(key_pixels, image[None])
         terms = objective(state.params, key_terms, x, state.step, state.hparams, train=False)
-        mean = model.encode(state.params, x).mean
-        pixels = model.pixel_mean(state.params, model.decode(state.params, mean))
+        posterior = model.encode(state.params, x)
+        pixels = model.pixel_mean(state.params, model.decode(state.params, posterior.mean))
         terms["mse_mean"] = mean_pixels(jnp.square(x - pixels))
-        return {name: values[0] for name, values in terms.items()}, mean[0]
+        latents = None
+        if model.kl_terms is not None:
+            # fold_in(key, 0) and fold_in(key, 1) are what split gave.
+            z = model.reparameterize(state.params, jax.random.fold_in(key_image, 2), posterior)
+            kl_terms = model.kl_terms(state.params, posterior, z)
+            latents = Latents(kl_terms, flat(z), from_standard(model, state.params, z))
+        return jax.tree.map(lambda values: values[0], (terms, posterior.mean, latents))
 
     return image_terms
 

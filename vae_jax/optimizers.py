@@ -1,8 +1,12 @@
 """Optimizers and schedules, composed from optax."""
 
+import numpy as np
 import optax
 
 from vae_jax.types import Config
+
+STAGES = 8
+"""Of the staircase."""
 
 
 def make_optimizer(config: Config, steps_per_epoch: int) -> optax.GradientTransformation:
@@ -27,13 +31,17 @@ def make_optimizer(config: Config, steps_per_epoch: int) -> optax.GradientTransf
 
 
 def make_schedule(config: Config, steps_per_epoch: int) -> optax.Schedule:
-    """(step) -> factor on the learning rate: linear warm-up from 0, then constant at 1 or half a cosine to 0.
+    """(step) -> factor on the learning rate: linear warm-up from 0, then constant at 1, half a cosine to 0, or a staircase.
 
-    A schedule that ends does so after `schedule_epochs`, warm-up included, and stays there.
+    The cosine ends after `schedule_epochs`, warm-up included, and stays there. The staircase is that of Burda et al. (2016,
+    section 5): 10^(-i/7) for 3^i epochs, i = 0 to 7, 3,280 epochs in all; after them it stays.
     """
     warmup = round(config.warmup_epochs * steps_per_epoch)
     if config.schedule == "cosine":
         after = optax.cosine_decay_schedule(1.0, round(config.schedule_epochs * steps_per_epoch) - warmup)
+    elif config.schedule == "staircase":
+        ends = np.cumsum([3**stage * steps_per_epoch for stage in range(STAGES)])
+        after = optax.piecewise_constant_schedule(1.0, {int(end): 10 ** (-1 / 7) for end in ends[:-1]})
     else:
         after = optax.constant_schedule(1.0)
     return optax.join_schedules([optax.linear_schedule(0.0, 1.0, warmup), after], [warmup]) if warmup else after

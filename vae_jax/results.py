@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 
-from vae_jax import looking, processes
+from vae_jax import health, looking, processes
 from vae_jax import workdir as workdir_lib
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.config import flatten
@@ -45,6 +45,8 @@ class Measured(NamedTuple):
     """Split -> metric -> value."""
     facts: dict[str, Any]
     """What the numbers are of, and the numbers as `test/elbo`, for a JSON file."""
+    lines: list[str]
+    """What there is to say of the latent space, of a model with a prior."""
 
 
 def measure(run: Prepared, checkpoints: Checkpoints, which: Literal["best", "latest"]) -> Measured:
@@ -57,10 +59,11 @@ def measure(run: Prepared, checkpoints: Checkpoints, which: Literal["best", "lat
     if restored is None:
         raise InputError("the run has no checkpoint yet")
     state = restored.state._replace(hparams=run.state.hparams)
-    table = {}
+    table, elbos, of_test = {}, {}, None
     for name in SPLITS:
-        per_image = run.evaluate(state, run.key_eval, getattr(run.dataset, name))
-        table[name] = summarize(run.config, run.model, per_image, math.prod(run.shape))
+        of_test = run.evaluate(state, run.key_eval, getattr(run.dataset, name))  # in the end; only one is kept
+        table[name] = summarize(run.config, run.model, of_test, math.prod(run.shape))
+        elbos[name] = of_test.terms.get("elbo")
     facts: dict[str, Any] = {
         "pixels": run.pixels,
         "likelihood": run.config.likelihood,
@@ -72,15 +75,22 @@ def measure(run: Prepared, checkpoints: Checkpoints, which: Literal["best", "lat
         "device": jax.devices()[0].device_kind,
         **{f"{name}/{metric}": value for name in SPLITS for metric, value in table[name].items()},
     }
-    return Measured(state, restored.step, table, facts)
+    if of_test is None or of_test.aggregate is None:
+        return Measured(state, restored.step, table, facts, [])
+    own = run.config.latent_dim if run.config.padded_latent_dim else None
+    latents = health.summarize_latents(of_test.means, of_test.aggregate, own)
+    gap = health.difference(elbos["train"], elbos["test"])
+    return Measured(state, restored.step, table, facts | health.facts(latents, gap), health.told(latents, gap))
 
 
 def tell(run: Prepared, measured: Measured, which: str, console: Console) -> None:
-    """Print the table of splits and metrics."""
+    """Print the table of splits and metrics, and what there is to say of the latent space."""
     title = f"{which} checkpoint, epoch {measured.step / run.steps_per_epoch:g} "
     title += f"({run.pixels} pixels; nats per image, mse per element)"
     table = measured.table
     console.table(title, list(SPLITS), [(metric, [table[s][metric] for s in SPLITS]) for metric in table["test"]])
+    for line in measured.lines:
+        console.line(line)
 
 
 def conclude(

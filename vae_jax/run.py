@@ -53,9 +53,9 @@ class Run:
         """
         return self._batched(self._encode, self._as_images(x))
 
-    def decode(self, z: np.ndarray) -> Pixels:
-        """Pixel means E[x|z] in [0, 1] of latent points z [N, Z]."""
-        return self._batched(self._decode, np.asarray(z, np.float32))
+    def decode(self, z: Any) -> Pixels:
+        """Pixel means E[x|z] in [0, 1] of latent points z [N, Z], or of what a model of several layers has for a z."""
+        return self._batched(self._decode, jax.tree.map(lambda a: np.asarray(a, np.float32), z))
 
     def reconstruct(self, x: np.ndarray) -> Pixels:
         """Images decoded from their own posterior means; x as for `encode`. A denoiser takes what `corrupt` returns."""
@@ -79,16 +79,17 @@ class Run:
             InputError: the model has no prior.
         """
         self._needs_prior()
-        return self.decode(np.asarray(self._prior(self.params, jax.random.split(jax.random.key(seed), n))))
+        return self.decode(self._prior(self.params, jax.random.split(jax.random.key(seed), n)))
 
     def sample_posterior(self, x: np.ndarray, seed: int = 0) -> np.ndarray:
-        """One z [N, Z] drawn from the posterior of every image; x as for `encode`.
+        """One z [N, Z] drawn from the posterior of every image; x as for `encode`. Of several layers that of the last, whose
+        prior is the standard normal.
 
         Raises:
             InputError: the model has no prior, so its posteriors are points.
         """
         self._needs_prior()
-        return np.asarray(self._sampled(self.encode(x), seed))
+        return np.asarray(jax.tree.leaves(self._sampled(self.encode(x), seed))[-1])
 
     def kl_terms(self, x: np.ndarray) -> Float[np.ndarray, "N K"]:
         """KL(q(z|x) || p(z)) of every image, nats for each latent dimension; x as for `encode`.
@@ -106,10 +107,12 @@ class Run:
         return self._draw(self.params, keys, posterior)
 
     def _draw_one(self, params: Params, key: Any, row: Any) -> Any:
-        return self.model.reparameterize(params, key, jax.tree.map(lambda a: a[None], row))[0]
+        z = self.model.reparameterize(params, key, jax.tree.map(lambda a: a[None], row))
+        return jax.tree.map(lambda a: a[0], z)
 
     def _prior_one(self, params: Params, key: Any) -> Any:
-        return self.model.sample_prior(params, key, 1)[0]  # pyright: ignore[reportOptionalCall]
+        z = self.model.sample_prior(params, key, 1)  # pyright: ignore[reportOptionalCall]
+        return jax.tree.map(lambda a: a[0], z)
 
     def _needs_prior(self) -> None:
         if self.model.log_prior is None:
@@ -117,16 +120,21 @@ class Run:
                 f"model={self.config.model}: has no prior to sample from; choices: a variational model, as vae"
             )
 
-    def _batched(self, function: Any, rows: np.ndarray) -> Any:
+    def _batched(self, function: Any, rows: Any) -> Any:
+        count = len(jax.tree.leaves(rows)[0])
         # Padded to a power of 8, so that few sizes are compiled.
-        size = min(self.config.eval.batch_size, 8 ** math.ceil(math.log(max(len(rows), 1), 8)))
-        pieces = []
-        for i in range(0, max(len(rows), 1), size):
-            piece = _unit(rows[i : i + size])
-            padded = np.pad(piece, [(0, size - len(piece)), *[(0, 0)] * (rows.ndim - 1)])
-            pieces.append(jax.device_get(function(self.params, padded)))
+        size = min(self.config.eval.batch_size, 8 ** math.ceil(math.log(max(count, 1), 8)))
+
+        def piece(rows: np.ndarray, start: int) -> np.ndarray:
+            part = _unit(rows[start : start + size])
             unmap(rows)
-        return jax.tree.map(lambda *arrays: np.concatenate(arrays)[: len(rows)], *pieces)
+            return np.pad(part, [(0, size - len(part)), *[(0, 0)] * (rows.ndim - 1)])
+
+        pieces = []
+        for start in range(0, max(count, 1), size):
+            parts = jax.tree.map(lambda a, start=start: piece(a, start), rows)
+            pieces.append(jax.device_get(function(self.params, parts)))
+        return jax.tree.map(lambda *arrays: np.concatenate(arrays)[:count], *pieces)
 
     def _as_images(self, x: np.ndarray) -> np.ndarray:
         """The images as uint8, or checked and as float32."""

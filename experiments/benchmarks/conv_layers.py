@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from experiments.benchmarks import record
+from experiments import record
 from vae_jax import arguments, cli, devices, entry
 from vae_jax.networks.conv import KERNEL, STRIDES
 from vae_jax.networks.convolution import conv_transpose, convolve, padding_to_size, same_padding

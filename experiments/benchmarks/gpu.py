@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments.benchmarks import record
+from experiments import record
 from experiments.benchmarks.gpu_runs import ROUNDS, limit, make_population, make_single, step_seconds, train
 from experiments.benchmarks.products import make_products
 from experiments.benchmarks.rounds import interleave
@@ -116,7 +116,7 @@ def main(argv: list[str]) -> None:
     flags = parser.parse_args(argv)
     sizes, missing = TRIAL if flags.trial else FULL, jax.default_backend() == "cpu" and not flags.trial
     if missing:
-        check_replaceable(record.FOLDER / "results" / "gpu.json")
+        check_replaceable(record.ROOT / "benchmarks" / "results" / "gpu.json")
     cells = [(NOT_MEASURED, "")] * len(wanted(sizes)) if missing else measure(flags, sizes)
     rows = [[what, found, target, why] for (what, target), (found, why) in zip(wanted(sizes), cells, strict=True)]
     notes = [

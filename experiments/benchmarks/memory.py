@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.benchmarks import record
+from experiments import record
 from vae_jax import arguments, entry
 
 SHAPE = (64, 64, 3)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.benchmarks import record
+from experiments import record
 
 BUSY = 0.1
 ENOUGH = 3

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.benchmarks import record
+from experiments import record
 from vae_jax import arguments, entry
 
 FIRST_STEP = """

@@ -55,7 +55,13 @@ KEYS: tuple[Key, ...] = (
     _numbers("channels", (32, 64), "channels of the encoder's convolutions; the decoder mirrors them", int, 1),
     _text("normalization", "none", "normalisation after each convolution", "none", "group"),
     _text("activation", "relu", "nonlinearity between layers"),
+    _text("kernel_init", "he", "initial weights: he's, with small last layers, or glorot's, uniform (network=mlp)", "he",
+          "glorot"),
     _count("latent_dim", 20, "size of the latent space", "dimensions", 1),
+    _count("upper_latent_dim", 10, "size of the upper latent layer (model=two_layer); latent_dim is the lower one's",
+           "dimensions", 1),
+    _numbers("upper_hidden_dims", (100, 100), "widths of the layers between lower and upper latents (model=two_layer)", int,
+             1),
     _count("padded_latent_dim", 0, "latent dimensions of the arrays, of which all but latent_dim do nothing, so that runs of "
            "different sizes are one program; 0: latent_dim", "dimensions"),
     _real("dropout", 0.0, "probability that a hidden unit is dropped while training", high=0.95),
@@ -73,6 +79,12 @@ KEYS: tuple[Key, ...] = (
     _real("free_bits", 0.0, "KL of a latent dimension below which it costs nothing while training", "nats"),
     _real("capacity", 0.0, "the batch's mean KL that training aims at; 0: as small as the elbo makes it", "nats"),
     _real("capacity_epochs", 0.0, "the capacity grows linearly from 0 over these; 0: it is there from the start", "epochs"),
+    _count("num_samples", 1, "importance weights of an image in a training step (objective=importance)", "samples", 1),
+    _count("num_groups", 1, "groups of them whose bounds are averaged (MIWAE); divides num_samples", "groups", 1),
+    _real("elbo_weight", 0.0, "share of the mean log weight in the bound: 0 is IWAE, 1 a VAE with num_samples, between CIWAE",
+          high=1.0),
+    _text("gradient", "plain", "the encoder's: plain, or sticking the landing (stl: biased unless elbo_weight=1 or "
+          "num_groups=num_samples), or doubly reparameterised (dreg)", "plain", "stl", "dreg"),
     _real("noise_mean", 0.0, "mean of the noise that a denoiser's input gets", "pixel range [0, 1]", -math.inf),
     _real("noise_std", 0.0, "standard deviation of the noise that a denoiser's input gets", "pixel range [0, 1]"),
     _text("dataset", "digits", "data set; also any image set of TensorFlow Datasets"),
@@ -108,7 +120,8 @@ KEYS: tuple[Key, ...] = (
     _real("adam_b2", 0.999, "decay of adam's second moment, and of rmsprop's", high=0.99999999),
     _real("adam_eps", 1e-8, "adam's and rmsprop's guard against division by zero", open_low=True),
     _real("weight_decay", 1e-4, "adamw's decay of the parameters"),
-    _text("schedule", "constant", "learning rate after its warm-up", "constant", "cosine"),
+    _text("schedule", "constant", "learning rate after its warm-up; staircase: stages i = 0 to 7 of 3^i epochs at 10^(-i/7) "
+          "of it (Burda et al. 2016)", "constant", "cosine", "staircase"),
     _real("schedule_epochs", 0.0, "length of a schedule that ends, its warm-up included", "epochs"),
     _real("warmup_epochs", 0.0, "the learning rate grows linearly from 0 over these", "epochs"),
     _real("clip_norm", 0.0, "largest global norm of a gradient; 0: not clipped"),
@@ -128,8 +141,8 @@ KEYS: tuple[Key, ...] = (
     _count("eval.batch_size", 1000, "images in an evaluation step", "images", 1, identity=False),
     _count("checkpoint.every_epochs", 0, "epochs between checkpoints; 0: as many as make 200 steps", "epochs",
            identity=False),
-    _text("checkpoint.best_metric", "auto", "what makes a checkpoint the best: auto is val/elbo where there is one and "
-          "beta is 1, else val/loss", "auto", "val/elbo", "val/loss", identity=False),
+    _text("checkpoint.best_metric", "auto", "what makes a checkpoint the best: auto is val/elbo for objective=elbo "
+          "with beta=1, else val/loss", "auto", "val/elbo", "val/loss", identity=False),
 )  # fmt: skip
 
 BY_NAME = {key.name: key for key in KEYS}

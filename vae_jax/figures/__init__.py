@@ -14,6 +14,7 @@ from vae_jax.figures.curves import fig_curves
 from vae_jax.figures.decoded import fig_manifold, fig_traversal, fig_walk
 from vae_jax.figures.dimensions import fig_kl_per_dimension, fig_qq
 from vae_jax.figures.export import as_files, image_png, png_bytes, rgb
+from vae_jax.figures.rate_distortion import fig_rate_distortion
 from vae_jax.figures.scatter import fig_latent_scatter
 from vae_jax.figures.sweeps import fig_sweep, fig_sweep_images
 from vae_jax.figures.thumbnails import fig_tsne
@@ -41,6 +42,7 @@ __all__ = [
     "as_files",
     "fig_curves",
     "fig_latent_scatter",
+    "fig_rate_distortion",
     "fig_reconstructions",
     "fig_samples",
     "fig_sweep",

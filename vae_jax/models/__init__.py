@@ -6,12 +6,17 @@ import jax
 
 from vae_jax.models.ae import make_ae
 from vae_jax.models.padding import latent_mask, unpadded
+from vae_jax.models.two_layer import make_two_layer
 from vae_jax.models.vae import make_vae
 from vae_jax.types import Config, Model, Params
 
 __all__ = ["MODELS", "latent_mask", "make_model", "num_parameters", "parameter_table", "unpadded"]
 
-MODELS: dict[str, Callable[[Config, tuple[int, int, int]], Model]] = {"ae": make_ae, "vae": make_vae}
+MODELS: dict[str, Callable[[Config, tuple[int, int, int]], Model]] = {
+    "ae": make_ae,
+    "two_layer": make_two_layer,
+    "vae": make_vae,
+}
 
 
 def make_model(config: Config, shape: tuple[int, int, int]) -> Model:

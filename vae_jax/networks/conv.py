@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from vae_jax.networks.convolution import Large, Pair, Small, conv_transpose, convolve, padding_to_size, same_padding
-from vae_jax.networks.network import ACTIVATIONS, Networks, apply, hidden_init, output_init
+from vae_jax.networks.network import ACTIVATIONS, INITS, Networks, apply
 from vae_jax.types import Config, Images, Params
 
 KERNEL = (3, 3)
@@ -16,6 +16,7 @@ STRIDES = (2, 2)
 GROUP_SIZE = 8
 """Channels that are normalised together. Not one: a group of one channel of one pixel would always be zero."""
 
+hidden_init, output_init = INITS["he"]
 transposed_init = nn.initializers.variance_scaling(2.0 * STRIDES[0] * STRIDES[1], "fan_in", "truncated_normal")
 """He's, for the taps that a pixel meets: one in STRIDES[0] * STRIDES[1] of the kernel's."""
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from vae_jax.networks.network import ACTIVATIONS, Activation, Networks, apply, hidden_init, output_init
+from vae_jax.networks.network import ACTIVATIONS, INITS, Activation, Inits, Networks, apply
 from vae_jax.types import Config, Images, Params
 
 
@@ -18,29 +18,30 @@ class MLP(nn.Module):
     num_outputs: int
     activation: Activation
     dropout: float
+    inits: Inits
 
     @nn.compact
     def __call__(self, x: Float[Array, "B D"], deterministic: bool) -> Float[Array, "B F"]:
         """[B, D] -> [B, num_outputs]."""
         for width in self.hidden_dims:
-            x = self.activation(nn.Dense(width, kernel_init=hidden_init)(x))
+            x = self.activation(nn.Dense(width, kernel_init=self.inits.hidden)(x))
             x = nn.Dropout(self.dropout, deterministic=deterministic)(x)
-        return nn.Dense(self.num_outputs, kernel_init=output_init, name="output")(x)
+        return nn.Dense(self.num_outputs, kernel_init=self.inits.output, name="output")(x)
 
 
 def make_mlp(config: Config, shape: tuple[int, int, int], num_features: int, num_channels: int) -> Networks:
     """Dense networks of any depth for images of any shape; the decoder mirrors the encoder's `hidden_dims`.
 
     Args:
-        config: reads hidden_dims, latent_dim, activation, dropout, dtype.
+        config: reads hidden_dims, latent_dim, activation, kernel_init, dropout, dtype.
         shape: (H, W, C) of the images.
         num_features: what the encoder returns for each image: mean and log variance, say.
         num_channels: what the decoder returns for each pixel.
     """
     height, width, _ = shape
-    activation = ACTIVATIONS[config.activation]
-    encoder = MLP(config.hidden_dims, num_features, activation, config.dropout)
-    decoder = MLP(config.hidden_dims[::-1], height * width * num_channels, activation, config.dropout)
+    activation, inits = ACTIVATIONS[config.activation], INITS[config.kernel_init]
+    encoder = MLP(config.hidden_dims, num_features, activation, config.dropout, inits)
+    decoder = MLP(config.hidden_dims[::-1], height * width * num_channels, activation, config.dropout, inits)
 
     def init(key: PRNGKeyArray, output_bias: Float[Array, "H W F"] | None = None) -> Params:
         key_encoder, key_decoder = jax.random.split(key)

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from vae_jax.objectives import kl
 from vae_jax.objectives.denoising import make_denoising, make_noise
 from vae_jax.objectives.elbo import make_elbo
+from vae_jax.objectives.importance import make_importance
 from vae_jax.objectives.reconstruction import make_reconstruction
 from vae_jax.types import Config, Corrupt, InputError, Model, Objective
 
 OBJECTIVES: dict[str, Callable[[Config, Model, int, str | None], Objective]] = {
     "denoising": make_denoising,
     "elbo": make_elbo,
+    "importance": make_importance,
     "reconstruction": make_reconstruction,
 }
 WITHOUT_PRIOR = frozenset({"denoising", "reconstruction"})

@@ -2,6 +2,7 @@
 
 from vae_jax.sweep.groups import groups, keys_apart, refuse_lone
 from vae_jax.sweep.plan import Planned, Point, parse_over, plan, product
+from vae_jax.sweep.rate import over_beta, rates
 from vae_jax.sweep.summary import Row, csv_text, lines, point_text, summarize, table_rows
 
 __all__ = [
@@ -12,10 +13,12 @@ __all__ = [
     "groups",
     "keys_apart",
     "lines",
+    "over_beta",
     "parse_over",
     "plan",
     "point_text",
     "product",
+    "rates",
     "refuse_lone",
     "summarize",
     "table_rows",

@@ -36,6 +36,7 @@ def summarize(point: Point, results: Sequence[Mapping[str, Any]]) -> Row:
     kind = f"{results[0]['pixels']} pixels, {results[0]['likelihood']}"
     padded = results[0].get("padded_latent_dim", 0)
     kind += f", latents padded to {padded}" if padded else ""
+    kind += ", last checkpoint" if results[0].get("which") == "latest" else ""
     return Row(point, n, kind, {name: float(values.mean()) for name, values in columns.items()}, errors, padded)
 
 

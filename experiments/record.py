@@ -1,4 +1,4 @@
-"""What a benchmark measured: RESULTS/NAME.json, with machine, versions and date, and README.md made of all of them."""
+"""What was measured: FOLDER/results/NAME.json, with machine, versions and date, and FOLDER/README.md made of all of them."""
 
 import datetime
 import json
@@ -14,15 +14,22 @@ import numpy as np
 from vae_jax import workdir as workdir_lib
 from vae_jax.console import Console
 
-FOLDER = Path(__file__).parent
+ROOT = Path(__file__).parent
 PACKAGES = ("jax", "jaxlib", "flax", "numpy", "torch", "keras", "pythae")
 LOCAL = ("--data_dir", "--scratch", "--envs")
 """Flags that name places on one machine."""
-HEAD = """# Benchmarks
+HEADS = {
+    "benchmarks": """# Benchmarks
 
 Made by the scripts of this folder; each table names the command that measured it. Ratios within one table were taken in one
 run; seconds belong to the machine that is named.
-"""
+""",
+    "reproduce": """# Published tables, reproduced
+
+Made by the scripts of this folder; each table names the command that trained and measured its rows, and what differs from the
+paper.
+""",
+}
 
 
 def save(
@@ -34,6 +41,7 @@ def save(
     notes: Sequence[str] = (),
     picture: bytes | None = None,
     keep: bool = True,
+    folder: str = "benchmarks",
 ) -> None:
     """Print a table, and keep it: as JSON, and in README.md, which is made anew.
 
@@ -46,6 +54,7 @@ def save(
         notes: lines below the table.
         picture: a PNG that README.md shows below the table.
         keep: False for a trial, which is only printed.
+        folder: a name of HEADS.
     """
     console = Console()
     told = [(str(row[0]), [str(cell) for cell in row[1:]]) for row in rows]
@@ -64,24 +73,24 @@ def save(
         "rows": [list(row) for row in rows],
         "notes": list(notes),
     }
-    folder = FOLDER / "results"
-    folder.mkdir(exist_ok=True)
+    results = ROOT / folder / "results"
+    results.mkdir(parents=True, exist_ok=True)
     if picture is not None:
-        (folder / f"{name}.png").write_bytes(picture)
-    workdir_lib.write(folder / f"{name}.json", json.dumps(facts, indent=1) + "\n")
-    render()
+        (results / f"{name}.png").write_bytes(picture)
+    workdir_lib.write(results / f"{name}.json", json.dumps(facts, indent=1) + "\n")
+    render(folder)
 
 
 def command(name: str, argv: Sequence[str], local: Sequence[str] = LOCAL) -> str:
-    """The command line of a benchmark, without the flags that name places on one machine."""
+    """The command line of a script of benchmarks/, without the flags that name places on one machine."""
     kept = [word for word in argv if word.partition("=")[0] not in local]
     return " ".join([f"python -m experiments.benchmarks.{name}", *kept])
 
 
-def render() -> None:
-    """Make README.md of every result."""
-    parts = [HEAD]
-    for path in sorted((FOLDER / "results").glob("*.json")):
+def render(folder: str) -> None:
+    """Make a folder's README.md of all its results."""
+    parts = [HEADS[folder]]
+    for path in sorted((ROOT / folder / "results").glob("*.json")):
         facts = json.loads(path.read_text(encoding="utf-8"))
         table = [facts["columns"], ["---"] * len(facts["columns"]), *facts["rows"]]
         lines = ["| " + " | ".join(map(str, row)) + " |" for row in table]
@@ -91,7 +100,7 @@ def render() -> None:
         if path.with_suffix(".png").is_file():
             below = [f"![{facts['title']}](results/{path.stem}.png)", "", *below]
         parts.append("\n".join([f"## {facts['title']}", "", *lines, "", *below, where, ""]))
-    workdir_lib.write(FOLDER / "README.md", "\n".join(parts))
+    workdir_lib.write(ROOT / folder / "README.md", "\n".join(parts))
 
 
 def machine() -> str:

@@ -1,0 +1,32 @@
+"""Importance-weighted autoencoder (Burda et al. 2016): 784-200-200-50, tanh, 5 samples, MNIST drawn anew at every step.
+
+python -m vae_jax.main --config=configs/iwae.py
+All rows of their Table 1: python -m experiments.reproduce.iwae --help
+
+As their code has it: Glorot's weights, Adam's epsilon 1e-4 on gradients summed over a batch of 20, here 5e-6 on means, a
+learning rate that falls from 1e-3 in 8 stages of 3^i epochs, 3,280 in all.
+"""
+
+from configs import base
+from vae_jax.types import Config
+
+
+def get_config() -> Config:
+    """See above."""
+    config = base.get_config()
+    config.hidden_dims = (200, 200)
+    config.activation = "tanh"
+    config.kernel_init = "glorot"
+    config.latent_dim = 50
+    config.objective = "importance"
+    config.num_samples = 5
+    config.dataset = "mnist"
+    config.binarize = "dynamic"
+    config.val_fraction = 400.0
+    config.batch_size = 20
+    config.adam_eps = 5e-6
+    config.schedule = "staircase"
+    config.num_epochs = 3280
+    config.eval.every_epochs = 20
+    config.checkpoint.every_epochs = 20
+    return config

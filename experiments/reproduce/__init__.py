@@ -1,0 +1,1 @@
+"""Published tables, trained and evaluated anew: a script each, its rows as configs."""

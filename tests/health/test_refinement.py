@@ -1,0 +1,127 @@
+"""The amortisation gap of encoders that are exact, and of encoders that are wrong by a known amount."""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+from constructed import EXACT_VARIANCE, linear_gaussian, linear_images, linear_log_p
+
+from vae_jax.health import losses, refinement
+from vae_jax.health.lines import gap as gap_line
+from vae_jax.health.refinement import Effort, make_refine
+from vae_jax.health.summary import difference
+from vae_jax.health.verdicts import HEALTHY, OVER_REGULARISED, OVERFITTING
+
+EFFORT = Effort(steps=100, samples=200)
+IMAGES = linear_images(60, seed=0)
+WIDE = {"shift": 0.05, "widen": 2.0}
+
+
+@pytest.fixture(autouse=True)
+def two_blocks(monkeypatch):
+    monkeypatch.setattr(refinement, "IMAGES_OF_A_BLOCK", 30)
+
+
+@functools.cache
+def refined(shift: float = 0.0, widen: float = 1.0, effort: Effort = EFFORT):
+    told = []
+    found = make_refine(linear_gaussian(shift, widen), effort)({}, jax.random.key(0), IMAGES, told.append)
+    assert told == [30, 60]
+    return found
+
+
+def closed_form_gap(shift: float, widen: float) -> float:
+    """KL(N(m + shift, widen v) || N(m, v)) over both dimensions, nats."""
+    return float(0.5 * (widen + shift**2 / EXACT_VARIANCE - 1 - np.log(widen)).sum())
+
+
+def check_exact():
+    found = refined()
+    # An image's answer is chosen by 50 samples, so that a slightly worse one may win.
+    assert abs(found.gain.mean()) < 0.02
+    np.testing.assert_allclose(found.gain, 0, atol=0.4)
+    np.testing.assert_allclose(found.elbo, linear_log_p(IMAGES), rtol=1e-4)
+    (bound,) = {name for name in found.bounds if "encoder" not in name}
+    np.testing.assert_allclose(found.bounds[bound], linear_log_p(IMAGES), atol=0.4)
+    assert found.bounds[bound].mean() == pytest.approx(linear_log_p(IMAGES).mean(), abs=0.02)
+
+
+def check_perturbed():
+    """Its own error: noise of 200 samples that both terms share, and what Adam leaves."""
+    truth = closed_form_gap(**WIDE)
+    found = refined(**WIDE).gain
+    assert found.mean() == pytest.approx(truth, abs=4 * found.std() / np.sqrt(len(found)) + 0.02)
+    assert found.min() > -0.1
+
+
+def check_bounds():
+    found = refined(**WIDE)
+    np.testing.assert_allclose(found.refined_elbo, linear_log_p(IMAGES), atol=0.4)
+    assert found.refined_elbo.mean() == pytest.approx(linear_log_p(IMAGES).mean(), abs=0.05)
+    for values in found.bounds.values():
+        assert (values <= linear_log_p(IMAGES) + 0.2).all()
+        assert values.mean() == pytest.approx(linear_log_p(IMAGES).mean(), abs=0.05)
+
+
+def check_all():
+    check_exact()
+    check_perturbed()
+    check_bounds()
+
+
+def test_gaps_of_exact_and_of_wrong_encoders_are_those_of_the_closed_form():
+    check_all()
+
+
+def ascend(optax_apply):
+    return lambda posterior, updates: optax_apply(posterior, jax.tree.map(lambda update: -update, updates))
+
+
+@pytest.mark.parametrize(
+    ("name", "mutant"),
+    [
+        ("log_mean", lambda weights: weights.mean(axis=1) + np.log(weights.shape[1])),
+        ("log_mean", lambda weights: -weights.mean(axis=1)),
+        ("weigh", lambda *given: -refinement_weigh(*given)),
+        ("weigh", lambda *given: refinement_weigh(*given)[::-1]),
+    ],
+    ids=["a sum for a mean", "the bound's sign", "the weight's sign", "another image's weight"],
+)
+def test_wrong_weights_fail(monkeypatch, name, mutant):
+    monkeypatch.setattr(refinement, name, mutant)
+    monkeypatch.setattr(f"{__name__}.refined", refined.__wrapped__, raising=True)
+    with pytest.raises(AssertionError):
+        check_all()
+
+
+def test_a_wrong_step_fails(monkeypatch):
+    monkeypatch.setattr(refinement.optax, "apply_updates", ascend(refinement.optax.apply_updates))
+    found = refined.__wrapped__(**WIDE)
+    assert found.gain.mean() < 0.2 * closed_form_gap(**WIDE)
+
+
+refinement_weigh = refinement.weigh
+
+
+def test_an_encoder_that_hides_information_is_over_regularised():
+    """Variances four times too wide: the kl of those that the elbo asks for is higher by a known amount."""
+    wide = refined(0.0, 4.0, EFFORT._replace(steps=200))
+    more = 0.5 * (np.log(4) - 3 * EXACT_VARIANCE).sum()
+    assert (wide.refined_kl - wide.kl).mean() == pytest.approx(more, abs=0.1)
+    assert losses.amortisation(wide, wide).verdict == OVER_REGULARISED
+    assert losses.amortisation(refined(), refined()).verdict == HEALTHY
+    assert losses.approximation(refined()).numbers["nats"] == pytest.approx(0, abs=0.01)
+
+
+def test_whose_the_overfitting_is():
+    """The encoder's part is what it loses on test images and not on training images."""
+    right, wrong = refined(), refined(0.5, 1.0)
+    elbos = np.random.default_rng(0).normal(0, 10, 1000)
+    whole = gap_line(difference(elbos, elbos - 30), 10.0)
+    assert whole.verdict == OVERFITTING
+    line = losses.refined_gap(whole, wrong, right)
+    lost = closed_form_gap(0.5, 1.0)
+    assert line.numbers["encoder"]["nats"] == pytest.approx(lost, rel=0.05)
+    assert (line.verdict, line.detail) == (OVERFITTING, "mostly the decoder" if lost < 15 else "mostly the encoder")
+    assert losses.refined_gap(whole, right, right).detail == "mostly the decoder"

@@ -1,0 +1,41 @@
+"""Classes read from codes: on codes that hold them, and on codes that do not."""
+
+import numpy as np
+import pytest
+from constructed import draws, linear_images
+
+from vae_jax.health.representation import Labelled, representation_lines
+from vae_jax.health.verdicts import CANNOT_TELL
+
+IMAGES = linear_images(500, 1)
+NOISE = draws(500, 2, seed=9)
+LABELS = (IMAGES[:, 0, 0, 0] > 127).astype(np.int32)
+WAYS = ("logistic regression", "10 neighbours", "clusters")
+
+
+def lines(means: np.ndarray, labels: np.ndarray = LABELS):
+    train, test = (Labelled(means[part], IMAGES[part], labels[part]) for part in (slice(300), slice(300, None)))
+    return {line.name: line for line in representation_lines(train, test, 0)}
+
+
+def test_codes_that_hold_the_classes_are_better_than_pixels_and_noise_is_worse():
+    perfect = LABELS[:, None] * np.ones((1, 2)) + 0.1 * NOISE
+    for means, word in ((perfect, "better than PCA 2"), (NOISE, "worse than PCA 2")):
+        found = lines(means)
+        for way in WAYS[:2]:
+            assert found[way].verdict == word
+            assert "(300 train, 200 test images)" in found[way].found
+    assert lines(perfect)["clusters"].numbers["scores"]["means"] == pytest.approx(1)
+    assert lines(NOISE)["clusters"].numbers["scores"]["means"] < 0.1
+
+
+def test_scores_are_of_codes_components_and_pixels():
+    found = lines(draws(500, 3))
+    assert list(found["logistic regression"].numbers["scores"]) == ["means", "PCA 3", "pixels"]
+    assert list(found["clusters"].numbers["scores"]) == ["means", "PCA 3"]
+
+
+def test_without_labels_there_is_one_line_that_says_so():
+    found = lines(NOISE, np.zeros(500, np.int32))
+    assert [line.found for line in found.values()] == ["the images have no labels"]
+    assert found["representation"].verdict == CANNOT_TELL

@@ -1,0 +1,198 @@
+"""Bounds of several weights as objectives: their values, and the gradients that each option gives."""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from vae_jax.distributions import normal_log_prob
+from vae_jax.estimators import combine, iwae_bound
+from vae_jax.estimators.weights import training_bound
+from vae_jax.models import make_model
+from vae_jax.objectives import make_objective
+from vae_jax.types import Model, Posterior
+
+SHAPE = (3, 2, 1)
+
+
+@pytest.fixture
+def trained(make_config):
+    """A VAE in float64 with two latent dimensions whose posteriors and decoder are far from their first values."""
+    model = make_model(make_config(latent_dim=2, hidden_dims=(5,), activation="tanh"), SHAPE)
+    params = model.init(jax.random.key(3), jnp.full(SHAPE, 0.4))
+    return model, jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(jax.random.key(4), leaf.shape), params)
+
+
+@pytest.fixture
+def x():
+    return jax.random.bernoulli(jax.random.key(8), 0.5, (4, *SHAPE)).astype(jnp.float32)
+
+
+def slope(model: Model, x, **options):
+    """(params, key) -> gradient of the mean bound."""
+
+    def mean_bound(params, key):
+        return training_bound(model, params, key, x, train=False, **options).bound.mean()
+
+    return jax.jit(jax.grad(mean_bound))
+
+
+def test_the_combined_bound_is_each_published_one_at_its_options():
+    values = jnp.asarray(np.random.default_rng(0).normal(0, 2, (6, 5)).astype(np.float32))
+    weights = np.exp(np.asarray(values, np.float64))
+    np.testing.assert_allclose(combine(values, 1, 0.0), np.log(weights.mean(axis=0)), rtol=1e-5)
+    np.testing.assert_allclose(combine(values, 1, 1.0), values.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(combine(values, 6, 0.0), values.mean(axis=0), rtol=1e-5)
+    halves = np.log(weights.reshape(2, 3, 5).mean(axis=1)).mean(axis=0)
+    np.testing.assert_allclose(combine(values, 2, 0.0), halves, rtol=1e-5)
+    mixed = 0.3 * values.mean(axis=0) + 0.7 * np.log(weights.mean(axis=0))
+    np.testing.assert_allclose(combine(values, 1, 0.3), mixed, rtol=1e-5)
+
+
+@pytest.mark.parametrize("gradient", ["plain", "stl", "dreg"])
+def test_the_bounds_value_does_not_depend_on_the_gradient_and_one_sample_is_its_mean_log_weight(trained, x, gradient):
+    model, params = trained
+    key = jax.random.key(1)
+    plain = training_bound(model, params, key, x, 5)
+    other = training_bound(model, params, key, x, 5, gradient=gradient)
+    np.testing.assert_array_equal(plain.bound, other.bound)
+    one = training_bound(model, params, key, x, 1, gradient=gradient)
+    np.testing.assert_allclose(one.bound, -one.reconstruction - one.kl, rtol=1e-6)
+    all_elbo = training_bound(model, params, key, x, 5, elbo_weight=1.0, gradient=gradient)
+    np.testing.assert_allclose(all_elbo.bound, -all_elbo.reconstruction - all_elbo.kl, rtol=1e-6)
+
+
+def projections(model, params, x, keys, samples, **options):
+    """[n, 8]: the encoder's gradient for each key along 8 random directions, and the decoder's."""
+    slopes = jax.jit(jax.vmap(slope(model, x, num_samples=samples, **options), in_axes=(None, 0)))(params, keys)
+    parts = []
+    for name in ("encoder", "decoder"):
+        flat = jax.vmap(lambda tree: ravel_pytree(tree)[0])(slopes[name])
+        directions = jax.random.normal(jax.random.key(5), (flat.shape[1], 8)) / math.sqrt(flat.shape[1])
+        parts.append(np.asarray(flat @ directions, np.float64))
+    return parts
+
+
+def differs(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Paired mean differences in standard errors."""
+    pairs = one - other
+    return np.abs(pairs.mean(axis=0)) / (pairs.std(axis=0) / math.sqrt(len(pairs)) + 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("samples", "options"),
+    [
+        (5, {}),
+        pytest.param(6, {"num_groups": 2}, marks=pytest.mark.slow),
+        pytest.param(5, {"elbo_weight": 0.4}, marks=pytest.mark.slow),
+        pytest.param(3, {"elbo_weight": 1.0}, marks=pytest.mark.slow),
+        pytest.param(1, {}, marks=pytest.mark.slow),
+    ],
+)
+def test_dreg_is_the_plain_gradient_on_average(trained, x, samples, options):
+    model, params = trained
+    keys = jax.random.split(jax.random.key(6), 6000)
+    plain = projections(model, params, x, keys, samples, **options)
+    dreg = projections(model, params, x, keys, samples, gradient="dreg", **options)
+    assert (differs(plain[0], dreg[0]) < 4).all()
+    assert not np.allclose(plain[0], dreg[0])
+    np.testing.assert_allclose(plain[1], dreg[1], rtol=1e-3, atol=1e-5)
+
+
+def test_sticking_the_landing_is_unbiased_for_one_sample_and_biased_for_five(trained, x):
+    model, params = trained
+    keys = jax.random.split(jax.random.key(6), 6000)
+    for samples, biased in ((1, False), (5, True)):
+        plain = projections(model, params, x, keys, samples)
+        stl = projections(model, params, x, keys, samples, gradient="stl")
+        assert (differs(plain[0], stl[0]).max() > 6) == biased
+        np.testing.assert_allclose(plain[1], stl[1], rtol=1e-3, atol=1e-5)
+
+
+def exact() -> Model:
+    """x = 1.5 z + noise of 0.7 on one pixel, and q the exact posterior at params 0."""
+    precision = 1 + 1.5**2 / 0.7**2
+
+    def encode(params, x, key=None):
+        mean = x.reshape(len(x), 1) * 1.5 / 0.7**2 / precision + params["encoder"]["mean"]
+        return Posterior(mean, params["encoder"]["logvar"] - math.log(precision) + jnp.zeros_like(mean))
+
+    return Model(
+        init=lambda key, mean: {"encoder": {"mean": jnp.zeros(()), "logvar": jnp.zeros(())}},
+        encode=encode,
+        reparameterize=lambda params, key, q: (
+            q.mean + jnp.exp(q.logvar / 2) * jax.random.normal(key, q.mean.shape, q.mean.dtype)
+        ),
+        decode=lambda params, z, key=None: (1.5 * z)[:, None, None, :],
+        log_likelihood=lambda params, x, outputs: normal_log_prob(x, outputs, jnp.full_like(x, 2 * math.log(0.7))).sum(
+            axis=(1, 2, 3)
+        ),
+        pixel_mean=lambda params, outputs: outputs,
+        log_prior=lambda params, z: normal_log_prob(z, jnp.zeros_like(z), jnp.zeros_like(z)).sum(axis=1),
+        log_posterior=lambda params, q, z: normal_log_prob(z, q.mean, q.logvar).sum(axis=1),
+        kl_terms=None,
+        sample_prior=None,
+    )
+
+
+def test_at_the_exact_posterior_the_encoders_gradient_vanishes_sample_by_sample():
+    model, x = exact(), jnp.linspace(0, 1, 4).reshape(4, 1, 1, 1)
+    params = model.init(None, None)
+    keys = jax.random.split(jax.random.key(2), 20)
+
+    def largest(gradient: str) -> float:
+        slopes = jax.vmap(slope(model, x, num_samples=5, gradient=gradient), in_axes=(None, 0))(params, keys)
+        return max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(slopes))
+
+    assert largest("stl") < 1e-5
+    assert largest("dreg") < 1e-5
+    assert largest("plain") > 1e-2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"num_samples": 4}, marks=pytest.mark.slow),
+        {"num_samples": 4, "num_groups": 2, "elbo_weight": 0.3},
+    ],
+)
+def test_the_plain_gradient_is_that_of_finite_differences_in_float64(trained, x, options):
+    with jax.enable_x64(True):
+        model, params = trained
+        flat, unravel = ravel_pytree(jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params))
+        flat, x, key = np.asarray(flat), jnp.asarray(x, jnp.float64), jax.random.key(1)
+
+        @jax.jit
+        def value(flat):
+            return training_bound(model, unravel(flat), key, x, train=False, **options).bound.mean()
+
+        if jax.eval_shape(value, flat).dtype != np.float64:
+            pytest.fail("not computed in float64")
+        direction = np.random.default_rng(0).normal(size=(3, len(flat)))
+        for along in direction:
+            along = along / np.linalg.norm(along)
+            step = 1e-5
+            finite = (value(flat + step * along) - value(flat - step * along)) / (2 * step)
+            np.testing.assert_allclose(jax.grad(value)(flat) @ along, finite, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_the_objective_reports_the_bound_and_in_evaluation_also_the_elbo(make_config, x):
+    config = make_config(objective="importance", num_samples=7, latent_dim=2)
+    model = make_model(config, SHAPE)
+    params = model.init(jax.random.key(3), jnp.full(SHAPE, 0.4))
+    objective = make_objective(config, model, 10)
+    evaluate = functools.partial(objective, params, step=jnp.int32(0), hparams={"beta": jnp.float32(1)})
+    keys = jax.random.split(jax.random.key(1), 3000)
+    many = jax.jit(jax.vmap(lambda key: evaluate(key, x, train=False)))(keys)
+    bound = jax.jit(jax.vmap(lambda key: iwae_bound(model, params, key, x, 7)))(keys)
+    error = np.hypot(many["loss"].std(axis=0), bound.std(axis=0)) / math.sqrt(3000)
+    assert (np.abs(many["loss"].mean(axis=0) + bound.mean(axis=0)) < 4 * error).all()
+    assert (-many["loss"].mean(axis=0) > many["elbo"].mean(axis=0)).all()
+    trained = evaluate(keys[0], x)
+    assert set(trained) == {"loss", "reconstruction", "kl"}
+    assert (trained["loss"] < trained["reconstruction"] + trained["kl"]).all()

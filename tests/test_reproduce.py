@@ -1,0 +1,46 @@
+"""The reproduction's rows are the paper's, and a table keeps what was measured before."""
+
+import json
+
+import pytest
+
+from experiments import record
+from experiments.reproduce import iwae
+from vae_jax.types import InputError
+
+
+@pytest.mark.parametrize("name", iwae.ROWS)
+def test_every_row_is_a_valid_config_of_its_own(name):
+    row = iwae.ROWS[name]
+    config = iwae.make_config(name, "full", 20, "", 3)
+    assert (config.num_epochs, config.batch_size, config.seed) == (3280, 20, 3)
+    assert (config.num_samples, config.elbo_weight, config.num_groups) == (row.num_samples, row.elbo_weight, 1)
+    assert (config.hidden_dims, config.activation, config.kernel_init) == ((200, 200), "tanh", "glorot")
+    assert (config.binarize, config.schedule, config.adam_eps) == ("dynamic", "staircase", 5e-6)
+    if row.layers == 1:
+        assert (config.model, config.latent_dim) == ("vae", 50)
+    else:
+        assert (config.model, config.latent_dim, config.upper_latent_dim) == ("two_layer", 100, 50)
+        assert config.upper_hidden_dims == (100, 100)
+
+
+def test_the_schedules_are_whole_stages():
+    assert {"full": sum(3**i for i in range(8)), "short": sum(3**i for i in range(5))} == iwae.EPOCHS
+
+
+def test_a_tables_rows_are_replaced_by_those_of_the_same_run_and_the_others_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(record, "ROOT", tmp_path)
+    columns = ("row", "schedule", "batch", "seed", "here")
+    iwae.keep("t", "Title", columns, [["b", "short", 100, 0, 1.0], ["a", "full", 20, 0, 2.0]], ["Note."])
+    iwae.keep("t", "Title", columns, [["b", "short", 100, 0, 3.0], ["b", "short", 100, 1, 4.0]], ["Note."])
+    rows = json.loads((tmp_path / "reproduce" / "results" / "t.json").read_text())["rows"]
+    assert rows == [["a", "full", 20, 0, 2.0], ["b", "short", 100, 0, 3.0], ["b", "short", 100, 1, 4.0]]
+    assert "| b | short | 100 | 0 | 3.0 |" in (tmp_path / "reproduce" / "README.md").read_text()
+
+
+def test_the_batch_follows_the_schedule_and_an_unknown_row_is_refused():
+    assert iwae.parse(["--row=all", "--schedule=full"]).batch_size == 20
+    assert iwae.parse(["--row=1L-k1"]).batch_size == 100
+    assert iwae.parse(["--row=all"]).rows == [*iwae.ROWS]
+    with pytest.raises(InputError, match="--row=1L-k2"):
+        iwae.parse(["--row=1L-k2"])

@@ -1,0 +1,21 @@
+"""Is a trained model well? What its latent space carries, how far it is from the prior, what encoder and decoder lose."""
+
+from vae_jax.health.examine import Extent, Subject, examine
+from vae_jax.health.refinement import Effort
+from vae_jax.health.summary import Gap, Summary, difference, facts, summarize_latents, told
+from vae_jax.health.verdicts import Line, overall
+
+__all__ = [
+    "Effort",
+    "Extent",
+    "Gap",
+    "Line",
+    "Subject",
+    "Summary",
+    "difference",
+    "examine",
+    "facts",
+    "overall",
+    "summarize_latents",
+    "told",
+]

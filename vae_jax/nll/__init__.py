@@ -1,0 +1,35 @@
+"""log p(x) of a run's split: measured piece by piece, kept on disk, summarised, and compared with another run's."""
+
+from vae_jax.nll.measuring import (
+    METHODS,
+    Request,
+    check_prior,
+    facts_of,
+    file_name,
+    images_of,
+    make_source,
+    read_other,
+)
+from vae_jax.nll.record import Record, Source, measure, read, resume
+from vae_jax.nll.summary import QUANTILES, Paired, Summary, compare, summarize
+
+__all__ = [
+    "METHODS",
+    "QUANTILES",
+    "Paired",
+    "Record",
+    "Request",
+    "Source",
+    "Summary",
+    "check_prior",
+    "compare",
+    "facts_of",
+    "file_name",
+    "images_of",
+    "make_source",
+    "measure",
+    "read",
+    "read_other",
+    "resume",
+    "summarize",
+]
