@@ -78,6 +78,7 @@ def test_nll_prints_and_stores_a_bound_that_is_called_what_it_is(runs):
     assert not any(character in done.stdout for character in "\r\x1b")  # no bar where no terminal is
 
 
+@pytest.mark.slow
 def test_annealing_has_a_record_of_its_own_and_says_what_it_is(runs, capsys):
     nll.main([f"--workdir={runs['vae']}", "--method=ais", "--temperatures=3", "--samples=2", "--images=20"])
     found = json.loads((runs["vae"] / "nll_ais.json").read_text())

@@ -254,6 +254,7 @@ def test_nothing_is_compiled_twice(run, caplog):
         assert programs.count(shared) <= 1, shared
 
 
+@pytest.mark.slow
 def test_the_seed_decides_everything_and_split_seed_the_data(run, tmp_path):
     run("a", num_epochs=1)
     run("b", num_epochs=1)

@@ -146,6 +146,7 @@ def test_networks_compute_in_bfloat16_and_all_else_stays_float32(make_config, x,
     assert len(products) - len(others) > 4
 
 
+@pytest.mark.slow
 def test_bfloat16_gives_nearly_the_same_loss(make_config, x, key):
     losses = {}
     for dtype in ("float32", "bfloat16"):

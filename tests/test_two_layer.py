@@ -66,6 +66,7 @@ def test_many_samples_reach_the_likelihood_that_quadrature_finds(two_layer, x, k
     assert (np.asarray(few).mean(axis=0) < truth).all()
 
 
+@pytest.mark.slow
 def test_a_run_draws_encodes_and_decodes(two_layer, x):
     config, model, params = two_layer
     run = Run(config, model, params, SHAPE, 0)

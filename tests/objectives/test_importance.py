@@ -103,6 +103,7 @@ def test_dreg_is_the_plain_gradient_on_average(trained, x, samples, options):
     np.testing.assert_allclose(plain[1], dreg[1], rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_sticking_the_landing_is_unbiased_for_one_sample_and_biased_for_five(trained, x):
     model, params = trained
     keys = jax.random.split(jax.random.key(6), 6000)
