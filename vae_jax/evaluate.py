@@ -70,18 +70,8 @@ def make_evaluate(
     sharers = sharding.num_devices if sharding is not None else 1
     batch_size = -(-config.eval.batch_size // sharers) * sharers
     size = batches_per_call * batch_size
-
-    def terms_of_call(
-        state: TrainState, key: PRNGKeyArray, images: UInt8[Array, "T B H W C"], indices: Int32[Array, "T B"]
-    ) -> _Found:
-        batch_terms = jax.vmap(partial(image_terms, state, key))
-        if batches_per_call == 1:  # not a loop of one: see make_train_chunk
-            found = jax.tree.map(lambda values: values[None], batch_terms(images[0], indices[0]))
-        else:
-            found = jax.lax.map(lambda batch: batch_terms(*batch), (images, indices))
-        return jax.tree.map(lambda values: values.reshape(size, *values.shape[2:]), found)
-
-    mapped = jax.vmap(terms_of_call, in_axes=(0, 0, None, None)) if population else terms_of_call
+    of_call = _make_terms_of_call(image_terms)
+    mapped = jax.vmap(of_call, in_axes=(0, 0, None, None)) if population else of_call
     compiled = jax.jit(mapped, out_shardings=everywhere)
 
     def call(state: TrainState, key: Key[Array, "..."], split: Split, start: int) -> _Found:
@@ -112,6 +102,21 @@ def make_evaluate(
 
 _Found = tuple[dict[str, Any], Any, Latents | None]
 """Of a call's images: terms [B], posterior means [B, Z], and what a sampled z shows, where there is a prior."""
+
+
+def _make_terms_of_call(image_terms: Callable[..., Any]) -> Callable[..., _Found]:
+    """(state, key, images u8[T,B,H,W,C], their indices i32[T,B]) -> what is found of all T B images."""
+
+    def terms_of_call(
+        state: TrainState, key: PRNGKeyArray, images: UInt8[Array, "T B H W C"], indices: Int32[Array, "T B"]
+    ) -> _Found:
+        batch_terms = jax.vmap(partial(image_terms, state, key))
+        if len(images) == 1:  # not a loop of one: see make_train_chunk
+            return batch_terms(images[0], indices[0])
+        found = jax.lax.map(lambda batch: batch_terms(*batch), (images, indices))
+        return jax.tree.map(lambda values: values.reshape(indices.size, *values.shape[2:]), found)
+
+    return terms_of_call
 
 
 def _make_image_terms(config: Config, model: Model, objective: Objective) -> Callable[..., Any]:

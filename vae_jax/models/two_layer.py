@@ -1,5 +1,6 @@
 """The VAE with two stochastic layers (Burda et al. 2016, section 5): x <- lower <- upper, encoded x -> lower -> upper."""
 
+from collections.abc import Callable
 from copy import deepcopy
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from vae_jax.networks import NETWORKS
 from vae_jax.types import Config, Images, Model, Outputs, Params, PerExample, Posterior
 
 Lower = Float[Array, "B Z"]
+Conditional = Callable[[Params, Array], Posterior]
 
 
 class Latents(NamedTuple):
@@ -34,27 +36,15 @@ def make_two_layer(config: Config, shape: tuple[int, int, int]) -> Model:
             lower and upper.
         shape: (H, W, C) of the images.
     """
-    size = config.latent_dim
-    observed = make_observed(config, shape, 2 * size)
-    between = deepcopy(config)
-    between.hidden_dims, between.latent_dim, between.dropout = config.upper_hidden_dims, config.upper_latent_dim, 0.0
-    # The lower layer is the upper one's image of one pixel with a channel for each dimension.
-    layers = NETWORKS["mlp"](between, (1, 1, size), 2 * config.upper_latent_dim, 2 * size)
+    observed = make_observed(config, shape, 2 * config.latent_dim)
+    init_layers, upper_given, lower_given = _make_conditionals(config)
 
     def init(key: PRNGKeyArray, mean_image: Float[Array, "H W C"]) -> Params:
         key_observed, key_layers = jax.random.split(key)
-        return observed.init(key_observed, mean_image) | {"layers": layers.init(key_layers, None)}
+        return observed.init(key_observed, mean_image) | {"layers": init_layers(key_layers)}
 
     def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Posterior:
         return Posterior(*jnp.split(observed.networks.encode(params, x, key), 2, axis=-1))
-
-    def upper_given(params: Params, lower: Lower) -> Posterior:
-        features = layers.encode(params["layers"], lower.reshape(-1, 1, 1, size))
-        return Posterior(*jnp.split(features, 2, axis=-1))
-
-    def lower_given(params: Params, upper: Float[Array, "B U"]) -> Posterior:
-        """p(lower|upper), by its mean and log variance."""
-        return Posterior(*jnp.split(layers.decode(params["layers"], upper).reshape(-1, 2 * size), 2, axis=-1))
 
     def reparameterize(params: Params, key: PRNGKeyArray, posterior: Posterior) -> Latents:
         key_lower, key_upper = jax.random.split(key)
@@ -95,3 +85,21 @@ def make_two_layer(config: Config, shape: tuple[int, int, int]) -> Model:
         kl_terms=kl_terms,
         sample_prior=sample_prior,
     )
+
+
+def _make_conditionals(config: Config) -> tuple[Callable[..., Params], Conditional, Conditional]:
+    """(init, q(upper|lower), p(lower|upper)) of params["layers"]; the latter two by mean and log variance."""
+    size = config.latent_dim
+    between = deepcopy(config)
+    between.hidden_dims, between.latent_dim, between.dropout = config.upper_hidden_dims, config.upper_latent_dim, 0.0
+    # The lower layer is the upper one's image of one pixel with a channel for each dimension.
+    layers = NETWORKS["mlp"](between, (1, 1, size), 2 * config.upper_latent_dim, 2 * size)
+
+    def upper_given(params: Params, lower: Lower) -> Posterior:
+        features = layers.encode(params["layers"], lower.reshape(-1, 1, 1, size))
+        return Posterior(*jnp.split(features, 2, axis=-1))
+
+    def lower_given(params: Params, upper: Float[Array, "B U"]) -> Posterior:
+        return Posterior(*jnp.split(layers.decode(params["layers"], upper).reshape(-1, 2 * size), 2, axis=-1))
+
+    return layers.init, upper_given, lower_given
