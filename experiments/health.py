@@ -28,6 +28,9 @@ def main(argv: list[str]) -> None:
         "--num_refined", type=arguments.count, default=500, help="of these, images whose posteriors are refined (500)"
     )
     parser.add_argument("--steps", type=arguments.count, default=300, help="steps in which they are refined (300)")
+    parser.add_argument(
+        "--temperatures", type=arguments.count, default=400, help="in which 100 of the test images are annealed (400)"
+    )
     flags = parser.parse_args(argv)
     run, console = load_run(flags.workdir, flags.which), Console()
     if run.model.log_prior is None:
@@ -39,7 +42,8 @@ def main(argv: list[str]) -> None:
     subject = health.Subject(run.model, run.params, data.load(run.config), run.config.seed, run.config.binarize)
     console.line(f"{flags.workdir}, {flags.which} checkpoint, step {run.step:,}; nats per image")
     found = []
-    extent = health.Extent(flags.num_images, flags.num_refined, health.Effort(steps=flags.steps))
+    effort, anneal = health.Effort(steps=flags.steps), health.Anneal(num_temperatures=flags.temperatures)
+    extent = health.Extent(flags.num_images, flags.num_refined, effort, anneal)
     for line in health.examine(subject, extent, progress=_progress):
         console.line(line.text)
         found.append(line)

@@ -236,7 +236,7 @@ def test_images_streamed_from_disk_give_the_same_bits(run, tmp_path, monkeypatch
     assert results_of(tmp_path / "streamed")["pixels"] == "colour"
 
 
-@pytest.mark.parametrize(("schedule", "told"), [("cosine", True), ("constant", False)])
+@pytest.mark.parametrize(("schedule", "told"), [("cosine", True), ("constant", False), ("staircase", False)])
 def test_a_schedule_that_ends_before_the_run_is_told(run, capsys, schedule, told):
     run(num_epochs=2, schedule=schedule, schedule_epochs=1.0)
     assert ("the learning rate is 0 after epoch 1 (schedule_epochs)" in capsys.readouterr().out) == told

@@ -117,9 +117,9 @@ def announce(run: Prepared, workdir: Path, console: Console) -> None:
         f"{config.dataset} ({' x '.join(map(str, run.shape))}, {run.pixels} pixels, train/val/test {sizes}), "
         f"{devices.describe()}, in {workdir}"
     )
-    if config.schedule != "constant" and config.num_epochs > config.schedule_epochs:
+    if config.schedule == "cosine" and config.num_epochs > config.schedule_epochs:
         console.line(
-            f"schedule={config.schedule}: the learning rate is 0 after epoch {config.schedule_epochs:g} (schedule_epochs), "
+            f"schedule=cosine: the learning rate is 0 after epoch {config.schedule_epochs:g} (schedule_epochs), "
             f"and num_epochs={config.num_epochs}"
         )
     if config.log.parameters:

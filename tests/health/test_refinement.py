@@ -111,7 +111,20 @@ def test_an_encoder_that_hides_information_is_over_regularised():
     assert (wide.refined_kl - wide.kl).mean() == pytest.approx(more, abs=0.1)
     assert losses.amortisation(wide, wide).verdict == OVER_REGULARISED
     assert losses.amortisation(refined(), refined()).verdict == HEALTHY
-    assert losses.approximation(refined()).numbers["nats"] == pytest.approx(0, abs=0.01)
+    assert losses.approximation(refined(), {}).numbers["nats"] == pytest.approx(0, abs=0.01)
+
+
+def test_of_the_bounds_the_largest_over_the_images_that_all_have_counts():
+    found = refined()
+    (iwae,) = (found.bounds[name] for name in found.bounds if "encoder" not in name)
+    count = len(iwae) // 2
+    higher = losses.approximation(found, {"ais_9": iwae[:count] + 0.5})
+    assert higher.found.endswith(f"(ais_9, {count} test images)")
+    assert higher.numbers["nats"] == pytest.approx((iwae - found.refined_elbo)[:count].mean() + 0.5)
+    assert higher.numbers["bounds"]["ais_9"] == pytest.approx(iwae[:count].mean() + 0.5)
+    lower = losses.approximation(found, {"ais_9": iwae[:count] - 0.5})
+    assert lower.found.endswith(f"{len(iwae)} test images)")
+    assert lower.numbers["nats"] == pytest.approx(0, abs=0.01)
 
 
 def test_whose_the_overfitting_is():

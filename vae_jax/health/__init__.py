@@ -1,11 +1,13 @@
 """Is a trained model well? What its latent space carries, how far it is from the prior, what encoder and decoder lose."""
 
+from vae_jax.health.annealing import Anneal
 from vae_jax.health.examine import Extent, Subject, examine
 from vae_jax.health.refinement import Effort
 from vae_jax.health.summary import Gap, Summary, difference, facts, summarize_latents, told
 from vae_jax.health.verdicts import Line, overall
 
 __all__ = [
+    "Anneal",
     "Effort",
     "Extent",
     "Gap",

@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Float, Int, UInt8
 
 from vae_jax.estimators.weights import check_prior
 from vae_jax.health import information, lines, losses
+from vae_jax.health.annealing import Anneal, annealed_bound
 from vae_jax.health.codes import Codes, DrawCodes, make_draw_codes, points_of
 from vae_jax.health.refinement import Effort, Refined, make_refine
 from vae_jax.health.representation import Labelled, representation_lines
@@ -19,9 +20,6 @@ from vae_jax.types import Dataset, InputError, Model, Params, Split
 
 FEWEST_IMAGES = 50
 """Of a split; of fewer there is nothing to say."""
-
-Bound = Callable[..., np.ndarray]
-"""(params, key, images u8[B,H,W,C]) -> a lower bound on log p(x) [B], nats."""
 
 
 class Subject(NamedTuple):
@@ -43,6 +41,7 @@ class Extent(NamedTuple):
     num_refined: int = 500
     """Most of them whose posteriors are refined."""
     effort: Effort = Effort()
+    anneal: Anneal = Anneal()
 
 
 class Looked(NamedTuple):
@@ -56,7 +55,6 @@ class Looked(NamedTuple):
 def examine(
     subject: Subject,
     extent: Extent = Extent(),  # noqa: B008 - immutable
-    bounds: Mapping[str, Bound] | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Line]:
     """The lines of a report; `verdicts.overall` sums them up.
@@ -64,7 +62,6 @@ def examine(
     Args:
         subject: a model with a prior, its data.
         extent: how much is looked at.
-        bounds: further bounds on log p(x) by name, as AIS; the largest mean counts.
         progress: told what is being computed, where that takes long.
 
     Raises:
@@ -85,9 +82,7 @@ def examine(
     yield whole
     refined = _refined(subject, extent, {"test": test, "train": train}, progress)
     yield losses.amortisation(*refined)
-    images = test.images[: extent.num_refined]
-    further = {name: bound(subject.params, _key(subject, 5), images) for name, bound in (bounds or {}).items()}
-    yield losses.approximation(refined[0]._replace(bounds=refined[0].bounds | further))
+    yield losses.approximation(refined[0], _annealed(subject, extent, test, train, progress))
     yield losses.refined_gap(whole, *refined)
     progress("reading classes from codes and pixels")
     yield from representation_lines(_labelled(train), _labelled(test), subject.seed)
@@ -137,6 +132,15 @@ def _refined(
         telling = lambda done, words=words: progress(f"refined the posteriors of {done} {words}")  # noqa: E731
         found.append(refine(subject.params, _key(subject, 3 + number), images, telling))
     return found
+
+
+def _annealed(
+    subject: Subject, extent: Extent, test: Looked, train: Looked, progress: Callable[[str], None]
+) -> dict[str, Float[np.ndarray, " B"]]:
+    anneal, images = extent.anneal, test.images[: extent.num_refined]
+    progress(f"annealing {min(anneal.num_images, len(images))} test images in {anneal.num_temperatures} temperatures")
+    found = annealed_bound(subject.model, subject.params, _key(subject, 5), images, train.images, anneal)
+    return {anneal.name: found}
 
 
 def _key(subject: Subject, number: int) -> jax.Array:
