@@ -41,7 +41,7 @@ def pytest_unconfigure():
         shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_config():
     return small_config
 

@@ -1,9 +1,26 @@
 """How a command begins and ends: signals, and errors as a line each and an exit code, never a traceback."""
 
+import io
+import os
 import sys
 from collections.abc import Callable
 
 from vae_jax import signals
+
+
+def _open_streams() -> None:
+    """Streams that were closed (`>&-`) lead nowhere, lest the next file that is opened take their number and get what is
+    printed; characters that a stream's encoding lacks are printed as escapes."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
+        elif number and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def exit_code(body: Callable[[], int | None], farewell: str = "stopped; nothing was written") -> int:
@@ -14,6 +31,7 @@ def exit_code(body: Callable[[], int | None], farewell: str = "stopped; nothing 
             Ctrl-C in their seconds is answered like any other.
         farewell: what to say when a signal stops it where nothing is at stake.
     """
+    _open_streams()
     with signals.leaving(farewell):
         from vae_jax.types import InputError, TrainingError
 

@@ -83,6 +83,12 @@ def check(config: Config, workdir: Path) -> None:
     given = str(workdir.absolute())
     if "\0" in given:
         raise InputError(f"--workdir={workdir}: a path holds no null character")
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"--workdir={workdir}: its name is no text in UTF-8; choices: another name, or PYTHONUTF8=1 in the environment"
+        ) from None
     longest = max(len(os.fsencode(name)) for name in given.split(os.sep))
     if longest > LONGEST_NAME or len(os.fsencode(given)) > LONGEST_PATH:
         raise InputError(

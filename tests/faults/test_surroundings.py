@@ -68,7 +68,7 @@ def test_any_path_will_do(tmp_path, plain, name):
 
 
 SURROUNDINGS = {
-    "locale C": {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    "locale C": {"LC_ALL": "C", "LANG": "C"},
     "ASCII output": {"PYTHONIOENCODING": "ascii"},
     "optimised": {"PYTHONOPTIMIZE": "1"},
     "no home": {"HOME": None, "XDG_CACHE_HOME": None, "USER": None, "LOGNAME": None},
@@ -129,4 +129,18 @@ def test_a_path_that_cannot_be_is_one_line(tmp_path, capsys, place, words):
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: --workdir=")
     assert words in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_in_another_encoding_is_one_line(tmp_path):
+    """Latin-1 in a UTF-8 locale; in an ASCII one any other letter is like it."""
+    *words, _ = arguments(tmp_path)
+    place = b"--workdir=" + os.fsencode(tmp_path) + b"/L\xe4ufe"
+    done = subprocess.run(
+        [*map(os.fsencode, words), place], cwd=ROOT, env=environment(), capture_output=True, timeout=120
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"error: --workdir=")
+    assert b"is no text in UTF-8" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
