@@ -18,6 +18,7 @@ CONFIG = "config.json"
 RESULTS = "results.json"
 LONGEST_NAME, LONGEST_PATH = 255, 4096 - 256
 """Bytes that Linux allows in a name and, with those that a checkpoint adds, in a path."""
+FILES, FOLDERS = (CONFIG, RESULTS, "metrics.jsonl"), ("checkpoints", "figures", "latents", "profile")
 OURS = (CONFIG, "metrics.jsonl", "events.out.tfevents.*", "checkpoints", locks.FILE, "*.tmp")
 """What a run has before its first checkpoint."""
 
@@ -113,6 +114,12 @@ def _assert_ours(config: Config, workdir: Path) -> None:
     Raises:
         InputError: see `check`.
     """
+    for name in FOLDERS:
+        if os.path.lexists(workdir / name) and not (workdir / name).is_dir():
+            raise InputError(f"--workdir={workdir}: {workdir / name} is in the place of a folder; move it away")
+    for name in FILES:
+        if os.path.lexists(workdir / name) and not (workdir / name).is_file():
+            raise InputError(f"--workdir={workdir}: {workdir / name} is in the place of a file; move it away")
     path = workdir / CONFIG
     lost = _lost(path)
     if lost and _kept_config(workdir) is None:
