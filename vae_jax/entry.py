@@ -15,12 +15,12 @@ def exit_code(body: Callable[[], int | None], farewell: str = "stopped; nothing 
         farewell: what to say when a signal stops it where nothing is at stake.
     """
     with signals.leaving(farewell):
-        from vae_jax.types import InputError, TrainingError
+        from vae_jax.types import InputError, TrainingError, printable
 
         try:
             return body() or 0
         except (InputError, TrainingError) as error:
-            print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
+            print("\n".join(f"error: {printable(line)}" for line in str(error).split("\n")), file=sys.stderr)
             return 2 if isinstance(error, InputError) else 1
         except signals.Stopped as stopped:
             print(stopped)

@@ -18,11 +18,14 @@ def read_config(workdir: Path) -> Config:
         InputError: there is no run, or its config.json cannot be read.
     """
     path = workdir / CONFIG
-    if not workdir.is_dir():
+    if not os.path.isdir(workdir):  # Path's own raises in a folder that must not be read
         raise InputError(f"--workdir={workdir}: no such folder; a new run needs --config=FILE, such as configs/vae.py")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"--workdir={workdir}: not a run, there is no {CONFIG} in it; a new run needs --config=FILE")
-    return config_lib.from_json(path.read_text(encoding="utf-8"), str(path))
+    try:
+        return config_lib.from_json(path.read_bytes(), str(path))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def check(config: Config, workdir: Path) -> None:
@@ -32,13 +35,13 @@ def check(config: Config, workdir: Path) -> None:
         InputError: it is a file, cannot be written, holds something else, or a run of another config (a line for each key).
     """
     for place in (workdir, *workdir.parents):
-        if place.exists():
+        if os.path.exists(place):
             if not place.is_dir():
                 raise InputError(f"--workdir={workdir}: {place} is a file, not a folder")
             if not os.access(place, os.W_OK | os.X_OK):
                 raise InputError(f"--workdir={workdir}: no permission to write in {place}")
             break
-    if not workdir.exists():
+    if not os.path.exists(workdir):
         return
     if (workdir / CONFIG).exists():
         changed = config_lib.differences(read_config(workdir), config)
