@@ -53,6 +53,8 @@ def error_lines(capsys, argv: list[str]) -> list[str]:
         (["--config=" + 300 * "x"], ["--config=xxx", "longer than"]),
         (["--workdir=" + 300 * "x"], ["--workdir=xxx", "longer than"]),
         (["--workdir=a\nb"], [r"--workdir=a\nb", "line breaks"]),
+        ([VAE, "--config.latent_dim=2147483647"], ["latent_dim=2147483647", "GiB"]),
+        ([VAE, "--config.hidden_dims=8,500000,500000"], ["hidden_dims=(8, 500000, 500000)", "GiB"]),
         (["--workdir={tmp}/nowhere"], ["nowhere", "no such folder", "--config=FILE"]),
         (["--workdir={tmp}/empty"], ["empty", "not a run"]),
     ],
@@ -129,6 +131,21 @@ def test_the_run_is_named_from_file_data_and_latent_size(tmp_path, monkeypatch):
     assert seen[0] == seen[1] != seen[2]
     assert str(seen[0]).startswith("runs/vae-digits-z100-")
     assert not Path(seen[0]).exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), MemoryError("Unable to allocate 9 GiB"), RuntimeError("RESOURCE_EXHAUSTED: Out of memory\n")],
+)
+def test_too_little_memory_is_told_in_one_line(capsys, monkeypatch, tmp_path, error):
+    def too_large(config, workdir):
+        raise error
+
+    monkeypatch.setattr(train, "train_and_evaluate", too_large)
+    assert main.run([VAE, f"--workdir={tmp_path}"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: memory does not suffice: ")
+    assert "batch_size" in line
 
 
 def test_a_fault_of_ours_keeps_its_traceback(monkeypatch, tmp_path):

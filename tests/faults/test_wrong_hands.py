@@ -197,7 +197,7 @@ def test_nothing_in_a_workdir_is_executed(tmp_path, mark, record_property):
     for module, *flags in tried:
         command = [sys.executable, "-m", module, f"--workdir={workdir}", *flags]
         done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300)
-        assert "Traceback" not in done.stderr, done.stderr
+        assert done.returncode == 0, done.stderr
         assert not mark.exists(), command
     assert json.loads((workdir / "results.json").read_text())["step"] == 2
     record_property("tried", len(tried))

@@ -147,7 +147,7 @@ KEYS: tuple[Key, ...] = (
     _count("log.latent_every_steps", 0, "steps between stored frames of the test images' latents, for the animation; "
            "0: none", "steps", identity=False),
     _count("eval.every_epochs", 1, "epochs between evaluations on the validation split", "epochs", 1, identity=False),
-    _count("eval.batch_size", 1000, "images in an evaluation step", "images", 1, identity=False),
+    _count("eval.batch_size", 1000, "images in an evaluation step", "images", 1, 65536, identity=False),
     _count("checkpoint.every_epochs", 0, "epochs between checkpoints; 0: as many as make 200 steps", "epochs",
            identity=False),
     _text("checkpoint.best_metric", "auto", "what makes a checkpoint the best: auto is val/elbo for objective=elbo "
