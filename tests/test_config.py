@@ -311,6 +311,15 @@ def test_a_config_file_is_loaded_and_faults_in_it_are_named(tmp_path):
     assert config_lib.load_file(str(good)).latent_dim == 5
     with pytest.raises(InputError, match=r"nowhere\.py: no such file.*configs/vae\.py"):
         config_lib.load_file("nowhere.py")
+    for content, words in {
+        b"x = (": "line 1",
+        b"\xff\xfe": "codec",
+        b"x\0": "null bytes",
+        9999 * b"(": "too many",
+    }.items():
+        (tmp_path / "broken.py").write_bytes(content)
+        with pytest.raises(InputError, match=rf"broken\.py: not a Python file: [^\n]*{words}"):
+            config_lib.load_file(str(tmp_path / "broken.py"))
     (tmp_path / "empty.py").write_text("")
     with pytest.raises(InputError, match="no function get_config"):
         config_lib.load_file(str(tmp_path / "empty.py"))

@@ -24,14 +24,18 @@ def load_file(path: str) -> Config:
     """Run a config file's `get_config()`. It is Python: run only files that you trust.
 
     Raises:
-        InputError: no such file, no `get_config`, or one that does not return a ConfigDict.
+        InputError: no such file, not Python, no `get_config`, or one that does not return a ConfigDict.
     """
     file = Path(path)
     if not os.path.isfile(path):  # Path's own raises where the name is too long or a folder must not be read
         near = sorted(str(p) for p in Path("configs").glob("*.py") if p.stem not in ("__init__", "base"))
         raise InputError(f"--config={path}: no such file{_choices(near)}")
     scope: dict[str, Any] = {"__name__": f"config_{file.stem}", "__file__": str(file)}
-    exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), scope)
+    try:
+        code = compile(file.read_bytes(), str(file), "exec")
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise InputError(f"--config={path}: not a Python file: {shown(error)}") from None
+    exec(code, scope)
     if not callable(scope.get("get_config")):
         raise InputError(f"--config={path}: the file has no function get_config()")
     config = scope["get_config"]()
