@@ -33,13 +33,31 @@ def exit_code(body: Callable[[], int | None], farewell: str = "stopped; nothing 
     """
     _open_streams()
     with signals.leaving(farewell):
-        from vae_jax.types import InputError, TrainingError
+        from vae_jax.types import InputError, TrainingError, printable
 
         try:
             return body() or 0
         except (InputError, TrainingError) as error:
-            print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
+            print("\n".join(f"error: {printable(line)}" for line in str(error).split("\n")), file=sys.stderr)
             return 2 if isinstance(error, InputError) else 1
         except signals.Stopped as stopped:
             print(stopped)
             return 128 + stopped.signum
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            reason = printable(" ".join(str(error).split()) or "the machine's is full")
+            print(
+                f"error: memory does not suffice: {reason}; smaller ones of batch_size, eval.batch_size, num_samples or the "
+                "network's sizes, or a larger accumulate_steps, take less",
+                file=sys.stderr,
+            )
+            return 1
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error is that of NumPy, Python or XLA where there is not as much memory as they ask for."""
+    words = ("RESOURCE_EXHAUSTED", "Out of memory", "out of memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    )

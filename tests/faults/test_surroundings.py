@@ -122,7 +122,7 @@ def test_a_clock_that_is_set_back_loses_and_doubles_nothing(tmp_path, plain):
 
 @pytest.mark.parametrize(
     ("place", "words"),
-    [("x" * 256, "too long"), ("y/" * 3000, "too long"), ("new/" + "x" * 300, "too long"), ("nul\0", "null")],
+    [("x" * 256, "longer"), ("y/" * 3000, "longer"), ("new/" + "x" * 300, "longer"), ("nul\0", "control characters")],
 )
 def test_a_path_that_cannot_be_is_one_line(tmp_path, capsys, place, words):
     assert main.run([f"--config={ROOT}/configs/vae.py", f"--workdir={tmp_path}/{place}"]) == 2
@@ -141,6 +141,6 @@ def test_a_path_in_another_encoding_is_one_line(tmp_path):
     )
     assert done.returncode == 2
     assert done.stderr.startswith(b"error: --workdir=")
-    assert b"is no text in UTF-8" in done.stderr
+    assert b"bytes that are not UTF-8" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
