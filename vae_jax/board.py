@@ -28,7 +28,7 @@ class Board:
         self._declared = HPARAMS_TAG in points
         self._shown = {(tag, step) for tag, known in points.items() for step, _ in known if step <= resume_step}
         # The name holds whole seconds only, and an existing file would be emptied. Nanoseconds also keep files in order.
-        self._file = SummaryWriter(
+        self._file: Any = SummaryWriter(
             str(workdir),
             purge_step=resume_step + 1,
             max_queue=1000,
