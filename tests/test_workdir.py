@@ -5,23 +5,29 @@ from vae_jax import workdir as workdir_lib
 from vae_jax.types import InputError
 
 
+def claim(config, workdir):
+    with workdir_lib.claimed(config, workdir):
+        pass
+
+
 def test_a_claimed_workdir_reads_back_and_may_be_claimed_again(tmp_path):
-    config = config_lib.defaults()
-    workdir_lib.claim(config, tmp_path / "a b" / "run")
-    assert workdir_lib.read_config(tmp_path / "a b" / "run").to_dict() == config.to_dict()
+    config, workdir = config_lib.defaults(), tmp_path / "a b" / "run"
+    claim(config, workdir)
+    assert workdir_lib.read_config(workdir).to_dict() == config.to_dict()
     config.num_epochs = 7
-    workdir_lib.claim(config, tmp_path / "a b" / "run")
-    assert workdir_lib.read_config(tmp_path / "a b" / "run").num_epochs == 200
-    workdir_lib.record(config, tmp_path / "a b" / "run")
-    assert workdir_lib.read_config(tmp_path / "a b" / "run").num_epochs == 7
+    claim(config, workdir)
+    assert workdir_lib.read_config(workdir).num_epochs == 200
+    workdir_lib.record(config, workdir)
+    assert workdir_lib.read_config(workdir).num_epochs == 7
+    assert [path.name for path in workdir.iterdir()] == ["config.json"]
 
 
 def test_another_config_does_not_overwrite(tmp_path):
     config = config_lib.defaults()
-    workdir_lib.claim(config, tmp_path)
+    claim(config, tmp_path)
     config.latent_dim = 3
     with pytest.raises(InputError, match=r"latent_dim=3: the run in .* has latent_dim=20"):
-        workdir_lib.claim(config, tmp_path)
+        claim(config, tmp_path)
     assert workdir_lib.read_config(tmp_path).latent_dim == 20
 
 

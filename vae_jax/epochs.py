@@ -17,7 +17,7 @@ from vae_jax.film import Film, chunk_size
 from vae_jax.objectives import settled_after
 from vae_jax.prepare import Prepared, epoch_order
 from vae_jax.profiling import Profile
-from vae_jax.run import saved
+from vae_jax.run import FORMAT, saved
 from vae_jax.train_state import TrainState, copy_state
 from vae_jax.types import Config, Params, TrainingError
 from vae_jax.writer import Writer
@@ -175,18 +175,17 @@ def save(run: Prepared, state: TrainState, progress: Progress, score: float | No
     copy = saved(copy_state(state))  # the next chunk takes the state's memory while this is still being written
     if not _all_finite(copy.params):
         raise _diverged(run, progress.step, {"parameters": math.nan}, checkpoints)
-    info = progress._asdict() | {"shape": list(run.shape), "data": run.data_digest, "config": run.config.to_dict()}
-    info["devices"] = devices.describe()
+    told = {"format": FORMAT, "shape": list(run.shape), "data": run.data_digest, "config": run.config.to_dict()}
+    info = progress._asdict() | told | {"devices": devices.describe()}
     checkpoints.save(progress.step, copy, info, score)
 
 
 def _diverged(run: Prepared, step: int, values: dict[str, float], checkpoints: Checkpoints) -> TrainingError:
     checkpoints.wait()
-    config, last = run.config, checkpoints.latest_step()
+    config = run.config
     bad = ", ".join(f"{name}={value}" for name, value in values.items() if not math.isfinite(value))
-    kept = f"the checkpoint of step {last} is intact" if last else "there is no checkpoint yet"
     return TrainingError(
-        f"step {step} (epoch {(step - 1) // run.steps_per_epoch + 1}): not finite: {bad}; {kept}\n"
+        f"step {step} (epoch {(step - 1) // run.steps_per_epoch + 1}): not finite: {bad}; {checkpoints.kept()}\n"
         f"try a smaller learning_rate (now {config.learning_rate:g}), clip_norm=1 (now {config.clip_norm:g}) or "
         f"kl_warmup_epochs (now {config.kl_warmup_epochs:g}), in a run of its own"
     )

@@ -1,6 +1,8 @@
 """A finished or running workdir as an object, for notebooks and figures."""
 
+import json
 import math
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from vae_jax import config as config_lib
 from vae_jax import workdir as workdir_lib
-from vae_jax.checkpoint import Checkpoints
+from vae_jax.checkpoint import Checkpoints, Restored
 from vae_jax.compilation import keep_compiled
 from vae_jax.feed import unmap
 from vae_jax.models import make_model, unpadded
@@ -19,6 +22,8 @@ from vae_jax.optimizers import make_optimizer
 from vae_jax.train_state import TrainState, init_state
 from vae_jax.types import Config, InputError, Model, Params
 
+FORMAT = 1
+"""Of what a checkpoint holds beside arrays."""
 Pixels = Float[np.ndarray, "N H W C"]
 
 
@@ -171,6 +176,32 @@ def saved(state: TrainState) -> TrainState:
     return state._replace(hparams={})
 
 
+def assert_own(restored: Restored, config: Config, needs: Collection[str]) -> None:
+    """Refuse a checkpoint that this run, or this version, did not write.
+
+    Args:
+        restored: its info is looked at; of runs before format 1 it may lack the config.
+        config: the run's.
+        needs: names that the info must have.
+
+    Raises:
+        InputError: a line for each key of another config, or what the format lacks.
+    """
+    info, name = restored.info, f"the checkpoint of step {restored.step}"
+    if info.get("format", FORMAT) != FORMAT:
+        raise InputError(f"{name} has format {info['format']}, this version reads format {FORMAT}")
+    if lacking := [need for need in needs if need not in info]:
+        raise InputError(
+            f"{name} has an older format, which lacks {', '.join(lacking)}; a new run needs another folder"
+        )
+    if "config" in info:
+        theirs = config_lib.from_json(json.dumps(info["config"]), name)
+        changed = config_lib.differences(theirs, config)
+        if changed:
+            lines = [f"{key}={new}: {name} has {key}={old}" for key, old, new in changed]
+            raise InputError("\n".join([*lines, "it is another run's; a new run needs another folder"]))
+
+
 def load_run(workdir: str | Path, which: Literal["best", "latest"] = "best") -> Run:
     """Load a run for looking at: its config, model, parameters and jitted functions. Nothing is written.
 
@@ -203,6 +234,7 @@ def load_run(workdir: str | Path, which: Literal["best", "latest"] = "best") -> 
             raise InputError(
                 f"--workdir={workdir}: the run has no checkpoint yet; continue it: {workdir_lib.continue_command(workdir)}"
             )
+        assert_own(restored, config, ["shape"])
         shape = tuple(restored.info["shape"])
         model = make_model(config, shape)
         restored = checkpoints.restore(abstract_state(config, model, shape), step=restored.step)

@@ -16,7 +16,7 @@ from vae_jax.film import Film
 from vae_jax.models import num_parameters, parameter_table
 from vae_jax.prepare import Prepared, encode_filmed, prepare
 from vae_jax.profiling import Profile
-from vae_jax.run import saved
+from vae_jax.run import assert_own, saved
 from vae_jax.train_state import TrainState, copy_state
 from vae_jax.types import Config, InputError
 from vae_jax.writer import Writer
@@ -45,10 +45,12 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
     processes.first_alone(lambda: workdir_lib.check(config, workdir))
     run = prepare(config, ahead=True)
     processes.assert_same({"dataset": f"{config.dataset} {run.data_digest}"})
-    processes.first_alone(lambda: workdir_lib.claim(config, workdir))
-    announce(run, workdir, console)
     farewell = f"stopped; continue: {workdir_lib.continue_command(workdir)}"
-    with signals.deferred() as stop, opened(run, workdir, stop, console) as (state, progress, outside, done):
+    with ExitStack() as files:
+        processes.first_alone(lambda: files.enter_context(workdir_lib.claimed(config, workdir)))
+        announce(run, workdir, console)
+        stop = files.enter_context(signals.deferred())
+        state, progress, outside, done = files.enter_context(opened(run, workdir, stop, console))
         if done is not None:
             epochs = progress.step // run.steps_per_epoch
             console.line(f"complete: {epochs} epochs, trained, evaluated and drawn in {workdir}")
@@ -133,6 +135,7 @@ def _restore(run: Prepared, checkpoints: Checkpoints) -> tuple[TrainState, Progr
     restored = checkpoints.restore(saved(run.state))
     if restored is None:
         return copy_state(run.state), Progress(), []
+    assert_own(restored, run.config, [*Progress._fields, "shape"])
     if restored.info.get("data", run.data_digest) != run.data_digest:
         raise InputError(
             f"dataset={run.config.dataset}: the data are not those that the run was trained on (other images, labels "

@@ -15,10 +15,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from vae_jax import disk
 from vae_jax.board import Board
 from vae_jax.types import InputError
 
 FILE = "metrics.jsonl"
+ROOM = 2**20
+"""Bytes that must be free for a row or an image, TensorBoard's share included, whose thread would die of a full disk."""
 
 
 class Writer:
@@ -36,7 +39,8 @@ class Writer:
         workdir.mkdir(parents=True, exist_ok=True)
         self.mended: list[str] = _cut(workdir / FILE, resume_step)
         self._step = resume_step
-        self._rows = (workdir / FILE).open("a", encoding="utf-8", newline="\n")
+        self._path = workdir / FILE
+        self._rows = self._path.open("ab", buffering=0)
         self._board = Board(workdir, resume_step) if tensorboard else None
         lost = 0 if self._board is None else self._board.write_lost(read_metrics(workdir))
         if lost:
@@ -58,20 +62,30 @@ class Writer:
             self._board = None
 
     def write(self, step: int, epoch: int | float, metrics: Mapping[str, float]) -> None:
-        """Append one row, after `step` updates and `epoch` epochs; at once, so that a kill loses no row."""
+        """Append one row, after `step` updates and `epoch` epochs; at once, so that a kill loses no row.
+
+        Raises:
+            TrainingError: the disk is full.
+        """
         values = {name: float(value) for name, value in metrics.items()}
         row: dict[str, Any] = {"step": int(step), "epoch": int(epoch) if int(epoch) == epoch else float(epoch)}
         row |= {name: value if math.isfinite(value) else None for name, value in values.items()}
+        disk.assert_room(self._path, ROOM)
         # One write of a whole line: a kill leaves all of it or, at worst, a half line that _cut removes.
-        self._rows.write(json.dumps(row, allow_nan=False) + "\n")
-        self._rows.flush()
+        with disk.writing(self._path, ROOM):
+            self._rows.write((json.dumps(row, allow_nan=False) + "\n").encode())
         self._step = step
         if self._board is not None:
             self._board.scalars(step, values)
 
     def image(self, step: int, path: Path) -> None:
-        """Show a PNG file in TensorBoard, by its name; nothing without it."""
+        """Show a PNG file in TensorBoard, by its name; nothing without it.
+
+        Raises:
+            TrainingError: the disk is full.
+        """
         if self._board is not None:
+            disk.assert_room(self._path, ROOM)
             self._board.image(step, path)
 
     def hyperparameters(self, flat: Mapping[str, Any], metrics: Mapping[str, float] | Iterable[str] = ()) -> None:

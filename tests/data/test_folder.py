@@ -12,7 +12,7 @@ from PIL import Image
 
 from vae_jax import config as config_room
 from vae_jax import data
-from vae_jax.types import InputError
+from vae_jax.types import InputError, TrainingError
 
 
 def make_config(tmp_path, **changes):
@@ -231,8 +231,8 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, folders, monkeypat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("vae_jax.data.rows._write_header", full)
-    line = said(make_config(tmp_path, train_dir=folders["train_dir"], split=(0.7, 0.2, 0.1)))
-    assert line == f"cache_dir={tmp_path / 'cache'}: cannot be written: No space left on device"
+    with pytest.raises(TrainingError, match=f"^{tmp_path / 'cache'}: cannot be written, the disk is full: "):
+        data.load(make_config(tmp_path, train_dir=folders["train_dir"], split=(0.7, 0.2, 0.1)))
     assert not list((tmp_path / "cache").iterdir())
 
 

@@ -5,7 +5,8 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
@@ -13,14 +14,19 @@ from typing import Any, Literal, NamedTuple
 import jax
 from absl import logging as absl_logging
 
+from vae_jax import disk
 from vae_jax.checkpoint import manifest
 from vae_jax.checkpoint.manifest import MANIFEST
 from vae_jax.checkpoint.trees import Restored, read
-from vae_jax.types import InputError
+from vae_jax.types import InputError, TrainingError
+
+ROOM = 1.2
+"""A checkpoint's files take up to so many times the bytes of its arrays (zstd leaves float32 noise as large as it is)."""
 
 
 def _worth_reading(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.ERROR or "orbax" not in Path(record.pathname).parts
+    # Of orbax nothing: its warnings are for its authors, and what its threads fail with, `wait` raises.
+    return "orbax" not in Path(record.pathname).parts
 
 
 absl_logging.get_absl_logger().addFilter(_worth_reading)
@@ -49,6 +55,7 @@ class Checkpoints:
         self._read_only = read_only
         self._manager: Any = None
         self._pending: tuple[int, float | None] | None = None
+        self._num_bytes = 0
         self._damaged: set[int] = set()
         self._verified: set[int] = set()
         if not read_only:
@@ -71,7 +78,8 @@ class Checkpoints:
         anew. A metric that is None or not finite ranks below every other. state holds arrays, none of them of size 0,
         and no random keys; info is what JSON can hold.
 
-        Raises the exception of an earlier save that failed in the background (often OSError), or this one's own.
+        Raises TrainingError if the disk is full; the exception of an earlier save that failed in the background, or
+        this one's own.
         """
         import orbax.checkpoint as ocp
 
@@ -82,12 +90,16 @@ class Checkpoints:
             if step in self._ranks() and isinstance(self._attempt(step, None), Restored):
                 return
             self._set_aside(step)
+        self._num_bytes = round(ROOM * sum(leaf.nbytes for leaf in jax.tree.leaves(state)))
+        with self._full_disk_told():
+            disk.assert_room(self._path(step), self._num_bytes)
         manager = self._open()
         self._verified.add(step)
         self._pending = step, metric if metric is not None and math.isfinite(metric) else None
         try:
             args = ocp.args.Composite(state=ocp.args.StandardSave(state), info=ocp.args.JsonSave(info))
-            manager.save(step, args=args, force=True)
+            with self._full_disk_told(), disk.writing(self._path(step), self._num_bytes):
+                manager.save(step, args=args, force=True)
         except BaseException:
             self._pending = None
             raise
@@ -97,12 +109,13 @@ class Checkpoints:
         if self._pending is None:
             return
         step, metric = self._pending
-        try:
-            self._manager.wait_until_finished()
-        finally:
-            self._pending = None
-        if jax.process_index() == 0:
-            manifest.seal(self._path(step), metric, committed=True)
+        with self._full_disk_told(), disk.writing(self._path(step), self._num_bytes):
+            try:
+                self._manager.wait_until_finished()
+            finally:
+                self._pending = None
+            if jax.process_index() == 0:
+                manifest.seal(self._path(step), metric, committed=True)
 
     def latest_step(self) -> int | None:
         """The highest step, the save in flight included; None without a checkpoint. Files are not verified."""
@@ -112,6 +125,11 @@ class Checkpoints:
         """The step with the highest finite metric, or else the latest; None without a checkpoint."""
         ranks = self._sound()
         return max(ranks, key=ranks.__getitem__, default=None)
+
+    def kept(self) -> str:
+        """What is left of a run that fails, in words."""
+        last = self.latest_step()
+        return f"the checkpoint of step {last} is intact" if last is not None else "there is no checkpoint yet"
 
     def restore(
         self, template: Any, which: Literal["latest", "best"] = "latest", step: int | None = None
@@ -141,6 +159,13 @@ class Checkpoints:
                 return result
             skipped[candidate] = result
         raise InputError(f"{self._directory}: no intact checkpoint is left: {self._listed(skipped)}")
+
+    @contextmanager
+    def _full_disk_told(self) -> Iterator[None]:
+        try:
+            yield
+        except TrainingError as error:
+            raise TrainingError(f"{error}\n{self.kept()}; with more room the same command goes on") from error
 
     def _path(self, step: int) -> Path:
         return self._directory / str(step)

@@ -68,7 +68,7 @@ def _build(config: Config, at: str, file: Path, scratch: Path) -> Source:
         pixels = map(
             partial(fit_image, size=tuple(config.image_size), grayscale=config.grayscale), _rows(at, images, rows)
         )
-        found[name] = Split(write_rows(scratch / f"{name}.npy", pixels), labels[part][rows])
+        found[name] = Split(write_rows(scratch / f"{name}.npy", pixels, len(rows)), labels[part][rows])
     return Source(**found, class_names=tuple(str(value) for value in classes))
 
 

@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from vae_jax import disk
 from vae_jax.data.source import Source
-from vae_jax.types import Config, InputError, Split
+from vae_jax.types import Config, InputError, Split, TrainingError
 
 _FORMAT = 1
 _STALE_SECONDS = 24 * 3600
@@ -79,6 +80,7 @@ def load_cached(root: Path, name: str, key: Mapping[str, Any], build: Callable[[
 
     Raises:
         InputError: the entry cannot be written. Whatever `build` raises.
+        TrainingError: the disk is full.
     """
     key, entry = _complete(key), entry_folder(root, name, key)
     if entry.exists():
@@ -95,6 +97,9 @@ def load_cached(root: Path, name: str, key: Mapping[str, Any], build: Callable[[
             source = _read(fresh, key)
             _publish(fresh, entry, key, scratch)
         except OSError as error:
+            if disk.is_full(error):
+                written = sum(path.stat().st_size for path in scratch.rglob("*") if path.is_file())
+                raise TrainingError(disk.told(root, written)) from error
             raise InputError(f"cache_dir={root}: cannot be written: {error.strerror or error}") from error
     return source
 
@@ -160,6 +165,7 @@ def _store(file: Path, array: np.ndarray) -> None:
             array.flush()
             os.rename(origin, file)
             return
+    disk.assert_room(file, array.nbytes)
     np.save(file, array, allow_pickle=False)
 
 

@@ -114,7 +114,8 @@ def _build(
     with decoding(one, total) as images:
         for name, (part, rows) in allotment.items():
             good: list[int] = []
-            pixels = write_rows(scratch / f"{name}.npy", images.images([files[part][row] for row in rows], good))
+            decoded = images.images([files[part][row] for row in rows], good)
+            pixels = write_rows(scratch / f"{name}.npy", decoded, len(rows))
             parts[name] = Split(pixels, labels[part][rows[good]])
     broken = sorted(images.broken)
     _check(broken, total, parts, config.skip_broken)

@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from vae_jax.disk import assert_room
 
-def write_rows(file: Path, rows: Iterable[UInt8[np.ndarray, "H W C"]]) -> UInt8[np.ndarray, "N H W C"]:
-    """Write images of one shape to a new .npy file; a read-only map of it, or an empty array if there are none.
+
+def write_rows(file: Path, rows: Iterable[UInt8[np.ndarray, "H W C"]], most: int) -> UInt8[np.ndarray, "N H W C"]:
+    """Write images of one shape, at most so many, to a new .npy file; a read-only map of it, or an empty array if there are none.
 
     Plain writes, not a map: pages written through a map stay resident until the system wants them back.
 
     Raises:
+        TrainingError: the disk has no room for that many.
         OSError: the file cannot be written. Whatever `rows` raises.
     """
     count, shape = 0, (0, 0, 0)
@@ -21,6 +24,7 @@ def write_rows(file: Path, rows: Iterable[UInt8[np.ndarray, "H W C"]]) -> UInt8[
         for row in rows:
             if not count:
                 shape = row.shape
+                assert_room(file, most * row.nbytes)
                 _write_header(stream, count, shape)
             stream.write(np.ascontiguousarray(row).data)
             count += 1

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt8
 
 from vae_jax.data.advice import IDX_SETS, files_wanted, one_line_errors, quiet
 from vae_jax.data.cache import cache_root, load_cached
-from vae_jax.data.images import Size, fit_image
+from vae_jax.data.images import fit_image
 from vae_jax.data.network import impatient_downloads
+from vae_jax.data.rows import write_rows
 from vae_jax.data.source import Source
 from vae_jax.types import Config, InputError, Split
 
@@ -143,20 +145,22 @@ def _decode(builder: Any, part: str, config: Config, scratch: Path) -> Split:
     from tqdm import tqdm
 
     records, has_labels = builder.as_data_source(part), _has_labels(builder)
-    images, labels = np.empty((0, 0, 0, 0), np.uint8), np.zeros(len(records), np.int32)
-    size: Size = tuple(config.image_size)
+    labels = np.zeros(len(records), np.int32)
     # disable=None: a bar only where stderr is a terminal
     with tqdm(total=len(records), desc=f"decoding {config.dataset} {part}", disable=None, leave=False) as bar:
-        for i, record in enumerate(_in_order(records)):
-            image = fit_image(record["image"], size, config.grayscale)
-            if i == 0:
-                shape = (len(records), *image.shape)
-                images = np.lib.format.open_memmap(scratch / f"{part}.npy", "w+", np.uint8, shape)
-            if image.shape != images.shape[1:]:
-                raise InputError(_vary(config))
-            images[i], labels[i] = image, record["label"] if has_labels else 0
-            bar.update()
-    return Split(images, labels)
+
+        def decoded() -> Iterator[UInt8[np.ndarray, "H W C"]]:
+            shape = None
+            for i, record in enumerate(_in_order(records)):
+                image = fit_image(record["image"], tuple(config.image_size), config.grayscale)
+                shape = shape or image.shape
+                if image.shape != shape:
+                    raise InputError(_vary(config))
+                labels[i] = record["label"] if has_labels else 0
+                bar.update()
+                yield image
+
+        return Split(write_rows(scratch / f"{part}.npy", decoded(), len(records)), labels)
 
 
 def _in_order(records: Any) -> Iterator[dict[str, Any]]:

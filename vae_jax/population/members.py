@@ -60,7 +60,7 @@ class Member:
         """
         workdir_lib.check(config, self.workdir)
         run = joined(first, config)
-        workdir_lib.claim(config, self.workdir)
+        self._files.enter_context(workdir_lib.claimed(config, self.workdir))
         self.state, self.progress, outside, self.outcome = self._files.enter_context(
             opened(run, self.workdir, stop, quiet)
         )
