@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 FILES = "events.out.tfevents.*"
-HPARAMS_TAG = "_hparams_/session_start_info"
 FLUSH_SECONDS = 1
 """Seconds of events that a kill can lose, until the run is continued."""
 
@@ -25,7 +24,7 @@ class Board:
         from tensorboardX import SummaryWriter
 
         points = read_points(workdir)
-        self._declared = HPARAMS_TAG in points
+        self._known = set(points)
         self._shown = {(tag, step) for tag, known in points.items() for step, _ in known if step <= resume_step}
         # The name holds whole seconds only, and an existing file would be emptied. Nanoseconds also keep files in order.
         self._file: Any = SummaryWriter(
@@ -67,18 +66,17 @@ class Board:
         """Show the config as text and as hyperparameters beside `metrics`, once in the life of a workdir."""
         from tensorboardX import summary
 
-        if self._declared:
-            return
         rows = [f"| {key} | {str(value).replace('|', chr(92) + '|')} |" for key, value in flat.items()]
-        # Step 0, so that no later purge removes it.
-        self._file.add_text("config", "\n".join(["| key | value |", "|---|---|", *rows]), 0)
+        text = summary.text("config", "\n".join(["| key | value |", "|---|---|", *rows]))
         plain = {
             key: value if isinstance(value, bool | int | float | str) else str(value) for key, value in flat.items()
         }
         # Not add_hparams, which opens a second run in a subdirectory: the table then has a row without its curves.
-        for part in summary.hparams(plain, dict.fromkeys(metrics, 0.0)):
-            self._file.file_writer.add_summary(part, 0)
-        self._declared = True
+        for part in (text, *summary.hparams(plain, dict.fromkeys(metrics, 0.0))):
+            tags = {value.tag for value in part.value}
+            if not tags & self._known:  # a kill may have lost some of them
+                self._file.file_writer.add_summary(part, 0)  # step 0, so that no later purge removes it
+            self._known |= tags
 
 
 def read_points(workdir: Path) -> Points:

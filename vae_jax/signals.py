@@ -62,6 +62,8 @@ def deferred() -> Iterator[StopRequest]:
 
     def handler(signum: int, frame: FrameType | None) -> None:
         if request.signum == signal.SIGINT and signum == signal.SIGINT:
+            with contextlib.suppress(OSError):
+                os.write(1, b"stopped at once; what was saved is intact\n")
             os._exit(128 + signum)
         request.signum = signum
 

@@ -24,8 +24,6 @@ FLAGS = (
     "--config.checkpoint.every_epochs=2",
 )
 """A run of seconds with noise of every kind, several dispatches an epoch, and epochs that are logged but not saved."""
-IN_SAVE = 4
-"""One in so many kills waits for a save to begin."""
 SECONDS_OF_A_SAVE = 0.15
 
 
@@ -51,6 +49,7 @@ class Setting(NamedTuple):
     expected: Outcome
     seconds: float
     """How long a run takes."""
+    one_in_save: int
     chance: random.Random
     stop: StopRequest
 
@@ -62,6 +61,7 @@ def drill(
     stop: StopRequest | None = None,
     flags: Sequence[str] = FLAGS,
     untouched: int = 2,
+    one_in_save: int = 4,
 ) -> Drill:
     """Kill and continue runs until `kills` are done and the last run has ended; each run that ends is compared.
 
@@ -72,6 +72,7 @@ def drill(
         stop: ends the drill.
         flags: of vae_jax.main.
         untouched: so many runs are left alone, and the last tells how long one takes: the first also compiles.
+        one_in_save: one in so many kills waits for a save to begin.
 
     Raises:
         signals.Stopped: by `stop`; no process is left.
@@ -85,7 +86,8 @@ def drill(
         code, _, complained = started.finish()
         if code != 0:
             return done._replace(problems=(f"untouched: exit code {code}: {complained}",))
-    setting = Setting(kills, flags, outcome(root / "untouched0"), seconds, random.Random(0), stop)
+    expected, chance = outcome(root / "untouched0"), random.Random(0)
+    setting = Setting(kills, flags, expected, seconds, one_in_save, chance, stop)
     if found := differences(outcome(root / f"untouched{untouched - 1}"), setting.expected):
         return done._replace(problems=("untouched runs differ", *found))
     tell(f"untouched: {seconds:.1f} s, state sha256 {setting.expected.state[:16]}")
@@ -126,7 +128,7 @@ def _half_saves(workdir: Path) -> set[Path]:
 def _moment(workdir: Path, setting: Setting) -> Callable[[], bool]:
     """When to kill: at a random moment of a run's whole time, or soon after a save has begun."""
     limit = time.monotonic() + setting.chance.uniform(0, setting.seconds)
-    if setting.chance.randrange(IN_SAVE):
+    if setting.chance.randrange(setting.one_in_save):
         return lambda: time.monotonic() > limit
     stale, delay, begun = _half_saves(workdir), setting.chance.uniform(0, SECONDS_OF_A_SAVE), []
 

@@ -69,7 +69,7 @@ def _row(case: ET.Element) -> Row:
     for kind in ("failure", "error"):
         if (wrong := case.find(kind)) is not None:
             first = (wrong.attrib.get("message") or "").strip().splitlines() or [kind]
-            return Row(fault, tried, 0, (f"{case.attrib['name']}: {first[0][:200]}",), (command,))
+            return Row(fault, max(tried, 1), 0, (f"{case.attrib['name']}: {first[0][:200]}",), (command,))
     if (left_out := case.find("skipped")) is not None:
         return Row(fault, 0, 0, (f"not tried: {left_out.attrib.get('message')}",), (command,))
     return Row(fault, tried, int(told.get("survived", tried)), lost, (command,))

@@ -1,0 +1,42 @@
+"""kill -9 at random moments: what a continued run ends with is what it would have ended with."""
+
+import pytest
+
+from experiments.faults.compare import Outcome, differences
+from experiments.faults.kills import FLAGS, drill
+from experiments.faults.promises import KILLS
+
+pytestmark = pytest.mark.fault(KILLS)
+SHORT = (*FLAGS, "--config.num_epochs=6")
+AUTOENCODER = ("--config.model=ae", "--config.objective=reconstruction", "--config.binarize=none")
+
+
+def assert_survived(record_property, done, kills):
+    record_property("tried", kills)
+    record_property("lost", "epochs that were not yet saved, trained again")
+    assert done.problems == ()
+    assert (done.kills, done.survived) == (kills, kills)
+
+
+def test_a_run_killed_inside_a_save_and_continued_is_the_same(tmp_path, record_property):
+    done = drill(tmp_path, 1, flags=SHORT, untouched=1, one_in_save=1)
+    assert_survived(record_property, done, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["vae", "ae"])
+def test_runs_killed_at_random_moments_and_continued_are_the_same(tmp_path, record_property, family):
+    flags = SHORT if family == "vae" else (*SHORT, *AUTOENCODER)
+    assert_survived(record_property, drill(tmp_path, 5, flags=flags), 5)
+
+
+def test_a_difference_is_seen_and_named(record_property):
+    record_property("tried", 0)
+    points: dict = {"val/elbo": [(1, -2.0), (2, -1.0)]}
+    one = Outcome("a", '{"step": 1}', {"step": 2}, points, ["checkpoints"])
+    assert differences(one, one) == []
+    assert differences(one._replace(state="b"), one) == ["state: not the same"]
+    assert differences(one._replace(files=["checkpoints", "x.tmp"]), one) == ["files: more ['x.tmp'], missing []"]
+    for steps in ([(1, -2.0)], [(1, -2.0), (1, -2.0), (2, -1.0)]):
+        found = differences(one._replace(tensorboard={"val/elbo": steps}), one)
+        assert found[0] == f"TensorBoard, val/elbo: steps {[step for step, _ in steps]}, expected [1, 2]"
