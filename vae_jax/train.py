@@ -103,7 +103,7 @@ def opened(run: Prepared, workdir: Path, stop: signals.StopRequest, console: Con
             return
         processes.first_alone(lambda: workdir_lib.record(config, workdir))
         writer = files.enter_context(Writer(folder, progress.step, config.log.tensorboard))
-        for line in [*told, *writer.mended]:
+        for line in [*told, *_strays(workdir, checkpoints), *writer.mended]:
             console.line(line)
         writer.hyperparameters(flatten(config), ["test/mse" if run.model.log_prior is None else "test/elbo"])
         film = Film(folder, config.log.latent_every_steps, progress.step, encode_filmed(run))
@@ -148,6 +148,13 @@ def _restore(run: Prepared, checkpoints: Checkpoints) -> tuple[TrainState, Progr
     if before != now:
         told += f"; saved on {before}, now on {now}: the same up to rounding, not bit for bit"
     return copy_state(state), progress, [told]
+
+
+def _strays(workdir: Path, checkpoints: Checkpoints) -> list[str]:
+    """A line that names what looks like a part of the run, as a killed process or a person may leave it, and is none."""
+    names = sorted(path.name for path in workdir.iterdir() if path.suffix == ".tmp" or path.name.isdecimal())
+    names += [f"checkpoints/{name}" for name in checkpoints.strays()]
+    return [f"left alone, no part of the run: {', '.join(names)}"] if names else []
 
 
 def complete(run: Prepared, progress: Progress) -> bool:

@@ -122,6 +122,8 @@ def write(path: Path, content: str | bytes) -> None:
         TrainingError: the disk is full.
     """
     temporary = path.with_name(path.name + ".tmp")
+    if temporary.is_dir():  # somebody's
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     data = content.encode() if isinstance(content, str) else content
     with disk.writing(path, len(data)):
         temporary.write_bytes(data)
