@@ -31,7 +31,7 @@ def test_what_is_compiled_ahead_is_traced_once_and_other_shapes_when_they_come()
         traced.append(x.shape)
         return 2 * x if rows is None else 2 * x[rows]
 
-    ahead = compile_ahead(double, jax.ShapeDtypeStruct((3,), jnp.float32), None)
+    ahead, _ = compile_ahead(double, jax.ShapeDtypeStruct((3,), jnp.float32), None)
     for _ in range(2):
         assert ahead(jnp.ones(3), None).tolist() == [2.0, 2.0, 2.0]
     assert traced == [(3,)]
@@ -40,7 +40,7 @@ def test_what_is_compiled_ahead_is_traced_once_and_other_shapes_when_they_come()
 
 
 def test_what_cannot_be_compiled_ahead_says_so_where_it_is_called():
-    ahead = compile_ahead(jax.jit(lambda x, y: x @ y), jnp.ones((2, 3)), jnp.ones((2, 3)))
+    ahead, _ = compile_ahead(jax.jit(lambda x, y: x @ y), jnp.ones((2, 3)), jnp.ones((2, 3)))
     with pytest.raises(TypeError, match="dot_general"):
         ahead(jnp.ones((2, 3)), jnp.ones((2, 3)))
 

@@ -36,23 +36,33 @@ def keep_compiled(config: Config) -> None:
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-def compile_ahead(function: Any, *arguments: Any) -> Callable[..., Any]:
-    """`function`, which is jitted, with its program for arguments of these shapes compiled meanwhile, in a thread.
+def compile_ahead(
+    function: Any, *arguments: Any, check: Callable[[Any], None] = lambda program: None
+) -> tuple[Callable[..., Any], Callable[[], object]]:
+    """(`function`, which is jitted, with its program for arguments of these shapes compiled meanwhile, in a thread; a function
+    that waits for the program and raises what `check` raised).
 
     Args:
         function: of `jax.jit`.
         arguments: arrays, or jax.ShapeDtypeStruct with the shardings of those that will come. The program of others is
             compiled when they come.
+        check: called with the program.
     """
+
+    def checked() -> Any:
+        program = function.lower(*arguments).compile()
+        check(program)
+        return program
+
     pool = ThreadPoolExecutor(1)
-    program = pool.submit(lambda: function.lower(*arguments).compile())
+    program = pool.submit(checked)
     pool.shutdown(wait=False)
     expected = _shapes(arguments)
 
     def call(*given: Any) -> Any:
         return (program.result() if _shapes(given) == expected else function)(*given)
 
-    return call
+    return call, program.result
 
 
 def _shapes(arguments: Any) -> list[tuple[int, ...]]:

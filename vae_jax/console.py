@@ -208,3 +208,11 @@ def _discard(stream: Stream) -> None:
         os.close(null)
     except (OSError, ValueError):
         pass
+
+
+def format_bytes(count: int) -> str:
+    """As `12.3 MB`."""
+    for unit, size in (("GB", 10**9), ("MB", 10**6)):
+        if count >= size:
+            return f"{count / size:,.1f} {unit}"
+    return f"{count / 1000:,.1f} kB"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vae_jax.console import format_bytes
 from vae_jax.types import TrainingError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -58,9 +59,9 @@ def told(path: Path, num_bytes: int) -> str:
     """The line for a person; num_bytes is what is known to be needed."""
     free = _free(path)
     # A quota or a limit on files is not what the disk itself has left.
-    room = "" if free is None else f", the disk has {_size(free)} left"
+    room = "" if free is None else f", the disk has {format_bytes(free)} left"
     room += " (a quota or a limit of file sizes?)" if free is not None and free >= num_bytes else ""
-    return f"{path}: cannot be written, the disk is full: {_size(num_bytes)} needed{room}"
+    return f"{path}: cannot be written, the disk is full: {format_bytes(num_bytes)} needed{room}"
 
 
 def _free(path: Path) -> int | None:
@@ -70,10 +71,3 @@ def _free(path: Path) -> int | None:
         except OSError:
             continue
     return None
-
-
-def _size(num_bytes: int) -> str:
-    """As `12.3 MB`."""
-    if num_bytes < 10**6:
-        return f"{num_bytes / 1e3:.1f} kB"
-    return f"{num_bytes / 1e6:,.1f} MB"

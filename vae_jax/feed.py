@@ -21,8 +21,8 @@ class Feed(NamedTuple):
 
     images: Callable[[Int32[np.ndarray, "T B"]], tuple[UInt8[Array, "..."], Int32[Array, "T B"] | None]]
     """(rows of the split) -> (all images [N, H, W, C], the rows), or (the rows' images [T, B, H, W, C], None)."""
-    shapes: Callable[[int], tuple[Any, Any]]
-    """(steps) -> what `images` gives for so many, as jax.ShapeDtypeStruct."""
+    shapes: Callable[[int, int], tuple[Any, Any]]
+    """(steps, batch size) -> what `images` gives for so many, as jax.ShapeDtypeStruct."""
     most_steps: int
     """Steps for which images may be asked at once."""
 
@@ -40,7 +40,7 @@ def make_feed(images: UInt8[np.ndarray, "N H W C"], batch_size: int, streaming: 
         resident = put(images, layout.replicated)
         whole = jax.ShapeDtypeStruct(images.shape, images.dtype, sharding=layout.replicated)
 
-        def shapes(steps: int) -> tuple[Any, Any]:
+        def shapes(steps: int, batch_size: int) -> tuple[Any, Any]:
             return whole, jax.ShapeDtypeStruct((steps, batch_size), np.int32, sharding=layout.order)
 
         return Feed(lambda rows: (resident, put(rows, layout.order)), shapes, len(images))
@@ -54,7 +54,7 @@ def make_feed(images: UInt8[np.ndarray, "N H W C"], batch_size: int, streaming: 
         unmap(images)
         return gathered, None
 
-    def gathered_shapes(steps: int) -> tuple[Any, None]:
+    def gathered_shapes(steps: int, batch_size: int) -> tuple[Any, None]:
         shape = (steps, batch_size, *images.shape[1:])
         return jax.ShapeDtypeStruct(shape, images.dtype, sharding=layout.order), None
 

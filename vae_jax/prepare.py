@@ -2,13 +2,15 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import NamedTuple
+from copy import deepcopy
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
 
-from vae_jax import data, devices, film
+from vae_jax import data, devices, film, memory
 from vae_jax.compilation import compile_ahead, keep_compiled
 from vae_jax.evaluate import Evaluate, batches_per_call, make_evaluate
 from vae_jax.feed import Feed, make_feed, unmap
@@ -43,6 +45,12 @@ class Prepared(NamedTuple):
     chunk: Callable[..., tuple[TrainState, dict[str, Array]]]
     """`pure_chunk`, compiled; it takes the memory of the state that it is given."""
     pure_chunk: Callable[..., tuple[TrainState, dict[str, Array]]]
+    ready: Callable[[], object]
+    """Waits for the first call's program, where it is compiled ahead.
+
+    Raises:
+        InputError: it does not fit into memory.
+    """
     evaluate: Evaluate
     init: Callable[[PRNGKeyArray], TrainState]
     """(key) -> an initial state; each run's own is `state`."""
@@ -103,10 +111,11 @@ def prepare(config: Config, ahead: bool = False) -> Prepared:
     feed = make_feed(dataset.train.images, config.batch_size, config.streaming, layout)
     one_step = config.network == "conv" and jax.default_backend() == "cpu"
     most_steps = min(feed.most_steps, config.steps_per_dispatch or (1 if one_step else steps_per_epoch))
+    ready: Callable[[], object] = lambda: None  # noqa: E731
     if ahead:
-        first = film.chunk_size(0, config.log.latent_every_steps, steps_per_epoch, most_steps)
-        state = _shapes_on(layout, jax.eval_shape(init, key_init, np.zeros(shape, np.float32)))
-        chunk = compile_ahead(chunk, state, *feed.shapes(first), key_train)
+        state = jax.eval_shape(init, key_init, np.zeros(shape, np.float32))
+        steps = film.chunk_size(0, config.log.latent_every_steps, steps_per_epoch, most_steps)
+        chunk, ready = _compile_ahead(config, chunk, _shapes_on(layout, state), partial(feed.shapes, steps), key_train)
     mean_image = mean_of(dataset.train.images)
     return Prepared(
         config=config,
@@ -115,8 +124,9 @@ def prepare(config: Config, ahead: bool = False) -> Prepared:
         objective=objective,
         layout=layout,
         chunk=chunk,
+        ready=ready,
         pure_chunk=pure_chunk,
-        evaluate=make_evaluate(config, model, objective, layout, batches_per_call(config, dataset)),
+        evaluate=_make_evaluate(config, dataset, model, objective, layout),
         init=lambda key: init(key, mean_image),
         state=init(key_init, mean_image),
         feed=feed,
@@ -127,6 +137,32 @@ def prepare(config: Config, ahead: bool = False) -> Prepared:
         steps_per_dispatch=most_steps,
         checkpoint_epochs=config.checkpoint.every_epochs or -(-STEPS_BETWEEN_CHECKPOINTS // steps_per_epoch),
     )
+
+
+def _compile_ahead(
+    config: Config, chunk: Any, state: TrainState, shapes: Callable[[int], tuple[Any, Any]], key: PRNGKeyArray
+) -> tuple[Callable[..., Any], Callable[[], object]]:
+    """As `compile_ahead`; the program must fit into memory."""
+
+    def arguments(batch_size: int) -> tuple[Any, ...]:
+        return state, *shapes(batch_size), key
+
+    check = partial(
+        memory.assert_fits,
+        config=config,
+        compile_for=lambda batch_size: chunk.lower(*arguments(batch_size)).compile(),
+        least=jax.device_count() * config.accumulate_steps,
+    )
+    return compile_ahead(chunk, *arguments(config.batch_size), check=check)
+
+
+def _make_evaluate(
+    config: Config, dataset: Dataset, model: Model, objective: Objective, layout: devices.Layout
+) -> Evaluate:
+    """As `make_evaluate`; of no more images at a time than there are."""
+    config = deepcopy(config)
+    config.eval.batch_size = min(config.eval.batch_size, max(len(split.images) for split in dataset[:3]))
+    return make_evaluate(config, model, objective, layout, batches_per_call(config, dataset))
 
 
 def _shapes_on(layout: devices.Layout, state: TrainState) -> TrainState:

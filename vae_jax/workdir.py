@@ -16,6 +16,8 @@ from vae_jax.types import Config, InputError
 
 CONFIG = "config.json"
 RESULTS = "results.json"
+LONGEST_NAME, LONGEST_PATH = 255, 4096 - 256
+"""Bytes that Linux allows in a name and, with those that a checkpoint adds, in a path."""
 OURS = (CONFIG, "metrics.jsonl", "events.out.tfevents.*", "checkpoints", locks.FILE, "*.tmp")
 """What a run has before its first checkpoint."""
 
@@ -78,6 +80,14 @@ def check(config: Config, workdir: Path) -> None:
         InputError: it is a file, cannot be written, holds something else, a run of another config (a line for each key), or
             one that is training.
     """
+    given = str(workdir.absolute())
+    if "\0" in given:
+        raise InputError(f"--workdir={workdir}: a path holds no null character")
+    longest = max(len(os.fsencode(name)) for name in given.split(os.sep))
+    if longest > LONGEST_NAME or len(os.fsencode(given)) > LONGEST_PATH:
+        raise InputError(
+            f"--workdir={workdir}: too long; choices: names of at most {LONGEST_NAME} bytes, {LONGEST_PATH} in all"
+        )
     for place in (workdir, *workdir.parents):
         if place.exists():
             if not place.is_dir():
@@ -125,9 +135,13 @@ def write(path: Path, content: str | bytes) -> None:
     if temporary.is_dir():  # somebody's
         temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     data = content.encode() if isinstance(content, str) else content
-    with disk.writing(path, len(data)):
-        temporary.write_bytes(data)
-    os.replace(temporary, path)
+    try:
+        with disk.writing(path, len(data)):
+            temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def make_folder(flag: str, path: Path) -> Path:

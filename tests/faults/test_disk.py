@@ -1,0 +1,139 @@
+"""A disk that is full: a small file system of its own where that can be mounted, a limit of file sizes elsewhere."""
+
+import resource
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from commands import FAMILIES, ROOT, command, digest, environment, execute
+
+from vae_jax.checkpoint import Checkpoints
+from vae_jax.types import TrainingError
+from vae_jax.workdir import write
+from vae_jax.writer import read_metrics
+
+FLAGS = ["--config.num_epochs=3", "--config.checkpoint.every_epochs=1", "--config.hidden_dims=256"]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """(size) -> a folder on a file system of that size, or the reason to skip."""
+    mounted = []
+
+    def make(size: str):
+        folder = tmp_path / f"disk{len(mounted)}"
+        folder.mkdir()
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True, check=False
+        )
+        if done.returncode:
+            pytest.skip("no permission to mount a small file system")
+        mounted.append(folder)
+        return folder
+
+    yield make
+    for folder in mounted:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def failing(workdir, config, *flags, limit: int | None = None) -> list[str]:
+    """The error lines of a run that ends with code 1 and no traceback."""
+    done = subprocess.run(
+        command(workdir, config, *flags),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment(),
+        timeout=300,
+        preexec_fn=None if limit is None else lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert done.returncode == 1, done.stderr
+    lines = done.stderr.splitlines()
+    assert all(line.startswith("error: ") for line in lines), done.stderr
+    return lines
+
+
+@pytest.mark.slow
+@pytest.mark.fault("disk full during a save")
+def test_a_save_without_room_keeps_what_was_saved_and_the_run_goes_on_later(tmp_path, small_disk):
+    """Room for one checkpoint and a bit; more room afterwards, and the same bits in the end."""
+    disk = small_disk("3m")
+    first, second = failing(disk / "run", FAMILIES["vae"], *FLAGS)
+    assert first.startswith(f"error: {disk}/run/checkpoints/")
+    assert "cannot be written, the disk is full: " in first
+    assert " MB needed, the disk has " in first
+    assert second.startswith("error: the checkpoint of step ")
+    shutil.copytree(disk / "run", tmp_path / "run")
+    execute(tmp_path / "run", None)
+    execute(tmp_path / "straight", FAMILIES["vae"], *FLAGS)
+    assert digest(tmp_path / "run") == digest(tmp_path / "straight")
+    assert read_metrics(tmp_path / "run") == read_metrics(tmp_path / "straight")
+
+
+@pytest.mark.slow
+@pytest.mark.fault("disk full during a save")
+def test_a_limit_of_file_sizes_is_told_as_such(tmp_path):
+    first, second = failing(tmp_path / "run", FAMILIES["vae"], *FLAGS, limit=1_200_000)
+    assert first.endswith("(a quota or a limit of file sizes?)")
+    assert second == "error: there is no checkpoint yet; with more room the same command goes on"
+
+
+@pytest.mark.slow
+@pytest.mark.fault("disk full during figures")
+def test_figures_without_room_are_drawn_later(tmp_path, small_disk):
+    config = "--config.checkpoint.every_epochs=3"
+    execute(tmp_path / "straight", FAMILIES["vae"], *FLAGS, config)
+    used = sum(path.stat().st_size for path in (tmp_path / "straight/checkpoints").rglob("*") if path.is_file())
+    disk = small_disk(f"{(2 * used + 1_200_000) // 1024}k")
+    (line,) = failing(disk / "run", FAMILIES["vae"], *FLAGS, config)
+    assert f"{disk}/run/" in line
+    assert "cannot be written, the disk is full" in line
+    shutil.copytree(disk / "run", tmp_path / "run")
+    assert "figures/" in execute(tmp_path / "run", None)
+    assert digest(tmp_path / "run") == digest(tmp_path / "straight")
+
+
+@pytest.mark.slow
+@pytest.mark.fault("disk full while the data cache is written")
+def test_a_cache_without_room_leaves_nothing(tmp_path, small_disk):
+    disk = small_disk("1m")
+    np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 256, (3000, 28, 28), np.uint8))
+    flags = ["--config.dataset=arrays", f"--config.data_dir={tmp_path}/images.npy", f"--config.cache_dir={disk}"]
+    (line,) = failing(tmp_path / "run", FAMILIES["vae"], *FLAGS, *flags, "--config.compilation_cache=false")
+    assert line.startswith(f"error: {disk}")
+    assert "cannot be written, the disk is full: 1.7 MB needed, the disk has " in line
+    assert list(disk.iterdir()) == []
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.fault("disk full during a save")
+def test_the_checkpoint_before_stays_whole(tmp_path, small_disk, record_property):
+    """In process, at each of several sizes of a disk that holds the first save and not the second."""
+    record_property("tried", 3)
+    state = {"w": np.random.default_rng(0).normal(size=(300, 300)).astype(np.float32)}
+    for size in ("500k", "600k", "700k"):
+        disk = small_disk(size)
+        with Checkpoints(disk / "checkpoints") as checkpoints:
+            checkpoints.save(1, state, {}, None)
+            with pytest.raises(
+                TrainingError, match=r"is full: 432.0 kB needed, .*\nthe checkpoint of step 1 is intact"
+            ):
+                checkpoints.save(2, state, {}, None)
+        with Checkpoints(disk / "checkpoints", read_only=True) as checkpoints:
+            restored = checkpoints.restore(state)
+        assert restored is not None
+        assert restored.step == 1
+        assert (restored.state["w"] == state["w"]).all()
+
+
+@pytest.mark.fault("disk full during figures")
+def test_a_file_is_written_whole_or_not_at_all(small_disk):
+    disk = small_disk("64k")
+    write(disk / "figure.png", b"old")
+    with pytest.raises(
+        TrainingError, match=rf"^{disk}/figure.png: .* is full: 100.0 kB needed, the disk has \d+.\d kB left"
+    ):
+        write(disk / "figure.png", bytes(100_000))
+    assert (disk / "figure.png").read_bytes() == b"old"
+    assert [path.name for path in disk.iterdir()] == ["figure.png"]

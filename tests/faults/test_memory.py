@@ -1,0 +1,64 @@
+"""A batch for which there is not enough memory."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vae_jax import memory, prepare
+from vae_jax.train import train_and_evaluate
+from vae_jax.types import InputError
+
+pytestmark = pytest.mark.fault("out of memory: an absurd batch size")
+FREE = 3 * 10**6
+
+
+@pytest.mark.slow
+def test_an_absurd_batch_is_refused_with_what_would_fit(tmp_path, monkeypatch, make_config, record_property):
+    """The sizes that the message names are tried: they fit, and twice as many images do not."""
+    record_property("tried", 4)
+    monkeypatch.setattr(memory, "free_bytes", lambda: FREE)
+    config = make_config(batch_size=1024, hidden_dims=(256,))
+    with pytest.raises(InputError, match=r"batch_size=1024: a training step needs \d.* MB of memory") as caught:
+        train_and_evaluate(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    told = re.search(
+        r"3\.0 MB are free; choices: batch_size=(\d+) or less, or accumulate_steps=(\d+)", str(caught.value)
+    )
+    assert told is not None, str(caught.value)
+    most, parts = map(int, told.groups())
+    prepare.prepare(make_config(batch_size=most, hidden_dims=(256,)), ahead=True).ready()
+    prepare.prepare(make_config(batch_size=1024, accumulate_steps=parts, hidden_dims=(256,)), ahead=True).ready()
+    with pytest.raises(InputError, match="batch_size="):
+        prepare.prepare(make_config(batch_size=2 * most, hidden_dims=(256,)), ahead=True).ready()
+
+
+def test_a_model_that_no_batch_lets_fit_is_told_so(tmp_path, monkeypatch, make_config):
+    monkeypatch.setattr(memory, "free_bytes", lambda: 10**5)
+    with pytest.raises(InputError, match=r"are needed whatever the batch; choices: a smaller model"):
+        prepare.prepare(make_config(hidden_dims=(256,)), ahead=True).ready()
+
+
+def test_a_device_that_runs_out_in_the_middle_is_told_by_the_keys(make_config):
+    """XLA's own error, of an array larger than any machine."""
+    config = make_config()
+    with (
+        pytest.raises(
+            InputError, match=r"^batch_size=64, eval.batch_size=\d+: out of memory \(.*\); choices: "
+        ) as caught,
+        memory.shortage_told(config),
+    ):
+        jax.jit(lambda: jnp.ones((2**45,), jnp.float32) + 1)().block_until_ready()
+    assert len(str(caught.value).splitlines()) == 1
+    with pytest.raises(InputError, match="out of memory"), memory.shortage_told(config):
+        np.zeros(2**60, np.uint8)
+    with pytest.raises(ZeroDivisionError), memory.shortage_told(config):
+        raise ZeroDivisionError
+
+
+def test_what_is_free_is_between_nothing_and_all_there_is():
+    free = memory.free_bytes()
+    assert free is not None
+    assert 0 < free < 2**50

@@ -1,0 +1,132 @@
+"""Runs in odd places: no home, no terminal, another locale, clocks that go back, paths that nobody would type."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import FAMILIES, ROOT, TINY, digest, environment, execute, results_of
+
+from vae_jax import main
+from vae_jax.writer import read_metrics
+
+pytestmark = pytest.mark.fault("odd surroundings: clock, locale, paths, no HOME, no terminal, closed stdout")
+FLAGS = ["--config.num_epochs=2", "--config.checkpoint.every_epochs=1"]
+NAMES = {
+    "spaces and quotes": "a 'run' with \"quotes\" and  spaces",
+    "non-ASCII": "Läufe/模型/прогон/🜂",
+    "long": "/".join(["x" * 250] * 10),
+    "shell": "$(touch nothing); `ls` & # *",
+}
+
+
+def arguments(workdir: Path, *flags: str) -> list[str]:
+    return [
+        sys.executable,
+        "-m",
+        "vae_jax.main",
+        f"--config={FAMILIES['ae']}",
+        *TINY,
+        *FLAGS,
+        f"--workdir={workdir}",
+        *flags,
+    ]
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory) -> Path:
+    """What every other run of this file must equal."""
+    workdir = tmp_path_factory.mktemp("plain") / "run"
+    execute(workdir, FAMILIES["ae"], *FLAGS)
+    return workdir
+
+
+def assert_same(workdir: Path, plain: Path) -> None:
+    assert digest(workdir) == digest(plain)
+    assert (workdir / "metrics.jsonl").read_bytes() == (plain / "metrics.jsonl").read_bytes()
+    assert results_of(workdir) == results_of(plain)
+    assert sorted(path.name for path in (workdir / "figures").iterdir()) == sorted(
+        path.name for path in (plain / "figures").iterdir()
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_any_path_will_do(tmp_path, plain, name):
+    workdir = tmp_path / NAMES[name]
+    execute(workdir, FAMILIES["ae"], *FLAGS)
+    assert_same(workdir, plain)
+    out = execute(workdir, None)
+    assert "complete: 2 epochs" in out
+    command = out.splitlines()[-1].removeprefix("go on: ").replace("--config.num_epochs=4", "--config.num_epochs=2")
+    again = subprocess.run(
+        command, shell=True, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120
+    )
+    assert "complete: 2 epochs" in again.stdout, again.stderr
+    assert not (ROOT / "nothing").exists()
+
+
+SURROUNDINGS = {
+    "locale C": {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    "ASCII output": {"PYTHONIOENCODING": "ascii"},
+    "optimised": {"PYTHONOPTIMIZE": "1"},
+    "no home": {"HOME": None, "XDG_CACHE_HOME": None, "USER": None, "LOGNAME": None},
+    "home that is not there": {"HOME": "/nowhere/at/all", "XDG_CACHE_HOME": None, "MPLCONFIGDIR": None},
+    "dumb terminal": {"TERM": "dumb", "COLUMNS": "1"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SURROUNDINGS)
+def test_any_environment_will_do(tmp_path, plain, name):
+    given = environment() | SURROUNDINGS[name]
+    env = {key: value for key, value in given.items() if value is not None}
+    done = subprocess.run(
+        arguments(tmp_path / "Läufe"), cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
+    assert b"Traceback" not in done.stderr
+    assert_same(tmp_path / "Läufe", plain)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("streams", ["| head -1", "| head -1 2>&1", "> /dev/full", ">&-", ">&- 2>&-", "| true"])
+def test_a_reader_that_goes_away_stops_nothing(tmp_path, plain, streams):
+    """The exit code is that of the run, which the pipe would hide."""
+    words = " ".join(f'"{word}"' for word in arguments(tmp_path / "run"))
+    script = f"{{ {words}; echo $? > {tmp_path}/code; }} {streams}"
+    subprocess.run(["bash", "-c", script], cwd=ROOT, env=environment(), capture_output=True, timeout=120, check=False)
+    assert (tmp_path / "code").read_text() == "0\n"
+    assert_same(tmp_path / "run", plain)
+
+
+CLOCK = """
+import time
+_time, _time_ns = time.time, time.time_ns
+time.time, time.time_ns = (lambda: _time() - 3e8), (lambda: _time_ns() - int(3e17))
+"""
+
+
+@pytest.mark.slow
+def test_a_clock_that_is_set_back_loses_and_doubles_nothing(tmp_path, plain):
+    """The second half of the run believes to be ten years before the first."""
+    execute(tmp_path / "run", FAMILIES["ae"], *FLAGS, "--config.num_epochs=1", "--config.log.tensorboard=true")
+    (tmp_path / "clock").mkdir()
+    (tmp_path / "clock/sitecustomize.py").write_text(CLOCK)
+    env = environment() | {"PYTHONPATH": f"{tmp_path / 'clock'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    subprocess.run(arguments(tmp_path / "run"), cwd=ROOT, env=env, check=True, capture_output=True, timeout=120)
+    assert digest(tmp_path / "run") == digest(plain)
+    assert [row["step"] for row in read_metrics(tmp_path / "run")] == [row["step"] for row in read_metrics(plain)]
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [("x" * 256, "too long"), ("y/" * 3000, "too long"), ("new/" + "x" * 300, "too long"), ("nul\0", "null")],
+)
+def test_a_path_that_cannot_be_is_one_line(tmp_path, capsys, place, words):
+    assert main.run([f"--config={ROOT}/configs/vae.py", f"--workdir={tmp_path}/{place}"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: --workdir=")
+    assert words in line
+    assert list(tmp_path.iterdir()) == []

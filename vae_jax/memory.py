@@ -1,0 +1,94 @@
+"""Whether a program fits into memory, told before it is run: a machine without memory kills what asks for too much."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from vae_jax.console import format_bytes
+from vae_jax.types import Config, InputError
+
+
+def free_bytes() -> int | None:
+    """Memory that one device can still give; of a CPU, what the machine and the container leave; None: not known."""
+    stats = jax.local_devices()[0].memory_stats() or {}
+    if "bytes_limit" in stats:
+        return stats["bytes_limit"] - stats.get("bytes_in_use", 0)
+    return min((size for size in (_available(), _left_by_container()) if size is not None), default=None)
+
+
+def needed_bytes(program: Any) -> int:
+    """What a compiled program takes beside its arguments, which are there."""
+    stats = program.memory_analysis()
+    return stats.temp_size_in_bytes + stats.output_size_in_bytes - stats.alias_size_in_bytes
+
+
+def assert_fits(program: Any, config: Config, compile_for: Callable[[int], Any], least: int) -> None:
+    """Refuse a training program for which there is not enough memory.
+
+    Args:
+        program: compiled, for config.batch_size.
+        config: reads batch_size and accumulate_steps.
+        compile_for: (batch size) -> the program of that size; only called to find what would fit.
+        least: the smallest batch, of which others are multiples.
+
+    Raises:
+        InputError: naming the batch size, what it needs, what is free, and what would fit.
+    """
+    free, needed = free_bytes(), needed_bytes(program)
+    if free is None or needed <= free:
+        return
+    told = f"batch_size={config.batch_size}: a training step needs {format_bytes(needed)} of memory, "
+    told += f"{format_bytes(free)} are free"
+    few = needed_bytes(compile_for(least))
+    image = max(1.0, (needed - few) / max(1, config.batch_size - least))
+    most = int(least + (free - few) / image) // least * least
+    if most < least:
+        raise InputError(f"{told}, and {format_bytes(few)} are needed whatever the batch; choices: a smaller model")
+    raise InputError(
+        f"{told}; choices: batch_size={most} or less, or accumulate_steps={_parts(config, most)} with the same batch"
+    )
+
+
+@contextmanager
+def shortage_told(config: Config) -> Iterator[None]:
+    """A context in which a device without memory is told by the keys that decide what is needed.
+
+    Raises:
+        InputError: a device ran out of memory.
+    """
+    try:
+        yield
+    except (jax.errors.JaxRuntimeError, MemoryError) as error:
+        if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise InputError(
+            f"batch_size={config.batch_size}, eval.batch_size={config.eval.batch_size}: out of memory "
+            f"({str(error).splitlines()[0] if str(error) else 'on the host'}); choices: smaller ones, accumulate_steps "
+            f"(now {config.accumulate_steps}), a smaller model"
+        ) from error
+
+
+def _parts(config: Config, most: int) -> int:
+    """The fewest parts of the batch, alike, that fit where `most` images do."""
+    now = config.accumulate_steps
+    parts = range(now, config.batch_size + 1, now)
+    return next(n for n in parts if config.batch_size % n == 0 and config.batch_size // n * now <= most)
+
+
+def _available() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError):
+        return None
+
+
+def _left_by_container() -> int | None:
+    group = Path("/sys/fs/cgroup")
+    try:
+        return int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
+    except (OSError, ValueError):  # no group, or "max"
+        return None
