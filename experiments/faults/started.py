@@ -13,7 +13,7 @@ from vae_jax.signals import Stopped, StopRequest
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 900
-"""What takes longer hangs."""
+"""A run that takes longer hangs, and is killed."""
 
 
 class Started(NamedTuple):
@@ -24,8 +24,8 @@ class Started(NamedTuple):
     complained: Path
 
     def finish(self) -> tuple[int, str, str]:
-        """Exit code, standard output and standard error."""
-        return self.process.wait(SECONDS), self.told.read_text(), self.complained.read_text()
+        """Exit code, standard output and standard error, when it has ended."""
+        return self.process.wait(), self.told.read_text(), self.complained.read_text()
 
 
 def start(words: Sequence[str], speaks: Path, variables: dict[str, str] | None = None) -> Started:
@@ -52,13 +52,13 @@ def start_run(workdir: Path, flags: Sequence[str], cache: Path) -> Started:
     return start(words, workdir, own | {"XDG_CACHE_HOME": str(cache)})
 
 
-def kill(started: Started, due: Callable[[], bool], stop: StopRequest) -> bool:
+def kill(started: Started, due: Callable[[], bool], stop: StopRequest, seconds: float = SECONDS) -> bool:
     """Kill a process, and those that it started, as soon as `due` says so; False where it ended before.
 
     Raises:
         Stopped: a stop was asked for; the process is killed.
     """
-    limit = time.monotonic() + SECONDS
+    limit = time.monotonic() + seconds
     while started.process.poll() is None and not due() and stop.signum is None and time.monotonic() < limit:
         time.sleep(0.001)
     if started.process.poll() is None:

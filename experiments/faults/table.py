@@ -15,6 +15,8 @@ from vae_jax import workdir as workdir_lib
 from vae_jax.signals import StopRequest
 
 TESTS = "tests/faults"
+SECONDS = 7200
+"""What the tests may take together."""
 HEAD = """# Reliability
 
 What a run survives, tried for real: processes, signals, damaged bytes. Made by `python -m experiments.fault_drill`, which
@@ -49,7 +51,7 @@ def run_suite(scratch: Path, stop: StopRequest) -> list[Row]:
         return [Row(TESTS, 1, 0, ("not run: pytest is missing; pip install -e '.[test]'",), (command,))]
     report = scratch / "report.xml"
     started = start(["-m", "pytest", TESTS, "-m", "", f"--junitxml={report}"], scratch / "pytest")
-    kill(started, lambda: False, stop)
+    kill(started, lambda: False, stop, SECONDS)
     code, told, complained = started.finish()
     rows = [_row(case) for case in ET.parse(report).iter("testcase")] if report.exists() else []
     if not rows or (code != 0 and all(row.tried == row.survived for row in rows)):
