@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 from commands import digest
-from conftest import small_config
+from small import small_config
 
 from vae_jax.board import read_points
 from vae_jax.console import Console

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 from commands import ROOT, command, environment
-from conftest import small_config
+from small import small_config
 
 from vae_jax import main
 from vae_jax.checkpoint import MANIFEST

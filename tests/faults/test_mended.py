@@ -26,7 +26,7 @@ def first_fast(names):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A run of two epochs, a checkpoint each."""
-    from conftest import small_config
+    from small import small_config
 
     folder = tmp_path_factory.mktemp("finished") / "run"
     train_and_evaluate(small_config(num_epochs=2, checkpoint__every_epochs=1, log__tensorboard=False), folder)
