@@ -76,7 +76,7 @@ def save(
     results = ROOT / folder / "results"
     results.mkdir(parents=True, exist_ok=True)
     if picture is not None:
-        (results / f"{name}.png").write_bytes(picture)
+        workdir_lib.write(results / f"{name}.png", picture)
     workdir_lib.write(results / f"{name}.json", json.dumps(facts, indent=1) + "\n")
     render(folder)
 

@@ -20,9 +20,20 @@ jaxtyping.install_import_hook("vae_jax", "typechecking.checked")
 
 import jax
 import pytest
-from small import small_config
+from ml_collections import ConfigDict
+
+from vae_jax import config as config_lib
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+TINY = {"hidden_dims": (16,), "latent_dim": 3, "batch_size": 64, "num_epochs": 3}
+
+
+def small_config(**changes) -> ConfigDict:
+    """A run on the digits that takes a second, with changes by key; dots as `checkpoint__every_epochs`."""
+    flat = config_lib.flatten(config_lib.defaults()) | TINY
+    flat |= {name.replace("__", "."): value for name, value in changes.items()}
+    return config_lib.keys.nest(flat)
 
 
 def pytest_unconfigure():
@@ -30,7 +41,7 @@ def pytest_unconfigure():
         shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_config():
     return small_config
 

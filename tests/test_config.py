@@ -119,6 +119,19 @@ def test_help_lists_every_key_with_default_and_meaning():
         ({"val_fraction": 0.0}, ["val_fraction=0", "empty"]),
         ({"val_fraction": 10.5}, ["val_fraction=10.5", "count"]),
         ({"hidden_dims": (), "dropout": 0.5}, ["dropout=0.5", "hidden_dims"]),
+        ({"latent_dim": 2**31}, ["latent_dim=2147483648", "at most 2147483647"]),
+        ({"beta": 1e31}, ["beta=1e+31", "at most 1e+30"]),
+        ({"beta": 10**400}, ["beta=1000", "(401 characters)", "number"]),
+        ({"noise_mean": -1e31}, ["noise_mean=-1e+31", "at least -1e+30"]),
+        ({"hidden_dims": (2**31,)}, ["hidden_dims=(2147483648,)", "at most 2147483647"]),
+        ({"hidden_dims": (1 << 20_000,)}, ["hidden_dims=", "whole numbers"]),
+        ({"data_dir": "a\nb"}, ["data_dir=a\\nb", "line breaks"]),
+        ({"data_dir": "a\0"}, ["data_dir=a\\x00", "control characters"]),
+        ({"data_dir": "\ud800"}, ["data_dir=\\ud800", "not UTF-8"]),
+        ({"data_dir": "~nobody-is-called-so/x"}, ["data_dir=~nobody-is-called-so/x", "no such user"]),
+        ({"data_dir": "a/" + 256 * "x"}, ["data_dir=a/xx", "(258 characters)", "longer than"]),
+        ({"cache_dir": 2048 * "x/"}, ["cache_dir=x/x", "3840 bytes"]),
+        ({"x\u2028" + 5000 * "x": 3}, ["x\\u2028xxx", "=3: unknown key"]),
         ({"latnet_dim": 3}, ["latnet_dim=3", "unknown key", "did you mean latent_dim?"]),
         ({"eval.every_epoch": 3}, ["eval.every_epoch=3", "did you mean eval.every_epochs?"]),
     ],
@@ -214,6 +227,20 @@ def test_bad_overrides_are_reported_at_once():
     assert [line.split("=")[0] for line in lines] == ["latent_dim", "nope", "log.parameters", "hidden_dims"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [100_000 * "[", 100 * "[" + 100 * "]", "-" * 100_000 + "1", "{[]: 1}", "0x" + 5000 * "f", "'\\d'", "1if 1else 2"],
+)
+def test_a_value_that_python_will_not_read_or_show_is_refused_in_one_line(text, recwarn):
+    with pytest.raises(InputError) as caught:
+        config_lib.validate(config_lib.override(config_lib.defaults(), [("hidden_dims", text)]), REGISTRIES)
+    assert not recwarn.list
+    (line,) = str(caught.value).split("\n")
+    assert line.startswith("hidden_dims=")
+    assert len(line) < 300
+    assert line.isprintable()
+
+
 def test_json_round_trips_exactly():
     config = config_lib.defaults()
     config.hidden_dims, config.learning_rate, config.split = (3, 2, 1), 0.1 + 0.2, (0.7, 0.3)
@@ -231,10 +258,31 @@ def test_json_of_an_older_run_takes_defaults_for_keys_it_lacks():
     assert config_lib.from_json(json.dumps(values), "here").to_dict() == config_lib.defaults().to_dict()
 
 
-@pytest.mark.parametrize("text", ["", "[1]", "{", "3"])
-def test_json_that_is_no_config_is_named(text):
-    with pytest.raises(InputError, match="here"):
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "not a run's configuration"),
+        ("[1]", "not a JSON object"),
+        ("{", "not a run's configuration"),
+        ("3", "not a JSON object"),
+        (b"\xff\xfe{}", "not a run's configuration: 'utf-8' codec"),
+        (100_000 * "[", "nested too deeply"),
+        ('{"a":' * 3000 + "1" + 3000 * "}", "nested too deeply"),
+        ('{"latent_dim": ' + 5000 * "9" + "}", "not a run's configuration"),
+        ('{"eval": 5}', "eval=5: unknown key"),
+        ('{"eval": {"batch_size": {"x": 1}}}', "eval.batch_size.x=1: unknown key"),
+        ('{"latent_dim": NaN}', "latent_dim=nan: float given"),
+        ('{"latent_dim": 0}', "latent_dim=0: not a whole number"),
+        ('{"a\\n\\ud800": 1}', r"a\n\ud800=1: unknown key"),
+    ],
+)
+def test_json_that_is_no_config_is_named(text, words):
+    with pytest.raises(InputError) as caught:
         config_lib.from_json(text, "here")
+    (line,) = str(caught.value).split("\n")
+    assert line.startswith("here: ")
+    assert words in line
+    assert len(line) < 300
 
 
 def test_identity_ignores_what_does_not_change_the_run():
@@ -263,6 +311,15 @@ def test_a_config_file_is_loaded_and_faults_in_it_are_named(tmp_path):
     assert config_lib.load_file(str(good)).latent_dim == 5
     with pytest.raises(InputError, match=r"nowhere\.py: no such file.*configs/vae\.py"):
         config_lib.load_file("nowhere.py")
+    for content, words in {
+        b"x = (": "line 1",
+        b"\xff\xfe": "codec",
+        b"x\0": "null bytes",
+        9999 * b"(": "too many",
+    }.items():
+        (tmp_path / "broken.py").write_bytes(content)
+        with pytest.raises(InputError, match=rf"broken\.py: not a Python file: [^\n]*{words}"):
+            config_lib.load_file(str(tmp_path / "broken.py"))
     (tmp_path / "empty.py").write_text("")
     with pytest.raises(InputError, match="no function get_config"):
         config_lib.load_file(str(tmp_path / "empty.py"))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import small_config
 from PIL import Image
-from small import small_config
 
 from experiments import evaluate, health, nll, sample, sweep, visualize
 from vae_jax import entry, evaluations, latents, looking

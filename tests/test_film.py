@@ -30,6 +30,17 @@ def test_frames_are_stored_at_multiples_and_those_beyond_the_resumed_step_go(tmp
     assert not (tmp_path / "off").exists()
 
 
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"\x80\x05N.", b"PK\x05\x06" + bytes(18)])
+def test_a_damaged_frame_is_left_out(tmp_path, content):
+    stored = Film(tmp_path, 10, 0, lambda params: np.full((5, 3), params, np.float32))
+    for step in (0, 10, 20):
+        stored.record(step, step)
+    (tmp_path / film.FOLDER / "10.npy").write_bytes(content)
+    steps, latents, _ = load_film(tmp_path, 5) or ([], np.zeros(0), [])
+    assert steps == [0, 20]
+    assert latents.shape == (2, 5, 3)
+
+
 def test_at_most_2000_images_are_filmed_and_always_the_same():
     rows = film.rows(10_000)
     assert len(set(rows.tolist())) == 2000

@@ -44,6 +44,17 @@ def error_lines(capsys, argv: list[str]) -> list[str]:
         ([VAE, "--config.dataset=mnist", "--config.data_dir={tmp}/wrong"], ["data_dir", "wrong", "train-images"]),
         ([VAE, "--config.batch_size=7"], ["batch_size=7", "6 or 8"]),
         ([VAE, "--config.batch_size=2000"], ["batch_size=2000", "1294"]),
+        ([VAE, "--a\nb\u2028c"], [r"--a\nb\u2028c: unknown flag"]),
+        ([VAE, ""], ["an empty word: unknown flag"]),
+        ([VAE, "--config.=3"], ["--config.: unknown flag"]),
+        ([VAE, "--config.x\ny=3"], [r"x\ny=3: unknown key"]),
+        ([VAE, "--config.dataset=x\ny"], [r"dataset=x\ny", "line breaks"]),
+        ([VAE, "--config.dataset=folder", "--config.data_dir={tmp}/a\0b"], [r"data_dir", r"a\x00b"]),
+        (["--config=" + 300 * "x"], ["--config=xxx", "longer than"]),
+        (["--workdir=" + 300 * "x"], ["--workdir=xxx", "longer than"]),
+        (["--workdir=a\nb"], [r"--workdir=a\nb", "line breaks"]),
+        ([VAE, "--config.latent_dim=2147483647"], ["latent_dim=2147483647", "GiB"]),
+        ([VAE, "--config.hidden_dims=8,500000,500000"], ["hidden_dims=(8, 500000, 500000)", "GiB"]),
         (["--workdir={tmp}/nowhere"], ["nowhere", "no such folder", "--config=FILE"]),
         (["--workdir={tmp}/empty"], ["empty", "not a run"]),
     ],
@@ -120,6 +131,21 @@ def test_the_run_is_named_from_file_data_and_latent_size(tmp_path, monkeypatch):
     assert seen[0] == seen[1] != seen[2]
     assert str(seen[0]).startswith("runs/vae-digits-z100-")
     assert not Path(seen[0]).exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), MemoryError("Unable to allocate 9 GiB"), RuntimeError("RESOURCE_EXHAUSTED: Out of memory\n")],
+)
+def test_too_little_memory_is_told_in_one_line(capsys, monkeypatch, tmp_path, error):
+    def too_large(config, workdir):
+        raise error
+
+    monkeypatch.setattr(train, "train_and_evaluate", too_large)
+    assert main.run([VAE, f"--workdir={tmp_path}"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: memory does not suffice: ")
+    assert "batch_size" in line
 
 
 def test_a_fault_of_ours_keeps_its_traceback(monkeypatch, tmp_path):

@@ -59,3 +59,12 @@ def test_schedules(make_config):
     stairs = [at(e, schedule="staircase") for e in (0, 0.9, 1, 3, 4, 12, 13, 1092, 1093, 3280, 9000)]
     stages = [0, 0, 1, 1, 2, 2, 3, 6, 7, 7, 7]
     assert stairs == pytest.approx([10 ** (-stage / 7) for stage in stages])
+
+
+@pytest.mark.parametrize(
+    "changes", [{"warmup_epochs": 1e30}, {"schedule": "cosine", "schedule_epochs": 1e30, "warmup_epochs": 9e29}]
+)
+def test_a_schedule_longer_than_steps_are_counted_is_as_long_as_they_are(make_config, changes):
+    schedule = jax.jit(make_schedule(make_config(**changes), 10))
+    assert 0 <= float(schedule(jnp.int32(5))) < 1e-6
+    assert float(schedule(jnp.int32(2**31 - 1))) == pytest.approx(1)

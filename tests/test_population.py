@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from small import small_config
+from conftest import small_config
 
 import vae_jax.population.runs as together
 import vae_jax.population.training as training

@@ -12,7 +12,7 @@ from vae_jax.types import InputError
 
 @pytest.fixture(scope="module")
 def workdirs(tmp_path_factory):
-    from small import small_config
+    from conftest import small_config
 
     folder = tmp_path_factory.mktemp("runs")
     autoencoder = small_config(model="ae", objective="reconstruction", likelihood="gaussian", num_epochs=1)

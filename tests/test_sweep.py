@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small import small_config
+from conftest import small_config
 
 from vae_jax import config as config_lib
 from vae_jax import sweep

@@ -12,7 +12,7 @@ from vae_jax.models import MODELS
 from vae_jax.networks import ACTIVATIONS, NETWORKS
 from vae_jax.objectives import OBJECTIVES
 from vae_jax.processes import FOUND
-from vae_jax.types import Config, InputError
+from vae_jax.types import Config, InputError, shown
 
 USAGE = """usage: python -m vae_jax.main --config=FILE [--workdir=DIR] [--config.KEY=VALUE ...] [--distributed[=WHERE]]
        python -m vae_jax.main --workdir=DIR [--config.KEY=VALUE ...] [--distributed[=WHERE]]
@@ -60,16 +60,16 @@ def parse(argv: list[str]) -> Flags:
             equals, value = "=", words.pop(0)
         if flag in named and value:
             named[flag] = value
+            problems += config_lib.text_problems(flag, value)
         elif flag == "--distributed" and not equals:
             named[flag] = FOUND
         elif flag in named:
             problems.append(f"{flag}: its value is missing, {flag}={'FILE' if flag == '--config' else 'DIR'}")
-        elif flag.startswith("--config."):
+        elif flag.startswith("--config.") and flag != "--config.":
             overrides.append((flag.removeprefix("--config."), value if equals else "true"))
         else:
-            problems.append(
-                f"{flag}: unknown flag; choices: --config=FILE, --config.KEY=VALUE, --workdir=DIR, --distributed, --help"
-            )
+            choices = "--config=FILE, --config.KEY=VALUE, --workdir=DIR, --distributed, --help"
+            problems.append(f"{shown(flag) or 'an empty word'}: unknown flag; choices: {choices}")
     if not problems and not (named["--config"] or named["--workdir"]):
         problems.append(
             "--config: nothing to do; try --config=configs/vae.py, or --workdir=DIR to continue a run, or --help"

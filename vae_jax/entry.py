@@ -1,9 +1,26 @@
 """How a command begins and ends: signals, and errors as a line each and an exit code, never a traceback."""
 
+import io
+import os
 import sys
 from collections.abc import Callable
 
 from vae_jax import signals
+
+
+def _open_streams() -> None:
+    """Streams that were closed (`>&-`) lead nowhere, lest the next file that is opened take their number and get what is
+    printed; characters that a stream's encoding lacks are printed as escapes."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
+        elif number and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def exit_code(body: Callable[[], int | None], farewell: str = "stopped; nothing was written") -> int:
@@ -14,14 +31,33 @@ def exit_code(body: Callable[[], int | None], farewell: str = "stopped; nothing 
             Ctrl-C in their seconds is answered like any other.
         farewell: what to say when a signal stops it where nothing is at stake.
     """
+    _open_streams()
     with signals.leaving(farewell):
-        from vae_jax.types import InputError, TrainingError
+        from vae_jax.types import InputError, TrainingError, printable
 
         try:
             return body() or 0
         except (InputError, TrainingError) as error:
-            print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
+            print("\n".join(f"error: {printable(line)}" for line in str(error).split("\n")), file=sys.stderr)
             return 2 if isinstance(error, InputError) else 1
         except signals.Stopped as stopped:
             print(stopped)
             return 128 + stopped.signum
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            reason = printable(" ".join(str(error).split()) or "the machine's is full")
+            print(
+                f"error: memory does not suffice: {reason}; smaller ones of batch_size, eval.batch_size, num_samples or the "
+                "network's sizes, or a larger accumulate_steps, take less",
+                file=sys.stderr,
+            )
+            return 1
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error is that of NumPy, Python or XLA where there is not as much memory as they ask for."""
+    words = ("RESOURCE_EXHAUSTED", "Out of memory", "out of memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    )

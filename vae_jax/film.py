@@ -72,12 +72,20 @@ def load_film(
 
     Args:
         workdir: the run's directory.
-        num_images: images in the test split; frames of another number of images are left out.
+        num_images: images in the test split; frames of another number of images are left out, as are damaged ones.
     """
     chosen = rows(num_images)
-    loaded = [(step, np.load(path, allow_pickle=False)) for step, path in _frames(workdir / FOLDER)]
-    kept = [(step, latents) for step, latents in loaded if len(latents) == len(chosen)]
+    loaded = [(step, _read(path)) for step, path in _frames(workdir / FOLDER)]
+    kept = [(step, latents) for step, latents in loaded if latents is not None and len(latents) == len(chosen)]
     return ([step for step, _ in kept], np.stack([latents for _, latents in kept]), chosen) if kept else None
+
+
+def _read(path: Path) -> np.ndarray | None:
+    try:
+        latents = np.load(path, allow_pickle=False)
+    except (OSError, EOFError, ValueError):
+        return None
+    return latents if isinstance(latents, np.ndarray) and latents.ndim == 2 else None
 
 
 def _frames(folder: Path) -> list[tuple[int, Path]]:

@@ -1,7 +1,6 @@
 """Whether a program fits into memory, told before it is run: a machine without memory kills what asks for too much."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,25 +49,6 @@ def assert_fits(program: Any, config: Config, compile_for: Callable[[int], Any],
     raise InputError(
         f"{told}; choices: batch_size={most} or less, or accumulate_steps={_parts(config, most)} with the same batch"
     )
-
-
-@contextmanager
-def shortage_told(config: Config) -> Iterator[None]:
-    """A context in which a device without memory is told by the keys that decide what is needed.
-
-    Raises:
-        InputError: a device ran out of memory.
-    """
-    try:
-        yield
-    except (jax.errors.JaxRuntimeError, MemoryError) as error:
-        if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        raise InputError(
-            f"batch_size={config.batch_size}, eval.batch_size={config.eval.batch_size}: out of memory "
-            f"({str(error).splitlines()[0] if str(error) else 'on the host'}); choices: smaller ones, accumulate_steps "
-            f"(now {config.accumulate_steps}), a smaller model"
-        ) from error
 
 
 def _parts(config: Config, most: int) -> int:

@@ -7,6 +7,8 @@ from vae_jax.types import Config
 
 STAGES = 8
 """Of the staircase."""
+LAST_STEP = 2**31 - 1
+"""That an int32 counts to."""
 
 
 def make_optimizer(config: Config, steps_per_epoch: int) -> optax.GradientTransformation:
@@ -36,9 +38,11 @@ def make_schedule(config: Config, steps_per_epoch: int) -> optax.Schedule:
     The cosine ends after `schedule_epochs`, warm-up included, and stays there. The staircase is that of Burda et al. (2016,
     section 5): 10^(-i/7) for 3^i epochs, i = 0 to 7, 3,280 epochs in all; after them it stays.
     """
-    warmup = round(config.warmup_epochs * steps_per_epoch)
+    warmup, end = (
+        min(round(epochs * steps_per_epoch), LAST_STEP) for epochs in (config.warmup_epochs, config.schedule_epochs)
+    )
     if config.schedule == "cosine":
-        after = optax.cosine_decay_schedule(1.0, round(config.schedule_epochs * steps_per_epoch) - warmup)
+        after = optax.cosine_decay_schedule(1.0, max(1, end - warmup))
     elif config.schedule == "staircase":
         ends = np.cumsum([3**stage * steps_per_epoch for stage in range(STAGES)])
         after = optax.piecewise_constant_schedule(1.0, {int(end): 10 ** (-1 / 7) for end in ends[:-1]})

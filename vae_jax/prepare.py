@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
 from vae_jax import data, devices, film, memory
 from vae_jax.compilation import compile_ahead, keep_compiled
 from vae_jax.evaluate import Evaluate, batches_per_call, make_evaluate
-from vae_jax.feed import Feed, make_feed, unmap
+from vae_jax.feed import Feed, device_memory, make_feed, unmap
 from vae_jax.likelihoods import make_likelihood
 from vae_jax.models import latent_mask, make_model, unpadded
 from vae_jax.objectives import make_objective
@@ -26,12 +26,14 @@ from vae_jax.train_state import (
     make_train_chunk,
     make_train_step,
 )
-from vae_jax.types import Config, Dataset, InputError, Model, Objective, Params
+from vae_jax.types import Config, Dataset, InputError, Model, Objective, Params, shown
 
 STEPS_BETWEEN_CHECKPOINTS = 200
 """With `checkpoint.every_epochs` = 0: at least so many steps lie between two checkpoints."""
 
 IMAGES_OF_A_SUM = 1000
+SIZES = ("latent_dim", "padded_latent_dim", "upper_latent_dim", "hidden_dims", "upper_hidden_dims", "channels")
+"""Keys that decide how many parameters there are."""
 
 
 class Prepared(NamedTuple):
@@ -103,19 +105,19 @@ def prepare(config: Config, ahead: bool = False) -> Prepared:
     init = jax.jit(
         lambda key, mean: init_state(config, model.init(key, mean), optimizer), out_shardings=layout.replicated
     )
-    step = make_train_step(
-        objective, optimizer, refit=make_likelihood(config).refit, accumulate_steps=config.accumulate_steps
-    )
+    refit = make_likelihood(config).refit
+    step = make_train_step(objective, optimizer, refit=refit, accumulate_steps=config.accumulate_steps)
     pure_chunk = make_train_chunk(step, make_preprocess(config.binarize))
     chunk = jax.jit(pure_chunk, donate_argnums=0, out_shardings=layout.replicated)
     feed = make_feed(dataset.train.images, config.batch_size, config.streaming, layout)
     one_step = config.network == "conv" and jax.default_backend() == "cpu"
     most_steps = min(feed.most_steps, config.steps_per_dispatch or (1 if one_step else steps_per_epoch))
+    shapes = _shapes_on(layout, jax.eval_shape(init, key_init, np.zeros(shape, np.float32)))
+    _check_memory(shapes, config)
     ready: Callable[[], object] = lambda: None  # noqa: E731
     if ahead:
-        state = jax.eval_shape(init, key_init, np.zeros(shape, np.float32))
         steps = film.chunk_size(0, config.log.latent_every_steps, steps_per_epoch, most_steps)
-        chunk, ready = _compile_ahead(config, chunk, _shapes_on(layout, state), partial(feed.shapes, steps), key_train)
+        chunk, ready = _compile_ahead(config, chunk, shapes, partial(feed.shapes, steps), key_train)
     mean_image = mean_of(dataset.train.images)
     return Prepared(
         config=config,
@@ -163,6 +165,17 @@ def _make_evaluate(
     config = deepcopy(config)
     config.eval.batch_size = min(config.eval.batch_size, max(len(split.images) for split in dataset[:3]))
     return make_evaluate(config, model, objective, layout, batches_per_call(config, dataset))
+
+
+def _check_memory(state: TrainState, config: Config) -> None:
+    """Refuse a state of training that the device's memory cannot hold, before anything of it is made."""
+    needed, there = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)), device_memory()
+    if needed > there:
+        largest = max(SIZES, key=lambda name: max(np.ravel(config[name]), default=0))
+        raise InputError(
+            f"{largest}={shown(config[largest])}: parameters and what the optimizer keeps of them take "
+            f"{needed / 2**30:,.0f} GiB, and the device has {there / 2**30:,.0f}"
+        )
 
 
 def _shapes_on(layout: devices.Layout, state: TrainState) -> TrainState:

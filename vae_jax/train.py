@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vae_jax import devices, memory, processes, profiling, signals
+from vae_jax import devices, processes, profiling, signals
 from vae_jax import workdir as workdir_lib
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.config import flatten
@@ -49,7 +49,6 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
     announce(run, workdir, console)
     run.ready()
     with ExitStack() as files:
-        files.enter_context(memory.shortage_told(config))
         processes.first_alone(lambda: files.enter_context(workdir_lib.claimed(config, workdir)))
         stop = files.enter_context(signals.deferred())
         state, progress, outside, done = files.enter_context(opened(run, workdir, stop, console))

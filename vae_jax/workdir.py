@@ -12,12 +12,11 @@ from pathlib import Path
 
 from vae_jax import config as config_lib
 from vae_jax import disk, locks
-from vae_jax.types import Config, InputError
+from vae_jax.types import Config, InputError, shown
 
 CONFIG = "config.json"
 RESULTS = "results.json"
-LONGEST_NAME, LONGEST_PATH = 255, 4096 - 256
-"""Bytes that Linux allows in a name and, with those that a checkpoint adds, in a path."""
+FILES, FOLDERS = (CONFIG, RESULTS, "metrics.jsonl"), ("checkpoints", "figures", "latents", "profile")
 OURS = (CONFIG, "metrics.jsonl", "events.out.tfevents.*", "checkpoints", locks.FILE, "*.tmp")
 """What a run has before its first checkpoint."""
 
@@ -29,16 +28,16 @@ def read_config(workdir: Path) -> Config:
         InputError: there is no run, or its config.json cannot be read.
     """
     path = workdir / CONFIG
-    if not workdir.is_dir():
+    if not os.path.isdir(workdir):  # Path's own raises in a folder that must not be read
         raise InputError(f"--workdir={workdir}: no such folder; a new run needs --config=FILE, such as configs/vae.py")
     lost = _lost(path)
     if not lost:
-        return config_lib.from_json(path.read_text(encoding="utf-8"), str(path))
+        return config_lib.from_json(path.read_bytes(), str(path))
     kept = _kept_config(workdir)
     if kept is not None:
         _tell_once(f"{path}: {lost}; the config is taken from the checkpoint of step {kept[0]}")
         return kept[1]
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"--workdir={workdir}: not a run, there is no {CONFIG} in it; a new run needs --config=FILE")
     raise InputError(f"{path}: not a run's configuration: {lost}")
 
@@ -52,7 +51,7 @@ def _lost(path: Path) -> str:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        return f"damaged, {' '.join(str(error).split())}"
+        return f"damaged, {shown(error)}"
     return "" if isinstance(values, dict) else "damaged, not a JSON object"
 
 
@@ -80,22 +79,14 @@ def check(config: Config, workdir: Path) -> None:
         InputError: it is a file, cannot be written, holds something else, a run of another config (a line for each key), or
             one that is training.
     """
-    given = str(workdir.absolute())
-    if "\0" in given:
-        raise InputError(f"--workdir={workdir}: a path holds no null character")
-    longest = max(len(os.fsencode(name)) for name in given.split(os.sep))
-    if longest > LONGEST_NAME or len(os.fsencode(given)) > LONGEST_PATH:
-        raise InputError(
-            f"--workdir={workdir}: too long; choices: names of at most {LONGEST_NAME} bytes, {LONGEST_PATH} in all"
-        )
     for place in (workdir, *workdir.parents):
-        if place.exists():
+        if os.path.exists(place):
             if not place.is_dir():
                 raise InputError(f"--workdir={workdir}: {place} is a file, not a folder")
             if not os.access(place, os.W_OK | os.X_OK):
                 raise InputError(f"--workdir={workdir}: no permission to write in {place}")
             break
-    if not workdir.exists():
+    if not os.path.exists(workdir):
         return
     locks.assert_free(workdir)
     _assert_ours(config, workdir)
@@ -107,6 +98,12 @@ def _assert_ours(config: Config, workdir: Path) -> None:
     Raises:
         InputError: see `check`.
     """
+    for name in FOLDERS:
+        if os.path.lexists(workdir / name) and not (workdir / name).is_dir():
+            raise InputError(f"--workdir={workdir}: {workdir / name} is in the place of a folder; move it away")
+    for name in FILES:
+        if os.path.lexists(workdir / name) and not (workdir / name).is_file():
+            raise InputError(f"--workdir={workdir}: {workdir / name} is in the place of a file; move it away")
     path = workdir / CONFIG
     lost = _lost(path)
     if lost and _kept_config(workdir) is None:

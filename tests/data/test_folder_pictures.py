@@ -1,11 +1,14 @@
 """Single image files of every format and pixel type."""
 
+import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from vae_jax.data import pictures
 from vae_jax.data.pictures import EXTENSIONS, BrokenImageError, are_grey, decode
 
 
@@ -171,3 +174,21 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypa
         warnings.simplefilter("ignore")
         with pytest.raises(BrokenImageError, match=f"limit of {limit}"):
             decode(tmp_path / "x.png", (8, 8), 3, "black")
+
+
+def test_large_images_are_decoded_one_at_a_time(tmp_path, monkeypatch):
+    Image.fromarray(gradient()).save(tmp_path / "x.png")
+    flatten, at_once, most = pictures._flatten, [], []
+
+    def slow(*given):
+        at_once.append(1)
+        time.sleep(0.02)
+        most.append(len(at_once))
+        at_once.pop()
+        return flatten(*given)
+
+    monkeypatch.setattr(pictures, "_flatten", slow)
+    monkeypatch.setattr(pictures, "_LARGE", 100)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: pixels(tmp_path / "x.png"), range(4)))
+    assert max(most) == 1

@@ -70,7 +70,7 @@ def as_params(optimum: Optimum) -> dict:
 @pytest.fixture(scope="module")
 def x() -> np.ndarray:
     """The digits' training images, [N, 64] in [0, 1]."""
-    from small import small_config
+    from conftest import small_config
 
     images = prepare(small_config(**LINEAR)).dataset.train.images
     return images.reshape(len(images), -1) / 255

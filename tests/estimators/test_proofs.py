@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import small_config
 from jax.core import Tracer
-from small import small_config
 
 from vae_jax import data
 from vae_jax.data import splits

@@ -9,7 +9,6 @@ import shutil
 
 import pytest
 from commands import digest
-from small import small_config
 
 from vae_jax.board import read_points
 from vae_jax.console import Console
@@ -23,22 +22,22 @@ def _row(request, record_property):
     record_property("fault", marker.args[0])
 
 
-def go_on(workdir, num_epochs):
-    """Train to so many epochs, a checkpoint each; the lines told."""
+def go_on(config, workdir):
+    """Train to the config's end; the lines told."""
     told = io.StringIO()
-    train_and_evaluate(small_config(num_epochs=num_epochs, checkpoint__every_epochs=1), workdir, Console(told))
+    train_and_evaluate(config, workdir, Console(told))
     return told.getvalue().splitlines()
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory):
-    """A run of three epochs, and the same run after four; neither has figures."""
+def trained(tmp_path_factory, make_config):
+    """A run of three epochs, a checkpoint each, and the same run after four; neither has figures."""
     three = tmp_path_factory.mktemp("trained") / "three"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("vae_jax.figures.QUICK", frozenset())
-        go_on(three, 3)
+        go_on(make_config(num_epochs=3, checkpoint__every_epochs=1), three)
         four = shutil.copytree(three, three.with_name("four"))
-        go_on(four, 4)
+        go_on(make_config(num_epochs=4, checkpoint__every_epochs=1), four)
     return three, four
 
 
@@ -50,11 +49,11 @@ def damaged(trained, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def continued(trained, damaged):
+def continued(trained, damaged, make_config):
     """Continues the damaged run to four epochs, asserts that it ends as the other did, and returns the lines told."""
 
     def act():
-        told = go_on(damaged, 4)
+        told = go_on(make_config(num_epochs=4, checkpoint__every_epochs=1), damaged)
         assert digest(damaged) == digest(trained[1])
         for name in ("metrics.jsonl", "results.json"):
             assert (damaged / name).read_bytes() == (trained[1] / name).read_bytes()

@@ -5,7 +5,6 @@ import subprocess
 
 import pytest
 from commands import ROOT, command, environment
-from small import small_config
 
 from vae_jax import main
 from vae_jax.checkpoint import MANIFEST
@@ -44,8 +43,8 @@ def steps_of(workdir):
 @pytest.mark.parametrize(
     "name", ["flipped", *(pytest.param(n, marks=pytest.mark.slow) for n in DAMAGE if n != "flipped")]
 )
-def test_damage_to_any_file_is_found_before_a_step_is_taken(damaged, record_property, capfd, name):
-    config = small_config(num_epochs=4, checkpoint__every_epochs=1, log__tensorboard=False)
+def test_damage_to_any_file_is_found_before_a_step_is_taken(damaged, make_config, record_property, capfd, name):
+    config = make_config(num_epochs=4, checkpoint__every_epochs=1, log__tensorboard=False)
     run, (older, newest) = prepare(config), steps_of(damaged)[-2:]
     files, rows = contents(damaged / "checkpoints" / str(newest)), (damaged / "metrics.jsonl").read_bytes()
     files = {path: intact for path, intact in files.items() if intact or name == "deleted"}

@@ -16,7 +16,7 @@ from vae_jax.types import InputError
 from vae_jax.writer import read_metrics
 
 HALVES = {"half": lambda text: text[: len(text) // 2], "empty": lambda text: "", "zeros": lambda text: "\0" * len(text)}
-LOST = HALVES | {"gone": None}
+LOST = (*HALVES, "gone")
 
 
 def first_fast(names):
@@ -24,12 +24,10 @@ def first_fast(names):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, make_config):
     """A run of two epochs, a checkpoint each."""
-    from small import small_config
-
     folder = tmp_path_factory.mktemp("finished") / "run"
-    train_and_evaluate(small_config(num_epochs=2, checkpoint__every_epochs=1, log__tensorboard=False), folder)
+    train_and_evaluate(make_config(num_epochs=2, checkpoint__every_epochs=1, log__tensorboard=False), folder)
     return folder
 
 
@@ -47,10 +45,7 @@ def _tell_again():
 @pytest.mark.parametrize("how", first_fast(LOST))
 def test_a_config_that_is_lost_is_taken_from_the_checkpoint(damaged, capsys, how):
     path, before = damaged / "config.json", (damaged / "config.json").read_text()
-    if how == "gone":
-        path.unlink()
-    else:
-        path.write_text(LOST[how](before))
+    path.unlink() if how == "gone" else path.write_text(HALVES[how](before))
     assert json.loads(config_lib.to_json(load_run(damaged).config)) == json.loads(before)
     assert main.run([f"--workdir={damaged}", "--config.num_epochs=3"]) == 0
     told = [line for line in capsys.readouterr().err.splitlines() if "config.json" in line]

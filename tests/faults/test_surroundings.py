@@ -68,7 +68,7 @@ def test_any_path_will_do(tmp_path, plain, name):
 
 
 SURROUNDINGS = {
-    "locale C": {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    "locale C": {"LC_ALL": "C", "LANG": "C"},
     "ASCII output": {"PYTHONIOENCODING": "ascii"},
     "optimised": {"PYTHONOPTIMIZE": "1"},
     "no home": {"HOME": None, "XDG_CACHE_HOME": None, "USER": None, "LOGNAME": None},
@@ -122,11 +122,25 @@ def test_a_clock_that_is_set_back_loses_and_doubles_nothing(tmp_path, plain):
 
 @pytest.mark.parametrize(
     ("place", "words"),
-    [("x" * 256, "too long"), ("y/" * 3000, "too long"), ("new/" + "x" * 300, "too long"), ("nul\0", "null")],
+    [("x" * 256, "longer"), ("y/" * 3000, "longer"), ("new/" + "x" * 300, "longer"), ("nul\0", "control characters")],
 )
 def test_a_path_that_cannot_be_is_one_line(tmp_path, capsys, place, words):
     assert main.run([f"--config={ROOT}/configs/vae.py", f"--workdir={tmp_path}/{place}"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: --workdir=")
     assert words in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_in_another_encoding_is_one_line(tmp_path):
+    """Latin-1 in a UTF-8 locale; in an ASCII one any other letter is like it."""
+    *words, _ = arguments(tmp_path)
+    place = b"--workdir=" + os.fsencode(tmp_path) + b"/L\xe4ufe"
+    done = subprocess.run(
+        [*map(os.fsencode, words), place], cwd=ROOT, env=environment(), capture_output=True, timeout=120
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"error: --workdir=")
+    assert b"bytes that are not UTF-8" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []

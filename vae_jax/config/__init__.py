@@ -3,7 +3,7 @@
 from vae_jax.config import keys
 from vae_jax.config.identity import differences, from_json, run_name, to_json
 from vae_jax.config.keys import KEYS, Key, defaults, flatten, table
-from vae_jax.config.validation import load_file, override, validate
+from vae_jax.config.validation import load_file, override, text_problems, validate
 
 __all__ = [
     "KEYS",
@@ -17,6 +17,7 @@ __all__ = [
     "override",
     "run_name",
     "table",
+    "text_problems",
     "to_json",
     "validate",
 ]

@@ -5,7 +5,8 @@ import json
 from typing import Any
 
 from vae_jax.config.keys import KEYS, flatten, nest
-from vae_jax.types import Config, InputError
+from vae_jax.config.validation import as_reals, key_problems
+from vae_jax.types import Config, InputError, shown
 
 
 def differences(old: Config, new: Config) -> list[tuple[str, Any, Any]]:
@@ -31,16 +32,23 @@ def to_json(config: Config) -> str:
     return json.dumps(config.to_dict(), indent=2) + "\n"
 
 
-def from_json(text: str, source: str) -> Config:
+def from_json(text: str | bytes, source: str) -> Config:
     """The config of `to_json`'s text. Lists become tuples; keys that an older run lacks take their defaults.
 
     Raises:
-        InputError: the text is not a JSON object; `source` names where it came from.
+        InputError: the text is not a JSON object, or a line for every unknown key and every value that is not its key's; `source`
+            names where it came from.
     """
     try:
-        values = json.loads(text)
+        values = json.loads(text if isinstance(text, str) else text.decode())
         if not isinstance(values, dict):
             raise ValueError("not a JSON object")
+        found = as_reals(flatten(values))
     except ValueError as error:
-        raise InputError(f"{source}: not a run's configuration: {error}") from None
-    return nest({key.name: key.default for key in KEYS} | flatten(values))
+        raise InputError(f"{source}: not a run's configuration: {shown(error)}") from None
+    except RecursionError:
+        raise InputError(f"{source}: not a run's configuration: nested too deeply") from None
+    problems = key_problems(found, {})
+    if problems:
+        raise InputError("\n".join(f"{source}: {problem}" for problem in problems))
+    return nest({key.name: key.default for key in KEYS} | found)

@@ -9,6 +9,11 @@ from ml_collections import ConfigDict
 
 from vae_jax.types import Config
 
+LARGEST_COUNT = 2**31 - 1
+"""Programs count in 32 bits."""
+LARGEST_REAL = 1e30
+"""Programs compute in float32, which ends at 3e38."""
+
 
 class Key(NamedTuple):
     """One configuration key."""
@@ -32,12 +37,16 @@ class Key(NamedTuple):
     """Whether two runs that differ in it are two different runs."""
 
 
-def _count(name: str, default: int, meaning: str, unit: str = "", low: int = 0, **kw: Any) -> Key:
-    return Key(name, int, default, meaning, unit, low, **kw)
+def _count(
+    name: str, default: int, meaning: str, unit: str = "", low: int = 0, high: int = LARGEST_COUNT, **kw: Any
+) -> Key:
+    return Key(name, int, default, meaning, unit, low, high, **kw)
 
 
-def _real(name: str, default: float, meaning: str, unit: str = "", low: float = 0.0, **kw: Any) -> Key:
-    return Key(name, float, default, meaning, unit, low, **kw)
+def _real(
+    name: str, default: float, meaning: str, unit: str = "", low: float = 0.0, high: float = LARGEST_REAL, **kw: Any
+) -> Key:
+    return Key(name, float, default, meaning, unit, low, high, **kw)
 
 
 def _text(name: str, default: str, meaning: str, *choices: str, **kw: Any) -> Key:
@@ -45,7 +54,7 @@ def _text(name: str, default: str, meaning: str, *choices: str, **kw: Any) -> Ke
 
 
 def _numbers(name: str, default: tuple, meaning: str, element: type, low: float, **kw: Any) -> Key:
-    return Key(name, tuple, default, meaning, low=low, element=element, **kw)
+    return Key(name, tuple, default, meaning, low=low, high=LARGEST_COUNT, element=element, **kw)
 
 
 KEYS: tuple[Key, ...] = (
@@ -85,7 +94,7 @@ KEYS: tuple[Key, ...] = (
           high=1.0),
     _text("gradient", "plain", "the encoder's: plain, or sticking the landing (stl: biased unless elbo_weight=1 or "
           "num_groups=num_samples), or doubly reparameterised (dreg)", "plain", "stl", "dreg"),
-    _real("noise_mean", 0.0, "mean of the noise that a denoiser's input gets", "pixel range [0, 1]", -math.inf),
+    _real("noise_mean", 0.0, "mean of the noise that a denoiser's input gets", "pixel range [0, 1]", -LARGEST_REAL),
     _real("noise_std", 0.0, "standard deviation of the noise that a denoiser's input gets", "pixel range [0, 1]"),
     _text("dataset", "digits", "data set; also any image set of TensorFlow Datasets"),
     _text("data_dir", "", "the data set's original files, for use offline; empty: download. dataset=folder: a folder with "
@@ -138,7 +147,7 @@ KEYS: tuple[Key, ...] = (
     _count("log.latent_every_steps", 0, "steps between stored frames of the test images' latents, for the animation; "
            "0: none", "steps", identity=False),
     _count("eval.every_epochs", 1, "epochs between evaluations on the validation split", "epochs", 1, identity=False),
-    _count("eval.batch_size", 1000, "images in an evaluation step", "images", 1, identity=False),
+    _count("eval.batch_size", 1000, "images in an evaluation step", "images", 1, 65536, identity=False),
     _count("checkpoint.every_epochs", 0, "epochs between checkpoints; 0: as many as make 200 steps", "epochs",
            identity=False),
     _text("checkpoint.best_metric", "auto", "what makes a checkpoint the best: auto is val/elbo for objective=elbo "

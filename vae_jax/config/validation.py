@@ -3,6 +3,9 @@
 import ast
 import difflib
 import math
+import os
+import unicodedata
+import warnings
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,22 +13,29 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from vae_jax.config.folders import split_problems
-from vae_jax.config.keys import BY_NAME, KEYS, Key, flatten, nest
-from vae_jax.types import Config, InputError
+from vae_jax.config.keys import BY_NAME, KEYS, LARGEST_REAL, Key, flatten, nest
+from vae_jax.types import Config, InputError, shown
+
+LONGEST_PATH, LONGEST_NAME = 4096 - 256, 255
+"""In bytes, on most systems: beyond them the system refuses even to look; what lies in a folder has a longer path."""
 
 
 def load_file(path: str) -> Config:
     """Run a config file's `get_config()`. It is Python: run only files that you trust.
 
     Raises:
-        InputError: no such file, no `get_config`, or one that does not return a ConfigDict.
+        InputError: no such file, not Python, no `get_config`, or one that does not return a ConfigDict.
     """
     file = Path(path)
-    if not file.is_file():
+    if not os.path.isfile(path):  # Path's own raises where the name is too long or a folder must not be read
         near = sorted(str(p) for p in Path("configs").glob("*.py") if p.stem not in ("__init__", "base"))
         raise InputError(f"--config={path}: no such file{_choices(near)}")
     scope: dict[str, Any] = {"__name__": f"config_{file.stem}", "__file__": str(file)}
-    exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), scope)
+    try:
+        code = compile(file.read_bytes(), str(file), "exec")
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise InputError(f"--config={path}: not a Python file: {shown(error)}") from None
+    exec(code, scope)
     if not callable(scope.get("get_config")):
         raise InputError(f"--config={path}: the file has no function get_config()")
     config = scope["get_config"]()
@@ -48,8 +58,8 @@ def override(config: Config, overrides: Iterable[tuple[str, str]]) -> Config:
             continue
         try:
             flat[name] = _parse(key, text)
-        except (ValueError, SyntaxError):
-            problems.append(f"{name}={text}: not {_describe(key)}")
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):  # the last two: nested too deeply
+            problems.append(f"{name}={shown(text)}: not {_describe(key)}")
     if problems:
         raise InputError("\n".join(problems))
     return nest(flat)
@@ -64,14 +74,16 @@ def _parse(key: Key, text: str) -> Any:
             raise ValueError
         return words[text.lower()]
     if key.kind is tuple:
-        value = ast.literal_eval(text) if text.strip() else ()
+        with warnings.catch_warnings():  # Python's of its own syntax
+            warnings.simplefilter("ignore")
+            value = ast.literal_eval(text) if text.strip() else ()
         value = tuple(value) if isinstance(value, tuple | list) else (value,)
         return tuple(_as_float(v) for v in value) if key.element is float else value
     return key.kind(text)
 
 
 def _as_float(value: Any) -> Any:
-    return float(value) if type(value) is int else value
+    return float(value) if type(value) is int and abs(value) <= LARGEST_REAL else value
 
 
 def _describe(key: Key) -> str:
@@ -102,7 +114,7 @@ def _choices(names: Iterable[str]) -> str:
 
 
 def _unknown(name: str, value: Any) -> str:
-    return f"{name}={value}: unknown key{_nearest(name, BY_NAME) or '; --help lists the keys'}"
+    return f"{shown(name)}={shown(value)}: unknown key{_nearest(name, BY_NAME) or '; --help lists the keys'}"
 
 
 def validate(config: Config, registries: Mapping[str, Collection[str]]) -> Config:
@@ -115,26 +127,63 @@ def validate(config: Config, registries: Mapping[str, Collection[str]]) -> Confi
     Raises:
         InputError: one line for every problem, naming key, value and choices.
     """
-    given = flatten(config)
-    problems = [_unknown(name, value) for name, value in given.items() if name not in BY_NAME]
+    given = as_reals(flatten(config))
     flat = {key.name: given.get(key.name, key.default) for key in KEYS}
-    for key in KEYS:
-        if key.kind is float:
-            flat[key.name] = _as_float(flat[key.name])
-        elif key.kind is tuple and key.element is float and isinstance(flat[key.name], tuple):
-            flat[key.name] = tuple(_as_float(v) for v in flat[key.name])
-        problems += _key_problems(key, flat[key.name], registries.get(key.name, ()))
-    if not problems:
-        problems = _combination_problems(flat)
+    problems = key_problems(given, registries) or _combination_problems(flat)
     if problems:
         raise InputError("\n".join(problems))
     return nest(flat)
 
 
-def _key_problems(key: Key, value: Any, names: Collection[str]) -> list[str]:
-    at = f"{key.name}={value}"
+def as_reals(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """A flat config with floats for the whole numbers of keys that are real."""
+    reals = dict(flat)
+    for name, value in flat.items():
+        key = BY_NAME.get(name)
+        if key is not None and key.kind is float:
+            reals[name] = _as_float(value)
+        elif key is not None and key.element is float and isinstance(value, tuple):
+            reals[name] = tuple(_as_float(v) for v in value)
+    return reals
+
+
+def key_problems(flat: Mapping[str, Any], registries: Mapping[str, Collection[str]]) -> list[str]:
+    """A line for each name that is no key, and for each value that its key does not take, whatever the other keys are."""
+    problems = [_unknown(name, value) for name, value in flat.items() if name not in BY_NAME]
+    for name, key in BY_NAME.items():
+        if name in flat:
+            problems += _value_problems(key, flat[name], registries.get(name, ()))
+    return problems
+
+
+def text_problems(name: str, text: str) -> list[str]:
+    """A line if a text cannot be a name or a path: one with control characters or bytes that are not UTF-8."""
+    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text):
+        return [f"{name}={shown(text)}: control characters, line breaks or bytes that are not UTF-8 are in it"]
+    return _path_problems(name, text) if name.endswith("_dir") or name in ("--config", "--workdir") else []
+
+
+def _path_problems(name: str, text: str) -> list[str]:
+    if len(os.fsencode(text)) >= LONGEST_PATH or any(
+        len(os.fsencode(part)) > LONGEST_NAME for part in Path(text).parts
+    ):
+        return [
+            f"{name}={shown(text)}: longer than a path ({LONGEST_PATH} bytes) or a name in it ({LONGEST_NAME}) may be"
+        ]
+    try:
+        Path(text).expanduser()
+    except RuntimeError:
+        return [f"{name}={shown(text)}: no such user as {Path(text).parts[0]}"]
+    return []
+
+
+def _value_problems(key: Key, value: Any, names: Collection[str]) -> list[str]:
+    at = f"{key.name}={shown(value)}"
     if type(value) is not key.kind:
         return [f"{at}: {type(value).__name__} given, not {_describe(key)}"]
+    problems = text_problems(key.name, value) if key.kind is str else []
+    if problems:
+        return problems
     if names and value not in names:
         few = names if len(names) <= 20 else sorted(names)[:0]
         return [f"{at}: unknown {key.name}{_nearest(value, names)}{_choices(few)}"]
@@ -146,7 +195,7 @@ def _key_problems(key: Key, value: Any, names: Collection[str]) -> list[str]:
     kind = key.element or key.kind
     for number in numbers:
         low_ok = type(number) is kind and (number > key.low if key.open_low else number >= key.low)
-        if not low_ok or not number <= key.high or math.isinf(number):
+        if not low_ok or not number <= key.high:
             return [f"{at}: not {_describe(key)}"]
     return []
 

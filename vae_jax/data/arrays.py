@@ -1,5 +1,6 @@
 """Images from a person's own .npz or .npy file."""
 
+import os
 import shutil
 import zipfile
 import zlib
@@ -37,9 +38,9 @@ def load_arrays(config: Config) -> Source:
         InputError: not such a file; parts and `split` that fit no rule; a split that would be empty.
     """
     at, file = f"data_dir={config.data_dir}", Path(config.data_dir).expanduser()
-    if not file.is_file():
+    if not os.path.isfile(file):  # Path's own raises in a folder that must not be read
         raise InputError(
-            f"{at}: {'not a file' if file.exists() else 'no such file'}; dataset=arrays reads an .npz or .npy"
+            f"{at}: {'not a file' if os.path.exists(file) else 'no such file'}; dataset=arrays reads an .npz or .npy"
         )
     names = ("split", "split_target", "split_seed", "val_fraction", "image_size", "grayscale")
     status = file.stat()

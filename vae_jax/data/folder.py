@@ -64,7 +64,7 @@ def _listings(config: Config) -> dict[str, Listing]:
 
 
 def _folders_below(given: str, folder: Path) -> dict[str, tuple[str, Path]]:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise InputError(f"{given}: no such folder")
     found = {
         part: (f"{given}/{part}", folder / part)

@@ -45,8 +45,8 @@ def list_images(given: str, folder: Path) -> Listing:
         InputError: no such folder, one that cannot be read, or one without images; `given` names it.
     """
     root = Path(os.path.realpath(folder.expanduser()))
-    if not root.is_dir():
-        raise InputError(f"{given}: {'not a folder' if root.exists() else 'no such folder'}")
+    if not os.path.isdir(root):  # Path's own raises in a folder that must not be read
+        raise InputError(f"{given}: {'not a folder' if os.path.exists(root) else 'no such folder'}")
     stamps: dict[str, str] = {}
     left_out, ignored = [], collections.Counter[str]()
     try:

@@ -1,5 +1,7 @@
 """One image file, of any of the usual formats and pixel types, as 8-bit pixels."""
 
+import contextlib
+import threading
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +18,9 @@ EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif"
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")  # no other decoder may run, whatever a file calls itself
 _DEEP = ("I", "F")  # modes of more than 8 bits: I, I;16, I;16B, F
 _LIGHTNESS = ("1", "L", "LA", "La")
+_LARGE = 2**24
+_one_large = threading.Lock()
+"""Held while an image of more than _LARGE pixels is decoded: one at PIL's limit takes several 100 MB, in each thread."""
 
 
 class BrokenImageError(Exception):
@@ -53,14 +58,14 @@ def decode(file: Path, size: Size, channels: int, background: str) -> UInt8[np.n
     """
     from PIL import Image, ImageOps
 
-    with _open(file) as picture:
+    with _open(file) as picture, _one_large if picture.width * picture.height > _LARGE else contextlib.nullcontext():
         try:
             if size:
                 # a jpeg may decode at a fraction of its size: still twice what is wanted, so that resizing smooths
                 picture.draft(None, (2 * max(size), 2 * max(size)))
             picture.load()
             ImageOps.exif_transpose(picture, in_place=True)
-            flat = _flatten(_eight_bit(picture), background).convert("L" if channels == 1 else "RGB")
+            flat = _in_mode(_flatten(_eight_bit(picture), background), "L" if channels == 1 else "RGB")
             if size:
                 flat = flat.resize((size[1], size[0]), Image.Resampling.BILINEAR)
             return np.asarray(flat).reshape(flat.height, flat.width, channels)
@@ -119,6 +124,8 @@ def _flatten(picture: Any, background: str) -> Any:
     if picture.has_transparency_data:
         over = Image.new("RGBA", picture.size, background)
         return Image.alpha_composite(over, picture.convert("RGBA")).convert("RGB")
-    if picture.mode in ("1", "L"):
-        return picture.convert("L")
-    return picture.convert("RGB")
+    return _in_mode(picture, "L" if picture.mode in ("1", "L") else "RGB")
+
+
+def _in_mode(picture: Any, mode: str) -> Any:
+    return picture if picture.mode == mode else picture.convert(mode)  # which would copy one that has the mode

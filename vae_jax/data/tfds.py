@@ -3,6 +3,7 @@
 The MNIST-format sets never need TensorFlow (idx.py); other builders of TFDS run as they are, and some do.
 """
 
+import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def _check_data_dir(config: Config) -> None:
     if not config.data_dir:
         return
     folder = Path(config.data_dir).expanduser()
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise InputError(f"data_dir={config.data_dir}: no such folder")
     try:
         if not any(folder.iterdir()):

@@ -50,7 +50,7 @@ class Clock:
 def read_task() -> tuple[Task, Array, Array]:
     """The task, and its training and test images, f32[N, pixels] in [0, 1]."""
     task = Task(**json.loads(sys.argv[1]))
-    with np.load(task.images) as images:
+    with np.load(task.images, allow_pickle=False) as images:
         train, test = (np.divide(images[name], 255, dtype=np.float32) for name in ("train", "test"))
     return task, train, test
 

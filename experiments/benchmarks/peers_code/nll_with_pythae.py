@@ -33,7 +33,7 @@ class Task(NamedTuple):
 def main() -> None:
     """Seconds an image, and the mean log-likelihood, for each batch size."""
     task = Task(**json.loads(sys.argv[1]))
-    with np.load(task.images) as arrays:
+    with np.load(task.images, allow_pickle=False) as arrays:
         given = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
     images = given["images"]
     vae = make_vae(images.shape[1], task.hidden_dims, task.latent_dim).eval()

@@ -1,0 +1,126 @@
+"""A run's config.json, damaged in its bytes or in its structure: accepted, or refused with a line; never touched."""
+
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fuzzing import FORCED, KEYS, entries, fitting, for_all, garbage_texts, nested, run, train_two_steps
+from hypothesis import strategies as st
+
+from vae_jax import config as config_lib
+from vae_jax import results, train
+
+TEXT = config_lib.to_json(config_lib.defaults())
+SECTIONS = ["eval", "log", "checkpoint"]
+RAW = {
+    "@digits": "9" * 5000,
+    "@negative": "-" + "9" * 400,
+    "@huge": "1e999",
+    "@tiny": "1e-320",
+    "@nan": "NaN",
+    "@infinity": "-Infinity",
+    "@deep": "[" * 100_000,
+    "@closed": "[" * 900 + "]" * 900,
+    "@objects": '{"a":' * 400 + "1" + "}" * 400,
+    "@twice": '1, "latent_dim": 2',
+}
+"""What json.dumps does not write, by what stands for it."""
+
+
+@st.composite
+def damaged_bytes(draw: st.DrawFn) -> bytes:
+    """The file cut, with bits flipped, bytes put in or taken out, or in another encoding."""
+    text = bytearray(TEXT.encode())
+    for _ in range(draw(st.integers(1, 3))):
+        place, kind = draw(st.integers(0, len(text))), draw(st.integers(0, 9))
+        if kind == 0:
+            del text[place:]
+        elif kind <= 4 and place < len(text):
+            text[place] ^= 1 << draw(st.integers(0, 7))
+        elif kind <= 6:
+            text[place:place] = draw(
+                st.binary(min_size=1, max_size=4) | st.sampled_from([b"\0", b"\xff", b",", b"}", b'"', b"9"])
+            )
+        elif kind <= 8:
+            del text[place : place + draw(st.integers(1, 20))]
+        else:
+            return TEXT.encode(draw(st.sampled_from(["utf-16", "utf-32", "utf-8-sig"])))
+    return bytes(text)
+
+
+@st.composite
+def damaged_structure(draw: st.DrawFn) -> bytes:
+    """The object with keys that are removed, renamed, retyped, nested deeper, or there twice."""
+    values: dict[str, Any] = json.loads(TEXT)
+    for _ in range(draw(st.integers(1, 3))):
+        section = values.get(draw(st.sampled_from(SECTIONS))) if draw(st.integers(0, 3)) == 0 else values
+        room = section if isinstance(section, dict) and section else values
+        name = draw(st.sampled_from(sorted(room) or ["eval"]))
+        damage(draw, room, name)
+    text = json.dumps(values)
+    for word, raw in RAW.items():
+        text = text.replace(f'"{word}"', raw)
+    return text.encode()
+
+
+def damage(draw: st.DrawFn, room: dict[str, Any], name: str) -> None:
+    kind = draw(st.integers(0, 9))
+    if kind == 0:
+        room.pop(name, None)
+    elif kind == 1:
+        new = draw(
+            st.sampled_from([name + "x", name.upper(), f"eval.{name}", f"{name}.x", "", "__class__", "items"])
+            | garbage_texts
+        )
+        room[new] = room.pop(name, None)
+    elif kind == 2:
+        room[name] = {name: deepcopy(room.get(name))}
+    elif kind == 3:
+        room[name] = draw(st.sampled_from(sorted(RAW)))
+    elif kind <= 5:
+        room[name] = draw(nested)
+    elif name not in SECTIONS:
+        key = config_lib.keys.BY_NAME.get(name) or draw(st.sampled_from(config_lib.KEYS))
+        room[name] = draw(fitting(key))
+
+
+documents = nested.map(lambda value: json.dumps(value).encode()) | st.sampled_from(
+    [b"", b"[" * 100_000, b'{"a":' * 100_000]
+)
+files = st.integers(0, 9).flatmap(lambda n: documents if n == 0 else damaged_bytes() if n <= 3 else damaged_structure())
+
+
+@pytest.mark.fault("config.json damaged")
+@pytest.mark.parametrize(("count", "trained"), [(200, 0), pytest.param(2000, 100, marks=pytest.mark.slow)])
+def test_a_damaged_config_json_is_accepted_or_refused(count, trained, tmp_path, monkeypatch, record_property):
+    file = tmp_path / "config.json"
+    accepted: list[bytes] = []
+
+    def check(content: bytes) -> None:
+        file.write_bytes(content)
+        ended = run([f"--workdir={tmp_path}"])
+        assert ended.code in (0, 2)
+        for line in ended.lines:
+            assert line.startswith((*KEYS, str(file))), line
+        if ended.code == 0:
+            accepted.append(content)
+        assert entries(tmp_path) == [file]
+        assert file.read_bytes() == content
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "train_and_evaluate", lambda config, workdir: None)
+        for_all(files, count, check)
+    monkeypatch.setattr(results, "conclude", lambda *given: {})  # no figures: they take most of a short run
+    train_two_steps(accepted, trained, as_run, tmp_path / "runs")
+    record_property("tried", count)
+
+
+def as_run(content: bytes, workdir: Path) -> list[str]:
+    """The config as that of a run in workdir, small; the command line that starts it."""
+    settings = [setting.removeprefix("--config.").partition("=") for setting in FORCED]
+    config = config_lib.override(config_lib.from_json(content, "x"), [(key, value) for key, _, value in settings])
+    workdir.mkdir(parents=True)
+    (workdir / "config.json").write_text(config_lib.to_json(config))
+    return [f"--workdir={workdir}"]

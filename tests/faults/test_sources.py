@@ -1,0 +1,98 @@
+"""What the sources may not say: that something read is executed, or that an output is written where a stop leaves half of it."""
+
+import ast
+import functools
+from collections.abc import Iterator
+
+import pytest
+from commands import ROOT
+
+SOURCES = sorted(path for folder in ("vae_jax", "configs", "experiments") for path in (ROOT / folder).rglob("*.py"))
+EXECUTING_MODULES = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "yaml", "runpy", "imp"}
+EXECUTING_CALLS = {"eval", "exec", "compile", "__import__", "import_module", "system", "popen", "unsafe_load"}
+CONFIG_FILES = {("vae_jax/config/validation.py", "exec"), ("vae_jax/config/validation.py", "compile")}
+"""The one place: a config file is Python, by ml_collections' convention, and README.md says whose to run."""
+IN_PLACE = {
+    "vae_jax/data/arrays.py": "into the cache's scratch folder, moved when whole",
+    "vae_jax/data/cache.py": "into the cache's scratch folder, moved when whole",
+    "vae_jax/data/idx.py": "into memory",
+    "vae_jax/data/rows.py": "into the cache's scratch folder, moved when whole",
+    "vae_jax/figures/animation.py": "into memory",
+    "vae_jax/figures/export.py": "into memory",
+    "vae_jax/nll/record.py": "into memory",
+    "vae_jax/checkpoint/manifest.py": "to a temporary name, renamed",
+    "vae_jax/locks.py": "the lock itself",
+    "vae_jax/film.py": "to a temporary name, renamed",
+    "vae_jax/workdir.py": "to a temporary name, renamed",
+    "vae_jax/writer.py": "metrics.jsonl only grows, row by row; cut, it is renamed",
+    "vae_jax/train.py": "/dev/null",
+    "vae_jax/population/training.py": "/dev/null",
+    "experiments/benchmarks/train_speed.py": "/dev/null",
+    "experiments/benchmarks/nll_contenders.py": "images for another process, into a scratch folder",
+    "experiments/benchmarks/peers.py": "images for other processes, into a scratch folder",
+    "experiments/benchmarks/point.py": "the answer of a process, read when it has ended well",
+    "experiments/benchmarks/peers_code/common.py": "the answer of a process, read when it has ended well",
+    "experiments/benchmarks/peers_code/nll_with_pythae.py": "the answer of a process, read when it has ended well",
+    "experiments/benchmarks/peers_code/processes.py": "a log, read by people",
+    "experiments/benchmarks/peers_code/contestants.py": "a note that is made again unless it is whole",
+}
+"""Sources that write a file by other means than workdir.write, and why they may."""
+
+
+@functools.cache
+def nodes() -> list[tuple[str, ast.AST]]:
+    """(source, node) of everything in the sources."""
+    trees = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
+    return [(source, node) for source, tree in trees.items() for node in ast.walk(tree)]
+
+
+def calls() -> Iterator[tuple[str, str, ast.Call]]:
+    """(source, name of what is called, the call) of every call."""
+    for source, node in nodes():
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+            yield source, node.func.id if isinstance(node.func, ast.Name) else node.func.attr, node
+
+
+def keywords(call: ast.Call) -> dict[str | None, str]:
+    return {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+
+
+@pytest.mark.fault("files that carry code")
+def test_no_source_executes_what_it_reads_but_config_files(record_property):
+    found = set()
+    for source, name, call in calls():
+        bare = isinstance(call.func, ast.Name) or ast.unparse(call.func).startswith(("os.", "importlib.", "yaml."))
+        if (bare and name in EXECUTING_CALLS) or "shell" in keywords(call):
+            found.add((source, name))
+        if ast.unparse(call.func) in ("np.load", "numpy.load", "torch.load") or "allow_pickle" in keywords(call):
+            assert keywords(call).get("allow_pickle") == "False", f"{source}: {ast.unparse(call)}"
+    assert found == CONFIG_FILES
+    for source, node in nodes():
+        modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        assert not {module.partition(".")[0] for module in modules} & EXECUTING_MODULES, source
+    record_property("tried", len(SOURCES))
+
+
+@pytest.mark.fault("files that carry code")
+def test_the_readme_says_once_whose_config_files_to_run():
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert text.count("Config files are Python: run only those that you trust.") == 1
+
+
+@pytest.mark.fault("a stop while a file is written")
+def test_every_output_is_written_to_a_temporary_name_and_renamed(record_property):
+    writing = {"write_text", "write_bytes", "savefig", "savez", "savez_compressed", "tofile", "imsave", "copyfileobj"}
+    found = set()
+    for source, name, call in calls():
+        words = [ast.unparse(argument) for argument in call.args] + list(keywords(call).values())
+        opened = name == "open" and any(word.strip("'\"")[:1] in ("w", "a", "x") and len(word) < 6 for word in words)
+        saved = name in ("save", "dump") and ast.unparse(call.func).partition(".")[0] not in (
+            "record",
+            "checkpoints",
+            "manager",
+        )
+        if name in writing or opened or (saved and isinstance(call.func, ast.Attribute)):
+            found.add(source)
+    assert found == set(IN_PLACE)
+    record_property("tried", len(SOURCES))
