@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from experiments.faults.compare import Outcome, differences, last_saved, outcome
-from experiments.faults.started import kill, start_run
+from experiments.faults.started import PROGRAM, kill, start_run
 from vae_jax.signals import StopRequest
 from vae_jax.writer import read_metrics
 
@@ -46,6 +46,7 @@ class Setting(NamedTuple):
 
     kills: int
     flags: Sequence[str]
+    program: Sequence[str]
     expected: Outcome
     seconds: float
     """How long a run takes."""
@@ -62,6 +63,7 @@ def drill(
     flags: Sequence[str] = FLAGS,
     untouched: int = 2,
     one_in_save: int = 4,
+    program: Sequence[str] = PROGRAM,
 ) -> Drill:
     """Kill and continue runs until `kills` are done and the last run has ended; each run that ends is compared.
 
@@ -73,6 +75,7 @@ def drill(
         flags: of vae_jax.main.
         untouched: so many runs are left alone, and the last tells how long one takes: the first also compiles.
         one_in_save: one in so many kills waits for a save to begin.
+        program: what comes after Python's name.
 
     Raises:
         signals.Stopped: by `stop`; no process is left.
@@ -80,14 +83,14 @@ def drill(
     stop, done, seconds = stop or StopRequest(), Drill(), 0.0
     for i in range(untouched):
         before = time.monotonic()
-        started = start_run(root / f"untouched{i}", flags, root / "cache")
+        started = start_run(root / f"untouched{i}", flags, root / "cache", program)
         kill(started, lambda: False, stop)
         seconds = time.monotonic() - before
         code, _, complained = started.finish()
         if code != 0:
             return done._replace(problems=(f"untouched: exit code {code}: {complained}",))
     expected, chance = outcome(root / "untouched0"), random.Random(0)
-    setting = Setting(kills, flags, expected, seconds, one_in_save, chance, stop)
+    setting = Setting(kills, flags, program, expected, seconds, one_in_save, chance, stop)
     if found := differences(outcome(root / f"untouched{untouched - 1}"), setting.expected):
         return done._replace(problems=("untouched runs differ", *found))
     tell(f"untouched: {seconds:.1f} s, state sha256 {setting.expected.state[:16]}")
@@ -104,7 +107,7 @@ def _one_run(workdir: Path, setting: Setting, done: Drill) -> Drill:
     while True:
         stale = _half_saves(workdir)
         due = _moment(workdir, setting) if done.kills < setting.kills else lambda: False
-        started = start_run(workdir, setting.flags, workdir.parent / "cache")
+        started = start_run(workdir, setting.flags, workdir.parent / "cache", setting.program)
         killed = kill(started, due, setting.stop)
         code, told, complained = started.finish()
         problems += _complaints(killed, code, told, complained, saved)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from vae_jax.signals import Stopped, StopRequest
 
 ROOT = Path(__file__).parents[2]
+PROGRAM = ("-m", "vae_jax.main")
 SECONDS = 900
 """A run that takes longer hangs, and is killed."""
 
@@ -45,10 +46,10 @@ def start(words: Sequence[str], speaks: Path, variables: dict[str, str] | None =
     return Started(process, out, err)
 
 
-def start_run(workdir: Path, flags: Sequence[str], cache: Path) -> Started:
+def start_run(workdir: Path, flags: Sequence[str], cache: Path, program: Sequence[str] = PROGRAM) -> Started:
     """Start or continue a run on one device, with a cache folder of its own: a kill may leave half a file there too."""
     own = {"XLA_FLAGS": "--xla_force_host_platform_device_count=1", "JAX_PLATFORMS": "cpu"}
-    words = ["-m", "vae_jax.main", f"--workdir={workdir}", *flags]
+    words = [*program, f"--workdir={workdir}", *flags]
     return start(words, workdir, own | {"XDG_CACHE_HOME": str(cache)})
 
 
