@@ -1,20 +1,20 @@
 """Runs as a person starts them, in processes of their own: started, stopped, and their bits compared."""
 
-import hashlib
 import json
 import os
 import random
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import jax
 import numpy as np
 
-from vae_jax.checkpoint import Checkpoints
+from experiments.faults.compare import digest as digest
+from experiments.faults.started import ROOT
+from vae_jax.writer import read_metrics
 
-ROOT = Path(__file__).parents[1]
 FAMILIES = {"vae": "configs/vae.py", "ae": "configs/ae.py"}
 TINY = ["--config.hidden_dims=32", "--config.latent_dim=4", "--config.batch_size=32", "--config.log.tensorboard=false"]
 
@@ -34,17 +34,6 @@ def execute(*arguments, code: int = 0, **kw) -> str:
     )
     assert done.returncode == code, done.stderr
     return done.stdout
-
-
-def digest(workdir: Path) -> str:
-    """sha256 of everything in the latest checkpoint's state."""
-    with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
-        restored = checkpoints.restore(None)
-    assert restored is not None
-    total = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(restored.state):
-        total.update(f"{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}".encode() + np.asarray(leaf).tobytes())
-    return total.hexdigest()
 
 
 def rows_when(workdir: Path, count: int, process: subprocess.Popen) -> None:
@@ -77,3 +66,53 @@ def interrupted(workdir: Path, config: str, signum: int, after: int, *flags: str
 
 def results_of(workdir: Path) -> dict:
     return json.loads((workdir / "results.json").read_text())
+
+
+SMALL = [
+    "--config.hidden_dims=(16,)",
+    "--config.latent_dim=3",
+    "--config.batch_size=64",
+    "--config.log.tensorboard=False",
+]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+MAIN = "from vae_jax import main; sys.exit(main.run(sys.argv[1:]))"
+
+
+def start(
+    *arguments: str, devices: int = 1, code: str = MAIN, variables: dict[str, str] | None = None
+) -> subprocess.Popen:
+    """A process with so many virtual devices; figures are left out."""
+    words = [
+        sys.executable,
+        "-c",
+        f"import sys; import vae_jax.figures as f; f.QUICK = frozenset(); {code}",
+        *arguments,
+    ]
+    environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"} | (variables or {})
+    pipe = subprocess.PIPE
+    return subprocess.Popen(words, cwd=ROOT, env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True)
+
+
+def start_two(first: list[str], second: list[str]) -> list[subprocess.Popen]:
+    where = f"--distributed=127.0.0.1:{free_port()},2"
+    return [start(f"{where},{i}", *arguments) for i, arguments in enumerate((first, second))]
+
+
+def finish(running: list[subprocess.Popen]) -> tuple[list[int], list[str]]:
+    out = [process.communicate(timeout=120)[0] for process in running]
+    return [process.returncode for process in running], out
+
+
+def assert_same_metrics(workdir: Path, other: Path) -> None:
+    rows, others = read_metrics(workdir), read_metrics(other)
+    assert len(rows) == len(others)
+    for row, expected in zip(rows, others, strict=True):
+        assert row.keys() == expected.keys()
+        np.testing.assert_allclose(list(row.values()), list(expected.values()), rtol=1e-4, atol=1e-5)

@@ -1,114 +1,26 @@
 """Two processes that train one run, over the loopback; 8 devices; what they say when they cannot."""
 
-import os
 import re
 import signal
-import socket
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import SMALL, assert_same_metrics, finish, free_port, start, start_two
 
 from vae_jax import processes
 from vae_jax.signals import StopRequest
 from vae_jax.types import InputError
-from vae_jax.writer import read_metrics
-
-ROOT = Path(__file__).parents[1]
-TINY = [
-    "--config.hidden_dims=(16,)",
-    "--config.latent_dim=3",
-    "--config.batch_size=64",
-    "--config.log.tensorboard=False",
-]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-MAIN = "from vae_jax import main; sys.exit(main.run(sys.argv[1:]))"
-
-
-def start(
-    *arguments: str, devices: int = 1, code: str = MAIN, variables: dict[str, str] | None = None
-) -> subprocess.Popen:
-    """A process with so many virtual devices; figures are left out."""
-    words = [
-        sys.executable,
-        "-c",
-        f"import sys; import vae_jax.figures as f; f.QUICK = frozenset(); {code}",
-        *arguments,
-    ]
-    environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"} | (variables or {})
-    pipe = subprocess.PIPE
-    return subprocess.Popen(words, cwd=ROOT, env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True)
-
-
-def start_two(first: list[str], second: list[str]) -> list[subprocess.Popen]:
-    where = f"--distributed=127.0.0.1:{free_port()},2"
-    return [start(f"{where},{i}", *arguments) for i, arguments in enumerate((first, second))]
-
-
-def finish(running: list[subprocess.Popen]) -> tuple[list[int], list[str]]:
-    out = [process.communicate(timeout=120)[0] for process in running]
-    return [process.returncode for process in running], out
-
-
-def assert_same_metrics(workdir: Path, other: Path) -> None:
-    rows, others = read_metrics(workdir), read_metrics(other)
-    assert len(rows) == len(others)
-    for row, expected in zip(rows, others, strict=True):
-        assert row.keys() == expected.keys()
-        np.testing.assert_allclose(list(row.values()), list(expected.values()), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path):
-    base = ["--config=configs/vae.py", *TINY, "--config.num_epochs=2"]
+    base = ["--config=configs/vae.py", *SMALL, "--config.num_epochs=2"]
     shared, alone = f"--workdir={tmp_path / 'shared'}", f"--workdir={tmp_path / 'alone'}"
     codes, out = finish([*start_two([*base, shared], [*base, shared]), start(*base, alone)])
     assert codes == [0, 0, 0], out
     assert "2 CPU devices of 2 processes" in out[0]
     assert "epoch" not in out[1]
     assert_same_metrics(tmp_path / "shared", tmp_path / "alone")
-
-
-@pytest.mark.slow
-def test_each_goes_on_where_the_other_stopped(tmp_path):
-    base = ["--config=configs/vae.py", *TINY, "--config.num_epochs=2", "--config.streaming=on"]
-    shared, alone = f"--workdir={tmp_path / 'shared'}", f"--workdir={tmp_path / 'alone'}"
-    codes, out = finish([*start_two([*base, shared], [*base, shared]), start(*base, alone)])
-    assert codes == [0, 0, 0], out
-    more = "--config.num_epochs=4"
-    codes, out = finish([*start_two([alone, more], [alone, more]), start(shared, more)])
-    assert codes == [0, 0, 0], out
-    assert [row["epoch"] for row in read_metrics(tmp_path / "alone")] == [1, 2, 3, 4]
-    assert_same_metrics(tmp_path / "shared", tmp_path / "alone")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_a_signal_to_one_ends_both(tmp_path, signum):
-    arguments = ["--config=configs/vae.py", *TINY, f"--workdir={tmp_path}/run", "--config.num_epochs=100000"]
-    running = start_two(arguments, arguments)
-    limit = time.monotonic() + 100
-    while time.monotonic() < limit and len(read_metrics(tmp_path / "run")) < 3:
-        time.sleep(0.1)
-    running[1].send_signal(signum)
-    codes, out = finish(running)
-    if signum == signal.SIGKILL:
-        assert codes == [1, -signum], out
-        assert "error: another process is gone" in out[0]
-        assert "Traceback" not in out[0]
-    else:
-        assert codes == [128 + signum] * 2, out
-        assert "stopped; continue: python -m vae_jax.main --workdir=" in out[0]
 
 
 SLURM = {"SLURM_JOB_ID": "4711", "SLURM_STEP_NODELIST": "localhost", "SLURM_STEP_NUM_NODES": "1", "SLURM_NTASKS": "2"}
@@ -121,7 +33,7 @@ RANKS = {"SLURM": ("PROCID", "LOCALID"), "OMPI_COMM_WORLD": ("RANK", "LOCAL_RANK
 def test_processes_find_each_other_by_what_the_cluster_says(tmp_path, name, cluster):
     arguments = [
         "--config=configs/vae.py",
-        *TINY,
+        *SMALL,
         f"--workdir={tmp_path}/run",
         "--config.num_epochs=1",
         "--distributed",
@@ -133,7 +45,7 @@ def test_processes_find_each_other_by_what_the_cluster_says(tmp_path, name, clus
 
 
 def test_processes_that_were_told_different_things_are_refused_by_name(tmp_path):
-    base = ["--config=configs/vae.py", *TINY, f"--workdir={tmp_path}/run"]
+    base = ["--config=configs/vae.py", *SMALL, f"--workdir={tmp_path}/run"]
     codes, out = finish(start_two([*base, "--config.beta=2"], base))
     assert codes == [2, 2], out
     for text in out:
@@ -143,7 +55,7 @@ def test_processes_that_were_told_different_things_are_refused_by_name(tmp_path)
 
 @pytest.mark.slow
 def test_eight_devices_give_the_losses_of_one(tmp_path):
-    base = ["--config=configs/vae.py", *TINY, "--config.num_epochs=2"]
+    base = ["--config=configs/vae.py", *SMALL, "--config.num_epochs=2"]
     codes, out = finish([start(*base, f"--workdir={tmp_path / str(n)}", devices=n) for n in (1, 8)])
     assert codes == [0, 0], out
     assert "8 CPU devices" in out[1]

@@ -2,78 +2,19 @@
 
 import gzip
 import json
-import random
 import re
-import signal
-import subprocess
-import time
 
 import jax
 import numpy as np
 import pytest
-from commands import FAMILIES, ROOT, command, digest, environment, execute, interrupted, results_of
+from commands import FAMILIES, digest, execute, results_of
 
 from vae_jax import config as config_lib
 from vae_jax import feed, results
-from vae_jax.checkpoint import Checkpoints
 from vae_jax.prepare import epoch_order
 from vae_jax.train import train_and_evaluate
 from vae_jax.types import InputError
 from vae_jax.writer import history, read_metrics
-
-
-@pytest.mark.parametrize("family", ["vae", pytest.param("ae", marks=pytest.mark.slow)])
-def test_a_run_killed_and_continued_has_the_same_bits(tmp_path, family):
-    flags = ["--config.num_epochs=12", "--config.checkpoint.every_epochs=1", "--config.steps_per_dispatch=15"]
-    flags += ["--config.dropout=0.2", "--config.binarize=dynamic"] if family == "vae" else []
-    execute(tmp_path / "straight", FAMILIES[family], *flags)
-    code, _ = interrupted(tmp_path / "killed", FAMILIES[family], signal.SIGKILL, random.randint(2, 8), *flags)
-    assert code == -signal.SIGKILL
-    before = len(read_metrics(tmp_path / "killed"))
-    assert before < 12
-    execute(tmp_path / "killed", None)
-    assert digest(tmp_path / "killed") == digest(tmp_path / "straight")
-    rows = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("killed", "straight")]
-    assert rows[0] == rows[1]
-    assert results_of(tmp_path / "killed") == results_of(tmp_path / "straight")
-
-
-@pytest.mark.parametrize(
-    ("signum", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
-)
-def test_a_stopped_run_saves_its_state_and_says_how_to_continue(tmp_path, signum, code):
-    # Several dispatches an epoch and no checkpoint on the way: only the stop saves, in the middle of an epoch.
-    flags = ["--config.num_epochs=300", "--config.checkpoint.every_epochs=300", "--config.steps_per_dispatch=7"]
-    done, out = interrupted(tmp_path / "run", FAMILIES["vae"], signum, 3, *flags)
-    assert done == code
-    assert f"python -m vae_jax.main --workdir={tmp_path}/run" in out.splitlines()[-1]
-    rows = read_metrics(tmp_path / "run")
-    with Checkpoints(tmp_path / "run" / "checkpoints", read_only=True) as checkpoints:
-        step = checkpoints.latest_step()
-    assert step is not None
-    assert step >= rows[-1]["step"]
-    epochs = len(rows) + 1
-    execute(tmp_path / "run", None, f"--config.num_epochs={epochs}", "--config.checkpoint.every_epochs=1")
-    execute(tmp_path / "straight", FAMILIES["vae"], f"--config.num_epochs={epochs}", *flags[1:])
-    assert digest(tmp_path / "run") == digest(tmp_path / "straight")
-    texts = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("run", "straight")]
-    assert texts[0] == texts[1]
-
-
-def test_a_signal_before_training_ends_at_once_and_leaves_nothing(tmp_path):
-    process = subprocess.Popen(
-        command(tmp_path / "run", FAMILIES["vae"]),
-        cwd=ROOT,
-        env=environment(),
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    time.sleep(0.7)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
-    assert (process.returncode, out, err) == (130, "stopped; nothing was written\n", "")
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

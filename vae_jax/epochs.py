@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
 
-from vae_jax import processes, signals
+from vae_jax import devices, processes, signals
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.console import Console
 from vae_jax.evaluate import PerImage, summarize
@@ -176,7 +176,7 @@ def save(run: Prepared, state: TrainState, progress: Progress, score: float | No
     if not _all_finite(copy.params):
         raise _diverged(run, progress.step, {"parameters": math.nan}, checkpoints)
     told = {"format": FORMAT, "shape": list(run.shape), "data": run.data_digest, "config": run.config.to_dict()}
-    info = progress._asdict() | told
+    info = progress._asdict() | told | {"devices": devices.describe()}
     checkpoints.save(progress.step, copy, info, score)
 
 

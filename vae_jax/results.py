@@ -116,6 +116,7 @@ def conclude(
     writer.hyperparameters(flatten(run.config), {k: v for k, v in results.items() if k.startswith("test/")})
     tell(run, best, "best", console)
     figures = _draw(run, Run(run.config, run.model, params, run.shape, best.step), step, writer, workdir)
+    writer.close()  # results.json says that the run is complete: TensorBoard's files are not opened again
     workdir_lib.write(workdir / workdir_lib.RESULTS, json.dumps(results, indent=2) + "\n")
     _point(run, workdir, figures, console)
     return results

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -56,14 +57,47 @@ def leaving(message: str = "stopped; nothing was written") -> Iterator[None]:
 
 
 @contextmanager
+def _second_interrupt_leaves() -> Iterator[None]:
+    """A context in which a second SIGINT ends the process at once.
+
+    Python's handlers wait until the main thread comes back from XLA, and two signals in that time are one to them: a thread
+    counts what the system's handler writes into a pipe.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    try:
+        previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    except ValueError:  # not the main thread
+        previous = None
+
+    def count() -> None:
+        interrupts = 0
+        while signums := os.read(reader, 64):
+            interrupts += signums.count(signal.SIGINT)
+            if interrupts > 1:
+                with contextlib.suppress(OSError):
+                    os.write(1, b"stopped at once; what was saved is intact\n")
+                os._exit(128 + signal.SIGINT)
+
+    counting = threading.Thread(target=count, daemon=True)
+    counting.start()
+    try:
+        yield
+    finally:
+        if previous is not None:
+            signal.set_wakeup_fd(previous)
+        os.close(writer)
+        counting.join()
+        os.close(reader)
+
+
+@contextmanager
 def deferred() -> Iterator[StopRequest]:
     """A context in which SIGINT and SIGTERM are noted and not obeyed; a second SIGINT ends the process at once."""
     request = StopRequest()
 
     def handler(signum: int, frame: FrameType | None) -> None:
-        if request.signum == signal.SIGINT and signum == signal.SIGINT:
-            os._exit(128 + signum)
         request.signum = signum
 
-    with _handlers(handler):
+    with _handlers(handler), _second_interrupt_leaves():
         yield request

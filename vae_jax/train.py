@@ -97,13 +97,15 @@ def opened(run: Prepared, workdir: Path, stop: signals.StopRequest, console: Con
     with ExitStack() as files:
         checkpoints = files.enter_context(Checkpoints(workdir / "checkpoints"))
         folder = files.enter_context(processes.own_folder(workdir))
-        state, progress = _restore(run, checkpoints)
+        state, progress, told = _restore(run, checkpoints)
         done = results.read(workdir, progress.step) if complete(run, progress) else None
         if done is not None:
             yield Opened(state, progress, None, done)
             return
         processes.first_alone(lambda: workdir_lib.record(config, workdir))
         writer = files.enter_context(Writer(folder, progress.step, config.log.tensorboard))
+        for line in [*told, *_strays(workdir, checkpoints), *writer.mended]:
+            console.line(line)
         writer.hyperparameters(flatten(config), ["test/mse" if run.model.log_prior is None else "test/elbo"])
         film = Film(folder, config.log.latent_every_steps, progress.step, encode_filmed(run))
         profile = Profile(folder / profiling.FOLDER if config.log.profile else None)
@@ -129,19 +131,31 @@ def announce(run: Prepared, workdir: Path, console: Console) -> None:
         console.table("parameters", ["shape", "count"], [(name, [s, n]) for name, s, n in parameter_table(params)])
 
 
-def _restore(run: Prepared, checkpoints: Checkpoints) -> tuple[TrainState, Progress]:
+def _restore(run: Prepared, checkpoints: Checkpoints) -> tuple[TrainState, Progress, list[str]]:
+    """Also what there is to tell of it."""
     restored = checkpoints.restore(saved(run.state))
-    state, progress = run.state, Progress()
-    if restored is not None:
-        assert_own(restored, run.config, [*Progress._fields, "shape"])
-        if restored.info.get("data", run.data_digest) != run.data_digest:
-            raise InputError(
-                f"dataset={run.config.dataset}: the data are not those that the run was trained on (other images, labels "
-                "or sizes); name another --workdir for a new run"
-            )
-        state = restored.state._replace(hparams=run.state.hparams)
-        progress = Progress(**{name: restored.info[name] for name in Progress._fields})
-    return copy_state(state), progress
+    if restored is None:
+        return copy_state(run.state), Progress(), []
+    assert_own(restored, run.config, [*Progress._fields, "shape"])
+    if restored.info.get("data", run.data_digest) != run.data_digest:
+        raise InputError(
+            f"dataset={run.config.dataset}: the data are not those that the run was trained on (other images, labels "
+            "or sizes); name another --workdir for a new run"
+        )
+    state = restored.state._replace(hparams=run.state.hparams)
+    progress = Progress(**{name: restored.info[name] for name in Progress._fields})
+    told, now = f"goes on after step {restored.step}", devices.describe()
+    before = restored.info.get("devices", now)
+    if before != now:
+        told += f"; saved on {before}, now on {now}: the same up to rounding, not bit for bit"
+    return copy_state(state), progress, [told]
+
+
+def _strays(workdir: Path, checkpoints: Checkpoints) -> list[str]:
+    """A line that names what looks like a part of the run, as a killed process or a person may leave it, and is none."""
+    names = sorted(path.name for path in workdir.iterdir() if path.suffix == ".tmp" or path.name.isdecimal())
+    names += [f"checkpoints/{name}" for name in checkpoints.strays()]
+    return [f"left alone, no part of the run: {', '.join(names)}"] if names else []
 
 
 def complete(run: Prepared, progress: Progress) -> bool:

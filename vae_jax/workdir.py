@@ -129,6 +129,8 @@ def write(path: Path, content: str | bytes) -> None:
         TrainingError: the disk is full.
     """
     temporary = path.with_name(path.name + ".tmp")
+    if temporary.is_dir():  # somebody's
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     data = content.encode() if isinstance(content, str) else content
     try:
         with disk.writing(path, len(data)):

@@ -7,7 +7,6 @@ is not finite is written as null, since JSON has no NaN.
 import json
 import math
 import os
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -17,21 +16,20 @@ import numpy as np
 from jaxtyping import Float
 
 from vae_jax import disk
+from vae_jax.board import Board
 from vae_jax.types import InputError
 
 FILE = "metrics.jsonl"
-HPARAMS_TAG = b"_hparams_/session_start_info"
 ROOM = 2**20
 """Bytes that must be free for a row or an image, TensorBoard's share included, whose thread would die of a full disk."""
-FLUSH_SECONDS = 1
-"""Seconds of TensorBoard events that a kill can lose; metrics.jsonl loses none."""
 
 
 class Writer:
     """Appends a run's metrics to `workdir`; what a killed run left beyond `resume_step` goes first. A context manager.
 
     Rows of metrics.jsonl with a larger step and a half-written last line are removed. TensorBoard's readers are told to
-    drop events of a larger step. `tensorboard=False` writes metrics.jsonl only.
+    drop events of a larger step, and points that its files have lost are written again from metrics.jsonl.
+    `tensorboard=False` writes metrics.jsonl only. `mended` tells, in a line each, what was damaged.
 
     Raises:
         InputError: metrics.jsonl holds a line that is not a row.
@@ -39,12 +37,14 @@ class Writer:
 
     def __init__(self, workdir: Path, resume_step: int, tensorboard: bool) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
-        _cut(workdir / FILE, resume_step)
+        self.mended: list[str] = _cut(workdir / FILE, resume_step)
         self._step = resume_step
         self._path = workdir / FILE
         self._rows = self._path.open("ab", buffering=0)
-        self._declared = any(HPARAMS_TAG in path.read_bytes() for path in workdir.glob("events.out.tfevents.*"))
-        self._board = _open_board(workdir, resume_step) if tensorboard else None
+        self._board = Board(workdir, resume_step) if tensorboard else None
+        lost = 0 if self._board is None else self._board.write_lost(read_metrics(workdir))
+        if lost:
+            self.mended.append(f"TensorBoard's files had lost {lost} points; they are written again from {FILE}")
 
     def __enter__(self) -> "Writer":
         return self
@@ -75,7 +75,8 @@ class Writer:
         with disk.writing(self._path, ROOM):
             self._rows.write((json.dumps(row, allow_nan=False) + "\n").encode())
         self._step = step
-        self._scalars(step, values)
+        if self._board is not None:
+            self._board.scalars(step, values)
 
     def image(self, step: int, path: Path) -> None:
         """Show a PNG file in TensorBoard, by its name; nothing without it.
@@ -84,11 +85,8 @@ class Writer:
             TrainingError: the disk is full.
         """
         if self._board is not None:
-            from PIL import Image
-
             disk.assert_room(self._path, ROOM)
-            with Image.open(path) as image:
-                self._board.add_image(path.stem, np.asarray(image.convert("RGB")), step, dataformats="HWC")
+            self._board.image(step, path)
 
     def hyperparameters(self, flat: Mapping[str, Any], metrics: Mapping[str, float] | Iterable[str] = ()) -> None:
         """Show the flat config (`{"eval.batch_size": 1000}`) in TensorBoard, as text and among the hyperparameters.
@@ -96,31 +94,10 @@ class Writer:
         It is written once in the life of a workdir, so a continued run may call again. `metrics` names the scalars that
         stand beside the hyperparameters (`test/elbo`); where it holds values, they are logged at the last step.
         """
-        if self._board is None:
-            return
-        if not self._declared:
-            self._declare(self._board, flat, metrics)
-            self._declared = True
-        if isinstance(metrics, Mapping):
-            self._scalars(self._step, metrics)
-
-    def _scalars(self, step: int, values: Mapping[str, float]) -> None:
-        for name, value in values.items():
-            if self._board is not None and math.isfinite(value):
-                self._board.add_scalar(name, value, step)
-
-    def _declare(self, board: Any, flat: Mapping[str, Any], metrics: Iterable[str]) -> None:
-        from tensorboardX import summary
-
-        rows = [f"| {key} | {str(value).replace('|', chr(92) + '|')} |" for key, value in flat.items()]
-        # Step 0, so that no later purge removes it.
-        board.add_text("config", "\n".join(["| key | value |", "|---|---|", *rows]), 0)
-        plain = {
-            key: value if isinstance(value, bool | int | float | str) else str(value) for key, value in flat.items()
-        }
-        # Not add_hparams, which opens a second run in a subdirectory: the table then has a row without its curves.
-        for part in summary.hparams(plain, dict.fromkeys(metrics, 0.0)):
-            board.file_writer.add_summary(part, 0)
+        if self._board is not None:
+            self._board.declare(flat, metrics)
+            if isinstance(metrics, Mapping):
+                self._board.scalars(self._step, metrics)
 
 
 def read_metrics(workdir: Path) -> list[dict[str, Any]]:
@@ -168,26 +145,18 @@ def _parse(line: bytes) -> dict[str, Any] | None:
     return row if isinstance(row, dict) and {"step", "epoch"} <= row.keys() else None
 
 
-def _cut(path: Path, step: int) -> None:
-    """Remove rows beyond `step` and a half last line; the other lines stay as they are, byte for byte."""
-    kept = b"".join(line for line, row in _rows(path) if row["step"] <= step)
-    if path.exists() and path.read_bytes() != kept:
+def _cut(path: Path, step: int) -> list[str]:
+    """Remove rows beyond `step` and a half last line, which is told; the other lines stay as they are, byte for byte."""
+    if not path.exists():
+        return []
+    before, rows = path.read_bytes(), _rows(path)
+    kept = b"".join(line for line, row in rows if row["step"] <= step)
+    if before != kept:
         whole = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         with whole.open("wb") as file:
             file.write(kept)
             file.flush()
             os.fsync(file.fileno())
         os.replace(whole, path)
-
-
-def _open_board(workdir: Path, resume_step: int) -> Any:
-    from tensorboardX import SummaryWriter
-
-    # The name holds whole seconds only, and an existing file would be emptied. Nanoseconds also keep files in order.
-    return SummaryWriter(
-        str(workdir),
-        purge_step=resume_step + 1,
-        max_queue=1000,
-        flush_secs=FLUSH_SECONDS,
-        filename_suffix=f".{time.time_ns()}",
-    )
+    half = len(before) > sum(len(line) for line, _ in rows)
+    return [f"{path} ended in half a line, which is removed"] if half else []

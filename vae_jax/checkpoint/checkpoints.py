@@ -46,7 +46,7 @@ class Checkpoints:
 
     The two latest steps and the one with the highest metric are kept. What is not a checkpoint (temporary, foreign or
     empty directories, files) is ignored and left alone, and nothing is ever deleted by reading. The manifest is part of
-    what orbax commits in one rename; a committed step without one is used if it restores without an error.
+    what orbax commits in one rename; a committed step without one is damaged.
     """
 
     def __init__(self, directory: Path, read_only: bool = False) -> None:
@@ -126,6 +126,11 @@ class Checkpoints:
         ranks = self._sound()
         return max(ranks, key=ranks.__getitem__, default=None)
 
+    def strays(self) -> list[str]:
+        """Names in the directory that are no checkpoints."""
+        ours = set(map(str, self._ranks()))
+        return sorted(path.name for path in self._directory.iterdir() if path.name not in ours)
+
     def kept(self) -> str:
         """What is left of a run that fails, in words."""
         last = self.latest_step()
@@ -194,12 +199,6 @@ class Checkpoints:
                 return read(self._open(), step, template)
             except InputError as error:
                 raise InputError(f"{path} does not fit:\n{error}") from None
-            except (
-                Exception
-            ) as error:  # without a manifest, only trying tells; what a manifest vouches for must restore
-                if (path / MANIFEST).is_file():
-                    raise
-                reason = f"no {MANIFEST}, {type(error).__name__} when restored"
         self._damaged.add(step)
         return reason
 

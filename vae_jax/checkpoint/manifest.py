@@ -52,7 +52,9 @@ def seal(directory: Path, metric: float | None, committed: bool) -> None:
 
 
 def damage(directory: Path) -> str | None:
-    """What differs from the manifest; None where nothing does or where there is no manifest."""
+    """What differs from the manifest, or that there is none; None where all is well."""
+    if not (directory / MANIFEST).exists():
+        return f"{MANIFEST} is missing"
     try:
         for name, fingerprint in load(directory)["files"].items():
             if _fingerprint(directory / name) != fingerprint:

@@ -1,0 +1,101 @@
+"""Damage to a checkpoint that the trainer wrote: found before a step is taken, told, and an older one used."""
+
+import io
+import subprocess
+
+import pytest
+from commands import ROOT, command, environment
+
+from vae_jax import main
+from vae_jax.checkpoint import MANIFEST
+from vae_jax.console import Console
+from vae_jax.prepare import prepare
+from vae_jax.signals import StopRequest
+from vae_jax.train import opened
+
+pytestmark = pytest.mark.fault("a file of the newest checkpoint truncated, deleted, emptied or one bit flipped")
+LOST = "the steps since the older checkpoint, trained again"
+
+
+def flip_a_bit(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+DAMAGE = {
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "deleted": lambda path: path.unlink(),
+    "emptied": lambda path: path.write_bytes(b""),
+    "flipped": flip_a_bit,
+}
+
+
+def contents(folder):
+    """Of every file with bytes in it; an empty one cannot be truncated, emptied or have a bit flipped."""
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def steps_of(workdir):
+    return sorted(int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdecimal())
+
+
+@pytest.mark.parametrize(
+    "name", ["flipped", *(pytest.param(n, marks=pytest.mark.slow) for n in DAMAGE if n != "flipped")]
+)
+def test_damage_to_any_file_is_found_before_a_step_is_taken(damaged, make_config, record_property, capfd, name):
+    config = make_config(num_epochs=4, checkpoint__every_epochs=1, log__tensorboard=False)
+    run, (older, newest) = prepare(config), steps_of(damaged)[-2:]
+    files, rows = contents(damaged / "checkpoints" / str(newest)), (damaged / "metrics.jsonl").read_bytes()
+    files = {path: intact for path, intact in files.items() if intact or name == "deleted"}
+    assert len(files) > 15
+    assert any(path.name == MANIFEST for path in files)
+    record_property("tried", len(files))
+    record_property("lost", LOST)
+    for path, intact in files.items():
+        DAMAGE[name](path)
+        with opened(run, damaged, StopRequest(), Console(io.StringIO())) as start:
+            assert start.progress.step == int(start.state.step) == older, path
+        (warning,) = capfd.readouterr().err.splitlines()
+        assert f"checkpoints/{newest} is damaged (" in warning
+        assert warning.endswith(f"; using {damaged}/checkpoints/{older}")
+        assert path.exists() == (name != "deleted")
+        path.write_bytes(intact)
+        (damaged / "metrics.jsonl").write_bytes(rows)
+    with opened(run, damaged, StopRequest(), Console(io.StringIO())) as start:
+        assert start.progress.step == newest
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.slow
+def test_training_goes_on_from_the_older_one_with_the_same_bits(damaged, continued, record_property, capfd):
+    record_property("lost", LOST)
+    newest = steps_of(damaged)[-1]
+    flip_a_bit(max((damaged / "checkpoints" / str(newest) / "state").rglob("*"), key=lambda path: path.stat().st_size))
+    continued()
+    assert len(capfd.readouterr().err.splitlines()) == 1
+    assert (damaged / "checkpoints" / f"{newest}.set-aside-0").is_dir()
+
+
+def test_where_none_is_left_the_command_says_so_in_a_line_and_deletes_nothing(damaged, capfd):
+    for step in steps_of(damaged):
+        (damaged / "checkpoints" / str(step) / MANIFEST).unlink()
+    before = contents(damaged)
+    assert main.run([f"--workdir={damaged}", "--config.num_epochs=4"]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith(f"error: {damaged}/checkpoints: no intact checkpoint is left: ")
+    assert all(f"{damaged}/checkpoints/{step} is damaged (MANIFEST is missing)" in line for step in steps_of(damaged))
+    assert contents(damaged) == before
+
+
+@pytest.mark.slow
+def test_what_a_person_sees(damaged, record_property):
+    record_property("lost", LOST)
+    older, newest = steps_of(damaged)[-2:]
+    DAMAGE["truncated"](damaged / "checkpoints" / str(newest) / "state" / "_METADATA")
+    words = command(damaged, None, "--config.num_epochs=4")
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, env=environment(), timeout=300, check=False)
+    broken, used = (damaged / "checkpoints" / str(step) for step in (newest, older))
+    assert done.stderr == f"{broken} is damaged (state/_METADATA has changed); using {used}\n"
+    assert f"goes on after step {older}; saved on 2 CPU devices, now on 1 CPU device: the same up to" in done.stdout
+    assert done.returncode == 0
