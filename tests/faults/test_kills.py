@@ -28,7 +28,7 @@ def test_a_run_killed_inside_a_save_and_continued_is_the_same(tmp_path, record_p
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kills", "family"), [(8, ()), (2, AUTOENCODER)], ids=["vae", "ae"])
+@pytest.mark.parametrize(("kills", "family"), [(4, ()), (2, AUTOENCODER)], ids=["vae", "ae"])
 def test_runs_killed_at_random_moments_and_continued_are_the_same(tmp_path, record_property, kills, family):
     assert_survived(record_property, drill(tmp_path, kills, flags=(*SHORT, *family), untouched=1), kills)
 
