@@ -246,6 +246,7 @@ def test_the_scaling_is_drawn_without_the_points_that_failed():
     assert scaling.picture(points[1:]).startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_population_trains_each_seed_on_its_own_order_and_noise(make_config):
     run = prepare(make_config(num_train=128))
     state = gpu_runs.make_population(run, 2)()

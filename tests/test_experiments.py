@@ -137,7 +137,7 @@ def test_the_end_of_a_training_tells_of_its_latent_space(runs):
 
 
 def test_health_prints_a_line_for_each_thing_and_stores_the_numbers(runs, capsys):
-    health.main([f"--workdir={runs['vae']}", "--num_images=200", "--num_refined=50", "--steps=20"])
+    health.main([f"--workdir={runs['vae']}", "--num_images=200", "--num_refined=50", "--steps=20", "--temperatures=5"])
     out = capsys.readouterr().out
     found = json.loads((runs["vae"] / "health.json").read_text())
     for name in ("active units", "mutual information", "codes against draws", "amortisation gap", "10 neighbours"):

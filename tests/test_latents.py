@@ -218,6 +218,7 @@ def test_a_film_is_seen_along_the_axes_of_its_last_frame():
     np.testing.assert_allclose(points, (frames - centre) @ axes, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_tsne_takes_as_many_points_as_asked_and_keeps_neighbours_together(monkeypatch):
     monkeypatch.setattr(tsne, "ITERATIONS", 300)
     told = []

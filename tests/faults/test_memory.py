@@ -35,6 +35,7 @@ def test_an_absurd_batch_is_refused_with_what_would_fit(tmp_path, monkeypatch, m
         prepare.prepare(make_config(batch_size=2 * most, hidden_dims=(256,)), ahead=True).ready()
 
 
+@pytest.mark.slow
 def test_a_model_that_no_batch_lets_fit_is_told_so(tmp_path, monkeypatch, make_config):
     monkeypatch.setattr(memory, "free_bytes", lambda: 10**5)
     with pytest.raises(InputError, match=r"are needed whatever the batch; choices: a smaller model"):

@@ -56,8 +56,9 @@ def test_a_config_that_is_lost_is_taken_from_the_checkpoint(damaged, capsys, how
     assert [row["epoch"] for row in read_metrics(damaged)] == [1, 2, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.fault("config.json half-written or lost")
-@pytest.mark.parametrize("how", first_fast(HALVES))
+@pytest.mark.parametrize("how", HALVES)
 def test_before_the_first_checkpoint_the_run_begins_anew(damaged, capsys, make_config, how):
     path, before = damaged / "config.json", (damaged / "config.json").read_text()
     for name in ("checkpoints", "figures", "results.json"):

@@ -75,7 +75,9 @@ def test_a_folder_without_permission(tmp_path, place):
     assert list((tmp_path / "theirs").iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["checkpoints", "metrics.jsonl", "figures"])
+@pytest.mark.parametrize(
+    "name", ["checkpoints", *(pytest.param(name, marks=pytest.mark.slow) for name in ("metrics.jsonl", "figures"))]
+)
 def test_a_file_where_a_folder_must_be_and_the_reverse(tmp_path, capsys, make_config, name):
     """Not made by a run; whoever made it is told which one it is."""
     config = make_config(num_epochs=1, log__tensorboard=False)

@@ -13,6 +13,7 @@ EXECUTING_CALLS = {"eval", "exec", "compile", "__import__", "import_module", "sy
 CONFIG_FILES = {("vae_jax/config/validation.py", "exec"), ("vae_jax/config/validation.py", "compile")}
 """The one place: a config file is Python, by ml_collections' convention, and README.md says whose to run."""
 IN_PLACE = {
+    "experiments/faults/started.py": "what a started process prints, into a scratch folder",
     "vae_jax/data/arrays.py": "into the cache's scratch folder, moved when whole",
     "vae_jax/data/cache.py": "into the cache's scratch folder, moved when whole",
     "vae_jax/data/idx.py": "into memory",

@@ -50,7 +50,9 @@ def squared_error(model, params, x) -> float:
 AE = {"model": "ae", "objective": "reconstruction", "likelihood": "gaussian"}
 
 
-@pytest.mark.parametrize("ratio", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize(
+    "ratio", [pytest.param(0.5, marks=pytest.mark.slow), 1.0, pytest.param(2.0, marks=pytest.mark.slow)]
+)
 def test_a_learned_sigma_is_trained_towards_the_root_mean_squared_error(make_config, x, key, ratio):
     config = make_config(**AE, sigma_mode="learned")
     model, step, state = parts(config)
