@@ -44,6 +44,7 @@ def test_processes_find_each_other_by_what_the_cluster_says(tmp_path, name, clus
     assert "2 CPU devices of 2 processes" in out[0]
 
 
+@pytest.mark.slow
 def test_processes_that_were_told_different_things_are_refused_by_name(tmp_path):
     base = ["--config=configs/vae.py", *SMALL, f"--workdir={tmp_path}/run"]
     codes, out = finish(start_two([*base, "--config.beta=2"], base))

@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -36,7 +37,12 @@ def exit_code(body: Callable[[], int | None], farewell: str = "stopped; nothing 
         from vae_jax.types import InputError, TrainingError, printable
 
         try:
-            return body() or 0
+            code = body() or 0
+            sys.stdout.flush()
+            return code
+        except BrokenPipeError:  # the reader went away, as `--help | head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return 128 + signal.SIGPIPE
         except (InputError, TrainingError) as error:
             print("\n".join(f"error: {printable(line)}" for line in str(error).split("\n")), file=sys.stderr)
             return 2 if isinstance(error, InputError) else 1

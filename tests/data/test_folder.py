@@ -405,6 +405,7 @@ def test_resident_memory_stays_flat_when_the_set_grows_ten_times(tmp_path):
     assert peaks[3] - peaks[1] < 15, f"peak memory in MB for {sizes} MB of images: {peaks}"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("VAE_JAX_PHOTOS_DIR" not in os.environ, reason="VAE_JAX_PHOTOS_DIR names no folder of photographs")
 def test_real_photographs(tmp_path):
     folder = Path(os.environ["VAE_JAX_PHOTOS_DIR"])

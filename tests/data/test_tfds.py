@@ -108,6 +108,7 @@ def test_a_cached_set_needs_no_file_and_no_tfds(tmp_path, originals, monkeypatch
     np.testing.assert_array_equal(first.train.images, again.train.images)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REAL_DIR, reason="VAE_JAX_MNIST_DIR names no folder with MNIST's original four files")
 def test_real_mnist_is_byte_equal(tmp_path):
     assert_same_examples(Path(REAL_DIR), tfds.load_idx_set(make_config(tmp_path, data_dir=REAL_DIR)))

@@ -101,6 +101,13 @@ def test_a_reader_that_goes_away_stops_nothing(tmp_path, plain, streams):
     assert_same(tmp_path / "run", plain)
 
 
+def test_help_may_be_cut_short(tmp_path):
+    script = f"{sys.executable} -m vae_jax.main --help | head -1"
+    done = subprocess.run(script, shell=True, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120)
+    assert done.stdout.startswith("usage: ")
+    assert done.stderr == ""
+
+
 CLOCK = """
 import time
 _time, _time_ns = time.time, time.time_ns
