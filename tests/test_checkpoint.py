@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from damage import DAMAGE, flip_bit
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from vae_jax.checkpoint import MANIFEST, Checkpoints, Restored
@@ -65,20 +66,6 @@ def steps_in(directory: Path) -> list[int]:
 
 def listing(directory: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
-
-
-def flip_bit(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-
-
-DAMAGE = {
-    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-1]),
-    "deleted": lambda path: path.unlink(),
-    "emptied": lambda path: path.write_bytes(b""),
-    "flipped": flip_bit,
-}
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ ALLOWED = {
     "objectives": LEAVES | {"estimators", "pixels"},
     "optimizers": LEAVES,
     "disk": LEAVES | {"console"},
-    "memory": LEAVES | {"console"},
+    "memory": LEAVES | {"console", "feed"},
     "locks": LEAVES,
     "data": LEAVES | {"disk"},
     "checkpoint": LEAVES | {"disk"},

@@ -5,9 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from vae_jax.console import format_bytes
-from vae_jax.types import Config, InputError
+from vae_jax.feed import device_memory
+from vae_jax.types import Config, InputError, shown
+
+SIZES = ("latent_dim", "padded_latent_dim", "upper_latent_dim", "hidden_dims", "upper_hidden_dims", "channels")
+"""Keys that decide how many parameters there are."""
 
 
 def free_bytes() -> int | None:
@@ -22,6 +27,21 @@ def needed_bytes(program: Any) -> int:
     """What a compiled program takes beside its arguments, which are there."""
     stats = program.memory_analysis()
     return stats.temp_size_in_bytes + stats.output_size_in_bytes - stats.alias_size_in_bytes
+
+
+def assert_state_fits(state: Any, config: Config) -> None:
+    """Refuse a state of training (its shapes) that the device's memory cannot hold, before anything of it is made.
+
+    Raises:
+        InputError: naming the largest of the keys that size a model.
+    """
+    needed, there = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)), device_memory()
+    if needed > there:
+        largest = max(SIZES, key=lambda name: max(np.ravel(config[name]), default=0))
+        raise InputError(
+            f"{largest}={shown(config[largest])}: parameters and what the optimizer keeps of them take "
+            f"{needed / 2**30:,.0f} GiB, and the device has {there / 2**30:,.0f}"
+        )
 
 
 def assert_fits(program: Any, config: Config, compile_for: Callable[[int], Any], least: int) -> None:

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
 from vae_jax import data, devices, film, memory
 from vae_jax.compilation import compile_ahead, keep_compiled
 from vae_jax.evaluate import Evaluate, batches_per_call, make_evaluate
-from vae_jax.feed import Feed, device_memory, make_feed, unmap
+from vae_jax.feed import Feed, make_feed, unmap
 from vae_jax.likelihoods import make_likelihood
 from vae_jax.models import latent_mask, make_model, unpadded
 from vae_jax.objectives import make_objective
@@ -26,14 +26,12 @@ from vae_jax.train_state import (
     make_train_chunk,
     make_train_step,
 )
-from vae_jax.types import Config, Dataset, InputError, Model, Objective, Params, shown
+from vae_jax.types import Config, Dataset, InputError, Model, Objective, Params
 
 STEPS_BETWEEN_CHECKPOINTS = 200
 """With `checkpoint.every_epochs` = 0: at least so many steps lie between two checkpoints."""
 
 IMAGES_OF_A_SUM = 1000
-SIZES = ("latent_dim", "padded_latent_dim", "upper_latent_dim", "hidden_dims", "upper_hidden_dims", "channels")
-"""Keys that decide how many parameters there are."""
 
 
 class Prepared(NamedTuple):
@@ -113,7 +111,7 @@ def prepare(config: Config, ahead: bool = False) -> Prepared:
     one_step = config.network == "conv" and jax.default_backend() == "cpu"
     most_steps = min(feed.most_steps, config.steps_per_dispatch or (1 if one_step else steps_per_epoch))
     shapes = _shapes_on(layout, jax.eval_shape(init, key_init, np.zeros(shape, np.float32)))
-    _check_memory(shapes, config)
+    memory.assert_state_fits(shapes, config)
     ready: Callable[[], object] = lambda: None  # noqa: E731
     if ahead:
         steps = film.chunk_size(0, config.log.latent_every_steps, steps_per_epoch, most_steps)
@@ -165,17 +163,6 @@ def _make_evaluate(
     config = deepcopy(config)
     config.eval.batch_size = min(config.eval.batch_size, max(len(split.images) for split in dataset[:3]))
     return make_evaluate(config, model, objective, layout, batches_per_call(config, dataset))
-
-
-def _check_memory(state: TrainState, config: Config) -> None:
-    """Refuse a state of training that the device's memory cannot hold, before anything of it is made."""
-    needed, there = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)), device_memory()
-    if needed > there:
-        largest = max(SIZES, key=lambda name: max(np.ravel(config[name]), default=0))
-        raise InputError(
-            f"{largest}={shown(config[largest])}: parameters and what the optimizer keeps of them take "
-            f"{needed / 2**30:,.0f} GiB, and the device has {there / 2**30:,.0f}"
-        )
 
 
 def _shapes_on(layout: devices.Layout, state: TrainState) -> TrainState:

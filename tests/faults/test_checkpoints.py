@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 from commands import ROOT, command, environment
+from damage import DAMAGE, flip_bit
 
 from vae_jax import main
 from vae_jax.checkpoint import MANIFEST
@@ -15,20 +16,6 @@ from vae_jax.train import opened
 
 pytestmark = pytest.mark.fault("a file of the newest checkpoint truncated, deleted, emptied or one bit flipped")
 LOST = "the steps since the older checkpoint, trained again"
-
-
-def flip_a_bit(path):
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-
-
-DAMAGE = {
-    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-1]),
-    "deleted": lambda path: path.unlink(),
-    "emptied": lambda path: path.write_bytes(b""),
-    "flipped": flip_a_bit,
-}
 
 
 def contents(folder):
@@ -71,7 +58,7 @@ def test_damage_to_any_file_is_found_before_a_step_is_taken(damaged, make_config
 def test_training_goes_on_from_the_older_one_with_the_same_bits(damaged, continued, record_property, capfd):
     record_property("lost", LOST)
     newest = steps_of(damaged)[-1]
-    flip_a_bit(max((damaged / "checkpoints" / str(newest) / "state").rglob("*"), key=lambda path: path.stat().st_size))
+    flip_bit(max((damaged / "checkpoints" / str(newest) / "state").rglob("*"), key=lambda path: path.stat().st_size))
     continued()
     assert len(capfd.readouterr().err.splitlines()) == 1
     assert (damaged / "checkpoints" / f"{newest}.set-aside-0").is_dir()
