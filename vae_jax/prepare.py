@@ -59,7 +59,7 @@ class Prepared(NamedTuple):
     key_train: PRNGKeyArray
     key_eval: PRNGKeyArray
     data_digest: str
-    """Of the splits' sizes and labels and the mean training image: a continued run must find the same."""
+    """Of the splits: a continued run must find the same, see `data_digest`."""
     steps_per_epoch: int
     steps_per_dispatch: int
     checkpoint_epochs: int
@@ -194,11 +194,15 @@ def mean_of(images: UInt8[np.ndarray, "N H W C"]) -> Float[np.ndarray, "H W C"]:
 
 
 def data_digest(dataset: Dataset, mean_image: Float[np.ndarray, "H W C"]) -> str:
-    """A short hash of what the data look like; folders may change under a run, and two may be called alike."""
+    """A short hash of what the data look like; folders may change under a run, and two may be called alike.
+
+    Of the sizes, the labels and the mean training image; after a dash of the other mean images, which older runs lack.
+    """
     digest = hashlib.sha256(mean_image.tobytes())
     for split in dataset[:3]:
         digest.update(f"{split.images.shape}".encode() + split.labels.tobytes())
-    return digest.hexdigest()[:16]
+    held_out = hashlib.sha256(mean_of(dataset.val.images).tobytes() + mean_of(dataset.test.images).tobytes())
+    return f"{digest.hexdigest()[:16]}-{held_out.hexdigest()[:16]}"
 
 
 def epoch_order(seed: int, epoch: int, num_images: int, batch_size: int) -> Int32[np.ndarray, "T B"]:

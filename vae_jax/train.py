@@ -137,7 +137,7 @@ def _restore(run: Prepared, checkpoints: Checkpoints) -> tuple[TrainState, Progr
     if restored is None:
         return copy_state(run.state), Progress(), []
     assert_own(restored, run.config, [*Progress._fields, "shape"])
-    if restored.info.get("data", run.data_digest) != run.data_digest:
+    if not run.data_digest.startswith(restored.info.get("data", "")):  # older runs have the beginning
         raise InputError(
             f"dataset={run.config.dataset}: the data are not those that the run was trained on (other images, labels "
             "or sizes); name another --workdir for a new run"

@@ -55,4 +55,7 @@ PROMISES = {
     "files that carry code": "nothing that is read is executed: no pickle, nothing that lies in a run's folder",
     "paths that lead outside": "links and .. in a folder or an archive lead no read outside it",
     "a stop while a file is written": "files appear under a temporary name and are renamed when they are whole",
+    "data cache damaged, or the source folder changed under a run that continues": (
+        "a damaged cache is rebuilt, told in one line, and the run has the same bits; other data are refused with the reason"
+    ),
 }
