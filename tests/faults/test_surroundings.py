@@ -72,7 +72,7 @@ SURROUNDINGS = {
     "ASCII output": {"PYTHONIOENCODING": "ascii"},
     "optimised": {"PYTHONOPTIMIZE": "1"},
     "no home": {"HOME": None, "XDG_CACHE_HOME": None, "USER": None, "LOGNAME": None},
-    "home that is not there": {"HOME": "/nowhere/at/all", "XDG_CACHE_HOME": None, "MPLCONFIGDIR": None},
+    "home that cannot be": {"HOME": "/dev/null/home", "XDG_CACHE_HOME": None, "MPLCONFIGDIR": None},
     "dumb terminal": {"TERM": "dumb", "COLUMNS": "1"},
 }
 
