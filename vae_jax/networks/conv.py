@@ -122,13 +122,11 @@ def make_conv(config: Config, shape: tuple[int, int, int], num_features: int, nu
         num_features: what the encoder returns for each image: mean and log variance, say.
         num_channels: what the decoder returns for each pixel.
     """
-    sizes = [shape[:2]]
-    for _ in config.channels:
-        sizes.append((-(-sizes[-1][0] // STRIDES[0]), -(-sizes[-1][1] // STRIDES[1])))
+    sizes = downsampled(shape[:2], len(config.channels))
     finish = _make_finish(config)
     use_bias = config.normalization == "none"
     encoder = Encoder(config.channels, num_features, finish, use_bias)
-    decoder = Decoder(config.channels, tuple(sizes), num_channels, finish, use_bias)
+    decoder = Decoder(config.channels, sizes, num_channels, finish, use_bias)
 
     def init(key: PRNGKeyArray, output_bias: Float[Array, "H W F"] | None = None) -> Params:
         key_encoder, key_decoder = jax.random.split(key)
@@ -147,6 +145,14 @@ def make_conv(config: Config, shape: tuple[int, int, int], num_features: int, nu
         return apply(decoder, params["decoder"], z, key, config.dtype)
 
     return Networks(init, encode, decode)
+
+
+def downsampled(size: Pair, times: int) -> tuple[Pair, ...]:
+    """(H, W) of an image and of what each of so many convolutions of stride 2 makes of it: halves, rounded up."""
+    sizes = [size]
+    for _ in range(times):
+        sizes.append((-(-sizes[-1][0] // STRIDES[0]), -(-sizes[-1][1] // STRIDES[1])))
+    return tuple(sizes)
 
 
 def _make_finish(config: Config) -> Finish:
