@@ -53,7 +53,7 @@ class Encoder(nn.Module):
         """[B, H, W, C] -> [B, num_outputs]."""
         for width in self.channels:
             x = self.finish(Conv(width, self.use_bias)(x), deterministic)
-        return nn.Dense(self.num_outputs, kernel_init=output_init, name="output")(x.reshape(len(x), -1))
+        return nn.Dense(self.num_outputs, kernel_init=output_init, name="output")(x.reshape(x.shape[0], -1))
 
 
 class ConvTranspose(nn.Module):
@@ -105,7 +105,7 @@ class Decoder(nn.Module):
     def __call__(self, z: Float[Array, "B Z"], deterministic: bool) -> Images:
         """[B, Z] -> [B, H, W, num_outputs]."""
         (height, width), deepest = self.sizes[-1], self.channels[-1]
-        x = nn.Dense(height * width * deepest, kernel_init=hidden_init)(z).reshape(len(z), height, width, deepest)
+        x = nn.Dense(height * width * deepest, kernel_init=hidden_init)(z).reshape(z.shape[0], height, width, deepest)
         x = self.finish(x, deterministic)
         for i in reversed(range(len(self.channels))):
             layer = ConvTranspose(self.channels[max(i - 1, 0)], self.sizes[i], self.use_bias)

@@ -69,7 +69,7 @@ def widen(y: Small, kernel: Kernel, strides: Pair, padding: Padding, size: Pair)
 
 def _widen_by_phases(y: Small, kernel: Kernel, strides: Pair, padding: Padding, size: Pair) -> Large:
     """`widen`, a matrix product for each of the places that a pixel can have between two of y's: the taps that meet it."""
-    batch, outputs = len(y), kernel.shape[2]
+    batch, outputs = y.shape[0], kernel.shape[2]
     rows, columns = (-(-length // stride) for length, stride in zip(size, strides, strict=True))
 
     def meeting(axis: int, phase: int) -> list[Pair]:
