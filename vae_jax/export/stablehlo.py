@@ -32,7 +32,8 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
     """
     del workdir
     package("flatbuffers", "stablehlo")  # JAX's own need, which it leaves to the person
-    model, params, size = run.model, run.params, run.config.latent_dim
+    model, size = run.model, run.config.latent_dim
+    params = jax.tree.map(jnp.asarray, run.params)
     outputs = "{'mean', 'logvar'}" if model.log_prior is not None else "{'mean'}"
     encode = _exported(lambda x: model.encode(params, x)._asdict(), run.shape)
     decode = _exported(lambda z: model.pixel_mean(params, model.decode(params, z)), (size,))
