@@ -1,0 +1,352 @@
+/**
+ * Encodes, decodes and draws from the prior of a model that vae_jax.report.weights embedded.
+ *
+ * A classic script that defines one global, VaeNetwork; it touches no page, so it also runs in a worker and in node.
+ * Images are [H, W, C] and flattening keeps that order, as in JAX, so every array is flat and a reshape does nothing.
+ * Each layer is turned, once, into a function from its input to a buffer of its own: an evaluation allocates nothing but
+ * what it returns.
+ */
+globalThis.VaeNetwork = (() => {
+  "use strict";
+
+  /** Number of elements of a shape. */
+  function count(shape) {
+    return shape.reduce((product, size) => product * size, 1);
+  }
+
+  // ---- weights
+
+  /** All 65,536 float16 numbers by their bits, Float32Array: browsers learned float16 only lately. */
+  function halfTable() {
+    const table = new Float32Array(65536);
+    for (let bits = 0; bits < 65536; bits++) {
+      const exponent = (bits >> 10) & 31;
+      const fraction = bits & 1023;
+      let size;
+      if (exponent === 0) size = fraction * 2 ** -24;
+      else if (exponent === 31) size = fraction ? NaN : Infinity;
+      else size = (1 + fraction / 1024) * 2 ** (exponent - 15);
+      table[bits] = bits & 32768 ? -size : size;
+    }
+    return table;
+  }
+
+  /** Bytes of a base64 string. */
+  function decodeBase64(text) {
+    const binary = atob(text);
+    const bytes = new Uint8Array(binary.length);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
+    return bytes;
+  }
+
+  /** Little-endian bytes of "float16" or "float32" numbers as Float32Array, whatever the machine's byte order. */
+  function decodeNumbers(bytes, dtype) {
+    if (dtype === "float16") {
+      const table = halfTable();
+      const numbers = new Float32Array(bytes.length >> 1);
+      for (let i = 0; i < numbers.length; i++) numbers[i] = table[bytes[2 * i] | (bytes[2 * i + 1] << 8)];
+      return numbers;
+    }
+    if (dtype !== "float32") throw new Error(`unknown dtype of weights: ${dtype}`);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const numbers = new Float32Array(bytes.length >> 2);
+    for (let i = 0; i < numbers.length; i++) numbers[i] = view.getFloat32(4 * i, true);
+    return numbers;
+  }
+
+  /** A layer's arrays by name, views of the weights. */
+  function viewArrays(layer, weights) {
+    const views = {};
+    for (const [name, { offset, shape }] of Object.entries(layer.arrays)) {
+      if (offset + count(shape) > weights.length) throw new Error(`the weights end before the ${name} of a ${layer.kind}`);
+      views[name] = weights.subarray(offset, offset + count(shape));
+    }
+    return views;
+  }
+
+  // ---- layers: each maker returns x => y, both flat Float32Arrays
+
+  /**
+   * The non-zero terms of sums: numbers of the input, and where each one's row of the kernel begins.
+   * After a ReLU half of the input is zero, and in a transposed convolution most taps meet nothing.
+   */
+  function makeTerms(most) {
+    return { length: 0, values: new Float64Array(most), rows: new Int32Array(most) };
+  }
+
+  /** Adds x[from .. from + width) to the terms; their rows, `stride` numbers long, begin at `row`. */
+  function gather(terms, x, from, width, row, stride) {
+    const { values, rows } = terms;
+    let length = terms.length;
+    for (let c = 0; c < width; c++) {
+      const value = x[from + c];
+      if (value !== 0) {
+        values[length] = value;
+        rows[length] = row + c * stride;
+        length++;
+      }
+    }
+    terms.length = length;
+  }
+
+  /** y[start + o] += sum of values[n] * kernel[rows[n] + o], o < width; four terms for each time that y is read. */
+  function accumulate(terms, kernel, y, start, width) {
+    const { length, values, rows } = terms;
+    let n = 0;
+    for (; n + 4 <= length; n += 4) {
+      const a = values[n], b = values[n + 1], c = values[n + 2], d = values[n + 3];
+      const i = rows[n], j = rows[n + 1], k = rows[n + 2], l = rows[n + 3];
+      for (let o = 0; o < width; o++) {
+        y[start + o] += a * kernel[i + o] + b * kernel[j + o] + c * kernel[k + o] + d * kernel[l + o];
+      }
+    }
+    for (; n < length; n++) {
+      const a = values[n];
+      const i = rows[n];
+      for (let o = 0; o < width; o++) y[start + o] += a * kernel[i + o];
+    }
+  }
+
+  /** x @ kernel + bias. */
+  function makeDense(layer, input, { kernel, bias }) {
+    const inputs = count(input);
+    const outputs = layer.output[0];
+    const y = new Float32Array(outputs);
+    const terms = makeTerms(inputs);
+    return (x) => {
+      y.set(bias);
+      terms.length = 0;
+      gather(terms, x, 0, inputs, 0, outputs);
+      accumulate(terms, kernel, y, 0, outputs);
+      return y;
+    };
+  }
+
+  /**
+   * For every output along one axis its [tap, place in the input] pairs, flat. The input's places are `spread` apart, with
+   * zeros between, which no tap needs to visit, and `before` zeros stand before them.
+   */
+  function listTaps(outputs, inputs, taps, stride, spread, before) {
+    return Array.from({ length: outputs }, (_, out) => {
+      const pairs = [];
+      for (let tap = 0; tap < taps; tap++) {
+        const place = (out * stride + tap - before) / spread;
+        if (Number.isInteger(place) && place >= 0 && place < inputs) pairs.push(tap, place);
+      }
+      return Int32Array.from(pairs);
+    });
+  }
+
+  /** What every output is before any tap: zero, one bias per channel, or one per channel and pixel. */
+  function startOf(size, bias) {
+    const start = new Float32Array(size);
+    if (bias) for (let i = 0; i < size; i++) start[i] = bias[i % bias.length];
+    return start;
+  }
+
+  /** The correlation of x, its pixels `spread` apart, with the kernel [KH, KW, F, O] at every `stride`-th place. */
+  function makeCorrelation(layer, input, { kernel, bias }, strides, spread) {
+    const [height, width, outputs] = layer.output;
+    const channels = input[2];
+    const [tapRows, tapColumns] = layer.arrays.kernel.shape;
+    const [[above], [left]] = layer.numbers.padding;
+    const ofRow = listTaps(height, input[0], tapRows, strides[0], spread[0], above);
+    const ofColumn = listTaps(width, input[1], tapColumns, strides[1], spread[1], left);
+    const start = startOf(count(layer.output), bias);
+    const y = new Float32Array(start.length);
+    const terms = makeTerms(tapRows * tapColumns * channels);
+
+    function gatherPixel(x, rowTaps, columnTaps) {
+      terms.length = 0;
+      for (let r = 0; r < rowTaps.length; r += 2) {
+        for (let c = 0; c < columnTaps.length; c += 2) {
+          const pixel = rowTaps[r + 1] * input[1] + columnTaps[c + 1];
+          const tap = rowTaps[r] * tapColumns + columnTaps[c];
+          gather(terms, x, pixel * channels, channels, tap * channels * outputs, outputs);
+        }
+      }
+    }
+
+    return (x) => {
+      y.set(start);
+      for (let row = 0; row < height; row++) {
+        for (let column = 0; column < width; column++) {
+          gatherPixel(x, ofRow[row], ofColumn[column]);
+          accumulate(terms, kernel, y, (row * width + column) * outputs, outputs);
+        }
+      }
+      return y;
+    };
+  }
+
+  /** As jax.lax.conv_general_dilated, NHWC and HWIO. */
+  function makeConv(layer, input, arrays) {
+    return makeCorrelation(layer, input, arrays, layer.numbers.strides, [1, 1]);
+  }
+
+  /** As jax.lax.conv_transpose: the strides spread the input, and the kernel is not flipped. */
+  function makeConvTranspose(layer, input, arrays) {
+    return makeCorrelation(layer, input, arrays, [1, 1], layer.numbers.strides);
+  }
+
+  /** Mean and 1 / standard deviation of the channels from .. to of all pixels; x [H, W, channels]. */
+  function momentsOf(x, channels, from, to, epsilon) {
+    const size = (x.length / channels) * (to - from);
+    let sum = 0;
+    for (let p = 0; p < x.length; p += channels) for (let c = from; c < to; c++) sum += x[p + c];
+    const mean = sum / size;
+    let squares = 0;
+    for (let p = 0; p < x.length; p += channels) for (let c = from; c < to; c++) squares += (x[p + c] - mean) ** 2;
+    return [mean, 1 / Math.sqrt(squares / size + epsilon)];
+  }
+
+  /** Each group of channels to mean 0 and variance 1 over all pixels, then scale and bias by channel. */
+  function makeGroupNorm(layer, input, { scale, bias }) {
+    const { groups, epsilon } = layer.numbers;
+    const channels = layer.output[2];
+    const size = channels / groups;
+    const y = new Float32Array(count(layer.output));
+    return (x) => {
+      for (let from = 0; from < channels; from += size) {
+        const [mean, inverse] = momentsOf(x, channels, from, from + size, epsilon);
+        for (let c = from; c < from + size; c++) {
+          const slope = inverse * scale[c];
+          for (let p = c; p < x.length; p += channels) y[p] = (x[p] - mean) * slope + bias[c];
+        }
+      }
+      return y;
+    };
+  }
+
+  const sigmoid = (x) => 1 / (1 + Math.exp(-x));
+  /** log(1 + exp(x)), which overflows nowhere. */
+  const softplus = (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+  const clip = (x, low, high) => Math.min(Math.max(x, low), high);
+
+  /** Number to number, by the names in vae_jax.networks.ACTIVATIONS. */
+  const ACTIVATIONS = {
+    relu: (x) => (x > 0 ? x : 0),
+    leaky_relu: (x) => (x >= 0 ? x : 0.01 * x),
+    tanh: Math.tanh,
+    elu: (x) => (x > 0 ? x : Math.expm1(x)),
+    // The tanh approximation, as jax.nn.gelu's default.
+    gelu: (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x))),
+    silu: (x) => x * sigmoid(x),
+    softplus,
+  };
+
+  function makeActivation(layer) {
+    const activate = entry(ACTIVATIONS, layer.numbers.name, "activation");
+    const y = new Float32Array(count(layer.output));
+    return (x) => {
+      for (let i = 0; i < y.length; i++) y[i] = activate(x[i]);
+      return y;
+    };
+  }
+
+  /** Mean of a continuous Bernoulli, by its logit; a series around 0, where the closed form cancels. */
+  function continuousBernoulliMean(logit) {
+    const size = Math.abs(logit);
+    if (size < 0.1) return 0.5 + logit * (1 / 12 - (logit * logit) / 720);
+    const fromEdge = 1 / size - 1 / Math.expm1(size);
+    return logit < 0 ? fromEdge : 1 - fromEdge;
+  }
+
+  /** Mean of a logistic clipped to [0, 1]: the integral of P(X > t), its two terms reflected so that they do not cancel. */
+  function clippedLogisticMean(mean, logScale) {
+    const scale = Math.exp(clip(logScale, -8, 4));
+    const tails = scale * (softplus(-Math.abs(mean) / scale) - softplus(-Math.abs(mean - 1) / scale));
+    return clip(clip(mean, 0, 1) + tails, 0, 1);
+  }
+
+  /** (number, second number of the pixel's channel) to pixel mean, by the names in vae_jax.likelihoods.LIKELIHOODS. */
+  const PIXEL_MEANS = {
+    bernoulli: sigmoid,
+    continuous_bernoulli: continuousBernoulliMean,
+    gaussian: (mean) => clip(mean, 0, 1),
+    discretized_logistic: clippedLogisticMean,
+  };
+
+  /** [H, W, F] -> [H, W, C]; where F is 2 C, each pixel has its C first numbers and then its C second ones. */
+  function makePixelMean(layer, input) {
+    const pixelMean = entry(PIXEL_MEANS, layer.numbers.likelihood, "likelihood");
+    const channels = layer.output[2];
+    const given = input[2];
+    const second = given - channels;
+    const y = new Float32Array(count(layer.output));
+    return (x) => {
+      for (let p = 0, out = 0; p < x.length; p += given) {
+        for (let c = 0; c < channels; c++) y[out++] = pixelMean(x[p + c], x[p + c + second]);
+      }
+      return y;
+    };
+  }
+
+  const MAKERS = {
+    dense: makeDense,
+    conv: makeConv,
+    conv_transpose: makeConvTranspose,
+    group_norm: makeGroupNorm,
+    activation: makeActivation,
+    reshape: () => (x) => x,
+    pixel_mean: makePixelMean,
+  };
+
+  /** table[name], or an Error that says what is unknown. */
+  function entry(table, name, what) {
+    if (!Object.hasOwn(table, name)) throw new Error(`unknown ${what}: ${name}; known: ${Object.keys(table).join(", ")}`);
+    return table[name];
+  }
+
+  // ---- networks
+
+  /** Layers behind one another: flat Float32Array -> Float32Array, the last layer's own buffer. */
+  function chain(layers, input, weights) {
+    const size = count(input);
+    const steps = [];
+    for (const layer of layers) {
+      steps.push(entry(MAKERS, layer.kind, "kind of layer")(layer, input, viewArrays(layer, weights)));
+      input = layer.output;
+    }
+    return (x) => {
+      if (x.length !== size) throw new Error(`${x.length} numbers given; ${size} expected`);
+      return steps.reduce((given, step) => step(given), x);
+    };
+  }
+
+  /** The network that `vae_jax.report.weights.embed` described, ready to run. */
+  function load(description) {
+    const weights = decodeNumbers(decodeBase64(description.weights), description.dtype);
+    const { shape, latent_dim: latentDim, with_prior: withPrior } = description;
+    const encoder = chain(description.encoder, shape, weights);
+    const decoder = chain(description.decoder, [latentDim], weights);
+    const upperDim = description.prior.length ? description.prior[0].arrays.kernel.shape[0] : 0;
+    const prior = chain(description.prior, [upperDim], weights);
+
+    /** Pixels [H, W, C] in [0, 1] -> the posterior's {mean [Z], logvar [Z]}; without a prior logvar is null. */
+    function encode(pixels) {
+      const features = encoder(pixels);
+      return {
+        mean: features.slice(0, latentDim),
+        logvar: withPrior ? features.slice(latentDim, 2 * latentDim) : null,
+      };
+    }
+
+    /** z [Z] -> pixel means [H, W, C] in [0, 1]. */
+    function decode(z) {
+      return decoder(z).slice();
+    }
+
+    /** z [Z] from the prior, noise from `normal`, () => a standard normal number; null where the model has no prior. */
+    function drawPrior(normal) {
+      if (!withPrior) return null;
+      if (!upperDim) return Float32Array.from({ length: latentDim }, () => normal());
+      const features = prior(Float32Array.from({ length: upperDim }, () => normal())).slice();
+      return Float32Array.from({ length: latentDim }, (_, k) => features[k] + Math.exp(features[latentDim + k] / 2) * normal());
+    }
+
+    return { shape, latentDim, withPrior, encode, decode, drawPrior };
+  }
+
+  return { load };
+})();
