@@ -1,6 +1,7 @@
 """The plain list of layers, computed by a slow float64 interpreter of its own, against the model."""
 
 import itertools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ from conftest import small_config
 from scipy.special import erf, expit
 
 from vae_jax.layers import Layer, list_layers
-from vae_jax.models import make_model
+from vae_jax.models import latent_mask, make_model
 from vae_jax.networks import ACTIVATIONS, LAYERS, NETWORKS
 from vae_jax.run import Run
 
@@ -73,13 +74,21 @@ def through(layers: list[Layer], x: np.ndarray) -> np.ndarray:
 
 
 def random_run(shape, **changes) -> Run:
-    """An untrained run whose every parameter is random: no bias is zero, no scale one."""
+    """A run whose every parameter is random, as if it were trained: no bias is zero, no scale one."""
     config = small_config(**changes)
     model = make_model(config, shape)
-    params = model.init(jax.random.key(0), jnp.full(shape, 0.4))
     rng = np.random.default_rng(0)
-    noisy = jax.tree.map(lambda a: a + 0.1 * rng.normal(size=a.shape).astype(np.float32), params)
-    return Run(config, model, noisy | ({"latent": params["latent"]} if "latent" in params else {}), shape, 1)
+
+    def draw(path, leaf):
+        noise = rng.normal(size=leaf.shape).astype(np.float32)
+        if path[-1].key == "kernel":
+            return noise / np.float32(math.sqrt(math.prod(leaf.shape[:-1])))
+        return (path[-1].key == "scale") + np.float32(0.1) * noise
+
+    # Shapes alone: to draw initial weights and throw them away takes longer than the rest of a test.
+    shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros(shape))
+    params = jax.tree_util.tree_map_with_path(draw, shapes)
+    return Run(config, model, params | latent_mask(config), shape, 1)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import base64
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.layers import Layer, Layers
@@ -62,9 +61,9 @@ def embed(layers: Layers, dtype: Dtype | None = None) -> dict[str, Any]:
 def as_embedded(run: Run, dtype: Dtype) -> Run:
     """The run with its parameters rounded as `embed` rounds them: what a browser should find, computed by JAX."""
 
-    def rounded(leaf: Any) -> Any:
-        leaf = jnp.asarray(leaf)
-        return leaf.astype(dtype).astype(leaf.dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+    def rounded(leaf: Any) -> np.ndarray:
+        array = np.asarray(leaf)
+        return array.astype(dtype).astype(array.dtype) if np.issubdtype(array.dtype, np.floating) else array
 
     params = jax.tree.map(rounded, run.params)
     return Run(run.config, make_model(run.config, run.shape), params, run.shape, run.step)
