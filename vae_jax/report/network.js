@@ -14,8 +14,6 @@ globalThis.VaeNetwork = (() => {
     return shape.reduce((product, size) => product * size, 1);
   }
 
-  // ---- weights
-
   /** All 65,536 float16 numbers by their bits, Float32Array: browsers learned float16 only lately. */
   function halfTable() {
     const table = new Float32Array(65536);
@@ -58,13 +56,12 @@ globalThis.VaeNetwork = (() => {
   function viewArrays(layer, weights) {
     const views = {};
     for (const [name, { offset, shape }] of Object.entries(layer.arrays)) {
-      if (offset + count(shape) > weights.length) throw new Error(`the weights end before the ${name} of a ${layer.kind}`);
-      views[name] = weights.subarray(offset, offset + count(shape));
+      const end = offset + count(shape);
+      if (end > weights.length) throw new Error(`the weights end before the ${name} of a ${layer.kind}`);
+      views[name] = weights.subarray(offset, end);
     }
     return views;
   }
-
-  // ---- layers: each maker returns x => y, both flat Float32Arrays
 
   /** Room for the non-zero numbers of an input, and for where each one's row of a kernel begins. */
   function makeTerms(most) {
@@ -244,6 +241,7 @@ globalThis.VaeNetwork = (() => {
     softplus,
   };
 
+  /** The activation of every number. */
   function makeActivation(layer) {
     const activate = entry(ACTIVATIONS, layer.numbers.name, "activation");
     const y = new Float32Array(count(layer.output));
@@ -291,6 +289,7 @@ globalThis.VaeNetwork = (() => {
     };
   }
 
+  /** (layer, input shape, arrays) -> (x => y), both flat; a y is the layer's own buffer. By the kinds of vae_jax.layers. */
   const MAKERS = {
     dense: makeDense,
     conv: makeConv,
@@ -303,11 +302,9 @@ globalThis.VaeNetwork = (() => {
 
   /** table[name], or an Error that says what is unknown. */
   function entry(table, name, what) {
-    if (!Object.hasOwn(table, name)) throw new Error(`unknown ${what}: ${name}; known: ${Object.keys(table).join(", ")}`);
-    return table[name];
+    if (Object.hasOwn(table, name)) return table[name];
+    throw new Error(`unknown ${what}: ${name}; known: ${Object.keys(table).join(", ")}`);
   }
-
-  // ---- networks
 
   /** Layers behind one another: flat Float32Array -> Float32Array, the last layer's own buffer. */
   function chain(layers, input, weights) {
@@ -349,9 +346,10 @@ globalThis.VaeNetwork = (() => {
     /** z [Z] from the prior, noise from `normal`, () => a standard normal number; null where the model has no prior. */
     function drawPrior(normal) {
       if (!withPrior) return null;
-      if (!upperDim) return Float32Array.from({ length: latentDim }, () => normal());
-      const features = prior(Float32Array.from({ length: upperDim }, () => normal())).slice();
-      return Float32Array.from({ length: latentDim }, (_, k) => features[k] + Math.exp(features[latentDim + k] / 2) * normal());
+      const draw = (length) => Float32Array.from({ length }, () => normal());
+      if (!upperDim) return draw(latentDim);
+      const features = prior(draw(upperDim));
+      return draw(latentDim).map((noise, k) => features[k] + Math.exp(features[latentDim + k] / 2) * noise);
     }
 
     return { shape, latentDim, withPrior, encode, decode, drawPrior };
