@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from network_page import SCRIPT
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 NETWORK = re.compile(r"^(?!file:|data:|blob:|about:)")
@@ -36,6 +37,14 @@ def open_page(browser) -> Callable[[], AbstractContextManager[Any]]:
 def page(open_page) -> Iterator[Any]:
     with open_page() as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def engine(open_page) -> Iterator[Callable[..., Any]]:
+    """Calls a JavaScript function with one argument, in one page that has network.js."""
+    with open_page() as page:
+        page.add_script_tag(path=SCRIPT)
+        yield page.evaluate
 
 
 @contextmanager
