@@ -12,7 +12,7 @@ after another.
 
 At the end: a table (mean and standard error over seeds), sweep.csv, and the figures sweep.png and images.png. All are of each
 run's best checkpoint; but where beta is swept, of its last one, and there is a further figure, rate_distortion.png: kl against
-reconstruction.
+reconstruction. compare.html shows all runs on one page, each at its best checkpoint.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vae_jax import arguments, cli, data, devices, entry, evaluations, sweep
+from vae_jax import arguments, cli, data, devices, entry, evaluations, report, sweep
 from vae_jax import workdir as workdir_lib
 from vae_jax.console import Console, format_value
 from vae_jax.population import Outcome, plan_groups, train_runs
@@ -132,15 +132,16 @@ def run(argv: list[str]) -> int:
     names = "-".join(dict.fromkeys(key for key, _ in points[0]))
     digest = hashlib.sha256(" ".join(r.workdir.name for r in runs).encode()).hexdigest()[:6]
     folder = workdir_lib.make_folder("--output", flags.output / f"sweep-{name}-{names}-{digest}")
-    report(rows, first, last, folder, console)
+    tell(rows, first, last, folder, console)
+    done = [(r, found) for r, found in zip(runs, results, strict=True) if found is not None]
     if last:
-        report_rates([(r, found) for r, found in zip(runs, results, strict=True) if found is not None], folder, console)
+        tell_rates(done, folder, console)
+    report.write_comparison([r.workdir for r, _ in done], folder / "compare.html")
+    console.line("  compare.html")
     return 0
 
 
-def report(
-    rows: Sequence[sweep.Row], first: Sequence[sweep.Planned], last: bool, folder: Path, console: Console
-) -> None:
+def tell(rows: Sequence[sweep.Row], first: Sequence[sweep.Planned], last: bool, folder: Path, console: Console) -> None:
     """Print the tables, write the CSV and the figures."""
     from vae_jax import figures
 
@@ -167,7 +168,7 @@ def report(
         console.line(f"  {name}.png")
 
 
-def report_rates(done: Sequence[tuple[sweep.Planned, dict[str, Any]]], folder: Path, console: Console) -> None:
+def tell_rates(done: Sequence[tuple[sweep.Planned, dict[str, Any]]], folder: Path, console: Console) -> None:
     """Write the figure of rate against distortion, or say what is in its way."""
     from vae_jax import figures
 

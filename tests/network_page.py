@@ -7,7 +7,7 @@ import numpy as np
 import vae_jax.report
 from vae_jax.layers import Layer, Layers
 
-SCRIPT = Path(vae_jax.report.__file__).with_name("network.js")
+SCRIPT = Path(vae_jax.report.__file__).parent / "page" / "network.js"
 TOLERANCE = 1e-4
 RUN_JS = """({description, pixels, z, noise}) => {
   const network = VaeNetwork.load(description), list = (numbers) => numbers && Array.from(numbers);

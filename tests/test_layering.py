@@ -43,6 +43,9 @@ ALLOWED = {
     "train_state": LEAVES,
     "estimators": LEAVES | {"feed"},
     "health": LEAVES | {"aggregate", "estimators", "evaluate"},
+    "layers": {"networks", "run"},
+    "report": LEAVES
+    | {"config", "console", "data", "figures", "latents", "layers", "models", "objectives", "run", "workdir", "writer"},
     "evaluate": LEAVES | {"aggregate", "devices", "feed", "likelihoods", "pixels", "train_state"},
 }
 """Rooms that may not import all the others; those not named here stand above them."""

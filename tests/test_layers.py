@@ -124,6 +124,8 @@ def test_a_second_stochastic_layer_is_the_prior_of_the_first():
     mean, logvar = np.split(through(list_layers(run).prior, upper).reshape(-1), 2)
     lower = np.array([0.1, 0.2, -0.4])
     expected = -0.5 * np.sum(np.log(2 * np.pi) + logvar + (lower - mean) ** 2 / np.exp(logvar))
+    assert run.model.sample_prior is not None
+    assert run.model.log_prior is not None
     latents = run.model.sample_prior(run.params, jax.random.key(0), 1)._replace(
         lower=jnp.asarray(lower, jnp.float32)[None], upper=jnp.asarray(upper)[None]
     )

@@ -2,7 +2,9 @@
 
 import argparse
 import difflib
+import os
 from collections.abc import Collection
+from pathlib import Path
 from typing import NoReturn
 
 from vae_jax.types import InputError
@@ -60,3 +62,18 @@ def one_of(flag: str, name: str, names: Collection[str]) -> str:
         hint = f"; did you mean {near[0]}?" if near else ""
         raise InputError(f"{flag}={name}: unknown{hint}; choices: {', '.join(names)}")
     return name
+
+
+def output_file(flag: str, path: Path) -> Path:
+    """The path of a file to write, in a folder that is there.
+
+    Raises:
+        InputError: its folder is not there or must not be written in, or the path is a folder's.
+    """
+    if path.is_dir():
+        raise InputError(f"{flag}={path}: a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise InputError(f"{flag}={path}: no such folder: {path.parent}")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise InputError(f"{flag}={path}: no permission to write in {path.parent}")
+    return path

@@ -42,7 +42,7 @@ def together(where: str) -> Iterator[None]:
 
     Raises:
         InputError: `where` is malformed, the environment says nothing, or the address cannot be used.
-        TrainingError: another process is gone.
+        TrainingError: another process is gone. JAX's own watch may be first to see it: then the process is aborted.
 
     Where the others do not come within SECONDS_TO_MEET the process ends with a line and exit code 2: JAX would abort it.
     """

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 
-from vae_jax import health, looking, processes
+from vae_jax import health, looking, processes, report
 from vae_jax import workdir as workdir_lib
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.config import flatten
@@ -115,7 +115,9 @@ def conclude(
     results: dict[str, Any] = {"step": step} | epochs | best.facts
     writer.hyperparameters(flatten(run.config), {k: v for k, v in results.items() if k.startswith("test/")})
     tell(run, best, "best", console)
-    figures = _draw(run, Run(run.config, run.model, params, run.shape, best.step), step, writer, workdir)
+    trained = Run(run.config, run.model, params, run.shape, best.step)
+    figures = _draw(run, trained, step, writer, workdir)
+    report.write_report(trained, run.dataset, workdir, workdir / report.FILE, results)
     writer.close()  # results.json says that the run is complete: TensorBoard's files are not opened again
     workdir_lib.write(workdir / workdir_lib.RESULTS, json.dumps(results, indent=2) + "\n")
     _point(run, workdir, figures, console)
@@ -143,6 +145,7 @@ def _point(run: Prepared, workdir: Path, figures: list[Path], console: Console) 
     console.line(f"\nwritten to {workdir}:")
     console.line("  config.json  metrics.jsonl  results.json  checkpoints/")
     console.line("  " + "  ".join(f"figures/{path.name}" for path in figures))
+    console.line(f"  {report.FILE}: all of it, and the latent space to move in; open it in a browser")
     console.line("look further:")
     console.line(f"  {workdir_lib.continue_command(workdir)} --config.num_epochs={2 * run.config.num_epochs}")
     console.line(f"  pip install tensorboard && tensorboard --logdir={shlex.quote(str(workdir))}")

@@ -48,8 +48,10 @@ def test_when_one_ends_the_other_does_and_the_pair_goes_on(tmp_path, untouched, 
     before = time.monotonic()
     told = running[1 - which].communicate(timeout=60)[0]
     assert time.monotonic() - before < 30
-    assert running[1 - which].returncode == 1, told
-    assert "error: another process is gone" in told
+    # JAX watches too, and aborts the process; on a busy machine it is sometimes first, and tells it in its own words.
+    aborted = running[1 - which].returncode == -signal.SIGABRT
+    assert aborted or running[1 - which].returncode == 1, told
+    assert ("indicates that another task died" if aborted else "error: another process is gone") in told
     assert "Traceback" not in told
     codes, out = finish(start_two(arguments, arguments))
     assert codes == [0, 0], out

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 
 from vae_jax.figures.animation import gif_animation
+from vae_jax.figures.colours import class_colours
 from vae_jax.figures.curves import fig_curves
 from vae_jax.figures.decoded import fig_manifold, fig_traversal, fig_walk
 from vae_jax.figures.dimensions import fig_kl_per_dimension, fig_qq
@@ -40,6 +41,7 @@ __all__ = [
     "FIGURES",
     "QUICK",
     "as_files",
+    "class_colours",
     "fig_curves",
     "fig_latent_scatter",
     "fig_rate_distortion",

@@ -1,1 +1,6 @@
-"""A run's report: one HTML file that needs nothing but a browser."""
+"""Web pages of runs: one self-contained HTML file each, that opens from disk, by mail or from any static host."""
+
+from vae_jax.report.comparison import write_comparison
+from vae_jax.report.run_page import FILE, write_report
+
+__all__ = ["FILE", "write_comparison", "write_report"]

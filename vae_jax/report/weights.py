@@ -11,6 +11,7 @@ from vae_jax.models import make_model
 from vae_jax.run import Run
 
 Dtype = Literal["float16", "float32"]
+STORED: dict[Dtype, str] = {"float16": "<f2", "float32": "<f4"}
 
 LARGEST_EXACT = 250_000
 """Numbers of a model up to which its weights are embedded as they are: 1.3 MB of base64. Larger ones are rounded."""
@@ -38,15 +39,14 @@ def embed(layers: Layers, dtype: Dtype | None = None) -> dict[str, Any]:
         of {kind, output, numbers, arrays}, an array being {offset, shape} with the offset in numbers, not bytes; weights, the
         base64 of one little-endian buffer that holds all arrays.
     """
-    dtype = dtype or embedded_dtype(layers)
-    stored, offset = {"float16": "<f2", "float32": "<f4"}[dtype], 0
+    dtype, offset = dtype or embedded_dtype(layers), 0
     described: dict[str, list[dict[str, Any]]] = {}
     for name, side in layers._asdict().items():
         described[name] = []
         for layer in side:
             description, offset = _describe(layer, offset)
             described[name].append(description)
-    buffer = b"".join(array.astype(stored).tobytes() for array in _arrays(layers))
+    buffer = b"".join(array.astype(STORED[dtype]).tobytes() for array in _arrays(layers))
     latent_dim = layers.decoder[0].arrays["kernel"].shape[0]
     return {
         "dtype": dtype,
@@ -56,6 +56,14 @@ def embed(layers: Layers, dtype: Dtype | None = None) -> dict[str, Any]:
         **described,
         "weights": base64.b64encode(buffer).decode(),
     }
+
+
+def packed(array: np.ndarray) -> dict[str, Any]:
+    """An array as `VaeNetwork.unpack` takes it, by the same rule as weights: {dtype, shape, numbers}."""
+    fits = bool(np.all(np.abs(array) <= LARGEST_HALF))
+    dtype: Dtype = "float16" if fits and array.size > LARGEST_EXACT else "float32"
+    numbers = base64.b64encode(array.astype(STORED[dtype]).tobytes()).decode()
+    return {"dtype": dtype, "shape": list(array.shape), "numbers": numbers}
 
 
 def as_embedded(run: Run, dtype: Dtype) -> Run:

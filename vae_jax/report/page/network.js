@@ -355,5 +355,10 @@ globalThis.VaeNetwork = (() => {
     return { shape, latentDim, withPrior, encode, decode, drawPrior };
   }
 
-  return { load };
+  /** The numbers that `vae_jax.report.weights.packed` packed, Float32Array. */
+  function unpack({ dtype, numbers }) {
+    return decodeNumbers(decodeBase64(numbers), dtype);
+  }
+
+  return { load, unpack };
 })();

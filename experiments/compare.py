@@ -1,0 +1,32 @@
+"""Compare runs on one page: python -m experiments.compare --workdirs=A,B,... [--output=compare.html]
+
+One HTML file for a browser, offline: a table with the config keys that differ and the test metrics, the runs' curves in the same
+charts, and the same test images as each run reconstructs them.
+"""
+
+import sys
+from pathlib import Path
+
+from vae_jax import arguments, entry, report
+from vae_jax.console import Console, format_bytes
+from vae_jax.types import InputError
+
+
+def main(argv: list[str]) -> None:
+    """Do what the command line says."""
+    parser = arguments.Parser(__doc__)
+    parser.add_argument("--workdirs", required=True, metavar="RUN,RUN,...", help="the runs' directories")
+    parser.add_argument(
+        "--output", type=Path, default=Path("compare.html"), metavar="FILE", help="where to (compare.html)"
+    )
+    flags = parser.parse_args(argv)
+    workdirs = [Path(part) for part in flags.workdirs.split(",") if part]
+    if len(workdirs) < 2:
+        raise InputError(f"--workdirs={flags.workdirs}: at least two runs, with a comma between")
+    path = arguments.output_file("--output", flags.output)
+    report.write_comparison(workdirs, path)
+    Console().line(f"{path} ({format_bytes(path.stat().st_size)})")
+
+
+if __name__ == "__main__":
+    sys.exit(entry.exit_code(lambda: main(sys.argv[1:])))

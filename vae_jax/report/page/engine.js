@@ -1,0 +1,95 @@
+/* The network in a worker, so that the page stays smooth while it decodes; on the page itself where a worker cannot start. */
+"use strict";
+
+const Engine = (() => {
+  const REMEMBERED = 50;
+
+  /** A standard normal number (Box and Muller 1958). */
+  function normal() {
+    return Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
+  }
+
+  /** What the calls of an engine do with a network; also the source of the worker, with `normal`. */
+  function perform(network, call, argument) {
+    const begun = performance.now();
+    const result = call === "drawPrior" ? network.drawPrior(normal) : network[call](argument);
+    return { result, ms: performance.now() - begun };
+  }
+
+  /** The worker's own part: the first message is the network's description, the others are calls. */
+  function serve() {
+    let network = null;
+    onmessage = ({ data }) => {
+      if (network) postMessage({ id: data.id, ...perform(network, data.call, data.argument) });
+      else network = VaeNetwork.load(data);
+    };
+  }
+
+  /** networkSource is the text of network.js. Returns (call, argument) -> Promise of {result, ms}. */
+  function connect(description, networkSource) {
+    const source = [networkSource, normal, perform, `(${serve})();`].join("\n");
+    const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+    const waiting = new Map();
+    let last = 0;
+    worker.onmessage = ({ data }) => {
+      waiting.get(data.id)(data);
+      waiting.delete(data.id);
+    };
+    worker.postMessage(description);
+    return (call, argument) =>
+      new Promise((resolve) => {
+        waiting.set(++last, resolve);
+        worker.postMessage({ id: last, call, argument });
+      });
+  }
+
+  function local(description) {
+    const network = VaeNetwork.load(description);
+    return async (call, argument) => perform(network, call, argument);
+  }
+
+  /**
+   * encode(pixels), decode(z) and drawPrior() as promises, and milliseconds(), the median time of the last decodings.
+   */
+  function start(description, networkSource) {
+    let ask;
+    try {
+      ask = connect(description, networkSource);
+    } catch {
+      ask = local(description);
+    }
+    const times = [];
+    async function decode(z) {
+      const { result, ms } = await ask("decode", Float32Array.from(z));
+      times.push(ms);
+      if (times.length > REMEMBERED) times.shift();
+      return result;
+    }
+    return {
+      decode,
+      encode: async (pixels) => (await ask("encode", pixels)).result,
+      drawPrior: async () => (await ask("drawPrior")).result,
+      milliseconds: () => times.toSorted((a, b) => a - b)[times.length >> 1],
+    };
+  }
+
+  /** (argument) -> the promise of the newest call only: what is asked meanwhile replaces what waits. */
+  function latest(call, use) {
+    let busy = false;
+    let next = null;
+    return async function ask(argument) {
+      next = { argument };
+      if (busy) return;
+      busy = true;
+      while (next) {
+        const current = next.argument;
+        next = null;
+        const result = await call(current);
+        if (!next) use(result, current);
+      }
+      busy = false;
+    };
+  }
+
+  return { start, latest };
+})();

@@ -1,0 +1,34 @@
+/* Pixels on canvases: decoded arrays, and thumbnails cut out of one picture that holds them all. */
+"use strict";
+
+const Pictures = (() => {
+  /** Values in [0, 1], [H, W, C] in one array, on a canvas of W x H pixels. */
+  function show(canvas, values, [height, width, channels]) {
+    canvas.width = width;
+    canvas.height = height;
+    const image = new ImageData(width, height);
+    for (let i = 0; i < width * height; i++) {
+      for (let c = 0; c < 3; c++) {
+        image.data[4 * i + c] = Math.round(255 * values[i * channels + (channels === 3 ? c : 0)]);
+      }
+      image.data[4 * i + 3] = 255;
+    }
+    canvas.getContext("2d").putImageData(image, 0, 0);
+  }
+
+  /** (canvas, index) -> the thumbnail drawn; of a picture {url, columns, tile: [h, w]}. */
+  async function loadSheet({ url, columns, tile: [height, width] }) {
+    const picture = new Image();
+    picture.src = url;
+    await picture.decode();
+    return (canvas, index) => {
+      canvas.width = width;
+      canvas.height = height;
+      const x = (index % columns) * width;
+      const y = Math.floor(index / columns) * height;
+      canvas.getContext("2d").drawImage(picture, x, y, width, height, 0, 0, width, height);
+    };
+  }
+
+  return { show, loadSheet };
+})();

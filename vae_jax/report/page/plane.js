@@ -1,0 +1,292 @@
+/* A plane through the latent space: codes of test images on it, the point where we are, its spread, a walk. */
+"use strict";
+
+const Plane = (() => {
+  // Both pairs have the same sum, so that the area within is a square, as the canvas is.
+  const MARGIN = { left: 46, right: 12, top: 12, bottom: 46 };
+  const NEAR = 9; // CSS pixels between a pointer and the point that it means
+  const TILES = 20;
+  const TICKS = 5;
+
+  /** Coordinates [2] of z on a plane {centre, axes}. */
+  function project({ centre, axes }, z) {
+    return axes.map((axis) => axis.reduce((sum, weight, k) => sum + weight * (z[k] - centre[k]), 0));
+  }
+
+  /** The point with coordinates (u, v), elsewhere as z is: the plane leads through z. */
+  function moved(plane, z, [u, v]) {
+    const [u0, v0] = project(plane, z);
+    return z.map((value, k) => value + (u - u0) * plane.axes[0][k] + (v - v0) * plane.axes[1][k]);
+  }
+
+  /** The square {low: [u, v], size} that holds all points, and the prior's middle where there is one. */
+  function extent(points, least) {
+    const ends = [0, 1].map((axis) => {
+      const values = points.map((point) => point[axis]);
+      const low = values.reduce((a, b) => Math.min(a, b), -least);
+      return [low, values.reduce((a, b) => Math.max(a, b), least)];
+    });
+    const size = 1.06 * Math.max(...ends.map(([low, high]) => high - low), 1e-6);
+    return { low: ends.map(([low, high]) => (low + high - size) / 2), size };
+  }
+
+  /** A round step with about TICKS of them in `size`. */
+  function tickStep(size) {
+    const rough = size / TICKS;
+    const unit = 10 ** Math.floor(Math.log10(rough));
+    return [1, 2, 5, 10].map((factor) => factor * unit).find((step) => step >= rough);
+  }
+
+  /** On a dark ground dark colours are lightened, so that all classes show. */
+  function visible(colour, dark) {
+    if (!dark) return colour;
+    const parts = [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
+    const bright = (0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]) / 255;
+    const share = Math.max(0, 0.5 - bright);
+    return `rgb(${parts.map((part) => Math.round(part + (255 - part) * share)).join(" ")})`;
+  }
+
+  /**
+   * The plane on a canvas. options: canvas, codes (arrays), labels, colours, least (half a side that is shown at least),
+   * theme (name -> colour), decode (z -> promise of pixels), show (canvas, pixels).
+   */
+  function create({ canvas, codes, labels, colours, least, theme, decode, show }) {
+    let plane = null;
+    let points = [];
+    let view = null;
+    let state = { z: null, hover: null, spread: null, path: null };
+    let tiles = null; // the decoded plane: {canvas}
+    let ground = null; // what moves with nothing but plane, size and theme, drawn once
+
+    const area = () => ({ left: MARGIN.left, top: MARGIN.top, size: canvas.clientWidth - MARGIN.left - MARGIN.right });
+    const scale = () => area().size / view.size;
+    const toScreen = ([u, v]) => {
+      const { left, top, size } = area();
+      return [left + (u - view.low[0]) * scale(), top + size - (v - view.low[1]) * scale()];
+    };
+    const toPlane = ([x, y]) => {
+      const { left, top, size } = area();
+      return [view.low[0] + (x - left) / scale(), view.low[1] + (top + size - y) / scale()];
+    };
+    const inside = ([x, y]) => {
+      const { left, top, size } = area();
+      return x >= left && x <= left + size && y >= top && y <= top + size;
+    };
+
+    function drawAxes(context) {
+      const { left, top, size } = area();
+      const step = tickStep(view.size);
+      context.font = "12px system-ui, sans-serif";
+      context.strokeStyle = theme("--line");
+      context.fillStyle = theme("--quiet");
+      context.lineWidth = 1;
+      const digits = Math.max(0, -Math.floor(Math.log10(step)));
+      for (let axis = 0; axis < 2; axis++) {
+        const first = Math.ceil(view.low[axis] / step);
+        for (let i = first; i * step <= view.low[axis] + view.size; i++) {
+          const along = toScreen([i * step, i * step])[axis];
+          context.beginPath();
+          context.moveTo(...(axis === 0 ? [along, top] : [left, along]));
+          context.lineTo(...(axis === 0 ? [along, top + size] : [left + size, along]));
+          context.stroke();
+          context.textAlign = axis === 0 ? "center" : "right";
+          context.textBaseline = axis === 0 ? "top" : "middle";
+          const text = (i * step).toFixed(digits).replace("-", "−");
+          context.fillText(text, ...(axis === 0 ? [along, top + size + 6] : [left - 6, along]));
+        }
+      }
+      context.textAlign = "center";
+      context.textBaseline = "bottom";
+      context.fillText(plane.labels[0], left + size / 2, canvas.clientHeight - 4);
+      context.save();
+      context.translate(10, top + size / 2);
+      context.rotate(-Math.PI / 2);
+      context.textBaseline = "middle";
+      context.fillText(plane.labels[1], 0, 0);
+      context.restore();
+    }
+
+    function drawPoints(context, faint) {
+      const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+      const shades = colours.map((colour) => visible(colour, dark));
+      const radius = codes.length > 600 ? 2.6 : 3.4;
+      context.globalAlpha = faint ? 0.35 : 0.8;
+      points.forEach((point, i) => {
+        context.fillStyle = labels.length ? shades[labels[i] % shades.length] : theme("--first");
+        context.beginPath();
+        context.arc(...toScreen(point), radius, 0, 2 * Math.PI);
+        context.fill();
+      });
+      context.globalAlpha = 1;
+    }
+
+    function paintGround() {
+      const ratio = devicePixelRatio || 1;
+      ground = document.createElement("canvas");
+      ground.width = canvas.width;
+      ground.height = canvas.height;
+      const context = ground.getContext("2d");
+      context.scale(ratio, ratio);
+      drawAxes(context);
+      const { left, top, size } = area();
+      context.save();
+      context.beginPath();
+      context.rect(left, top, size, size);
+      context.clip();
+      if (tiles) {
+        context.imageSmoothingEnabled = false;
+        context.drawImage(tiles.canvas, left, top, size, size);
+      } else drawPoints(context, false);
+      context.restore();
+    }
+
+    /** The path in ink with a seam of the ground's colour, so that it shows on points and on pictures. */
+    function strokeTwice(context, width) {
+      for (const [wide, colour] of [[width + 2.5, theme("--card")], [width, theme("--ink")]]) {
+        context.lineWidth = wide;
+        context.strokeStyle = colour;
+        context.stroke();
+      }
+    }
+
+    /** The ellipses of one and two standard deviations of a diagonal Gaussian, as they are seen on the plane. */
+    function drawSpread(context, [x, y], logvar) {
+      const [a, b] = plane.axes;
+      const sum = (p, q) => p.reduce((total, weight, k) => total + weight * q[k] * Math.exp(logvar[k]), 0);
+      const [aa, ab, bb] = [sum(a, a), sum(a, b), sum(b, b)];
+      const middle = (aa + bb) / 2;
+      const apart = Math.hypot((aa - bb) / 2, ab);
+      const angle = Math.atan2(2 * ab, aa - bb) / 2;
+      for (const deviations of [1, 2]) {
+        const radii = [middle + apart, middle - apart].map((v) => deviations * scale() * Math.sqrt(Math.max(0, v)));
+        context.setLineDash(deviations === 1 ? [] : [5, 4]);
+        context.beginPath();
+        context.ellipse(x, y, radii[0], radii[1], -angle, 0, 2 * Math.PI);
+        strokeTwice(context, 2);
+      }
+      context.setLineDash([]);
+    }
+
+    function drawMarker(context, z, small) {
+      const [x, y] = toScreen(project(plane, z));
+      const arm = small ? 3 : 13;
+      context.beginPath();
+      context.arc(x, y, small ? 5 : 8, 0, 2 * Math.PI);
+      for (const [dx, dy] of [[arm, 0], [0, arm]]) {
+        context.moveTo(x - dx, y - dy);
+        context.lineTo(x + dx, y + dy);
+      }
+      strokeTwice(context, 2.5);
+      return [x, y];
+    }
+
+    function paint() {
+      if (!plane || !canvas.clientWidth) return;
+      const ratio = devicePixelRatio || 1;
+      if (canvas.width !== Math.round(canvas.clientWidth * ratio)) {
+        canvas.width = Math.round(canvas.clientWidth * ratio);
+        canvas.height = Math.round(canvas.clientHeight * ratio);
+        ground = null;
+      }
+      if (!ground) paintGround();
+      const context = canvas.getContext("2d");
+      context.setTransform(1, 0, 0, 1, 0, 0);
+      context.clearRect(0, 0, canvas.width, canvas.height);
+      context.drawImage(ground, 0, 0);
+      context.scale(ratio, ratio);
+      const { left, top, size } = area();
+      context.beginPath();
+      context.rect(left, top, size, size);
+      context.clip();
+      if (state.path) {
+        context.beginPath();
+        state.path.forEach((z, i) => context[i ? "lineTo" : "moveTo"](...toScreen(project(plane, z))));
+        strokeTwice(context, 2);
+      }
+      if (state.hover) drawMarker(context, state.hover, true);
+      if (!state.z) return;
+      const place = drawMarker(context, state.z, false);
+      if (state.spread) drawSpread(context, place, state.spread);
+    }
+
+    let asked = false;
+    function repaint() {
+      if (asked) return;
+      asked = true;
+      requestAnimationFrame(() => {
+        asked = false;
+        paint();
+      });
+    }
+
+    /** Decode the plane through z in TILES x TILES pictures, which appear as they are done. */
+    async function decodeTiles(z) {
+      const own = (tiles = { canvas: document.createElement("canvas") });
+      const context = own.canvas.getContext("2d");
+      const tile = document.createElement("canvas");
+      for (let i = 0; i < TILES * TILES; i++) {
+        const [row, column] = [Math.floor(i / TILES), i % TILES];
+        const u = view.low[0] + ((column + 0.5) / TILES) * view.size;
+        const v = view.low[1] + (1 - (row + 0.5) / TILES) * view.size;
+        show(tile, await decode(moved(plane, z, [u, v])));
+        if (tiles !== own) return;
+        if (i === 0) {
+          own.canvas.width = TILES * tile.width;
+          own.canvas.height = TILES * tile.height;
+        }
+        context.drawImage(tile, column * tile.width, row * tile.height);
+        if (column === TILES - 1) {
+          ground = null;
+          repaint();
+        }
+      }
+      canvas.dataset.tiles = "done";
+    }
+
+    /** Index of the code nearest to a place on the screen, if it is near enough; -1. */
+    function pointAt([x, y]) {
+      let [found, least] = [-1, NEAR];
+      points.forEach((point, i) => {
+        const [px, py] = toScreen(point);
+        const distance = Math.hypot(px - x, py - y);
+        if (distance < least) [found, least] = [i, distance];
+      });
+      return found;
+    }
+
+    return {
+      project: (z) => project(plane, z),
+      moved: (z, coordinates) => moved(plane, z, coordinates),
+      toPlane,
+      toScreen,
+      inside,
+      pointAt,
+      step: () => view.size / 60,
+      choose(chosen) {
+        plane = chosen;
+        points = codes.map((code) => project(plane, code));
+        view = extent(points, least);
+        ground = tiles = null;
+        repaint();
+      },
+      set(change) {
+        state = { ...state, ...change };
+        repaint();
+      },
+      showTiles(z) {
+        delete canvas.dataset.tiles;
+        tiles = null;
+        ground = null;
+        if (z) decodeTiles(z);
+        repaint();
+      },
+      refresh() {
+        ground = null;
+        canvas.width = 0;
+        repaint();
+      },
+    };
+  }
+
+  return { create, visible };
+})();
