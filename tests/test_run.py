@@ -1,4 +1,5 @@
 import doctest
+import json
 
 import jax.numpy as jnp
 import numpy as np
@@ -87,3 +88,11 @@ def test_what_is_no_run_is_refused(tmp_path, workdirs):
     with pytest.raises(InputError, match=r"no checkpoint yet; continue it: python -m vae_jax\.main"):
         vae_jax.load_run(tmp_path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["config.json"]
+
+
+@pytest.mark.parametrize("key", ["model", "network", "activation", "likelihood", "objective"])
+def test_a_run_of_names_that_this_version_does_not_know_is_refused(tmp_path, workdirs, key):
+    config = json.loads((workdirs / "vae" / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {key: "future"}))
+    with pytest.raises(InputError, match=f"{key}=future: .*choices: "):
+        vae_jax.load_run(tmp_path)

@@ -7,11 +7,8 @@ from typing import NamedTuple
 from vae_jax import config as config_lib
 from vae_jax import workdir as workdir_lib
 from vae_jax.data import known_names
-from vae_jax.likelihoods import LIKELIHOODS
-from vae_jax.models import MODELS
-from vae_jax.networks import ACTIVATIONS, NETWORKS
-from vae_jax.objectives import OBJECTIVES
 from vae_jax.processes import FOUND
+from vae_jax.registries import REGISTRIES
 from vae_jax.types import Config, InputError, shown
 
 USAGE = """usage: python -m vae_jax.main --config=FILE [--workdir=DIR] [--config.KEY=VALUE ...] [--distributed[=WHERE]]
@@ -81,14 +78,7 @@ def parse(argv: list[str]) -> Flags:
 
 def names(dataset: str) -> dict[str, Collection[str]]:
     """The names that each key takes whose choices are a registry; of data sets also TFDS's, if `dataset` is none of ours."""
-    return {
-        "model": MODELS,
-        "network": NETWORKS,
-        "activation": ACTIVATIONS,
-        "likelihood": LIKELIHOODS,
-        "objective": OBJECTIVES,
-        "dataset": known_names(dataset),
-    }
+    return REGISTRIES | {"dataset": known_names(dataset)}
 
 
 def read(flags: Flags) -> Config:

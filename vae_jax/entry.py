@@ -1,5 +1,6 @@
 """How a command begins and ends: signals, and errors as a line each and an exit code, never a traceback."""
 
+import errno
 import io
 import os
 import signal
@@ -50,6 +51,10 @@ def exit_code(body: Callable[[], int | None], farewell: str = "stopped; nothing 
             print(stopped)
             return 128 + stopped.signum
         except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+                print("error: what is printed cannot be written: the disk that it goes to is full", file=sys.stderr)
+                return 1
             if not out_of_memory(error):
                 raise
             reason = printable(" ".join(str(error).split()) or "the machine's is full")

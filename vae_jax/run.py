@@ -19,6 +19,7 @@ from vae_jax.feed import unmap
 from vae_jax.models import make_model, unpadded
 from vae_jax.objectives import make_corrupt
 from vae_jax.optimizers import make_optimizer
+from vae_jax.registries import REGISTRIES
 from vae_jax.train_state import TrainState, init_state
 from vae_jax.types import Config, InputError, Model, Params
 
@@ -210,7 +211,7 @@ def load_run(workdir: str | Path, which: Literal["best", "latest"] = "best") -> 
         which: the checkpoint with the best validation metric, or the latest.
 
     Raises:
-        InputError: not a run, or one without an intact checkpoint.
+        InputError: not a run, or one without an intact checkpoint, or of a config that this version does not know.
 
     Example:
         >>> import vae_jax
@@ -226,7 +227,7 @@ def load_run(workdir: str | Path, which: Literal["best", "latest"] = "best") -> 
         True
     """
     workdir = Path(workdir)
-    config = workdir_lib.read_config(workdir)
+    config = config_lib.validate(workdir_lib.read_config(workdir), REGISTRIES)
     keep_compiled(config)
     with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
         restored = checkpoints.restore(None, which)

@@ -16,7 +16,7 @@ from vae_jax.types import Config, InputError, shown
 
 CONFIG = "config.json"
 RESULTS = "results.json"
-FILES, FOLDERS = (CONFIG, RESULTS, "metrics.jsonl"), ("checkpoints", "figures", "latents", "profile")
+FILES, FOLDERS = (CONFIG, RESULTS, "metrics.jsonl", "report.html"), ("checkpoints", "figures", "latents", "profile")
 OURS = (CONFIG, "metrics.jsonl", "events.out.tfevents.*", "checkpoints", locks.FILE, "*.tmp")
 """What a run has before its first checkpoint."""
 

@@ -108,6 +108,14 @@ def test_help_may_be_cut_short(tmp_path):
     assert done.stderr == ""
 
 
+def test_help_for_a_full_disk_is_one_line():
+    script = f"{sys.executable} -m vae_jax.main --help > /dev/full"
+    done = subprocess.run(script, shell=True, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: what is printed cannot be written")
+    assert len(done.stderr.splitlines()) == 1
+
+
 CLOCK = """
 import time
 _time, _time_ns = time.time, time.time_ns
