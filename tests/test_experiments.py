@@ -175,7 +175,7 @@ def test_a_sweep_trains_reports_what_fails_and_repeats_nothing(tmp_path, capsys)
     assert "failed: batch_size=100000 seed=1" in done.stderr
     assert "Traceback" not in done.stderr
     (folder,) = tmp_path.glob("sweep-*")
-    assert {path.name for path in folder.iterdir()} == {"sweep.csv", "sweep.png", "images.png"}
+    assert {path.name for path in folder.iterdir()} == {"sweep.csv", "sweep.png", "images.png", "compare.html"}
     lines = (folder / "sweep.csv").read_text().splitlines()
     assert len(lines) == 2
     assert lines[1].startswith("64,2,")
@@ -197,7 +197,13 @@ def test_a_sweep_of_beta_tells_of_last_checkpoints_and_draws_rate_against_distor
     assert sweep.run(flags) == 0
     assert "last checkpoint; nats per image" in capsys.readouterr().out
     (folder,) = tmp_path.glob("sweep-*")
-    assert {path.name for path in folder.iterdir()} == {"sweep.csv", "sweep.png", "images.png", "rate_distortion.png"}
+    assert {path.name for path in folder.iterdir()} == {
+        "sweep.csv",
+        "sweep.png",
+        "images.png",
+        "rate_distortion.png",
+        "compare.html",
+    }
     for row in (folder / "sweep.csv").read_text().splitlines()[1:]:
         assert "last checkpoint" in row
 

@@ -17,7 +17,7 @@ from vae_jax.film import Film, chunk_size
 from vae_jax.objectives import settled_after
 from vae_jax.prepare import Prepared, epoch_order
 from vae_jax.profiling import Profile
-from vae_jax.run import FORMAT, saved
+from vae_jax.saved_state import FORMAT, saved
 from vae_jax.train_state import TrainState, copy_state
 from vae_jax.types import Config, Params, TrainingError
 from vae_jax.writer import Writer

@@ -18,7 +18,8 @@ from vae_jax.console import Console
 from vae_jax.evaluate import summarize
 from vae_jax.models import num_parameters
 from vae_jax.prepare import Prepared
-from vae_jax.run import Run, saved
+from vae_jax.run import Run
+from vae_jax.saved_state import saved
 from vae_jax.train_state import TrainState
 from vae_jax.types import InputError
 from vae_jax.writer import Writer

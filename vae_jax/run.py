@@ -1,8 +1,6 @@
 """A finished or running workdir as an object, for notebooks and figures."""
 
-import json
 import math
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,18 +11,15 @@ from jaxtyping import Float
 
 from vae_jax import config as config_lib
 from vae_jax import workdir as workdir_lib
-from vae_jax.checkpoint import Checkpoints, Restored
+from vae_jax.checkpoint import Checkpoints
 from vae_jax.compilation import keep_compiled
 from vae_jax.feed import unmap
 from vae_jax.models import make_model, unpadded
 from vae_jax.objectives import make_corrupt
-from vae_jax.optimizers import make_optimizer
 from vae_jax.registries import REGISTRIES
-from vae_jax.train_state import TrainState, init_state
+from vae_jax.saved_state import abstract_state, assert_own
 from vae_jax.types import Config, InputError, Model, Params
 
-FORMAT = 1
-"""Of what a checkpoint holds beside arrays."""
 Pixels = Float[np.ndarray, "N H W C"]
 
 
@@ -160,47 +155,6 @@ class Run:
 def _unit(x: np.ndarray) -> np.ndarray:
     """Pixels in [0, 1] of uint8, others as they are; a few images at a time, since floats take four times the memory."""
     return x / np.float32(255) if x.dtype == np.uint8 else x
-
-
-def abstract_state(config: Config, model: Model, shape: tuple[int, int, int]) -> TrainState:
-    """Shapes and dtypes of the state that a run of this config saves; nothing is computed."""
-
-    def state() -> TrainState:
-        params = model.init(jax.random.key(0), jnp.zeros(shape))
-        return saved(init_state(config, params, make_optimizer(config, 1)))
-
-    return jax.eval_shape(state)
-
-
-def saved(state: TrainState) -> TrainState:
-    """The part of a state that a checkpoint holds: hparams come from the config."""
-    return state._replace(hparams={})
-
-
-def assert_own(restored: Restored, config: Config, needs: Collection[str]) -> None:
-    """Refuse a checkpoint that this run, or this version, did not write.
-
-    Args:
-        restored: its info is looked at; of runs before format 1 it may lack the config.
-        config: the run's.
-        needs: names that the info must have.
-
-    Raises:
-        InputError: a line for each key of another config, or what the format lacks.
-    """
-    info, name = restored.info, f"the checkpoint of step {restored.step}"
-    if info.get("format", FORMAT) != FORMAT:
-        raise InputError(f"{name} has format {info['format']}, this version reads format {FORMAT}")
-    if lacking := [need for need in needs if need not in info]:
-        raise InputError(
-            f"{name} has an older format, which lacks {', '.join(lacking)}; a new run needs another folder"
-        )
-    if "config" in info:
-        theirs = config_lib.from_json(json.dumps(info["config"]), name)
-        changed = config_lib.differences(theirs, config)
-        if changed:
-            lines = [f"{key}={new}: {name} has {key}={old}" for key, old, new in changed]
-            raise InputError("\n".join([*lines, "it is another run's; a new run needs another folder"]))
 
 
 def load_run(workdir: str | Path, which: Literal["best", "latest"] = "best") -> Run:

@@ -16,7 +16,7 @@ from vae_jax.film import Film
 from vae_jax.models import num_parameters, parameter_table
 from vae_jax.prepare import Prepared, encode_filmed, prepare
 from vae_jax.profiling import Profile
-from vae_jax.run import assert_own, saved
+from vae_jax.saved_state import assert_own, saved
 from vae_jax.train_state import TrainState, copy_state
 from vae_jax.types import Config, InputError
 from vae_jax.writer import Writer

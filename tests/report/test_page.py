@@ -20,6 +20,7 @@ MODELS = {
     "plane": {"latent_dim": 2},
     "deep": {"latent_dim": 30, "hidden_dims": (32,)},
     "ae": {"model": "ae", "objective": "reconstruction", "likelihood": "gaussian", "latent_dim": 3},
+    "line": {"dataset": "arrays", "latent_dim": 1, "batch_size": 16},
     "colour": {
         "dataset": "arrays",
         "likelihood": "gaussian",
@@ -31,22 +32,23 @@ MODELS = {
 }
 
 
-def colour_images(path: Path) -> None:
+def own_images(folder: Path) -> None:
     rng = np.random.default_rng(0)
     ramp = np.linspace(0, 1, 12)[:, None, None] * rng.random((150, 1, 1, 3)) + 0.2 * rng.random((150, 12, 10, 3))
-    np.savez(path, images=np.uint8(255 * np.clip(ramp, 0, 1)), labels=np.arange(150) % 2)
+    images = (255 * np.clip(ramp, 0, 1)).astype(np.uint8)
+    np.savez(folder / "colour.npz", images=images, labels=np.arange(150) % 2)
+    np.savez(folder / "line.npz", images=images[..., :1])  # no labels
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory, browser, make_config) -> dict[str, Run]:
     """Trained, each with the folder of its page; nothing is trained where there is no browser."""
     root, found = tmp_path_factory.mktemp("runs"), {}
-    colour_images(root / "colour.npz")
+    own_images(root)
     with open(os.devnull, "w") as nowhere:
         for name, changes in MODELS.items():
-            config = make_config(**QUICK, **changes, **({"data_dir": f"{root}/colour.npz"} if name == "colour" else {}))
-            if name == "colour":
-                config.split = (0.6, 0.2, 0.2)
+            own = {"data_dir": f"{root}/{name}.npz", "split": (0.6, 0.2, 0.2)} if "dataset" in changes else {}
+            config = make_config(**QUICK, **changes, **own)
             train_and_evaluate(config, root / name, Console(nowhere))
             found[name] = load_run(root / name)
             found[name].workdir = root / name  # pyright: ignore[reportAttributeAccessIssue]
@@ -213,6 +215,26 @@ def test_a_walk_leads_from_one_to_the_other(explorer, way, steps):
     there.settle()
     assert 0 < float(there.state()["t"]) < 1
     assert there.state()["ends"] == "c3-i8"
+
+
+def test_images_without_labels_and_a_latent_line(explorer):
+    there = explorer("line", "tool=walk&ends=i0-i5&t=0")
+    assert there.page.locator("#legend li").count() == 0
+    assert there.page.locator("#from option").all_text_contents() == ["test image"]
+    there.set("#along", 1)
+    test = data.load(there.run.config).test.images[there.content()["points"]["rows"][5]]
+    there.shows(there.run.encode(test[None]).mean[0])
+    assert there.page.locator("#sliders .slider, #inactive .slider").count() == 1
+    assert there.page.locator("#plane-choice").is_disabled()
+
+
+def test_inactive_dimensions_are_folded_away(explorer):
+    there = explorer("deep")
+    inactive = sum(not one["active"] for one in there.content()["dimensions"])
+    assert there.page.locator("#inactive .slider").count() == inactive
+    assert there.page.locator("#inactive-box").is_visible() == (inactive > 0)
+    if inactive:
+        assert not there.page.locator("#inactive .slider").first.is_visible()
 
 
 def test_the_plane_is_decoded_on_demand(explorer):

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import webbrowser
 from pathlib import Path
 
 import numpy as np
@@ -337,6 +338,14 @@ def test_the_page_of_large_images_holds_fewer_and_smaller_ones(trained):
     assert len(explorer._rows(run, Dataset(split, split, split))) == explorer.MOST_POINTS
     run.shape = (300, 200, 3)
     assert len(explorer._rows(run, Dataset(split, split, split))) == explorer.MOST_TILE_BYTES // (64 * 43 * 3)
+
+
+def test_the_page_is_opened_where_there_is_a_browser(trained, tmp_path, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: asked.append(address))
+    report.main([f"--workdir={trained['vae']}", f"--output={tmp_path / 'a page.html'}", "--open"])
+    assert asked == [(tmp_path / "a page.html").as_uri()]
+    assert "no browser was found" in capsys.readouterr().out
 
 
 def test_the_script_starts_as_people_start_it(trained):

@@ -6,7 +6,6 @@ const Explorer = (() => {
   const STRIP = 10;
   const PATH = 60;
   const SECONDS = 4; // of a walk that is played
-  const INACTIVE_SHOWN = 24; // fewer dimensions than this are all shown
   const LARGEST_DRAWING = 12288; // numbers of an image that the address still holds
 
   const $ = (id) => document.getElementById(id);
@@ -250,8 +249,7 @@ const Explorer = (() => {
     }
 
     function makeSliders() {
-      const active = dimensions.filter((one) => one.active);
-      const folded = dimensions.length > INACTIVE_SHOWN ? dimensions.filter((one) => !one.active) : [];
+      const folded = dimensions.filter((one) => !one.active);
       const rows = new Map();
       let touched = dimensions[0].index;
       for (const one of dimensions) {
@@ -273,7 +271,7 @@ const Explorer = (() => {
         rows.set(one.index, { input, output });
       }
       $("inactive-box").hidden = !folded.length;
-      $("inactive-title").textContent = `${folded.length} inactive dimensions`;
+      $("inactive-title").textContent = `${folded.length} inactive dimension${folded.length > 1 ? "s" : ""}`;
       $("sample")?.addEventListener("click", async () => go(await engine.drawPrior(), "sample"));
       $("reset").addEventListener("click", () => go(content.start, "reset"));
       $("others").addEventListener("click", () => {
@@ -283,7 +281,6 @@ const Explorer = (() => {
       });
       $("others").title = "All dimensions but the one moved last take the values of the test image chosen above";
       return {
-        active,
         show() {
           for (const [k, { input, output }] of rows) {
             input.value = z[k];
