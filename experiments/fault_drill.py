@@ -1,9 +1,9 @@
-"""Break runs on purpose: python -m experiments.fault_drill [--kills=100] [--output=docs/reliability.md] [--no_suite]
+"""Break runs on purpose: python -m experiments.fault_drill [--kills=100] [--output=docs/reliability.md] [--only=disk,lock]
 
 Kills a run of 30 epochs at random moments, start-up, saves and figures included, continues it each time, and compares what comes
-out with a run that nobody touched, bit for bit. Then runs the tests of tests/faults/ (some minutes). Prints a table: each fault,
-what is promised, how often it was tried and survived, what was lost. --output keeps it, as a page and as FILE.json; a part that
-is not run this time stays as it was. Exit code 1 where anything did not survive.
+out with a run that nobody touched, bit for bit. Then runs the tests of tests/faults/ (some minutes), or those that --only names; none
+with --no_suite. Prints a table: each fault, what is promised, how often it was tried and survived, what was lost. --output keeps
+it, as a page and as FILE.json; what is not run this time stays as it was. Exit code 1 where anything did not survive.
 """
 
 import argparse
@@ -13,7 +13,8 @@ from pathlib import Path
 
 from experiments.faults.kills import Drill, drill
 from experiments.faults.promises import KILLS
-from experiments.faults.table import Row, cells, keep, run_suite, summed
+from experiments.faults.started import ROOT
+from experiments.faults.table import TESTS, Row, cells, keep, run_suite, summed
 from vae_jax import arguments, entry, signals
 from vae_jax.console import Console
 from vae_jax.types import InputError
@@ -24,18 +25,23 @@ def main(argv: list[str]) -> int:
     parser = arguments.Parser(__doc__)
     parser.add_argument("--kills", type=_whole, default=100, help="how many; 0: only the tests (100)")
     parser.add_argument("--output", type=Path, metavar="FILE.md", help="where the table is kept")
-    parser.add_argument("--no_suite", action="store_true", help="leave the tests out")
+    tests = parser.add_mutually_exclusive_group()
+    tests.add_argument("--no_suite", action="store_true", help="leave the tests out")
+    tests.add_argument(
+        "--only", default="", metavar="NAME,NAME", help="of the tests, these files: tests/faults/test_NAME.py"
+    )
     flags = parser.parse_args(argv)
     if flags.output is not None and (flags.output.suffix != ".md" or not flags.output.parent.is_dir()):
         raise InputError(f"--output={flags.output}: not a name, as docs/reliability.md, in a folder that is there")
+    files = tuple(_file(name) for name in flags.only.split(",") if name)
     console, parts = Console(), {}
     with signals.deferred() as stop, tempfile.TemporaryDirectory(prefix="vae_jax-drill-") as scratch:
         if flags.kills:
             done = drill(Path(scratch), flags.kills, console.line, stop)
             parts["kills"] = [_kills_row(done, f"python -m experiments.fault_drill --kills={flags.kills}")]
         if not flags.no_suite:
-            console.line("the tests of tests/faults")
-            parts["tests"] = run_suite(Path(scratch), stop)
+            console.line(f"the tests of {' '.join(files) or TESTS}")
+            parts["tests"] = run_suite(Path(scratch), stop, files)
     rows = summed([row for part in parts.values() for row in part])
     for row in rows:
         fault, _, tried, survived, lost, _ = cells(row)
@@ -43,7 +49,7 @@ def main(argv: list[str]) -> int:
     output: Path | None = flags.output
     if output is not None:
         for name, part in parts.items():
-            keep(output, name, part)
+            keep(output, name, part, files)
         console.line(f"written: {output}, {output.with_suffix('.json')}")
     return int(any(row.survived != row.tried for row in rows))
 
@@ -52,6 +58,13 @@ def _kills_row(done: Drill, command: str) -> Row:
     lost = f"at most {done.lost} epochs, trained again (a save every 2)"
     told = f"(of the kills {done.in_saves} inside a save; {done.runs} {'run' if done.runs == 1 else 'runs'})"
     return Row(KILLS, max(done.kills, 1), done.survived, (lost, told, *done.problems), (command,))
+
+
+def _file(name: str) -> str:
+    arguments.one_of(
+        "--only", name, [path.stem.removeprefix("test_") for path in sorted((ROOT / TESTS).glob("test_*.py"))]
+    )
+    return f"{TESTS}/test_{name}.py"
 
 
 def _whole(text: str) -> int:

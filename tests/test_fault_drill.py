@@ -57,6 +57,19 @@ def test_a_part_that_is_measured_anew_leaves_the_other(tmp_path):
     assert json.loads(page.with_suffix(".json").read_text()).keys() == {"kills", "tests"}
 
 
+def test_files_that_are_measured_anew_leave_the_others(tmp_path):
+    page, commands = tmp_path / "page.md", [f'pytest tests/faults/test_{name}.py -m ""' for name in "ab"]
+    keep(page, "tests", [Row("a", 1, 0, (), (commands[0],)), Row("b", 1, 1, (), (commands[1],))])
+    keep(page, "tests", [Row("a", 2, 2, (), (commands[0],))], ["tests/faults/test_a.py"])
+    kept = json.loads(page.with_suffix(".json").read_text())["tests"]["rows"]
+    assert sorted((row["fault"], row["tried"], row["survived"]) for row in kept) == [("a", 2, 2), ("b", 1, 1)]
+
+
+def test_only_files_that_there_are_can_be_named(tmp_path):
+    with pytest.raises(InputError, match="--only=dsk: unknown; did you mean disk"):
+        fault_drill.main(["--kills=0", "--only=dsk"])
+
+
 def test_without_pytest_the_table_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(table, "find_spec", lambda name: None)
     (told,) = run_suite(tmp_path, StopRequest())

@@ -36,21 +36,22 @@ class Row(NamedTuple):
     commands: tuple[str, ...]
 
 
-def run_suite(scratch: Path, stop: StopRequest) -> list[Row]:
-    """A row for each test of tests/faults; what could not be run has one, too.
+def run_suite(scratch: Path, stop: StopRequest, files: Sequence[str] = ()) -> list[Row]:
+    """A row for each test of tests/faults, or of these files; what could not be run has one, too.
 
     Args:
         scratch: a folder for the report.
         stop: ends the tests.
+        files: of tests/faults; none: all.
 
     Raises:
         signals.Stopped: by `stop`; no process is left.
     """
-    command = f'pytest {TESTS} -m ""'
+    command = f'pytest {" ".join(files) or TESTS} -m ""'
     if find_spec("pytest") is None:
         return [Row(TESTS, 1, 0, ("not run: pytest is missing; pip install -e '.[test]'",), (command,))]
     report = scratch / "report.xml"
-    started = start(["-m", "pytest", TESTS, "-m", "", f"--junitxml={report}"], scratch / "pytest")
+    started = start(["-m", "pytest", *(files or (TESTS,)), "-m", "", f"--junitxml={report}"], scratch / "pytest")
     kill(started, lambda: False, stop, SECONDS)
     code, told, complained = started.finish()
     rows = [_row(case) for case in ET.parse(report).iter("testcase")] if report.exists() else []
@@ -97,21 +98,28 @@ def cells(row: Row) -> list[str]:
     return [row.fault, PROMISES.get(row.fault, ""), f"{row.tried:,}", f"{row.survived:,}", lost, commands]
 
 
-def keep(output: Path, part: str, rows: Sequence[Row]) -> None:
+def keep(output: Path, part: str, rows: Sequence[Row], files: Sequence[str] = ()) -> None:
     """Put what was measured, as one part of the table, into FILE.json, and render FILE.md of all parts.
 
     Args:
         output: FILE.md.
         part: its name; the same part of an earlier time is replaced.
         rows: of this part.
+        files: of the tests that were run; rows of others stay as they were. None: all were.
     """
     path = output.with_suffix(".json")
     parts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     date, versions = datetime.datetime.now(datetime.UTC).date().isoformat(), record.versions()
     used = ", ".join(f"{name} {number}" for name, number in versions.items())
-    parts[part] = {"measured": f"{record.machine()}; {used}; {date}", "rows": [row._asdict() for row in rows]}
+    others = [row for row in parts.get(part, {"rows": []})["rows"] if files and not _is_of(row["commands"], files)]
+    measured = f"{record.machine()}; {used}; {date}"
+    parts[part] = {"measured": measured, "rows": [*others, *(row._asdict() for row in rows)]}
     workdir_lib.write(path, json.dumps(parts, indent=1) + "\n")
     workdir_lib.write(output, render(parts))
+
+
+def _is_of(commands: Sequence[str], files: Sequence[str]) -> bool:
+    return any(file in command.split() for command in commands for file in files)
 
 
 def render(parts: dict) -> str:

@@ -61,7 +61,7 @@ def test_a_config_that_is_lost_is_taken_from_the_checkpoint(damaged, capsys, how
 @pytest.mark.parametrize("how", HALVES)
 def test_before_the_first_checkpoint_the_run_begins_anew(damaged, capsys, make_config, how):
     path, before = damaged / "config.json", (damaged / "config.json").read_text()
-    for name in ("checkpoints", "figures", "results.json"):
+    for name in ("checkpoints", "figures", "results.json", "report.html"):
         (shutil.rmtree if (damaged / name).is_dir() else lambda file: file.unlink())(damaged / name)
     path.write_text(HALVES[how](before))
     assert main.run([f"--workdir={damaged}"]) == 2

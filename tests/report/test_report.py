@@ -189,7 +189,7 @@ def test_nothing_that_is_named_becomes_markup(tmp_path, make_config):
     with open(os.devnull, "w") as nowhere:
         train_and_evaluate(config, workdir, Console(nowhere))
     write_comparison([workdir, workdir], tmp_path / "compare.html")
-    for path, scripts in ((workdir / "report.html", 11), (tmp_path / "compare.html", 4)):
+    for path, scripts in ((workdir / "report.html", 16), (tmp_path / "compare.html", 4)):
         page = path.read_text(encoding="utf-8")
         elements = Elements(page)
         assert elements.names.count("script") == scripts

@@ -1,8 +1,9 @@
 """What every format makes: files with a line of Python that loads each, and the packages that making them takes."""
 
-import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from vae_jax.types import InputError
 
@@ -21,16 +22,20 @@ class Artefact(NamedTuple):
         return self.load.replace("PATH", repr(str(folder / self.name)))
 
 
-def package(name: str, form: str) -> Any:
-    """A package of the extra `export`, which an installation may lack; `form` is the format that takes it.
+@contextmanager
+def extra(form: str) -> Iterator[None]:
+    """A context for imports of packages of the extra `export`, which an installation may lack.
+
+    Args:
+        form: the format that takes them.
 
     Raises:
-        InputError: it is not installed.
+        InputError: one is not installed.
     """
     try:
-        return importlib.import_module(name)
-    except ImportError:
-        needed = name.partition(".")[0]
+        yield
+    except ImportError as error:
+        needed = (error.name or str(error)).partition(".")[0]
         raise InputError(f"--format={form}: needs the package {needed}; pip install -e '.[export]'") from None
 
 

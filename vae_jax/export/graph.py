@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from vae_jax.export.artefact import package
+from vae_jax.export.artefact import extra
 
 OPSET, IR_VERSION = 17, 8
 """Of 2022, that programs of today and of some years ago read. What later ones add (Gelu, GroupNormalization) is composed here."""
@@ -20,9 +20,11 @@ class Graph:
     """
 
     def __init__(self) -> None:
-        self._onnx = package("onnx", "onnx")
-        self._helper = package("onnx.helper", "onnx")
-        self._numpy = package("onnx.numpy_helper", "onnx")
+        with extra("onnx"):
+            import onnx
+            import onnx.helper
+            import onnx.numpy_helper
+        self._onnx, self._helper, self._numpy = onnx, onnx.helper, onnx.numpy_helper
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
 

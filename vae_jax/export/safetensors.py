@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from vae_jax import workdir as workdir_lib
-from vae_jax.export.artefact import Artefact, package
+from vae_jax.export.artefact import Artefact, extra
 from vae_jax.models import parameter_table
 from vae_jax.run import Run
 
@@ -37,14 +37,15 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
     Raises:
         InputError: the package is not installed.
     """
-    numpy = package("safetensors.numpy", "safetensors")
+    with extra("safetensors"):
+        import safetensors.numpy
     arrays, card = named(run), _card(run, workdir)
     essential = {name: card[name] for name in ("what", "config", "image_shape", "step", "versions", "units")}
     metadata = {name: value if isinstance(value, str) else json.dumps(value) for name, value in essential.items()}
     return [
         Artefact(
             "model.safetensors",
-            numpy.save(arrays, metadata),
+            safetensors.numpy.save(arrays, metadata),
             f"import safetensors.numpy; arrays = safetensors.numpy.load_file(PATH)  # {len(arrays)} by name",
         ),
         Artefact("card.json", f"{json.dumps(card, indent=2)}\n".encode(), "import json; card = json.load(open(PATH))"),

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import export
 
-from vae_jax.export.artefact import Artefact, package, sizes
+from vae_jax.export.artefact import Artefact, extra, sizes
 from vae_jax.run import Run
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -31,7 +31,8 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
         InputError: the package that serialises is not installed.
     """
     del workdir
-    package("flatbuffers", "stablehlo")  # JAX's own need, which it leaves to the person
+    with extra("stablehlo"):
+        import flatbuffers  # noqa: F401 - JAX's own need, which it leaves to the person
     model, size = run.model, run.config.latent_dim
     params = jax.tree.map(jnp.asarray, run.params)
     outputs = "{'mean', 'logvar'}" if model.log_prior is not None else "{'mean'}"

@@ -14,15 +14,11 @@ from vae_jax.types import Dataset
 FILE = "report.html"
 SCRIPTS = (
     "vendor/uPlot.iife.min.js",
-    "network.js",
-    "curves.js",
-    "engine.js",
-    "pictures.js",
-    "plane.js",
-    "walk.js",
-    "drawing.js",
-    "explorer.js",
-    "main.js",
+    *(
+        f"{name}.js"
+        for name in ("network", "curves", "engine", "pictures", "plane", "space", "address", "walk", "drawing")
+    ),
+    *(f"{name}.js" for name in ("explorer", "sliders", "walker", "pad", "main")),
 )
 FIGURES = {
     "reconstructions": "Test images, above, and what the model makes of them, below",

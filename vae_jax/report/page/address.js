@@ -1,0 +1,67 @@
+/* What a person sees, as the hash of the page's address and back; what is at its default is left out. */
+"use strict";
+
+const Address = (() => {
+  const LARGEST_DRAWING = 12288; // numbers of an image that an address still holds
+
+  /** Bytes <-> text that may stand in an address. */
+  const toText = (bytes) => btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  const fromText = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
+
+  /** state: {plane, tool, decoded, picked, ends, way, t, z, image}; image is a drawing's, or null. */
+  function write({ plane, tool, decoded, picked, ends, way, t, z, image }, space) {
+    const fields = new URLSearchParams();
+    const here = space.imageAt(z);
+    if (plane) fields.set("plane", plane);
+    if (tool !== "dimensions") fields.set("tool", tool);
+    if (decoded) fields.set("decoded", 1);
+    if (picked) fields.set("image", picked + 1);
+    if (ends.join() !== space.firstEnds().join()) fields.set("ends", ends.join("-"));
+    if (way !== "straight") fields.set("way", way);
+    if (t) fields.set("t", +t.toFixed(3));
+    if (image && image.length <= LARGEST_DRAWING) {
+      fields.set("drawing", toText(Uint8Array.from(image, (value) => Math.round(255 * value))));
+    } else if (here >= 0) fields.set("at", here + 1);
+    else if (!space.isStart(z)) fields.set("z", z.map((value) => +value.toFixed(4)).join("_"));
+    return fields.toString();
+  }
+
+  function whole(text, low, high) {
+    return Math.min(high, Math.max(low, Math.trunc(+text) || 0));
+  }
+
+  function pointOf(fields, space) {
+    const given = (fields.get("z") ?? "").split("_").map(Number);
+    if (fields.has("z") && given.length === space.start.length && given.every(Number.isFinite)) return given;
+    const at = whole(fields.get("at"), 0, space.codes.length);
+    return at ? space.codes[at - 1] : space.start;
+  }
+
+  function imageOf(text, length) {
+    try {
+      const bytes = fromText(text ?? "");
+      return bytes.length === length ? Float32Array.from(bytes, (byte) => byte / 255) : null;
+    } catch {
+      return null; // not base64: somebody shortened the address
+    }
+  }
+
+  /** The state that a hash holds; what it does not say, or says wrongly, takes its default. */
+  function read(text, space, { planes, tools, imageLength }) {
+    const fields = new URLSearchParams(text);
+    const ends = (fields.get("ends") ?? "").split("-");
+    return {
+      plane: whole(fields.get("plane"), 0, planes - 1),
+      tool: tools.includes(fields.get("tool")) ? fields.get("tool") : tools[0],
+      decoded: fields.get("decoded") === "1",
+      picked: whole(fields.get("image"), 1, space.codes.length) - 1,
+      ends: ends.length === 2 && ends.every(space.isEnd) ? ends : space.firstEnds(),
+      way: fields.get("way") === "spherical" ? "spherical" : "straight",
+      t: Math.min(1, Math.max(0, +fields.get("t") || 0)),
+      z: pointOf(fields, space),
+      image: imageOf(fields.get("drawing"), imageLength),
+    };
+  }
+
+  return { write, read };
+})();
