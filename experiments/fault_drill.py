@@ -1,9 +1,10 @@
 """Break runs on purpose: python -m experiments.fault_drill [--kills=100] [--output=docs/reliability.md] [--only=disk,lock]
 
-Kills a run of 30 epochs at random moments, start-up, saves and figures included, continues it each time, and compares what comes
-out with a run that nobody touched, bit for bit. Then runs the tests of tests/faults/ (some minutes), or those that --only names; none
-with --no_suite. Prints a table: each fault, what is promised, how often it was tried and survived, what was lost. --output keeps
-it, as a page and as FILE.json; what is not run this time stays as it was. Exit code 1 where anything did not survive.
+Kills a run of 30 epochs at random moments, start-up, saves and figures included, continues it each time, and compares what
+comes out with a run that nobody touched, bit for bit. Then runs the tests of tests/faults/ (some minutes), or those that --only
+names, or none (--no_suite). Prints a table: each fault, what is promised, how often it was tried and survived, what was lost.
+--output keeps it, as a page and as FILE.json; what is not run this time stays as it was. Exit code 1 where anything did not
+survive.
 """
 
 import argparse
