@@ -194,7 +194,15 @@ def test_onnx_files_are_for_any_number_of_images_and_for_older_programs():
 
 
 @needs_stablehlo
-@pytest.mark.parametrize("changes", [*NETWORKS[2:4], NETWORKS[5] | {"dtype": "bfloat16"}], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        NETWORKS[2],
+        pytest.param(NETWORKS[3], marks=pytest.mark.slow),
+        pytest.param(NETWORKS[5] | {"dtype": "bfloat16"}, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
 def test_stablehlo_computes_what_the_run_does_on_every_platform_for_any_number_of_images(changes):
     run = random_run((9, 6, 2), **changes)
     files = made(run, "stablehlo")

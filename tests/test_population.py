@@ -223,7 +223,8 @@ def test_a_sweep_of_populations_is_stopped_continued_and_told(tmp_path, monkeypa
     ]
     flags += ["--config.num_epochs=1", "--config.log.tensorboard=false"]
     rows = []
-    monkeypatch.setattr(sweep_script, "report", lambda found, *rest: rows.extend(found))
+    monkeypatch.setattr(sweep_script, "tell", lambda found, *rest: rows.extend(found))
+    monkeypatch.setattr(sweep_script.report, "write_comparison", lambda *given: None)
     count, calls = training.count, []
 
     def stop(*arguments):

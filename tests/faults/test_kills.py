@@ -22,6 +22,7 @@ def assert_survived(record_property, done, kills):
     assert (done.kills, done.survived) == (kills, kills)
 
 
+@pytest.mark.slow
 def test_a_run_killed_inside_a_save_and_continued_is_the_same(tmp_path, record_property):
     done = drill(tmp_path, 1, flags=SHORT, untouched=1, one_in_save=1, program=PLAIN)
     assert_survived(record_property, done, 1)

@@ -174,6 +174,7 @@ def test_a_network_that_is_too_large_says_so_and_the_rest_is_there(trained, tmp_
     assert "<img" in page
 
 
+@pytest.mark.slow
 def test_nothing_that_is_named_becomes_markup(tmp_path, make_config):
     rng = np.random.default_rng(0)
     for name in (NASTY.replace("/", "\u2215"), "b&amp;<b onclick=x>", "c'\"</style>".replace("/", "\u2215")):
@@ -276,6 +277,7 @@ def test_keys_and_curves_of_runs(make_config):
     assert [one["name"] for one in overlaid([("A", both), ("B", only)])[0]["series"]] == ["A validation", "B train"]
 
 
+@pytest.mark.slow
 def test_different_test_images_are_not_shown_side_by_side(trained, tmp_path, make_config):
     other = tmp_path / "other"
     with open(os.devnull, "w") as nowhere:
@@ -348,6 +350,7 @@ def test_the_page_is_opened_where_there_is_a_browser(trained, tmp_path, monkeypa
     assert "no browser was found" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_script_starts_as_people_start_it(trained):
     done = subprocess.run(
         [sys.executable, "-m", "experiments.report", f"--workdir={trained['vae']}"],
