@@ -101,7 +101,7 @@ def random_run(shape, **changes) -> Run:
         {"padded_latent_dim": 5, "model": "ae", "objective": "reconstruction"},
         {"network": "conv", "channels": (4,)},
         {"network": "conv", "channels": (16, 5, 8), "normalization": "group"},
-        *({"network": "conv", "channels": (3, 4), "activation": name} for name in ACTIVATIONS),
+        *({"hidden_dims": (4,), "activation": name} for name in ACTIVATIONS),
     ],
     ids=str,
 )

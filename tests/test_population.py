@@ -273,7 +273,8 @@ def test_a_sweep_pads_to_its_largest_latent_size_and_says_so(tmp_path, monkeypat
         return [(i, facts) for i in range(len(runs))]
 
     monkeypatch.setattr(sweep_script, "train_runs", train)
-    monkeypatch.setattr(sweep_script, "report", lambda found, *rest: rows.extend(found))
+    monkeypatch.setattr(sweep_script, "tell", lambda found, *rest: rows.extend(found))
+    monkeypatch.setattr(sweep_script.report, "write_comparison", lambda *given: None)
     flags = ["--config=configs/vae.py", "--over=latent_dim=2,5", "--population=on", f"--output={tmp_path}"]
     assert sweep_script.run([*flags, "--pad_latent"]) == 0
     assert [padded for padded, _ in seen] == [5, 5]

@@ -29,9 +29,8 @@ def newest_save(workdir):
         return checkpoints.latest_step()
 
 
-@pytest.mark.parametrize(
-    ("signum", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_run_saves_its_state_and_says_how_to_continue(tmp_path, record_property, signum, code):
     record_property("lost", LOST)
     # Several dispatches an epoch and no checkpoint on the way: only the stop saves, in the middle of an epoch.

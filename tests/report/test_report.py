@@ -69,7 +69,8 @@ def trained(tmp_path_factory, make_config) -> dict[str, Path]:
         "ae": make_config(**quick, **ae),
         "z5": make_config(**quick, latent_dim=5),
     }
-    with open(os.devnull, "w") as nowhere:
+    with open(os.devnull, "w") as nowhere, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vae_jax.figures.QUICK", frozenset({"reconstructions"}))
         for name, config in configs.items():
             train_and_evaluate(config, root / name, Console(nowhere))
     return {name: root / name for name in configs}
@@ -123,6 +124,7 @@ def test_the_script_writes_the_page_anew_elsewhere_too(trained, tmp_path, capsys
     assert data_of(there) == data_of((trained["vae"] / "report.html").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_health_is_on_the_page_where_the_run_has_it(trained, tmp_path):
     run = load_run(trained["vae"])
     lines = {"verdict": "collapsed", "text": "active units          1 of 3 -> collapsed: z1 z2; try free_bits"}
@@ -152,7 +154,7 @@ def gone_on(workdir: Path) -> None:
         rows.write(json.dumps({"step": 1000, "epoch": 2.5, "train/loss": 12.25}) + "\n")
 
 
-@pytest.mark.parametrize("end", [without_results, gone_on])
+@pytest.mark.parametrize("end", [without_results, pytest.param(gone_on, marks=pytest.mark.slow)])
 def test_an_interrupted_run_shows_what_is_there_and_says_so(trained, tmp_path, end):
     workdir = tmp_path / "run"
     subprocess.run(["cp", "-r", trained["vae"], workdir], check=True)
@@ -175,7 +177,7 @@ def test_a_network_that_is_too_large_says_so_and_the_rest_is_there(trained, tmp_
 
 
 @pytest.mark.slow
-def test_nothing_that_is_named_becomes_markup(tmp_path, make_config):
+def test_nothing_that_is_named_becomes_markup(tmp_path, make_config, monkeypatch):
     rng = np.random.default_rng(0)
     for name in (NASTY.replace("/", "\u2215"), "b&amp;<b onclick=x>", "c'\"</style>".replace("/", "\u2215")):
         (tmp_path / "images" / name).mkdir(parents=True)
@@ -187,6 +189,7 @@ def test_nothing_that_is_named_becomes_markup(tmp_path, make_config):
     )
     config.cache_dir = str(tmp_path / "cache")
     workdir = tmp_path / "<img src=x onerror=alert(2)>"
+    monkeypatch.setattr("vae_jax.figures.QUICK", frozenset({"reconstructions"}))
     with open(os.devnull, "w") as nowhere:
         train_and_evaluate(config, workdir, Console(nowhere))
     write_comparison([workdir, workdir], tmp_path / "compare.html")
@@ -342,6 +345,7 @@ def test_the_page_of_large_images_holds_fewer_and_smaller_ones(trained):
     assert len(explorer._rows(run, Dataset(split, split, split))) == explorer.MOST_TILE_BYTES // (64 * 43 * 3)
 
 
+@pytest.mark.slow
 def test_the_page_is_opened_where_there_is_a_browser(trained, tmp_path, monkeypatch, capsys):
     asked = []
     monkeypatch.setattr(webbrowser, "open", lambda address: asked.append(address))
