@@ -89,6 +89,7 @@ def test_annealing_has_a_record_of_its_own_and_says_what_it_is(runs, capsys):
         nll.main([f"--workdir={runs['vae']}", "--temperatures=3"])
 
 
+@pytest.mark.slow
 def test_a_stopped_nll_goes_on_with_the_same_bits_and_pieces_change_none_that_matter(runs, monkeypatch, capsys):
     folder, flags = runs["vae"], [f"--workdir={runs['vae']}", "--samples=20", "--images=100"]
     monkeypatch.setitem(record.PIECES, "importance", 40)
@@ -136,6 +137,7 @@ def test_the_end_of_a_training_tells_of_its_latent_space(runs):
     assert "latents" not in json.loads((runs["ae"] / "results.json").read_text())
 
 
+@pytest.mark.slow
 def test_health_prints_a_line_for_each_thing_and_stores_the_numbers(runs, capsys):
     health.main([f"--workdir={runs['vae']}", "--num_images=200", "--num_refined=50", "--steps=20", "--temperatures=5"])
     out = capsys.readouterr().out

@@ -86,6 +86,7 @@ def test_an_autoencoder_reports_mse_and_never_an_elbo(run):
     assert not any("elbo" in name or "kl" in name or "active" in name for name in measured)
 
 
+@pytest.mark.slow
 def test_a_larger_num_epochs_extends_the_run_bit_for_bit(run, tmp_path):
     run("straight", num_epochs=5, checkpoint__every_epochs=1)
     run("extended", num_epochs=2, checkpoint__every_epochs=1)
@@ -136,6 +137,7 @@ def test_the_seed_decides_everything_and_split_seed_the_data(run, tmp_path):
     assert digest(tmp_path / "a") == digest(tmp_path / "b") != digest(tmp_path / "c")
 
 
+@pytest.mark.slow
 def test_other_data_under_the_same_name_are_refused(run, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (300, 5, 5), np.uint8)
     np.save(tmp_path / "a.npy", images)
@@ -154,6 +156,7 @@ def test_a_run_that_was_killed_before_its_evaluation_is_concluded(run, tmp_path)
     assert [row["epoch"] for row in read_metrics(tmp_path / "run")] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_early_stopping_counts_checkpoints_without_a_better_metric(run, tmp_path):
     # A learning rate so large that the validation metric goes up and down.
     changes = {"checkpoint__every_epochs": 1, "early_stopping": 3, "learning_rate": 0.05}
@@ -167,6 +170,7 @@ def test_early_stopping_counts_checkpoints_without_a_better_metric(run, tmp_path
     assert (tmp_path / "run" / "metrics.jsonl").read_text() == rows
 
 
+@pytest.mark.slow
 def test_best_is_chosen_after_the_warm_up_only(run, tmp_path):
     measured = run(num_epochs=4, checkpoint__every_epochs=1, kl_warmup_epochs=3.0, beta=8.0)
     rows = read_metrics(tmp_path / "run")
@@ -184,6 +188,7 @@ def test_an_epochs_order_is_a_permutation_that_depends_on_seed_and_epoch_alone()
     assert (order != epoch_order(4, 5, 103, 10)).any()
 
 
+@pytest.mark.slow
 def test_every_key_that_is_not_identity_may_change_between_continuations(run, tmp_path, make_config):
     run(num_epochs=1)
     stored = config_lib.from_json((tmp_path / "run" / "config.json").read_text(), "stored")

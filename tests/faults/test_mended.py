@@ -154,6 +154,7 @@ def test_other_images_of_the_same_name_are_refused(tmp_path, make_config):
 NAN = "NaN or inf: learning rate 1e6, a NaN in a data array"
 
 
+@pytest.mark.slow
 @pytest.mark.fault(NAN)
 def test_a_loss_that_explodes_stops_within_one_dispatch_and_spares_what_is_saved(damaged, capsys, monkeypatch):
     """Two good epochs, then steps of size 1e30: hparams are in no checkpoint, so the run is the same to all who look."""

@@ -117,6 +117,7 @@ def test_an_autoencoder_has_no_prior_no_kl_and_no_health(trained):
     np.testing.assert_allclose(found["start"], codes.mean(axis=0), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_script_writes_the_page_anew_elsewhere_too(trained, tmp_path, capsys):
     report.main([f"--workdir={trained['vae']}", f"--output={tmp_path / 'there.html'}"])
     assert str(tmp_path / "there.html") in capsys.readouterr().out
@@ -256,6 +257,7 @@ def test_bad_input_to_the_comparison_is_one_line(trained, tmp_path, capsys, flag
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_runs_are_compared_by_the_keys_that_differ(trained, tmp_path):
     runs = [trained["vae"], trained["z5"], trained["ae"]]
     compare.main([f"--workdirs={','.join(map(str, runs))}", f"--output={tmp_path / 'c.html'}"])
