@@ -125,6 +125,7 @@ def test_what_is_slow_comes_on_request_only():
     assert set(FIGURES) - QUICK == {"tsne", "qq", "walk"}
 
 
+@pytest.mark.slow
 def test_the_animation_moves_on_fixed_axes_at_15_frames_a_second():
     arguments = {key: ARRAYS[key] for key in inspect.signature(gif_animation).parameters}
     steps = list(range(0, 310, 10))

@@ -59,6 +59,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_folder_that_changed_is_refused_and_the_run_stays(tmp_path, make_config, given, change):
     train_and_evaluate(make_config(num_epochs=1, **given), tmp_path / "run")

@@ -35,7 +35,8 @@ def compare(config, key, theirs, factor, constant):
         assert optax.global_norm(difference) < 1e-5 * optax.global_norm(ours)
 
 
-@pytest.mark.parametrize(("width", "sigma"), [(1, 0.62610), pytest.param(2, 0.31305, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "sigma"), [(1, 0.62610), (2, 0.31305)])
 def test_mse_plus_a_thousandth_of_the_kl_is_a_gaussian_of_stated_sigma(make_config, key, width, sigma):
     """Pixels in [0, 1], and in [-1, 1], where a pixel is twice as wide."""
     assert sigma == pytest.approx(np.sqrt(0.001 * PIXELS / 2) / width, rel=1e-4)
