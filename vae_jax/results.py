@@ -30,10 +30,7 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 def read(workdir: Path, step: int) -> dict[str, Any] | None:
     """results.json of a run that was concluded at this step, or None."""
-    try:
-        values = json.loads((workdir / workdir_lib.RESULTS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+    values = workdir_lib.read_results(workdir)
     return values if values.get("step") == step else None
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from vae_jax import config as config_lib
 from vae_jax import disk, locks
@@ -70,6 +71,15 @@ def _kept_config(workdir: Path) -> tuple[int, Config] | None:
 @functools.cache
 def _tell_once(line: str) -> None:
     print(line, file=sys.stderr)
+
+
+def read_results(workdir: Path) -> dict[str, Any]:
+    """The content of results.json; empty where there is none, or a damaged one."""
+    try:
+        values = json.loads((workdir / RESULTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def check(config: Config, workdir: Path) -> None:

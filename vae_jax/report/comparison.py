@@ -72,7 +72,7 @@ def _letters(count: int) -> list[str]:
 
 def _read(letter: str, workdir: Path) -> Compared:
     run = load_run(workdir)
-    results = facts.read_results(workdir)
+    results = workdir_lib.read_results(workdir)
     stands = facts.standing(workdir, run.config, results)
     images = data.load(run.config).test.images[:NUM_IMAGES]
     return Compared(

@@ -17,7 +17,6 @@ from vae_jax.console import format_value
 from vae_jax.models import num_parameters
 from vae_jax.run import Run
 from vae_jax.types import Config, Dataset
-from vae_jax.workdir import RESULTS
 from vae_jax.writer import history, read_metrics
 
 FAMILIES = {"ae": "Autoencoder", "two_layer": "Two-layer VAE", "vae": "Variational autoencoder"}
@@ -53,15 +52,6 @@ def _data_name(config: Config) -> str:
     """The data set's; of a person's own images that of their folder or file."""
     own = config.train_dir or config.data_dir if config.dataset in ("folder", "arrays") else ""
     return Path(own).name or config.dataset
-
-
-def read_results(workdir: Path) -> dict[str, Any]:
-    """results.json; empty where there is none, or a damaged one."""
-    try:
-        values = json.loads((workdir / RESULTS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return values if isinstance(values, dict) else {}
 
 
 def standing(workdir: Path, config: Config, results: Mapping[str, Any]) -> Standing:

@@ -52,7 +52,7 @@ def write_report(
     Raises:
         TrainingError: the disk is full.
     """
-    found = facts.read_results(workdir) if results is None else dict(results)
+    found = workdir_lib.read_results(workdir) if results is None else dict(results)
     stands = facts.standing(workdir, run.config, found)
     if not stands.complete:
         found = {}
