@@ -19,6 +19,18 @@ def test_bernoulli_agrees_with_scipy(draws):
     np.testing.assert_allclose(distributions.bernoulli_log_prob(x, logits), expected, rtol=2e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_softplus_is_right_to_the_last_digits_everywhere(dtype):
+    with jax.enable_x64(dtype == np.float64):
+        x = np.concatenate([np.linspace(-40, 40, 40_001), np.linspace(-1e4, 1e4, 1_001), [-np.inf, np.inf]]).astype(dtype)
+        own = np.asarray(jax.jit(distributions.softplus)(x))
+        assert own.dtype == dtype
+        true = np.logaddexp(0, np.asarray(x, np.longdouble))
+        # exp(-|x|) of a large |x| is below the smallest normal number, and rounds to 0.
+        np.testing.assert_allclose(own, true.astype(dtype), rtol=4 * np.finfo(dtype).eps, atol=2e-38)
+        assert np.isnan(distributions.softplus(jnp.asarray(np.nan, dtype)))
+
+
 def test_bernoulli_of_grey_pixels_is_the_mean_over_binarised_ones(draws):
     logits = 4 * draws[0]
     x = jax.nn.sigmoid(draws[1])

@@ -4,9 +4,15 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
+from numpy.polynomial import Chebyshev, Polynomial
 
 LOG_TWO_PI = math.log(2 * math.pi)
+LOG1P_RATIO = tuple(
+    Chebyshev.interpolate(lambda e: np.log1p(e) / e, 9, domain=[0, 1]).convert(kind=Polynomial).coef.tolist()
+)
+"""Coefficients, lowest first, of a polynomial that is log(1 + e) / e for 0 <= e <= 1, but for a part in 1e8."""
 
 
 @jax.custom_vjp
@@ -16,7 +22,22 @@ def bernoulli_log_prob(x: Float[Array, "*shape"], logits: Float[Array, "*shape"]
     For x strictly between 0 and 1 it is minus the cross-entropy, the mean of the log-probability over b ~ Bernoulli(x).
     Finite for every finite logit. The derivative for l is written out, x - sigmoid(l): it saves a pass over the pixels.
     """
-    return x * logits - jax.nn.softplus(logits)
+    return x * logits - softplus(logits)
+
+
+def softplus(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """log(1 + exp(x)), elementwise, to the last digits of a float32; finite for every finite x.
+
+    max(x, 0) + log(1 + e) with e = exp(-|x|), and log(1 + e) = e times a polynomial: XLA's log1p takes three times as long on
+    a CPU, a third of what log p(x|z) of a dense decoder takes. Other types than float32 keep it.
+    """
+    if x.dtype != jnp.float32:
+        return jax.nn.softplus(x)
+    e = jnp.exp(-jnp.abs(x))
+    ratio = jnp.full_like(x, LOG1P_RATIO[-1])
+    for coefficient in LOG1P_RATIO[-2::-1]:
+        ratio = ratio * e + coefficient
+    return jnp.maximum(x, 0) + e * ratio
 
 
 def _bernoulli_forward(x: Array, logits: Array) -> tuple[Array, tuple[Array, Array]]:
