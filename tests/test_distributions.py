@@ -22,7 +22,9 @@ def test_bernoulli_agrees_with_scipy(draws):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_softplus_is_right_to_the_last_digits_everywhere(dtype):
     with jax.enable_x64(dtype == np.float64):
-        x = np.concatenate([np.linspace(-40, 40, 40_001), np.linspace(-1e4, 1e4, 1_001), [-np.inf, np.inf]]).astype(dtype)
+        x = np.concatenate([np.linspace(-40, 40, 40_001), np.linspace(-1e4, 1e4, 1_001), [-np.inf, np.inf]]).astype(
+            dtype
+        )
         own = np.asarray(jax.jit(distributions.softplus)(x))
         assert own.dtype == dtype
         true = np.logaddexp(0, np.asarray(x, np.longdouble))

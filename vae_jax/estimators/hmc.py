@@ -1,8 +1,8 @@
 """Hamiltonian Monte Carlo (Neal 2011) of many chains at once, each with an image of its own, on log p(z) + beta log p(x|z).
 
 Almost all of the time goes into the decoder and its derivative. Both parts of the target are kept with every state, so a
-transition of L leapfrog steps costs L derivatives, also where beta has changed since the last one, and the likelihood's value,
-whose logarithms take as long as its derivative, is computed only at a trajectory's end.
+transition of L leapfrog steps costs L derivatives, also where beta has changed since the last one, and the likelihood's value
+is computed only at a trajectory's end.
 
 Axes: P chains (images times chains of each), D numbers of a z.
 """

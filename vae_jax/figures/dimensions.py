@@ -71,7 +71,7 @@ def _page(
     figure.suptitle(f"{numbers}{chr(10) if small else ', '}one z per test image against N(0, 1)", fontsize=11)
     figure.supxlabel("quantile of N(0, 1)", fontsize=9)
     figure.supylabel("quantile of z", fontsize=9)
-    reach = 1.05 * np.abs(expected).max()
+    reach = max(1.05 * np.abs(expected).max(), 1.0)
     tall = max(reach, 1.05 * float(np.nanmax(np.abs(found[:, list(shown)]), initial=0)))
     for i, k in enumerate(shown):
         axes = figure.add_subplot(rows, columns, i + 1)
