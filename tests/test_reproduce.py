@@ -38,6 +38,17 @@ def test_a_tables_rows_are_replaced_by_those_of_the_same_run_and_the_others_stay
     assert "| b | short | 100 | 0 | 3.0 |" in (tmp_path / "reproduce" / "README.md").read_text()
 
 
+def test_rows_stand_in_the_papers_order_whenever_they_were_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(record, "ROOT", tmp_path)
+    for name in reversed(iwae.ROWS):
+        iwae.keep("t", "Title", ("row", "schedule", "batch", "seed"), [[name, "short", 100, 0]], [])
+    for name in reversed(iwae.GAINS):
+        iwae.keep("gains", "Title", ("row", "schedule", "batch", "seed"), [[name, "short", 100, 0]], [])
+    for table, order in (("t", iwae.ROWS), ("gains", iwae.GAINS)):
+        rows = json.loads((tmp_path / "reproduce" / "results" / f"{table}.json").read_text())["rows"]
+        assert [row[0] for row in rows] == [*order]
+
+
 def test_the_batch_follows_the_schedule_and_an_unknown_row_is_refused():
     assert iwae.parse(["--row=all", "--schedule=full"]).batch_size == 20
     assert iwae.parse(["--row=1L-k1"]).batch_size == 100

@@ -49,12 +49,15 @@ ROWS = {
     "2L-iwae-k50": Row(2, 0, 50, 82.90),
 }
 """With one sample both objectives are one."""
-PAIRS = [
-    (f"{layers}L-{one}", f"{layers}L-{other}")
+GAINS = {
+    f"{layers}L-{other} over {layers}L-{one}": (f"{layers}L-{one}", f"{layers}L-{other}")
     for layers in (1, 2)
     for kind in ("iwae", "vae")
     for one, other in (("k1", f"{kind}-k5"), (f"{kind}-k5", f"{kind}-k50"))
-]
+}
+"""What more samples in training change: a name -> the rows with fewer and with more."""
+ORDER = {name: place for place, name in enumerate([*ROWS, *GAINS])}
+"""Of rows in a table."""
 COLUMNS = (
     "row",
     "schedule",
@@ -128,7 +131,13 @@ def row_of(name: str, measured: nll.Record, flags: Any) -> list[Any]:
     found = nll.summarize(measured)
     value = f"{-measured.found.log_p.mean():.2f}"
     doubtful = f"{100 * found.untrusted:.0f}%"
-    told = [ROWS[name].published, value, f"{found.image_error:.2f}", f"{found.monte_carlo_error:.3f}", doubtful]
+    told = [
+        f"{ROWS[name].published:.2f}",
+        value,
+        f"{found.image_error:.2f}",
+        f"{found.monte_carlo_error:.3f}",
+        doubtful,
+    ]
     return [name, flags.schedule, flags.batch_size, flags.seed, *told]
 
 
@@ -137,13 +146,13 @@ def pairs_of(flags: Any) -> list[list[Any]]:
     file = nll.file_name(nll.Request(flags.samples, which="latest"))
     records = {name: nll.read(workdir_of(name, flags) / file) for name in ROWS}
     rows = []
-    for one, other in PAIRS:
+    for gain, (one, other) in GAINS.items():
         first, second = records[one], records[other]
         if first is None or second is None or first.facts["images_digest"] != second.facts["images_digest"]:
             continue
         found = nll.compare(second, first)
         difference = f"{found.difference:.3f} ± {found.error:.3f}"
-        rows.append([f"{other} over {one}", flags.schedule, flags.batch_size, flags.seed, difference])
+        rows.append([gain, flags.schedule, flags.batch_size, flags.seed, difference])
     return rows
 
 
@@ -153,7 +162,7 @@ def keep(name: str, title: str, columns: Sequence[str], rows: list[list[Any]], n
     old = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.is_file() else []
     merged = {tuple(row[:4]): row for row in [*old, *rows]}
     command = "python -m experiments.reproduce.iwae --row=ROW --schedule=SCHEDULE --batch_size=BATCH --seed=SEED"
-    ordered = sorted(merged.values(), key=lambda row: (row[1], row[2], row[3]))
+    ordered = sorted(merged.values(), key=lambda row: (*row[1:4], ORDER.get(row[0], 0)))
     record.save(name, command, title, columns, ordered, notes, folder="reproduce")
 
 
