@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Float32, Int32, Key, PRNGKeyArray, UInt8
 
 from vae_jax.estimators.hmc import PerChain, Scalar, State, Target, evaluate, make_target, transition
 from vae_jax.estimators.split import MEMORY_BYTES
-from vae_jax.estimators.weights import check_prior, fold_range
+from vae_jax.estimators.weights import check_prior, fold_range, repeat_rows
 from vae_jax.types import Images, Model, Params
 
 SIGMOID_REACH = 4.0
@@ -107,7 +107,7 @@ def make_anneal(model: Model, num_chains: int, num_leapfrog: int) -> Callable[..
         chains = chain_keys(keys, num_chains)
         share = jnp.repeat(share / num_chains, num_chains)
         if z is not None:
-            z = jax.tree.map(lambda leaf: jnp.repeat(leaf, num_chains, axis=0), z)
+            z = repeat_rows(z, num_chains)
         target, state = begin(model, params, chains, x, z)
 
         def step(carry: tuple[State, Sum], at: Path) -> tuple[tuple[State, Sum], Scalar]:
@@ -143,7 +143,7 @@ def as_pixels(images: Pixels) -> Float32[np.ndarray, "N H W C"]:
 
 def begin(model: Model, params: Params, chains: Key[Array, " P"], x: Images, z: Any) -> tuple[Target, State]:
     """The target of chains with the images x [B,H,W,C], P / B of them each, and where they start."""
-    x = jnp.repeat(x, len(chains) // len(x), axis=0)
+    x = repeat_rows(x, len(chains) // len(x))
     target, rows = make_target(model, params, x, start_chains(model, params, chains) if z is None else z)
     return target, evaluate(target, rows)
 

@@ -115,9 +115,9 @@ def training_bound(
     """
     log_prior, log_posterior = check_prior(model)
     key_encode, key_eps, key_decode = jax.random.split(key, 3)
-    posterior = _repeat(model.encode(params, x, key_encode if train else None), num_samples)
+    posterior = repeat_rows(model.encode(params, x, key_encode if train else None), num_samples)
     fixed = (params, posterior) if gradient == "plain" else jax.lax.stop_gradient((params, posterior))
-    images = _repeat(x, num_samples)
+    images = repeat_rows(x, num_samples)
 
     def sample(scale: Float[Array, " R"] | None) -> tuple[Float[Array, "S B"], Float[Array, "S B"]]:
         """log p(x|z) and log p(z) - log q(z|x) of all samples, the derivative for z of the R = B S rows times `scale`."""
@@ -137,7 +137,7 @@ def training_bound(
     return Sampled(bound, -likelihood.mean(axis=0), -ratio.mean(axis=0))
 
 
-def _repeat(tree: Any, count: int) -> Any:
+def repeat_rows(tree: Any, count: int) -> Any:
     """Every row of a tree of [B, ...] `count` times: [B count, ...], the samples of one image beside one another.
 
     Samples are rows of one batch, and no axis of their own under vmap: XLA on a CPU would copy what the weight gradients of
