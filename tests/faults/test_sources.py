@@ -10,7 +10,7 @@ from commands import ROOT
 SOURCES = sorted(path for folder in ("vae_jax", "configs", "experiments") for path in (ROOT / folder).rglob("*.py"))
 EXECUTING_MODULES = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "yaml", "runpy", "imp"}
 EXECUTING_CALLS = {"eval", "exec", "compile", "__import__", "import_module", "system", "popen", "unsafe_load"}
-CONFIG_FILES = {("vae_jax/config/validation.py", "exec"), ("vae_jax/config/validation.py", "compile")}
+CONFIG_FILES = {("vae_jax/config/reading.py", "exec"), ("vae_jax/config/reading.py", "compile")}
 """The one place: a config file is Python, by ml_collections' convention, and README.md says whose to run."""
 IN_PLACE = {
     "experiments/faults/started.py": "what a started process prints, into a scratch folder",

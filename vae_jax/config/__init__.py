@@ -3,7 +3,8 @@
 from vae_jax.config import keys
 from vae_jax.config.identity import differences, from_json, run_name, to_json
 from vae_jax.config.keys import KEYS, Key, defaults, flatten, table
-from vae_jax.config.validation import load_file, override, text_problems, validate
+from vae_jax.config.reading import load_file, override
+from vae_jax.config.validation import text_problems, validate
 
 __all__ = [
     "KEYS",

@@ -1,0 +1,54 @@
+"""Which values of several keys do not go together."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from vae_jax.config.folders import split_problems
+
+
+def combination_problems(c: Mapping[str, Any]) -> list[str]:
+    """A line for each problem of a flat config whose values are right one by one."""
+    problems = split_problems(c)
+    if c["binarize"] != "none" and c["likelihood"] != "bernoulli":
+        problems.append(f"binarize={c['binarize']}: 0/1 pixels need likelihood=bernoulli, not {c['likelihood']}")
+    if c["schedule"] == "cosine" and c["schedule_epochs"] <= c["warmup_epochs"]:
+        problems.append(
+            f"schedule_epochs={c['schedule_epochs']:g}: schedule={c['schedule']} needs its own length, more than "
+            f"warmup_epochs={c['warmup_epochs']:g} (num_epochs={c['num_epochs']}, say); extending a run must not change its past"
+        )
+    if 0 < c["padded_latent_dim"] < c["latent_dim"]:
+        problems.append(
+            f"padded_latent_dim={c['padded_latent_dim']}: holds latent_dim={c['latent_dim']} dimensions; choices: 0, or at "
+            f"least {c['latent_dim']}"
+        )
+    if c["padded_latent_dim"] and c["model"] == "two_layer":
+        problems.append(f"padded_latent_dim={c['padded_latent_dim']}: model=two_layer cannot be padded; choices: 0")
+    if c["val_fraction"] >= 1 and c["val_fraction"] != int(c["val_fraction"]):
+        problems.append(f"val_fraction={c['val_fraction']:g}: from 1 on it is a count, a whole number")
+    if c["val_fraction"] == 0:
+        problems.append("val_fraction=0: the validation split would be empty; above 0: a fraction, from 1 a count")
+    if not c["hidden_dims"] and c["network"] == "mlp" and c["dropout"] > 0:
+        problems.append(f"dropout={c['dropout']:g}: hidden_dims=() leaves no hidden unit to drop")
+    if not c["channels"] and c["network"] == "conv":
+        problems.append(
+            "channels=(): network=conv needs the channels of at least one convolution, as channels=(32, 64)"
+        )
+    if c["kl_cycles"] > 1 and c["kl_warmup_epochs"] == 0:
+        problems.append(f"kl_cycles={c['kl_cycles']}: a cycle needs its length, kl_warmup_epochs above 0")
+    if c["kernel_init"] != "he" and c["network"] != "mlp":
+        problems.append(f"kernel_init={c['kernel_init']}: network={c['network']} starts with he's; choices: he")
+    if c["num_samples"] % c["num_groups"]:
+        problems.append(f"num_groups={c['num_groups']}: does not divide num_samples={c['num_samples']}")
+    weighted = [name for name in ("free_bits", "kl_warmup_epochs", "capacity") if c[name]]
+    if c["objective"] == "importance" and (c["beta"] != 1 or weighted):
+        name = (weighted or ["beta"])[0]
+        problems.append(f"{name}={c[name]:g}: objective=importance has no KL to weight; choices: objective=elbo")
+    for name in ("free_bits", "kl_warmup_epochs"):
+        if c["capacity"] > 0 and c[name] > 0:
+            problems.append(
+                f"{name}={c[name]:g}: capacity={c['capacity']:g} sets the KL by itself (and capacity_epochs its growth); "
+                f"{name}=0, or capacity=0"
+            )
+    if c["objective"] == "denoising" and c["noise_std"] == 0 and c["noise_mean"] == 0:
+        problems.append("noise_std=0: objective=denoising needs noise to remove, noise_std above 0 or noise_mean not 0")
+    return problems

@@ -1,0 +1,76 @@
+"""From a config file and a command line to a config, not yet checked."""
+
+import ast
+import os
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from vae_jax.config.keys import BY_NAME, Key, flatten, nest
+from vae_jax.config.validation import as_float, choices, describe, unknown
+from vae_jax.types import Config, InputError, shown
+
+
+def load_file(path: str) -> Config:
+    """Run a config file's `get_config()`. It is Python: run only files that you trust.
+
+    Raises:
+        InputError: no such file, not Python, no `get_config`, or one that does not return a ConfigDict.
+    """
+    file = Path(path)
+    if not os.path.isfile(path):  # Path's own raises where the name is too long or a folder must not be read
+        near = sorted(str(p) for p in Path("configs").glob("*.py") if p.stem not in ("__init__", "base"))
+        raise InputError(f"--config={path}: no such file{choices(near)}")
+    scope: dict[str, Any] = {"__name__": f"config_{file.stem}", "__file__": str(file)}
+    try:
+        code = compile(file.read_bytes(), str(file), "exec")
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise InputError(f"--config={path}: not a Python file: {shown(error)}") from None
+    exec(code, scope)
+    if not callable(scope.get("get_config")):
+        raise InputError(f"--config={path}: the file has no function get_config()")
+    config = scope["get_config"]()
+    if not isinstance(config, ConfigDict):
+        raise InputError(f"--config={path}: get_config() returns {type(config).__name__}, not a ConfigDict")
+    return config
+
+
+def override(config: Config, overrides: Iterable[tuple[str, str]]) -> Config:
+    """A copy of config with the (name, text) pairs of a command line parsed by the types of their keys.
+
+    Raises:
+        InputError: one line for every unknown key and every value that does not parse.
+    """
+    flat, problems = flatten(config), []
+    for name, text in overrides:
+        key = BY_NAME.get(name)
+        if key is None:
+            problems.append(unknown(name, text))
+            continue
+        try:
+            flat[name] = _parse(key, text)
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):  # the last two: nested too deeply
+            problems.append(f"{name}={shown(text)}: not {describe(key)}")
+    if problems:
+        raise InputError("\n".join(problems))
+    return nest(flat)
+
+
+def _parse(key: Key, text: str) -> Any:
+    if key.kind is str:
+        return text
+    if key.kind is bool:
+        words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+        if text.lower() not in words:
+            raise ValueError
+        return words[text.lower()]
+    if key.kind is tuple:
+        with warnings.catch_warnings():  # Python's of its own syntax
+            warnings.simplefilter("ignore")
+            value = ast.literal_eval(text) if text.strip() else ()
+        value = tuple(value) if isinstance(value, tuple | list) else (value,)
+        return tuple(as_float(v) for v in value) if key.element is float else value
+    return key.kind(text)
