@@ -11,7 +11,7 @@ from commands import FAMILIES, digest, execute, results_of
 
 from vae_jax import config as config_lib
 from vae_jax import feed, results
-from vae_jax.prepare import epoch_order
+from vae_jax.randomness import epoch_order
 from vae_jax.train import train_and_evaluate
 from vae_jax.types import InputError
 from vae_jax.writer import history, read_metrics

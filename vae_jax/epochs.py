@@ -15,8 +15,9 @@ from vae_jax.console import Console
 from vae_jax.evaluate import PerImage, summarize
 from vae_jax.film import Film, chunk_size
 from vae_jax.objectives import settled_after
-from vae_jax.prepare import Prepared, epoch_order
+from vae_jax.prepare import Prepared
 from vae_jax.profiling import Profile
+from vae_jax.randomness import epoch_order
 from vae_jax.saved_state import FORMAT, saved
 from vae_jax.train_state import TrainState, copy_state
 from vae_jax.types import Config, Params, TrainingError

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 
 from vae_jax import data, devices, film, memory
 from vae_jax.compilation import compile_ahead, keep_compiled
@@ -18,6 +18,7 @@ from vae_jax.likelihoods import make_likelihood
 from vae_jax.models import latent_mask, make_model, unpadded
 from vae_jax.objectives import make_objective
 from vae_jax.optimizers import make_optimizer
+from vae_jax.randomness import keys_of
 from vae_jax.train_state import (
     TrainState,
     init_state,
@@ -178,12 +179,6 @@ def joined(run: Prepared, config: Config) -> Prepared:
     return run._replace(config=config, state=state, key_train=key_train, key_eval=key_eval)
 
 
-def keys_of(seed: int) -> tuple[PRNGKeyArray, PRNGKeyArray, PRNGKeyArray]:
-    """The keys of a run: of its initial parameters, of its training steps, of its evaluation."""
-    key_init, key_train, key_eval = jax.random.split(jax.random.key(seed), 3)
-    return key_init, key_train, key_eval
-
-
 def mean_of(images: UInt8[np.ndarray, "N H W C"]) -> Float[np.ndarray, "H W C"]:
     """The mean image, in [0, 1]; exact before it is rounded, and without keeping a mapped file in memory."""
     total = np.zeros(images.shape[1:], np.int64)
@@ -203,13 +198,6 @@ def data_digest(dataset: Dataset, mean_image: Float[np.ndarray, "H W C"]) -> str
         digest.update(f"{split.images.shape}".encode() + split.labels.tobytes())
     held_out = hashlib.sha256(mean_of(dataset.val.images).tobytes() + mean_of(dataset.test.images).tobytes())
     return f"{digest.hexdigest()[:16]}-{held_out.hexdigest()[:16]}"
-
-
-def epoch_order(seed: int, epoch: int, num_images: int, batch_size: int) -> Int32[np.ndarray, "T B"]:
-    """The images of each step of an epoch: a permutation, its last partial batch dropped; a pure function."""
-    order = np.random.default_rng([seed, epoch]).permutation(num_images).astype(np.int32)
-    steps = num_images // batch_size
-    return order[: steps * batch_size].reshape(steps, batch_size)
 
 
 def encode_filmed(run: Prepared) -> film.Encode:

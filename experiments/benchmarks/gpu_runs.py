@@ -13,7 +13,8 @@ import numpy as np
 from experiments.benchmarks.rounds import Timed
 from experiments.benchmarks.train_speed import Bench
 from vae_jax.optimizers import make_optimizer
-from vae_jax.prepare import Prepared, epoch_order, mean_of, prepare
+from vae_jax.prepare import Prepared, mean_of, prepare
+from vae_jax.randomness import epoch_order
 from vae_jax.train_state import TrainState, init_state
 from vae_jax.types import Config
 

@@ -25,7 +25,8 @@ from experiments.benchmarks.peers_code import contestants
 from experiments.benchmarks.peers_code.contestants import OURS
 from vae_jax import arguments, cli, entry
 from vae_jax.estimators import make_split_bound
-from vae_jax.prepare import Prepared, epoch_order, prepare
+from vae_jax.prepare import Prepared, prepare
+from vae_jax.randomness import epoch_order
 from vae_jax.types import InputError, Params
 
 PRODUCTS = "matrix products"

@@ -11,7 +11,8 @@ import jax
 import numpy as np
 
 from vae_jax import cli
-from vae_jax.prepare import Prepared, epoch_order, prepare
+from vae_jax.prepare import Prepared, prepare
+from vae_jax.randomness import epoch_order
 
 BLOCKS, STEPS = 4, 50
 """The median of so many blocks of so many steps is told."""

@@ -19,7 +19,8 @@ from vae_jax import arguments, entry
 FIRST_STEP = """
 import jax
 from vae_jax import cli, config, train
-from vae_jax.prepare import prepare, epoch_order
+from vae_jax.prepare import prepare
+from vae_jax.randomness import epoch_order
 run = prepare(cli.read(cli.parse(["--config=configs/vae.py", "--config.steps_per_dispatch=1"])))
 rows = epoch_order(0, 0, len(run.dataset.train.images), run.config.batch_size)[:1]
 state, metrics = run.chunk(run.state, *run.feed.images(rows), run.key_train)

@@ -28,8 +28,9 @@ from vae_jax import arguments, cli, devices, entry, epochs, results, signals
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.console import Console
 from vae_jax.film import Film
-from vae_jax.prepare import Prepared, encode_filmed, epoch_order, prepare
+from vae_jax.prepare import Prepared, encode_filmed, prepare
 from vae_jax.profiling import Profile
+from vae_jax.randomness import epoch_order
 from vae_jax.types import Config
 from vae_jax.writer import Writer
 

@@ -16,7 +16,7 @@ from vae_jax.estimators import make_ais, make_split_weights, tune_step_sizes
 from vae_jax.feed import unmap
 from vae_jax.likelihoods import make_likelihood
 from vae_jax.nll.record import Facts, Record, Source, differing, read
-from vae_jax.prepare import keys_of
+from vae_jax.randomness import keys_of
 from vae_jax.run import Run
 from vae_jax.types import Config, InputError, Params
 

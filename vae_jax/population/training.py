@@ -16,7 +16,8 @@ from vae_jax.epochs import count, due, end_epoch, summarize_validation
 from vae_jax.population.members import Member, Outcome, conclude, settle
 from vae_jax.population.program import Program, make_program
 from vae_jax.population.telling import Common, tell_epoch, tell_start, tell_steps
-from vae_jax.prepare import epoch_order, prepare
+from vae_jax.prepare import prepare
+from vae_jax.randomness import epoch_order
 from vae_jax.train import announce
 from vae_jax.train_state import TrainState
 from vae_jax.types import Config
