@@ -50,6 +50,20 @@ def test_a_lower_layer_that_ignores_the_upper_one_is_a_vae(make_config, x, key):
     np.testing.assert_array_equal(two.decode(params, z.lower), one.decode(params, z.lower))
 
 
+def test_the_upper_layer_is_drawn_given_the_lower_one_that_was_drawn(two_layer, x, key):
+    """Its posterior is so narrow that draws for another lower one would have next to no density."""
+    _, model, params = two_layer
+    bias = params["layers"]["encoder"]["output"]["bias"]
+    params["layers"]["encoder"]["output"]["bias"] = bias.at[1].add(-12.0)
+
+    @jax.jit
+    def density(key):
+        posterior = model.encode(params, x)
+        return model.log_posterior(params, posterior, model.reparameterize(params, key, posterior))
+
+    assert (density(key) > 0).all()
+
+
 @pytest.mark.slow
 def test_many_samples_reach_the_likelihood_that_quadrature_finds(two_layer, x, key):
     _, model, params = two_layer

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vae_jax.estimators import iwae_bound, log_weight, make_split_bound, split
+from vae_jax.estimators import iwae_bound, log_mean, log_weight, make_split_bound, make_split_weights, split
 from vae_jax.models import make_model
 from vae_jax.types import InputError
 
@@ -34,12 +34,15 @@ def test_a_splits_bound_is_that_of_its_images_however_the_work_is_cut(trained, i
     x = jnp.asarray(images / np.float32(255))
     bound = jax.jit(lambda key, x: iwae_bound(model, params, key, x, 50)[0])
     alone = np.array([bound(jax.random.fold_in(key, i), x[i : i + 1]) for i in range(len(x))])
-    for num_bytes in (1000, None):
-        found = make_split_bound(model, 50, num_bytes)(params, key, images)
-        assert found.shape == (7,)
+    for num_bytes, calls in ((3 * 48, 3), (1000, 1), (None, 1)):  # 48 for an image and sample
+        blocks = list(make_split_weights(model, 50, num_bytes)(params, key, images))
+        assert len(blocks) == calls
+        found = log_mean(np.concatenate([block.log_weights for block in blocks]))
         np.testing.assert_allclose(found, alone, rtol=1e-5, err_msg=str(num_bytes))
     few = make_split_bound(model, 50)(params, key, images[:3])
     np.testing.assert_allclose(few, alone[:3], rtol=1e-5)
+    [rest] = make_split_weights(model, 50)(params, key, images[3:], first=3)
+    np.testing.assert_allclose(log_mean(rest.log_weights), alone[3:], rtol=1e-5)
 
 
 @pytest.mark.parametrize(
