@@ -13,6 +13,7 @@ import pytest
 from vae_jax import nll
 from vae_jax.estimators import Block
 from vae_jax.models import make_model
+from vae_jax.nll import measuring
 from vae_jax.nll import record as room
 from vae_jax.nll.record import partial_path
 from vae_jax.run import Run
@@ -234,6 +235,17 @@ def test_every_split_of_a_binarised_run_is_binary_by_the_same_draw(make_config):
         assert set(np.unique(dynamic)) == {0, 255}
         np.testing.assert_array_equal(dynamic, nll.images_of(make_config(binarize="static_seeded"), request))
     assert len(nll.images_of(make_config(), nll.Request(20, images=3))) == 3
+
+
+@pytest.mark.parametrize(("split", "other"), [("test", "val"), ("val", "train"), ("train", "val")])
+def test_annealing_is_tuned_on_images_that_it_does_not_estimate(make_config, monkeypatch, split, other):
+    config, tuned = make_config(), []
+    run = Run(config, make_model(config, (8, 8, 1)), {}, (8, 8, 1), 7)
+    monkeypatch.setattr(measuring, "tune_step_sizes", lambda model, params, key, images, *_: tuned.append(images))
+    nll.make_source(run, nll.Request(2, split, images=5, method="ais", temperatures=3))
+    [images] = tuned
+    np.testing.assert_array_equal(images, nll.images_of(config, nll.Request(2, other))[: len(images)])
+    assert len(images) == measuring.IMAGES_OF_TUNING
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,16 @@
 """The reproduction's rows are the paper's, and a table keeps what was measured before."""
 
+import io
 import json
 
+import numpy as np
 import pytest
 
 from experiments import record
 from experiments.reproduce import iwae
+from vae_jax.console import Console
+from vae_jax.run import load_run
+from vae_jax.train import train_and_evaluate
 from vae_jax.types import InputError
 
 
@@ -47,6 +52,21 @@ def test_rows_stand_in_the_papers_order_whenever_they_were_measured(tmp_path, mo
     for table, order in (("t", iwae.ROWS), ("gains", iwae.GAINS)):
         rows = json.loads((tmp_path / "reproduce" / "results" / f"{table}.json").read_text())["rows"]
         assert [row[0] for row in rows] == [*order]
+
+
+def test_a_row_is_measured_by_the_latest_parameters(make_config, tmp_path, monkeypatch):
+    flags, console = iwae.parse(["--row=1L-k1", "--samples=3", f"--output={tmp_path}"]), Console(io.StringIO())
+    workdir, asked = iwae.workdir_of("1L-k1", flags), []
+
+    def load(folder, which):
+        asked.append(which)
+        return load_run(folder, which)
+
+    monkeypatch.setattr(iwae, "load_run", load)
+    train_and_evaluate(make_config(binarize="dynamic", num_epochs=1, log__tensorboard=False), workdir, console)
+    found = iwae.measure("1L-k1", flags, console)
+    assert (asked, found.facts["which"]) == (["latest"], "latest")
+    assert (found.done, np.isfinite(found.found.log_p).all()) == (359, True)
 
 
 def test_the_batch_follows_the_schedule_and_an_unknown_row_is_refused():
