@@ -109,8 +109,11 @@ def test_the_blocks_do_not_matter(monkeypatch):
 
 
 def test_perfect_codes_are_saturated_and_get_no_verdict():
-    rate, divergence = brackets(perfect(400))
+    codes = perfect(400)
+    rate, divergence = brackets(codes)
     assert rate.low == pytest.approx(math.log(400), abs=1e-5)
+    # Without its own encoder a code is nowhere, but no more can be said of an image than is paid for.
+    assert rate.high == pytest.approx(codes.kl.mean())
     line = lines.information(rate, 400)
     assert line.verdict == CANNOT_TELL
     assert "saturated, at least 5.99" in line.text

@@ -3,6 +3,7 @@
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from constructed import EXACT_VARIANCE, linear_gaussian, linear_images, linear_log_p
@@ -12,6 +13,7 @@ from vae_jax.health.lines import gap as gap_line
 from vae_jax.health.refinement import Effort, make_refine
 from vae_jax.health.summary import difference
 from vae_jax.health.verdicts import HEALTHY, OVER_REGULARISED, OVERFITTING
+from vae_jax.types import Posterior
 
 EFFORT = Effort(steps=100, samples=200)
 IMAGES = linear_images(60, seed=0)
@@ -102,6 +104,48 @@ def test_a_wrong_step_fails(monkeypatch):
 
 
 refinement_weigh = refinement.weigh
+
+
+def test_an_answer_that_was_lucky_when_it_was_chosen_gains_nothing(monkeypatch):
+    """Where weights are noise, the best of many answers is none: it is measured by samples that did not choose it."""
+
+    def noise(model, params, key, x, posterior):
+        numbers = jax.lax.bitcast_convert_type(posterior.mean.sum(axis=1), jnp.int32)
+        return jax.vmap(lambda number: jax.random.normal(jax.random.fold_in(key, number)))(numbers)
+
+    monkeypatch.setattr(refinement, "weigh", noise)
+    gain = refined.__wrapped__(effort=Effort(steps=2, starts=6, samples_to_choose=50, samples=50)).gain
+    assert abs(gain.mean()) < 4 * gain.std() / np.sqrt(len(gain))
+
+
+def test_an_answer_that_stays_gains_exactly_nothing():
+    """Both terms see the same samples, noisy as they are with variances twice too wide."""
+    found = refined(**WIDE, effort=Effort(steps=1, learning_rate=0.0, starts=1, samples=20))
+    assert found.elbo.std() > 0
+    np.testing.assert_array_equal(found.gain, 0)
+
+
+def test_answers_to_other_images_lead_out_of_a_place_that_is_best_nearby_only():
+    """Every second image is coded at -3, where the likelihood is 20 nats lower than at 3, the code of the others."""
+    plain, bright = linear_gaussian(), np.arange(60) % 2 == 1
+    images = np.broadcast_to((255 * bright).astype(np.uint8)[:, None, None, None], IMAGES.shape)
+
+    def encode(params, x, key=None):
+        mean = jnp.where(x[:, 0, 0] > 0.5, 3.0, -3.0) * jnp.ones((1, 2))
+        return Posterior(mean, jnp.full_like(mean, -4.0))
+
+    def log_likelihood(params, x, z):
+        near, far = (-50 * jnp.square(z - place).sum(axis=1) for place in (3.0, -3.0))
+        return jnp.logaddexp(near, far - 20)
+
+    model = plain._replace(encode=encode, decode=lambda params, z, key=None: z, log_likelihood=log_likelihood)
+    alone, together = (
+        make_refine(model, Effort(steps=20, starts=starts, samples=50))({}, jax.random.key(0), images).gain
+        for starts in (1, 12)
+    )
+    assert np.abs(alone).max() < 2
+    assert np.abs(together[bright]).max() < 2
+    np.testing.assert_allclose(together[~bright], 20, atol=2)
 
 
 def test_an_encoder_that_hides_information_is_over_regularised():

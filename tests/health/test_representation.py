@@ -29,6 +29,24 @@ def test_codes_that_hold_the_classes_are_better_than_pixels_and_noise_is_worse()
     assert lines(NOISE)["clusters"].numbers["scores"]["means"] < 0.1
 
 
+def test_scores_are_of_images_that_nothing_was_fitted_on():
+    """A rule that holds in training and is turned round in the test is always wrong there."""
+    turned = np.where(np.arange(500) < 300, LABELS, 1 - LABELS)
+    perfect = LABELS[:, None] * np.ones((1, 2)) + 0.1 * NOISE
+    scores = {way: line.numbers["scores"]["means"] for way, line in lines(perfect, turned).items()}
+    assert scores == {"logistic regression": 0, "10 neighbours": 0, "clusters": pytest.approx(1)}
+
+
+def test_components_are_those_of_the_training_images():
+    """The class is in the one pixel that varies there; in the test another one varies more, and means nothing."""
+    images = np.zeros((500, 2, 2, 1), np.uint8)
+    images[:, 0, 0, 0] = np.where(LABELS, 130, 120)
+    images[300:, 1, 1, 0] = np.random.default_rng(0).integers(0, 256, 200)
+    train, test = (Labelled(NOISE[part, :1], images[part], LABELS[part]) for part in (slice(300), slice(300, None)))
+    _, neighbours, _ = representation_lines(train, test, 0)
+    assert neighbours.numbers["scores"]["PCA 1"] == 1
+
+
 def test_scores_are_of_codes_components_and_pixels():
     found = lines(draws(500, 3))
     assert list(found["logistic regression"].numbers["scores"]) == ["means", "PCA 3", "pixels"]
