@@ -196,7 +196,15 @@ def test_a_sweep_of_beta_tells_of_last_checkpoints_and_draws_rate_against_distor
     monkeypatch.chdir(ROOT)
     flags = ["--config=configs/vae.py", "--over=beta=0.1,4", f"--output={tmp_path}", "--config.hidden_dims=16"]
     flags += ["--config.num_epochs=2", "--config.checkpoint.every_epochs=1", "--config.log.tensorboard=false"]
+    drawn = []
+
+    def load(workdir, which):
+        drawn.append(which)
+        return load_run(workdir, which)
+
+    monkeypatch.setattr(sweep, "load_run", load)
     assert sweep.run(flags) == 0
+    assert drawn == ["latest", "latest"]
     assert "last checkpoint; nats per image" in capsys.readouterr().out
     (folder,) = tmp_path.glob("sweep-*")
     assert {path.name for path in folder.iterdir()} == {
