@@ -22,6 +22,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vae_jax import arguments, cli, data, devices, entry, evaluations, report, sweep
 from vae_jax import workdir as workdir_lib
 from vae_jax.console import Console, format_value
@@ -33,7 +35,7 @@ NUM_IMAGES = 6
 
 
 def read_flags(argv: list[str]) -> Any:
-    """The parsed command line; `overrides` holds the (key, text) of --config.KEY=VALUE."""
+    """The parsed command line; `overrides` holds the (key, text) of --config.KEY=VALUE, `points` what --over means."""
     parser = arguments.Parser(__doc__)
     parser.add_argument("--config", required=True, metavar="FILE", help="a config file")
     parser.add_argument("--over", action="append", required=True, metavar="KEY=VALUE,...", help="what is swept")
@@ -59,6 +61,11 @@ def read_flags(argv: list[str]) -> Any:
     if unknown:
         parser.error(f"unknown: {' '.join(unknown)}")
     flags.overrides = cli.parse([f"--config={flags.config}", *rest]).overrides
+    flags.points = sweep.product(flags.over)
+    swept = {"seed": "--seeds", **{key: "--over" for key, _ in flags.points[0]}}
+    for key, value in flags.overrides:
+        if key in swept:
+            parser.error(f"--config.{key}={value}: {swept[key]} gives each run its own")
     return flags
 
 
@@ -80,14 +87,14 @@ def accept(run: sweep.Planned, outcome: Outcome, last: bool) -> dict[str, Any] |
 
 
 def show_images(rows: Sequence[sweep.Row], first: Sequence[sweep.Planned], last: bool) -> Any:
-    """The figure of reconstructions and samples, from the first finished run of every point; None if sizes differ."""
+    """The figure of reconstructions and samples, from the first finished run of every point; None if runs have other images."""
     from vae_jax import figures
 
     pictures, originals = [], None
     for row, run in zip(rows, first, strict=True):
         loaded = load_run(run.workdir, "latest" if last else "best")
         images = data.load(run.config).test.images[:NUM_IMAGES]
-        if originals is not None and images.shape != originals.shape:
+        if originals is not None and not np.array_equal(images, originals):
             return None
         originals = images if originals is None else originals
         samples = None if loaded.model.log_prior is None else loaded.sample(NUM_IMAGES)
@@ -99,7 +106,7 @@ def show_images(rows: Sequence[sweep.Row], first: Sequence[sweep.Planned], last:
 def run(argv: list[str]) -> int:
     """Do what the command line says; 1 if every run failed."""
     flags, console = read_flags(argv), Console()
-    points = sweep.product(flags.over)
+    points = flags.points
     name = Path(flags.config).stem
 
     padding: tuple[tuple[str, str], ...] = ()
@@ -162,7 +169,7 @@ def tell(rows: Sequence[sweep.Row], first: Sequence[sweep.Planned], last: bool, 
     console.line(f"\nwritten to {folder}:\n  sweep.csv")
     for name, figure in drawn.items():
         if figure is None:
-            console.line(f"  no {name}.png: the images of the runs differ in size")
+            console.line(f"  no {name}.png: the runs do not have the same test images")
             continue
         workdir_lib.write(folder / f"{name}.png", figures.png_bytes(figure))
         console.line(f"  {name}.png")

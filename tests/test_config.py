@@ -108,7 +108,7 @@ def test_help_lists_every_key_with_default_and_meaning():
         ({"capacity": 25.0, "free_bits": 0.5}, ["free_bits=0.5", "capacity=25"]),
         ({"capacity": 25.0, "kl_warmup_epochs": 5.0}, ["kl_warmup_epochs=5", "capacity_epochs"]),
         ({"objective": "denoising"}, ["noise_std=0", "noise_mean"]),
-        ({"num_samples": 5, "num_groups": 2}, ["num_groups=2", "num_samples=5"]),
+        ({"objective": "importance", "num_samples": 5, "num_groups": 2}, ["num_groups=2", "num_samples=5"]),
         ({"elbo_weight": 1.5}, ["elbo_weight=1.5", "at most 1"]),
         ({"gradient": "dregs"}, ["gradient=dregs", "did you mean dreg?"]),
         ({"objective": "importance", "beta": 4.0}, ["beta=4", "objective=importance", "objective=elbo"]),
@@ -303,6 +303,15 @@ def _another(key: config_lib.Key):
     return key.default + 1 if key.kind in (int, float) else key.default + "x"
 
 
+def test_keys_that_do_not_concern_a_run_are_ignored(make_config):
+    for changes in (
+        {"dataset": "folder", "train_dir": "a", "val_dir": "b", "test_dir": "c", "val_fraction": 0.0},
+        {"num_samples": 5, "num_groups": 2},
+        {"model": "ae", "objective": "reconstruction", "kl_cycles": 4, "capacity": 25.0, "free_bits": 0.5},
+    ):
+        config_lib.validate(make_config(**changes), {})
+
+
 def test_a_config_file_is_loaded_and_faults_in_it_are_named(tmp_path):
     good = tmp_path / "good.py"
     good.write_text(
@@ -323,6 +332,18 @@ def test_a_config_file_is_loaded_and_faults_in_it_are_named(tmp_path):
     (tmp_path / "empty.py").write_text("")
     with pytest.raises(InputError, match="no function get_config"):
         config_lib.load_file(str(tmp_path / "empty.py"))
+    for line, words in {
+        "c.latnet_dim = 5": r"latnet_dim: unknown key; did you mean latent_dim\?",
+        "c.latent_dim = 'ten'": "TypeError: .*int",
+        "import nothing_of_this_name": "ModuleNotFoundError: .*nothing_of_this_name",
+        "c.log.evry = 5": "evry: unknown key; --help lists the keys",
+        "c.update(latent_dim=1 // 0)": "ZeroDivisionError",
+    }.items():
+        (tmp_path / "typo.py").write_text(
+            f"from configs import base\ndef get_config():\n    c = base.get_config()\n    {line}\n    return c\n"
+        )
+        with pytest.raises(InputError, match=rf"\A--config=[^\n]*typo\.py: line 4: {words}[^\n]*\Z"):
+            config_lib.load_file(str(tmp_path / "typo.py"))
     (tmp_path / "wrong.py").write_text("def get_config():\n    return 3\n")
     with pytest.raises(InputError, match="int, not a ConfigDict"):
         config_lib.load_file(str(tmp_path / "wrong.py"))

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -218,15 +219,27 @@ def test_a_sweep_of_beta_tells_of_last_checkpoints_and_draws_rate_against_distor
         assert "last checkpoint" in row
 
 
+def test_images_of_a_sweep_are_reconstructions_of_the_same_images(runs, monkeypatch):
+    """Seeds of the split give the digits other test images, as many and of the same size."""
+    rows = [SimpleNamespace(point=(("split_seed", str(seed)),)) for seed in (0, 1)]
+    alike = SimpleNamespace(workdir=runs["vae"], config=small_config())
+    assert sweep.show_images(rows, [alike, alike], last=False) is not None
+    other = SimpleNamespace(workdir=runs["vae"], config=small_config(split_seed=1))
+    assert sweep.show_images(rows, [alike, other], last=False) is None
+
+
 def test_the_last_checkpoint_is_evaluated_once_and_only_where_it_is_not_the_best(runs, monkeypatch):
     concluded = json.loads((runs["vae"] / "results.json").read_text())
     same = concluded | {"best_epoch": concluded["epochs"]}
     assert evaluations.at_latest(runs["vae"], same) == same | {"which": "latest"}
     earlier = concluded | {"best_epoch": 1.0, "test/elbo": 0.0}
+    (runs["vae"] / "evaluation_latest.json").write_text(
+        json.dumps(same | {"step": 1, "test/elbo": -1.0})
+    )  # of a shorter run
     found = evaluations.at_latest(runs["vae"], earlier)
     stored = json.loads((runs["vae"] / "evaluation_latest.json").read_text())
     assert found["which"] == stored["which"] == "latest"
-    assert found["test/elbo"] == stored["test/elbo"] < 0
+    assert found["test/elbo"] == stored["test/elbo"] < -1
     assert stored["step"] == concluded["step"]
     monkeypatch.setattr(evaluations, "evaluate_run", None)
     assert evaluations.at_latest(runs["vae"], earlier)["test/elbo"] == stored["test/elbo"]
@@ -304,6 +317,17 @@ def test_a_filmed_run_that_was_stopped_and_continued_is_the_same_run(runs, tmp_p
         (sweep.run, ["--config=configs/vae.py", "--over=latnet_dim=2"], ["did you mean latent_dim?"]),
         (sweep.run, ["--config=configs/vae.py", "--over=latent_dim=0"], ["latent_dim=0", "at least 1"]),
         (sweep.run, ["--config=configs/vae.py", "--over=num_epochs=2,3"], ["same run"]),
+        (sweep.run, ["--config=configs/vae.py", "--over=seed:latent_dim=1:2,2:5"], ["seed", "--seeds=0,1,2"]),
+        (
+            sweep.run,
+            ["--config=configs/vae.py", "--over=beta=1", "--config.seed=4"],
+            ["--config.seed=4", "--seeds gives"],
+        ),
+        (
+            sweep.run,
+            ["--config=configs/vae.py", "--over=beta=1", "--config.beta=4"],
+            ["--config.beta=4", "--over gives"],
+        ),
         (sweep.run, ["--config=configs/vae.py", "--over=beta=1", "--sead=1"], ["--sead=1"]),
         (sweep.run, ["--config=configs/vae.py", "--over=beta=1", "--seeds=0,0"], ["twice"]),
         (sweep.run, ["--config=configs/vae.py", "--over=beta=1,2", "--population=maybe"], ["--population", "auto"]),

@@ -24,7 +24,7 @@ def test_values_are_combined_and_keys_go_together():
 
 
 @pytest.mark.parametrize(
-    "overs", [["latent_dim"], ["=2"], ["a="], ["a:b=1"], ["a:b=1:2,3"], ["a=1,,2"], ["beta=1", "beta=2"]]
+    "overs", [["latent_dim"], ["=2"], ["a="], ["a:b=1"], ["a:b=1:2,3"], ["a=1,,2"], ["beta=1", "beta=2"], ["seed=1,2"]]
 )
 def test_malformed_sweeps_are_refused(overs):
     with pytest.raises(InputError, match="--over"):

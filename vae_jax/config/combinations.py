@@ -25,7 +25,7 @@ def combination_problems(c: Mapping[str, Any]) -> list[str]:
         problems.append(f"padded_latent_dim={c['padded_latent_dim']}: model=two_layer cannot be padded; choices: 0")
     if c["val_fraction"] >= 1 and c["val_fraction"] != int(c["val_fraction"]):
         problems.append(f"val_fraction={c['val_fraction']:g}: from 1 on it is a count, a whole number")
-    if c["val_fraction"] == 0:
+    if c["val_fraction"] == 0 and c["dataset"] != "folder":
         problems.append("val_fraction=0: the validation split would be empty; above 0: a fraction, from 1 a count")
     if not c["hidden_dims"] and c["network"] == "mlp" and c["dropout"] > 0:
         problems.append(f"dropout={c['dropout']:g}: hidden_dims=() leaves no hidden unit to drop")
@@ -33,22 +33,40 @@ def combination_problems(c: Mapping[str, Any]) -> list[str]:
         problems.append(
             "channels=(): network=conv needs the channels of at least one convolution, as channels=(32, 64)"
         )
-    if c["kl_cycles"] > 1 and c["kl_warmup_epochs"] == 0:
-        problems.append(f"kl_cycles={c['kl_cycles']}: a cycle needs its length, kl_warmup_epochs above 0")
     if c["kernel_init"] != "he" and c["network"] != "mlp":
         problems.append(f"kernel_init={c['kernel_init']}: network={c['network']} starts with he's; choices: he")
-    if c["num_samples"] % c["num_groups"]:
-        problems.append(f"num_groups={c['num_groups']}: does not divide num_samples={c['num_samples']}")
-    weighted = [name for name in ("free_bits", "kl_warmup_epochs", "capacity") if c[name]]
-    if c["objective"] == "importance" and (c["beta"] != 1 or weighted):
-        name = (weighted or ["beta"])[0]
-        problems.append(f"{name}={c[name]:g}: objective=importance has no KL to weight; choices: objective=elbo")
+    return problems + _OF_OBJECTIVES.get(c["objective"], lambda c: [])(c)
+
+
+def _elbo_problems(c: Mapping[str, Any]) -> list[str]:
+    problems = []
+    if c["kl_cycles"] > 1 and c["kl_warmup_epochs"] == 0:
+        problems.append(f"kl_cycles={c['kl_cycles']}: a cycle needs its length, kl_warmup_epochs above 0")
     for name in ("free_bits", "kl_warmup_epochs"):
         if c["capacity"] > 0 and c[name] > 0:
             problems.append(
                 f"{name}={c[name]:g}: capacity={c['capacity']:g} sets the KL by itself (and capacity_epochs its growth); "
                 f"{name}=0, or capacity=0"
             )
-    if c["objective"] == "denoising" and c["noise_std"] == 0 and c["noise_mean"] == 0:
-        problems.append("noise_std=0: objective=denoising needs noise to remove, noise_std above 0 or noise_mean not 0")
     return problems
+
+
+def _importance_problems(c: Mapping[str, Any]) -> list[str]:
+    problems = []
+    if c["num_samples"] % c["num_groups"]:
+        problems.append(f"num_groups={c['num_groups']}: does not divide num_samples={c['num_samples']}")
+    weighted = [name for name in ("free_bits", "kl_warmup_epochs", "capacity") if c[name]]
+    if c["beta"] != 1 or weighted:
+        name = (weighted or ["beta"])[0]
+        problems.append(f"{name}={c[name]:g}: objective=importance has no KL to weight; choices: objective=elbo")
+    return problems
+
+
+def _denoising_problems(c: Mapping[str, Any]) -> list[str]:
+    if c["noise_std"] == 0 and c["noise_mean"] == 0:
+        return ["noise_std=0: objective=denoising needs noise to remove, noise_std above 0 or noise_mean not 0"]
+    return []
+
+
+_OF_OBJECTIVES = {"denoising": _denoising_problems, "elbo": _elbo_problems, "importance": _importance_problems}
+"""Keys that only one objective reads are no matter of the others."""

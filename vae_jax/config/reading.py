@@ -2,6 +2,8 @@
 
 import ast
 import os
+import re
+import traceback
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,15 +12,33 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from vae_jax.config.keys import BY_NAME, Key, flatten, nest
-from vae_jax.config.validation import as_float, choices, describe, unknown
-from vae_jax.types import Config, InputError, shown
+from vae_jax.config.validation import as_float, choices, describe, no_key, unknown
+from vae_jax.types import Config, InputError, printable, shown
+
+FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+"""What a config file may raise; a request to stop is none of them."""
+MOST_TOLD = 300
+"""Characters of what it says of itself."""
 
 
 def load_file(path: str) -> Config:
     """Run a config file's `get_config()`. It is Python: run only files that you trust.
 
     Raises:
-        InputError: no such file, not Python, no `get_config`, or one that does not return a ConfigDict.
+        InputError: no such file, not Python, no `get_config`, one that does not return a ConfigDict, or what the file raised
+            and where.
     """
     file = Path(path)
     if not os.path.isfile(path):  # Path's own raises where the name is too long or a folder must not be read
@@ -29,13 +49,28 @@ def load_file(path: str) -> Config:
         code = compile(file.read_bytes(), str(file), "exec")
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise InputError(f"--config={path}: not a Python file: {shown(error)}") from None
-    exec(code, scope)
-    if not callable(scope.get("get_config")):
-        raise InputError(f"--config={path}: the file has no function get_config()")
-    config = scope["get_config"]()
+    try:
+        exec(code, scope)
+        make = scope.get("get_config")
+        if not callable(make):
+            raise InputError(f"--config={path}: the file has no function get_config()")
+        config = make()
+    except InputError:
+        raise
+    except FAULTS as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+        raise InputError(f"--config={path}: line {lines[-1]}: {_told(error)}") from None
     if not isinstance(config, ConfigDict):
         raise InputError(f"--config={path}: get_config() returns {type(config).__name__}, not a ConfigDict")
     return config
+
+
+def _told(error: Exception) -> str:
+    """Of a name that is no key ml_collections lists all that are."""
+    name = re.search(r'Key "(.+?)" does not exist', str(error))
+    if isinstance(error, AttributeError) and name:
+        return f"{shown(name[1])}: {no_key(name[1])}"
+    return f"{type(error).__name__}: {printable(' '.join(str(error).split())[:MOST_TOLD])}"
 
 
 def override(config: Config, overrides: Iterable[tuple[str, str]]) -> Config:

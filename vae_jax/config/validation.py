@@ -51,7 +51,12 @@ def choices(names: Iterable[str]) -> str:
 
 def unknown(name: str, value: Any) -> str:
     """The line for a name that is no key."""
-    return f"{shown(name)}={shown(value)}: unknown key{_nearest(name, BY_NAME) or '; --help lists the keys'}"
+    return f"{shown(name)}={shown(value)}: {no_key(name)}"
+
+
+def no_key(name: str) -> str:
+    """That a name is no key, and which one may be meant."""
+    return f"unknown key{_nearest(name, BY_NAME) or '; --help lists the keys'}"
 
 
 def validate(config: Config, registries: Mapping[str, Collection[str]]) -> Config:

@@ -60,13 +60,17 @@ def product(overs: Sequence[str]) -> list[Point]:
     """Every combination of the points of several flags, the first flag changing slowest.
 
     Raises:
-        InputError: a flag is malformed, or two flags sweep the same key.
+        InputError: a flag is malformed, two flags sweep the same key, or one sweeps the seed.
     """
     combined = [sum(parts, ()) for parts in itertools.product(*map(parse_over, overs))]
     names = [key for key, _ in combined[0]]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"--over: {', '.join(twice)} is swept twice")
+    if "seed" in names:
+        raise InputError(
+            "--over: seed is no point of a sweep, whose table has means over seeds; choices: --seeds=0,1,2"
+        )
     return combined
 
 
