@@ -88,7 +88,7 @@ def main(argv: list[str]) -> None:
         tell_paired(record, other, paired, summary.metric, console)
         report["against"] = {
             "workdir": str(flags.against),
-            "samples": other.facts["samples"],
+            **{name: other.facts[name] for name in ("samples", "temperatures")},
             **finite(paired._asdict()),
         }
     workdir_lib.write(path.with_suffix(".json"), json.dumps(report, indent=2) + "\n")
@@ -111,7 +111,8 @@ def tell(record: nll.Record, summary: nll.Summary, console: Console) -> None:
     for name, value in summary.metrics.items():
         scale = abs(value / summary.metrics[summary.metric])  # that of bits
         errors = summary.monte_carlo_error, summary.image_error
-        rows.append((name, [value, *(digits(scale * error, 2) for error in errors)]))
+        unit = ", bits" if name.endswith("/bits_per_dim") else ""
+        rows.append((name + unit, [value, *(digits(scale * error, 2) for error in errors)]))
     console.line()
     console.table("nats per image", ["mean", "Monte Carlo error", "error over images"], rows)
     console.line()
@@ -144,13 +145,14 @@ def tell(record: nll.Record, summary: nll.Summary, console: Console) -> None:
 
 def tell_paired(record: nll.Record, other: nll.Record, paired: nll.Paired, metric: str, console: Console) -> None:
     """Print the mean difference to another run."""
-    samples = [int(each.facts["samples"]) for each in (record, other)]
     console.line(
         f"\n{metric}, this run minus the other, on the same {record.done:,} images: {paired.difference:+.2f} ± "
         f"{digits(paired.error, 2)} (standard error over images)"
     )
-    if samples[0] != samples[1]:
-        console.line(f"the other has {samples[1]:,} samples, not {samples[0]:,}: with more samples a bound is tighter")
+    for name in ("samples", "temperatures"):
+        ours, theirs = (int(each.facts[name]) for each in (record, other))
+        if ours != theirs:
+            console.line(f"the other has {theirs:,} {name}, not {ours:,}: with more of them a bound is tighter")
 
 
 def as_json(record: nll.Record, summary: nll.Summary) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from vae_jax.console import Console
 from vae_jax.film import load_film
 from vae_jax.nll import read, record
 from vae_jax.run import load_run
+from vae_jax.sweep import Planned, Row, parse_over
 from vae_jax.train import train_and_evaluate
 from vae_jax.types import InputError
 
@@ -219,13 +219,13 @@ def test_a_sweep_of_beta_tells_of_last_checkpoints_and_draws_rate_against_distor
         assert "last checkpoint" in row
 
 
-def test_images_of_a_sweep_are_reconstructions_of_the_same_images(runs, monkeypatch):
+def test_images_of_a_sweep_are_reconstructions_of_the_same_images(runs):
     """Seeds of the split give the digits other test images, as many and of the same size."""
-    rows = [SimpleNamespace(point=(("split_seed", str(seed)),)) for seed in (0, 1)]
-    alike = SimpleNamespace(workdir=runs["vae"], config=small_config())
-    assert sweep.show_images(rows, [alike, alike], last=False) is not None
-    other = SimpleNamespace(workdir=runs["vae"], config=small_config(split_seed=1))
-    assert sweep.show_images(rows, [alike, other], last=False) is None
+    points = parse_over("split_seed=0,1")
+    rows = [Row(point, 1, "", {}, {}) for point in points]
+    same, other = (Planned(points[0], 0, small_config(split_seed=seed), runs["vae"]) for seed in (0, 1))
+    assert sweep.show_images(rows, [same, same], last=False) is not None
+    assert sweep.show_images(rows, [same, other], last=False) is None
 
 
 def test_the_last_checkpoint_is_evaluated_once_and_only_where_it_is_not_the_best(runs, monkeypatch):

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from experiments import nll as command
 from vae_jax import nll
+from vae_jax.console import Console
 from vae_jax.estimators import Block
 from vae_jax.models import make_model
 from vae_jax.nll import measuring
@@ -120,7 +122,7 @@ def test_what_is_of_another_measurement_is_not_used(tmp_path, name):
     assert nll.resume(path, FACTS | {"which": "latest"})[0].done == 8
 
 
-@pytest.mark.parametrize("damage", ["cut", "text", "array", "objects", "short", "nothing"])
+@pytest.mark.parametrize("damage", ["cut", "text", "array", "objects", "short", "scalar", "nothing"])
 def test_a_file_that_cannot_be_read_is_not_used(tmp_path, damage):
     path = tmp_path / "nll.npz"
     record = take(path)
@@ -137,6 +139,9 @@ def test_a_file_that_cannot_be_read_is_not_used(tmp_path, damage):
         np.savez(path, **arrays)
     elif damage == "short":
         arrays["trusted"] = record.trusted[:-1]
+        np.savez(path, **arrays)
+    elif damage == "scalar":
+        arrays["trusted"] = np.array(True)
         np.savez(path, **arrays)
     else:
         np.savez(path, nothing=0)
@@ -241,8 +246,16 @@ def test_every_split_of_a_binarised_run_is_binary_by_the_same_draw(make_config):
 def test_annealing_is_tuned_on_images_that_it_does_not_estimate(make_config, monkeypatch, split, other):
     config, tuned = make_config(), []
     run = Run(config, make_model(config, (8, 8, 1)), {}, (8, 8, 1), 7)
-    monkeypatch.setattr(measuring, "tune_step_sizes", lambda model, params, key, images, *_: tuned.append(images))
-    nll.make_source(run, nll.Request(2, split, images=5, method="ais", temperatures=3))
+
+    def tune(model, params, key, images, *_):
+        tuned.append(images)
+        return np.ones(3, np.float32)
+
+    monkeypatch.setattr(measuring, "tune_step_sizes", tune)
+    monkeypatch.setattr(measuring, "make_ais", lambda *_: lambda *given: iter([given[3].sum()]))
+    source = nll.make_source(run, nll.Request(2, split, images=5, method="ais", temperatures=3))
+    assert not tuned  # of a measurement that is finished there is nothing to tune for
+    assert [*source(IMAGES[:5], 0), *source(IMAGES[5:9], 5)] == [3, 3]
     [images] = tuned
     np.testing.assert_array_equal(images, nll.images_of(config, nll.Request(2, other))[: len(images)])
     assert len(images) == measuring.IMAGES_OF_TUNING
@@ -293,5 +306,21 @@ def test_a_run_that_was_measured_on_something_else_is_refused(tmp_path, changes,
         nll.read_other(tmp_path, "nll.npz", FACTS | changes)
     assert words in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
-    with pytest.raises(InputError, match=r"its nll_val.npz is not there"):
-        nll.read_other(tmp_path, "nll_val.npz", FACTS)
+    asked = {"split": "val", "which": "latest", "method": "ais"}
+    with pytest.raises(
+        InputError, match=r"its n.npz is not there; .* --split=val --which=latest --method=ais writes it"
+    ):
+        nll.read_other(tmp_path, "n.npz", FACTS | asked)
+
+
+def test_few_chains_say_nothing_of_trust(tmp_path):
+    record = take(tmp_path / "nll.npz")
+    assert nll.summarize(record).untrusted == 1
+    assert math.isnan(nll.summarize(record._replace(facts=FACTS | {"method": "ais"})).untrusted)
+
+
+def test_what_makes_the_other_runs_bound_tighter_is_said(tmp_path, capsys):
+    record = take(tmp_path / "nll.npz")
+    other = record._replace(facts=FACTS | {"temperatures": 1000})
+    command.tell_paired(record, other, nll.compare(record, other), "test/nll", Console())
+    assert "the other has 1,000 temperatures, not 0: with more of them a bound is tighter" in capsys.readouterr().out

@@ -2,13 +2,17 @@
 
 import io
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 
 from experiments import record
 from experiments.reproduce import iwae
+from vae_jax import nll
 from vae_jax.console import Console
+from vae_jax.estimators import estimate
+from vae_jax.nll.record import FINGERPRINT
 from vae_jax.run import load_run
 from vae_jax.train import train_and_evaluate
 from vae_jax.types import InputError
@@ -41,6 +45,39 @@ def test_a_tables_rows_are_replaced_by_those_of_the_same_run_and_the_others_stay
     rows = json.loads((tmp_path / "reproduce" / "results" / "t.json").read_text())["rows"]
     assert rows == [["a", "full", 20, 0, 2.0], ["b", "short", 100, 0, 3.0], ["b", "short", 100, 1, 4.0]]
     assert "| b | short | 100 | 0 | 3.0 |" in (tmp_path / "reproduce" / "README.md").read_text()
+
+
+def test_another_number_of_samples_is_a_trial_that_changes_no_table(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(record, "ROOT", tmp_path)
+    iwae.keep("t", "Title", ("row", "schedule", "batch", "seed", "here"), [["a", "short", 100, 0, 7.0]], ["Note."], 50)
+    assert not [*tmp_path.iterdir()]
+    out = capsys.readouterr().out
+    assert "trial: Title; 50 samples an image" in out
+    assert "Note." not in out
+
+
+def stored(flags, name: str, log_p: float, **changes) -> None:
+    """A row's record: images of about this log p(x), each with a few equal weights."""
+    workdir = iwae.workdir_of(name, flags)
+    workdir.mkdir(parents=True)
+    found = estimate(np.tile(np.linspace(-1, 1, 9)[:, None] + log_p, flags.samples))
+    facts = dict.fromkeys(FINGERPRINT, 0) | {"method": "importance", "samples": flags.samples} | changes
+    path = workdir / nll.file_name(nll.Request(flags.samples, which="latest"))
+    arrays: dict[str, Any] = found._asdict() | facts | {"trusted": np.ones(9, bool)}
+    np.savez(path, **arrays)
+
+
+def test_gains_are_of_rows_on_the_same_images_by_as_many_samples(tmp_path):
+    flags = iwae.parse(["--row=all", "--samples=20", f"--output={tmp_path}"])
+    for name, log_p in {"1L-k1": -91.0, "1L-iwae-k5": -89.5, "1L-iwae-k50": -88.5}.items():
+        stored(flags, name, log_p)
+    stored(flags, "1L-vae-k5", -90.0, images_digest=1)
+    stored(flags, "2L-k1", -90.0, samples=50)
+    stored(flags, "2L-iwae-k5", -89.0, samples=50)
+    assert [[row[0], row[-1]] for row in iwae.pairs_of(flags)] == [
+        ["1L-iwae-k5 over 1L-k1", "1.500 ± 0.000"],
+        ["1L-iwae-k50 over 1L-iwae-k5", "1.000 ± 0.000"],
+    ]
 
 
 def test_rows_stand_in_the_papers_order_whenever_they_were_measured(tmp_path, monkeypatch):

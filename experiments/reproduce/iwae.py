@@ -2,7 +2,8 @@
 
 Trains a row (or goes on with it) in a directory of its own below --output, estimates -log p(x) of the 10,000 binarised test
 images by --samples samples from the latest parameters, adds the result to results/iwae.json and writes the tables of
-experiments/reproduce/README.md anew. `--row=all` takes the rows one after another, in the table's order.
+experiments/reproduce/README.md anew; with another number than 5,000 it only shows them. `--row=all` takes the rows one after
+another, in the table's order.
 
 Schedules: full is theirs, stages i = 0 to 7 of 3^i epochs, 3,280 in all, at batches of 20; short ends after stage 4, 121
 epochs, at batches of 100, and is labelled so.
@@ -58,6 +59,10 @@ GAINS = {
 """What more samples in training change: a name -> the rows with fewer and with more."""
 ORDER = {name: place for place, name in enumerate([*ROWS, *GAINS])}
 """Of rows in a table."""
+SHARED = ("seed", "split", "num_images", "images_digest")
+"""Facts of two measurements that are compared image by image."""
+SAMPLES = 5000
+"""Of the table, an image; others are a trial."""
 COLUMNS = (
     "row",
     "schedule",
@@ -69,6 +74,7 @@ COLUMNS = (
     "Monte Carlo error",
     "images not to be trusted",
 )
+TITLE = "Table 1 of Burda et al. (2016): negative log-likelihood of MNIST, nats"
 NOTES = (
     "From 5,000 samples an image and the latest parameters, never the best. Schedule full: 3,280 epochs, short: the first 121 "
     "of them (stages 0 to 4), for which nothing is published.",
@@ -78,6 +84,7 @@ NOTES = (
     "Error over images: the standard error of the mean over the 10,000 test images. Not to be trusted: fewer than 200 "
     "effective samples, or a tail whose Pareto k is above 0.7.",
 )
+PAIR_TITLE = "How much more samples in training gain"
 PAIR_COLUMNS = ("rows", "schedule", "batch", "seed", "gain, nats per image")
 PAIR_NOTES = ("Mean difference of log p(x) over the same test images, and its standard error.",)
 
@@ -99,7 +106,7 @@ def parse(argv: list[str]) -> Any:
     parser.add_argument("--schedule", choices=EPOCHS, default="short", help="how long (short)")
     parser.add_argument("--batch_size", type=arguments.count, metavar="N", help="20 for full, 100 for short")
     parser.add_argument("--seed", type=arguments.seed, default=0, help="of the run (0)")
-    parser.add_argument("--samples", type=arguments.count, default=5000, metavar="S", help="of the estimate (5000)")
+    parser.add_argument("--samples", type=arguments.count, default=SAMPLES, metavar="S", help="of the estimate (5000)")
     parser.add_argument("--data_dir", default="", metavar="DIR", help="MNIST's four original files (else downloaded)")
     parser.add_argument(
         "--output", type=Path, default=Path("runs/iwae"), metavar="DIR", help="where runs lie (runs/iwae)"
@@ -145,10 +152,11 @@ def pairs_of(flags: Any) -> list[list[Any]]:
     """Rows of the second table: what more samples in training change, image by image, where both rows are there."""
     file = nll.file_name(nll.Request(flags.samples, which="latest"))
     records = {name: nll.read(workdir_of(name, flags) / file) for name in ROWS}
+    records = {name: found for name, found in records.items() if found and found.facts["samples"] == flags.samples}
     rows = []
     for gain, (one, other) in GAINS.items():
-        first, second = records[one], records[other]
-        if first is None or second is None or first.facts["images_digest"] != second.facts["images_digest"]:
+        first, second = records.get(one), records.get(other)
+        if first is None or second is None or nll.differing(first.facts, second.facts, SHARED):
             continue
         found = nll.compare(second, first)
         difference = f"{found.difference:.3f} ± {found.error:.3f}"
@@ -156,8 +164,16 @@ def pairs_of(flags: Any) -> list[list[Any]]:
     return rows
 
 
-def keep(name: str, title: str, columns: Sequence[str], rows: list[list[Any]], notes: Sequence[str]) -> None:
-    """Put rows into a table, each in the place of what it had of the same run: its first four cells."""
+def keep(
+    name: str, title: str, columns: Sequence[str], rows: list[list[Any]], notes: Sequence[str], samples: int = SAMPLES
+) -> None:
+    """Put rows into a table, each in the place of what it had of the same run: its first four cells.
+
+    With another number of samples than the table's they are shown and not kept.
+    """
+    if samples != SAMPLES:
+        record.save(name, "", f"{title}; {samples:,} samples an image", columns, rows, (), keep=False)
+        return
     path = record.ROOT / "reproduce" / "results" / f"{name}.json"
     old = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.is_file() else []
     merged = {tuple(row[:4]): row for row in [*old, *rows]}
@@ -173,9 +189,9 @@ def main(argv: list[str]) -> None:
         config = make_config(name, flags.schedule, flags.batch_size, flags.data_dir, flags.seed)
         train.train_and_evaluate(config, workdir_of(name, flags), console)
         rows = [row_of(name, measure(name, flags, console), flags)]
-        keep("iwae", "Table 1 of Burda et al. (2016): negative log-likelihood of MNIST, nats", COLUMNS, rows, NOTES)
+        keep("iwae", TITLE, COLUMNS, rows, NOTES, flags.samples)
         if pairs := pairs_of(flags):
-            keep("iwae_pairs", "How much more samples in training gain", PAIR_COLUMNS, pairs, PAIR_NOTES)
+            keep("iwae_pairs", PAIR_TITLE, PAIR_COLUMNS, pairs, PAIR_NOTES, flags.samples)
 
 
 if __name__ == "__main__":

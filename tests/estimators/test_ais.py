@@ -385,6 +385,14 @@ def test_sizes_tuned_on_some_images_give_others_the_wanted_acceptance(key):
     assert np.abs(found.acceptance - 0.65).max() < 0.25
 
 
+def test_a_weight_that_has_become_0_stays_so():
+    nothing = jnp.zeros(1)
+    total = annealing.Sum(nothing, nothing)
+    for term in (-3.0, -jnp.inf, -2.0):
+        total = total.add(jnp.full(1, term))
+    assert total.value == -jnp.inf
+
+
 def test_rounding_does_not_add_up_over_thousands_of_temperatures(key):
     """A constant log p(x|z), as large as that of a picture in colour: the weights are that constant."""
     constant = -12345.678

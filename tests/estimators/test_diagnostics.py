@@ -65,4 +65,14 @@ def test_trust_needs_a_light_tail_and_effective_samples():
     heavy = np.log(stats.genpareto(0.95).rvs((100, samples), random_state=np.random.default_rng(1)))
     assert trusted(estimate(heavy), samples).mean() < 0.2
     assert np.isnan(pareto_k(np.zeros((2, 10)))).all()
+
+
+@pytest.mark.parametrize(("mean", "deviation"), [(-90.0, 1e-5), (-90.0, 1e-4), (-6000.0, 3e-3), (0.0, 1e-7)])
+def test_what_float32_leaves_of_an_exact_posterior_is_no_tail(mean, deviation):
+    """Many of its largest weights are equal, so that what exceeds them is 0 or a rounding step."""
+    rounded = (mean + np.random.default_rng(0).normal(0, deviation, (50, 5000))).astype(np.float32)
+    assert trusted(estimate(rounded), 5000).all()
+
+
+def test_ten_samples_are_too_few_to_tell():
     assert not trusted(estimate(np.zeros((2, 10))), 10).any()

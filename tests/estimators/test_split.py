@@ -41,8 +41,9 @@ def test_a_splits_bound_is_that_of_its_images_however_the_work_is_cut(trained, i
         np.testing.assert_allclose(found, alone, rtol=1e-5, err_msg=str(num_bytes))
     few = make_split_bound(model, 50)(params, key, images[:3])
     np.testing.assert_allclose(few, alone[:3], rtol=1e-5)
-    [rest] = make_split_weights(model, 50)(params, key, images[3:], first=3)
-    np.testing.assert_allclose(log_mean(rest.log_weights), alone[3:], rtol=1e-5)
+    for others in (images[3:], x[3:]):  # as bytes and as numbers in [0, 1]
+        [rest] = make_split_weights(model, 50)(params, key, others, first=3)
+        np.testing.assert_allclose(log_mean(rest.log_weights), alone[3:], rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,53 @@ def test_dreg_is_the_plain_gradient_on_average(trained, x, samples, options):
 
 
 @pytest.mark.slow
+def test_dreg_is_the_plain_gradient_where_the_posterior_has_layers(make_config, x):
+    """q(upper|lower) has parameters of its own, which `log_posterior` takes from params: their score is left out too."""
+    sizes = {"latent_dim": 2, "upper_latent_dim": 1, "hidden_dims": (5,), "upper_hidden_dims": (4,)}
+    model = make_model(make_config(model="two_layer", activation="tanh", **sizes), SHAPE)
+    params = model.init(jax.random.key(3), jnp.full(SHAPE, 0.4))
+    params = jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(jax.random.key(4), leaf.shape), params)
+    keys = jax.random.split(jax.random.key(6), 6000)
+    plain, dreg = (
+        jax.jit(jax.vmap(slope(model, x, num_samples=5, gradient=gradient), in_axes=(None, 0)))(params, keys)
+        for gradient in ("plain", "dreg")
+    )
+    for part in (["encoder"], ["layers", "encoder"]):
+        one, other = (functools.reduce(lambda tree, name: tree[name], part, found) for found in (plain, dreg))
+        pairs = [np.asarray(jax.vmap(lambda tree: ravel_pytree(tree)[0])(tree), np.float64) for tree in (one, other)]
+        moved = differs(*pairs)
+        assert (moved < 4.5).all()  # of some 50 numbers
+        assert not np.allclose(*pairs)
+
+
+def test_dropout_is_of_training_alone(make_config, x):
+    """With a key of the encoder's and one of the decoder's; evaluation, which chooses the best checkpoint, has none."""
+
+    def losses(train: bool, **rates) -> np.ndarray:
+        config = make_config(objective="importance", num_samples=3, latent_dim=2, hidden_dims=(64,), **rates)
+        model = make_model(config, SHAPE)
+        params = model.init(jax.random.key(3), jnp.full(SHAPE, 0.4))
+        objective = make_objective(config, model, 10)
+        given = params, jax.random.key(1), x, jnp.int32(0), {"beta": jnp.float32(1)}
+        return np.asarray(objective(*given, train=train)["loss"])
+
+    np.testing.assert_array_equal(losses(train=False, dropout=0.5), losses(train=False))
+    np.testing.assert_array_equal(losses(train=True), losses(train=False))
+    assert (losses(train=True, dropout=0.5) != losses(train=True)).all()
+
+
+@pytest.mark.parametrize("part", ["encode", "decode"])
+def test_both_networks_drop_units_in_training(make_config, x, part):
+    config = make_config(latent_dim=2, hidden_dims=(64,), dropout=0.5)
+    model = make_model(config, SHAPE)
+    params, key = model.init(jax.random.key(3), jnp.full(SHAPE, 0.4)), jax.random.key(1)
+    whole = training_bound(model, params, key, x, 3, train=False).bound
+    plain = getattr(model, part)
+    alone = model._replace(**{part: lambda params, given, key=None: plain(params, given)})
+    assert (training_bound(alone, params, key, x, 3).bound != whole).all()
+
+
+@pytest.mark.slow
 def test_sticking_the_landing_is_unbiased_for_one_sample_and_biased_for_five(trained, x):
     model, params = trained
     keys = jax.random.split(jax.random.key(6), 6000)

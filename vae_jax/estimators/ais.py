@@ -28,7 +28,6 @@ from jaxtyping import Float, PRNGKeyArray
 
 from vae_jax.estimators.annealing import (
     Path,
-    Pixels,
     as_pixels,
     forward_path,
     images_of_a_call,
@@ -36,6 +35,7 @@ from vae_jax.estimators.annealing import (
     reverse_path,
 )
 from vae_jax.estimators.diagnostics import estimate, log_mean
+from vae_jax.estimators.split import Pixels
 from vae_jax.estimators.weights import fold_range
 from vae_jax.feed import unmap
 from vae_jax.types import InputError, Model, Params

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32, Int32, Key, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float, Float32, Int32, Key, PRNGKeyArray
 
 from vae_jax.estimators.hmc import PerChain, Scalar, State, Target, evaluate, make_target, transition
-from vae_jax.estimators.split import MEMORY_BYTES
+from vae_jax.estimators.split import MEMORY_BYTES, Pixels
 from vae_jax.estimators.weights import check_prior, fold_range, repeat_rows
 from vae_jax.types import Images, Model, Params
 
@@ -20,8 +20,6 @@ SIGMOID_REACH = 4.0
 """The schedule is a sigmoid's piece from -4 to 4: most temperatures are near the prior and near the posterior."""
 CACHE_BYTES = 2**20
 """Of the decoder's outputs in a call on a CPU: less than `split` takes, since derivatives keep what the layers gave."""
-Pixels = UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"] | Float[Array, "N H W C"]
-"""u8 from 0 to 255, which are divided by 255, or x itself."""
 
 
 class Path(NamedTuple):
@@ -47,7 +45,8 @@ class Sum(NamedTuple):
         """The sum with another term."""
         term = term - self.surplus
         value = self.value + term
-        return Sum(value, (value - self.value) - term)
+        # A weight that has become 0 stays so.
+        return Sum(value, jnp.where(jnp.isneginf(value), 0, (value - self.value) - term))
 
 
 def beta_schedule(num_temperatures: int) -> Float[np.ndarray, " betas"]:

@@ -12,6 +12,8 @@ TAIL_SHARE, TAIL_ROOT, FEWEST = 0.2, 3.0, 5
 """The tail that is fitted: min(0.2 S, 3 sqrt(S)) weights, at least 5 (Vehtari et al. 2024)."""
 PRIOR_K, PRIOR_COUNT = 0.5, 10
 """A weak prior on k, worth so many weights (same, appendix G)."""
+FEWEST_STEPS = 64
+"""Of float32 between the largest and the smallest log weight of a tail; below it there is rounding to fit, and no tail."""
 
 
 class Estimate(NamedTuple):
@@ -89,7 +91,7 @@ def largest_k(num_samples: int) -> float:
 def pareto_k(log_weights: Float[np.ndarray, "B S"]) -> Float[np.ndarray, " B"]:
     """Shape k of the generalised Pareto distribution fitted to the largest weights of each row (Zhang and Stephens 2009).
 
-    Equal weights have no tail: k = -inf.
+    Weights that are equal, or are so but for float32's rounding of their logarithms, have no tail: k = -inf.
     """
     count, num_samples = log_weights.shape
     tail = int(min(TAIL_SHARE * num_samples, TAIL_ROOT * np.sqrt(num_samples)))
@@ -100,7 +102,9 @@ def pareto_k(log_weights: Float[np.ndarray, "B S"]) -> Float[np.ndarray, " B"]:
         above = np.exp(top - top[:, -1:])
         above = above[:, 1:] - above[:, :1]  # over the largest weight that is not in the tail
     k = np.full(count, -np.inf)
-    fits = above[:, -1] > 0
+    step = np.spacing(np.abs(top[:, -1]).astype(np.float32))
+    with np.errstate(invalid="ignore"):
+        fits = (above[:, -1] > 0) & ~(top[:, -1] - top[:, 0] < FEWEST_STEPS * step)
     if fits.any():
         k[fits] = _fit(np.maximum(above[fits], np.finfo(float).tiny))
     k[~np.isfinite(top[:, -1])] = np.inf

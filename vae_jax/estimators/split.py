@@ -22,7 +22,9 @@ IMAGES_OF_A_CALL = 16
 CACHE_BYTES, MEMORY_BYTES = 4 * 2**20, 256 * 2**20
 """Of the decoder's outputs in a call, on a CPU and on an accelerator."""
 
-Bound = Callable[[Params, PRNGKeyArray, UInt8[np.ndarray, "N H W C"]], Float[np.ndarray, " N"]]
+Pixels = UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"] | Float[Array, "N H W C"]
+"""u8 from 0 to 255, which are divided by 255, or x itself."""
+Bound = Callable[[Params, PRNGKeyArray, Pixels], Float[np.ndarray, " N"]]
 
 
 class Block(NamedTuple):
@@ -34,11 +36,13 @@ class Block(NamedTuple):
 
 
 Weights = Callable[..., Iterator[Block]]
-"""(params, key, images u8[N,H,W,C], first=0) -> Block after Block; image i of them has the number first + i."""
+"""(params, key, images [N,H,W,C], first=0) -> Block after Block; image i of them has the number first + i."""
 
 
 def make_split_weights(model: Model, num_samples: int, num_bytes: int | None = None) -> Weights:
     """Log weights of every image, block by block.
+
+    Images are u8 from 0 to 255, which are divided by 255, or x itself in [0, 1].
 
     Image i has the key fold_in(key, i) and its sample s fold_in(fold_in(key, i), s), so that a weight depends neither on the
     images beside it nor on how the work is cut. An image is encoded once.
@@ -55,8 +59,8 @@ def make_split_weights(model: Model, num_samples: int, num_bytes: int | None = N
     check_prior(model)
 
     @jax.jit
-    def encode(params: Params, images: UInt8[Array, "B H W C"]) -> tuple[Images, Any]:
-        x = images.astype(jnp.float32) / 255
+    def encode(params: Params, images: UInt8[Array, "B H W C"] | Images) -> tuple[Images, Any]:
+        x = images.astype(jnp.float32) / 255 if images.dtype == jnp.uint8 else images
         return x, model.encode(params, x)
 
     def of_image(
@@ -71,9 +75,8 @@ def make_split_weights(model: Model, num_samples: int, num_bytes: int | None = N
     ) -> Float[Array, "B S"]:
         return jax.vmap(of_image, in_axes=(None, 0, 0, 0, None))(params, keys, x, posterior, samples)
 
-    def weights(
-        params: Params, key: PRNGKeyArray, images: UInt8[np.ndarray, "N H W C"], first: int = 0
-    ) -> Iterator[Block]:
+    def weights(params: Params, key: PRNGKeyArray, images: Pixels, first: int = 0) -> Iterator[Block]:
+        images = np.asarray(images)
         size, parts = _cut(model, params, images, num_samples, num_bytes)
         for start in range(0, len(images), size):
             block = images[start : start + size]
@@ -88,21 +91,21 @@ def make_split_weights(model: Model, num_samples: int, num_bytes: int | None = N
 
 
 def make_split_bound(model: Model, num_samples: int, num_bytes: int | None = None) -> Bound:
-    """(params, key, images u8[N,H,W,C]) -> iwae_bound [N] of every image, nats: see `make_split_weights`.
+    """(params, key, images [N,H,W,C]) -> iwae_bound [N] of every image, nats: see `make_split_weights`.
 
     Raises:
         InputError: the model has no prior.
     """
     weights = make_split_weights(model, num_samples, num_bytes)
 
-    def bound(params: Params, key: PRNGKeyArray, images: UInt8[np.ndarray, "N H W C"]) -> Float[np.ndarray, " N"]:
+    def bound(params: Params, key: PRNGKeyArray, images: Pixels) -> Float[np.ndarray, " N"]:
         return np.concatenate([log_mean(block.log_weights) for block in weights(params, key, images)])
 
     return bound
 
 
 def _cut(
-    model: Model, params: Params, images: UInt8[np.ndarray, "N H W C"], num_samples: int, num_bytes: int | None
+    model: Model, params: Params, images: Pixels, num_samples: int, num_bytes: int | None
 ) -> tuple[int, list[Int32[Array, " S"]]]:
     """(images of a call, samples of each of their calls): whole numbers near num_bytes of outputs, calls alike."""
     if num_bytes is None:

@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, Key, PRNGKeyArray
 
-from vae_jax.estimators.annealing import Pixels, as_pixels, begin, beta_schedule, chain_keys, fold_each
+from vae_jax.estimators.annealing import as_pixels, begin, beta_schedule, chain_keys, fold_each
 from vae_jax.estimators.hmc import Scalar, State, transition
+from vae_jax.estimators.split import Pixels
 from vae_jax.estimators.weights import check_prior, fold_range
 from vae_jax.types import Images, Model, Params
 

@@ -10,7 +10,7 @@ from vae_jax.nll.measuring import (
     make_source,
     read_other,
 )
-from vae_jax.nll.record import Record, Source, measure, read, resume
+from vae_jax.nll.record import Record, Source, differing, measure, read, resume
 from vae_jax.nll.summary import QUANTILES, Paired, Summary, compare, summarize
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Summary",
     "check_prior",
     "compare",
+    "differing",
     "facts_of",
     "file_name",
     "images_of",

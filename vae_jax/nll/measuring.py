@@ -1,5 +1,6 @@
 """A run and what is asked of it made into a measurement: which images, where the log weights come from, what they are of."""
 
+import functools
 import hashlib
 import shlex
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import PRNGKeyArray, UInt8
+from jaxtyping import Float32, PRNGKeyArray, UInt8
 
 from vae_jax import data
 from vae_jax.estimators import make_ais, make_split_weights, tune_step_sizes
@@ -22,7 +23,8 @@ from vae_jax.types import Config, InputError, Params
 
 DEFAULTS = ("test", "best", "importance")
 IMAGES_OF_A_READ = 1000
-IMAGES_OF_TUNING = 32
+IMAGES_OF_TUNING, CHAINS_OF_TUNING = 32, 16
+"""All in memory at once; of chains at most so many an image."""
 
 
 class Request(NamedTuple):
@@ -52,9 +54,15 @@ def _ais(run: Run, key: PRNGKeyArray, request: Request) -> Source:
     key_tune, key_chains = jax.random.split(key)
     tuning = request._replace(split="train" if request.split == "val" else "val", images=0)
     others = images_of(run.config, tuning)[:IMAGES_OF_TUNING]
-    sizes = tune_step_sizes(run.model, run.params, key_tune, others, request.temperatures, request.samples)
     chains = make_ais(run.model, request.temperatures, request.samples)
-    return lambda piece, first: chains(run.params, key_chains, piece, sizes, first)
+
+    @functools.cache
+    def sizes() -> Float32[np.ndarray, " T"]:
+        """Not before the first piece: of a measurement that is finished there is none."""
+        count = min(request.samples, CHAINS_OF_TUNING)
+        return tune_step_sizes(run.model, run.params, key_tune, others, request.temperatures, count)
+
+    return lambda piece, first: chains(run.params, key_chains, piece, sizes(), first)
 
 
 METHODS: dict[str, Callable[[Run, PRNGKeyArray, Request], Source]] = {"ais": _ais, "importance": _importance}
@@ -138,7 +146,11 @@ def read_other(workdir: Path, name: str, facts: Facts) -> Record:
     record = read(workdir / name)
     if record is None:
         why = "cannot be read" if (workdir / name).exists() else "is not there"
-        command = f"python -m experiments.nll --workdir={shlex.quote(str(workdir))}"
+        asked = zip(
+            (facts["split"], facts["which"], facts["method"]), ("split", "which", "method"), DEFAULTS, strict=True
+        )
+        flags = [f" --{flag}={value}" for value, flag, default in asked if value != default]
+        command = f"python -m experiments.nll --workdir={shlex.quote(str(workdir))}{''.join(flags)}"
         raise InputError(f"--against={workdir}: its {name} {why}; {command} writes it")
     changed = differing(record.facts, facts, ("split", "num_images", "quantity"))
     if not changed and record.facts["images_digest"] != facts["images_digest"]:

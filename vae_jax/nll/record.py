@@ -102,10 +102,10 @@ def read(path: Path) -> Record | None:
         found = Estimate(*(arrays.pop(name) for name in Estimate._fields))
         sure = arrays.pop("trusted")
         facts = {name: array.item() for name, array in arrays.items()}
+        whole = {len(array) for array in (*found, sure)} == {len(sure)} and set(FINGERPRINT) <= set(facts)
         # A NumPy file of another kind is no context manager.
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error):
         return None
-    whole = {len(array) for array in (*found, sure)} == {len(sure)} and set(FINGERPRINT) <= set(facts)
     return Record(facts, found, sure) if whole else None
 
 

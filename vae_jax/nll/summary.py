@@ -36,7 +36,7 @@ class Summary(NamedTuple):
     quantiles: dict[str, dict[float, float]]
     """`ess`, `largest`, `pareto_k` -> share of images -> value."""
     untrusted: float
-    """Share of images whose estimate is not to be trusted."""
+    """Share of images whose estimate is not to be trusted; NaN of annealing, whose few chains do not tell."""
 
 
 class Paired(NamedTuple):
@@ -69,7 +69,7 @@ def summarize(record: Record) -> Summary:
         image_error=standard_error(found.log_p),
         curve=dict(zip(curve_sizes(samples), map(float, found.curve.mean(axis=0)), strict=True)),
         quantiles={name: _quantiles(getattr(found, name)) for name in ("ess", "largest", "pareto_k")},
-        untrusted=float(1 - record.trusted.mean()),
+        untrusted=math.nan if facts["method"] == "ais" else float(1 - record.trusted.mean()),
     )
 
 
