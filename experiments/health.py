@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from vae_jax import arguments, data, entry, health
+from vae_jax import arguments, data, entry, health, nll
 from vae_jax import workdir as workdir_lib
 from vae_jax.console import Console
 from vae_jax.run import load_run
@@ -39,8 +39,16 @@ def main(argv: list[str]) -> None:
             "as vae"
         )
     path = workdir_lib.make_folder("--workdir", flags.workdir) / "health.json"
-    subject = health.Subject(run.model, run.params, data.load(run.config), run.config.seed, run.config.binarize)
-    console.line(f"{flags.workdir}, {flags.which} checkpoint, step {run.step:,}; nats per image")
+    kind, config = nll.kind_of(run), run.config
+    subject = health.Subject(
+        run.model, run.params, data.load(config), config.seed, config.binarize, prefix=nll.prefix(kind)
+    )
+    console.line(
+        f"{flags.workdir}, {flags.which} checkpoint, step {run.step:,}; {kind['pixels']} pixels, {config.likelihood}; nats per "
+        "image"
+    )
+    if caveat := nll.caveat(kind):
+        console.line(f"log p(x) below: {caveat}")
     found = []
     effort, anneal = health.Effort(steps=flags.steps), health.Anneal(num_temperatures=flags.temperatures)
     extent = health.Extent(flags.num_images, flags.num_refined, effort, anneal)
@@ -49,7 +57,9 @@ def main(argv: list[str]) -> None:
         found.append(line)
     verdict = health.overall(found)
     console.line(f"\n{verdict.name}: {verdict.told}")
-    facts = {"which": flags.which, "step": run.step, "num_images": flags.num_images, "num_refined": flags.num_refined}
+    asked = ("which", "num_images", "num_refined", "steps", "temperatures")
+    facts = {name: getattr(flags, name) for name in asked} | {"step": run.step, "seed": config.seed}
+    facts |= {"dataset": config.dataset, **kind}
     report = facts | {"verdict": verdict.as_json()} | {line.name: line.as_json() for line in found}
     workdir_lib.write(path, json.dumps(report, indent=2) + "\n")
     console.line(f"\nwritten to {path}")

@@ -146,6 +146,10 @@ def test_health_prints_a_line_for_each_thing_and_stores_the_numbers(runs, capsys
     for name in ("active units", "mutual information", "codes against draws", "amortisation gap", "10 neighbours"):
         (line,) = [line for line in out.splitlines() if line.startswith(name)]
         assert found[name]["text"] == line
+    assert "grey pixels, bernoulli" in out.splitlines()[0]
+    assert "no nll" in out.splitlines()[1]
+    assert {"grey_iwae_500", "grey_ais_5"} <= found["approximation gap"]["bounds"].keys()
+    assert (found["pixels"], found["steps"], found["temperatures"]) == ("grey", 20, 5)
     (line,) = [line for line in out.splitlines() if line.startswith("verdict: ")]
     assert line.startswith(f"verdict: {found['verdict']['verdict']}")
     assert found["step"] == load_run(runs["vae"]).step

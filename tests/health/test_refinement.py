@@ -182,3 +182,16 @@ def test_whose_the_overfitting_is():
     assert line.numbers["encoder"]["nats"] == pytest.approx(lost, rel=0.05)
     assert (line.verdict, line.detail) == (OVERFITTING, "mostly the decoder" if lost < 15 else "mostly the encoder")
     assert losses.refined_gap(whole, right, right).detail == "mostly the decoder"
+
+
+def test_what_is_within_the_errors_is_nobodys():
+    rng = np.random.default_rng(0)
+    whole = gap_line(difference(rng.normal(0, 10, 2000), rng.normal(-20, 10, 2000)), 10.0)
+    none = np.zeros(100)
+
+    def gained(nats: float):
+        return refinement.Refined(none, rng.normal(nats, 10, 100), {}, none, none)
+
+    found = [losses.refined_gap(whole, gained(nats), gained(0.0)) for nats in (0.0, 10.0, 20.0)]
+    assert [line.detail for line in found] == ["mostly the decoder", "encoder and decoder alike", "mostly the encoder"]
+    assert ["encoder" in line.advice for line in found] == [False, False, True]

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from constructed import draws, linear_images
+from sklearn.metrics import normalized_mutual_info_score
 
-from vae_jax.health.representation import Labelled, representation_lines
+from vae_jax.health.representation import Labelled, difference_error, representation_lines
 from vae_jax.health.verdicts import CANNOT_TELL
 
 IMAGES = linear_images(500, 1)
@@ -47,6 +48,24 @@ def test_components_are_those_of_the_training_images():
     assert neighbours.numbers["scores"]["PCA 1"] == 1
 
 
+def test_clusterings_of_few_images_differ_by_chance_and_the_error_says_by_how_much():
+    """Both give an image its class in 70% of the cases, so that neither is better."""
+
+    def clustered(rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
+        return np.where(rng.random(len(labels)) < 0.7, labels, rng.integers(0, 10, len(labels)))
+
+    differences, errors = [], []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        labels = rng.integers(0, 10, 200, np.int32)
+        one, other = clustered(rng, labels), clustered(rng, labels)
+        scores = [normalized_mutual_info_score(labels, found) for found in (one, other)]
+        differences.append(scores[0] - scores[1])
+        errors.append(difference_error(labels, one, other))
+    assert np.mean(errors) == pytest.approx(np.std(differences), rel=0.2)
+    assert (np.abs(differences) > 2 * np.array(errors)).mean() < 0.12
+
+
 def test_scores_are_of_codes_components_and_pixels():
     found = lines(draws(500, 3))
     assert list(found["logistic regression"].numbers["scores"]) == ["means", "PCA 3", "pixels"]
@@ -55,5 +74,5 @@ def test_scores_are_of_codes_components_and_pixels():
 
 def test_without_labels_there_is_one_line_that_says_so():
     found = lines(NOISE, np.zeros(500, np.int32))
-    assert [line.found for line in found.values()] == ["the images have no labels"]
+    assert [line.found for line in found.values()] == ["the images have no labels, or all the same"]
     assert found["representation"].verdict == CANNOT_TELL

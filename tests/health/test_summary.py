@@ -50,12 +50,36 @@ def test_moments_are_those_of_the_sampled_codes():
     error = 4 / np.sqrt(count)
     np.testing.assert_allclose(summary.mean, 0, atol=error)
     np.testing.assert_allclose(summary.variance, 1, atol=error * np.sqrt(2))
-    assert gaussian_kl(summary.mean, summary.variance) < 0.01
+    assert gaussian_kl(summary.mean, summary.variance)[0] < 0.01
     assert health_lines.moments(summary).verdict == HEALTHY
     away = summary_of(codes_of(2 * draws(count, 3) + 1, 0.5))
     np.testing.assert_allclose(away.variance, 4.5, atol=8 * error * np.sqrt(2))
     assert health_lines.moments(away).verdict == PRIOR_HOLE
-    np.testing.assert_allclose(gaussian_kl(np.array([1.0]), np.array([4.5])), 0.5 * (1 + 4.5 - 1 - np.log(4.5)))
+    truth = 0.5 * (1 + 4.5 - 1 - np.log(4.5))
+    assert gaussian_kl(np.array([1.0]), np.array([4.5])) == (pytest.approx(truth), 0)
+
+
+@pytest.mark.parametrize(("count", "size", "away"), [(60, 200, 0.0), (359, 20, 0.0), (200, 50, 0.3)])
+def test_moments_of_few_images_are_no_hole_and_their_error_is_that_of_repetitions(count, size, away):
+    """Of N(away, 1) in each dimension."""
+    found = []
+    for seed in range(200):
+        z = away + draws(count, size, seed)
+        found.append(gaussian_kl(z.mean(axis=0), z.var(axis=0), count))
+    values, errors = np.array(found).T
+    # None is below 0, where half of them would be if nothing were there: of max(0, N(0, 1)) mean and deviation are these.
+    mean, deviation = (0, 1) if away else (1 / np.sqrt(2 * np.pi), np.sqrt(0.5 - 0.5 / np.pi))
+    truth = 0.5 * size * away**2 + mean * errors.mean()
+    assert values.mean() == pytest.approx(truth, abs=5 * values.std() / np.sqrt(200))
+    assert errors.mean() * deviation == pytest.approx(values.std(), rel=0.2)
+    few = health_lines.moments(summary_of(exact(count, size, 0.2)))
+    assert few.verdict == HEALTHY
+
+
+def test_moments_near_the_threshold_get_no_verdict():
+    hole = health_lines.HOLE_NATS
+    codes = codes_of(draws(100, 5) + np.sqrt(2 * hole / 5), 1e-4)
+    assert health_lines.moments(summary_of(codes)).verdict == CANNOT_TELL
 
 
 def test_moments_do_not_see_what_is_scrambled():

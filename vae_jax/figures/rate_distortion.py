@@ -93,7 +93,7 @@ def _iso_lines(axes: Axes) -> None:
         x = min(right - 0.05 * (right - left), total - bottom - 0.03 * (top - bottom))
         if x < left + 0.05 * (right - left) or total - x > top - 0.02 * (top - bottom):
             continue
-        name = f"elbo {-total:g}".replace("-", "\N{MINUS SIGN}")
+        name = f"elbo {-total or 0.0:g}".replace("-", "\N{MINUS SIGN}")
         page = {"facecolor": "white", "edgecolor": "none", "pad": 1}
         axes.text(x, total - x, name, ha="center", va="center", fontsize=8, color="0.45", zorder=1.5, bbox=page)
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 
-from vae_jax.aggregate import Aggregate, flat, from_standard, is_standard
+from vae_jax.aggregate import Aggregate, flat, from_standard
 from vae_jax.estimators.weights import check_prior, fold_range
 from vae_jax.types import Model, Params
 
@@ -40,11 +40,6 @@ class Codes(NamedTuple):
     def points(self) -> Float[np.ndarray, "N D"]:
         """All numbers of every z."""
         return points_of(self.z)
-
-    @property
-    def standard_prior(self) -> bool:
-        """Whether the prior is N(0, I)."""
-        return is_standard(float(np.abs(self.from_standard).mean()), self.points.shape[1])
 
     def first(self, count: int) -> "Codes":
         """The first so many."""

@@ -20,6 +20,8 @@ from vae_jax.types import Dataset, InputError, Model, Params, Split
 
 FEWEST_IMAGES = 50
 """Of a split; of fewer there is nothing to say."""
+STREAM = 5
+"""Of random numbers: the keys 0 to 2 of a seed are those of its run (`randomness.keys_of`), whose draws are others."""
 
 
 class Subject(NamedTuple):
@@ -31,6 +33,8 @@ class Subject(NamedTuple):
     seed: int
     binarize: str = "none"
     """Training images of `dynamic` are grey, and are drawn once."""
+    prefix: str = ""
+    """Of the bounds' names, where they are none on the log p(x) of a mass, as `grey_`."""
 
 
 class Extent(NamedTuple):
@@ -65,7 +69,7 @@ def examine(
         progress: told what is being computed, where that takes long.
 
     Raises:
-        InputError: the model has no prior, or there are too few images.
+        InputError: the model has no prior, there are too few images, or some have no finite code.
     """
     check_prior(subject.model)
     for name in ("train", "test"):
@@ -82,7 +86,7 @@ def examine(
     yield whole
     refined = _refined(subject, extent, {"test": test, "train": train}, progress)
     yield losses.amortisation(*refined)
-    yield losses.approximation(refined[0], _annealed(subject, extent, test, train, progress))
+    yield losses.approximation(refined[0], _annealed(subject, extent, test, train, progress), subject.prefix)
     yield losses.refined_gap(whole, *refined)
     progress("reading classes from codes and pixels")
     yield from representation_lines(_labelled(train), _labelled(test), subject.seed)
@@ -109,12 +113,16 @@ def _labelled(looked: Looked) -> Labelled:
 
 def _look(subject: Subject, draw: DrawCodes, name: str, most: int, number: int) -> Looked:
     split: Split = getattr(subject.dataset, name)
-    rng = np.random.default_rng([subject.seed, number])
+    rng = np.random.default_rng([subject.seed, number, STREAM])
     rows = rng.permutation(len(split.images))[:most]
     images = split.images[rows]
     if subject.binarize == "dynamic":
         images = _drawn(images, rng)
-    return Looked(images, split.labels[rows], draw(subject.params, _key(subject, number), images))
+    codes = draw(subject.params, _key(subject, number), images)
+    finite = np.isfinite(codes.points).all(axis=1) & np.isfinite(codes.elbo) & np.isfinite(codes.log_own)
+    if not finite.all():
+        raise InputError(f"the codes of {(~finite).sum():,} of {len(images):,} {name} images are not finite: overflow")
+    return Looked(images, split.labels[rows], codes)
 
 
 def _drawn(images: UInt8[np.ndarray, "N H W C"], rng: np.random.Generator) -> UInt8[np.ndarray, "N H W C"]:
@@ -144,4 +152,4 @@ def _annealed(
 
 
 def _key(subject: Subject, number: int) -> jax.Array:
-    return jax.random.fold_in(jax.random.key(subject.seed), number)
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(subject.seed), STREAM), number)

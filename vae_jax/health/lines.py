@@ -44,11 +44,15 @@ def moments(summary: Summary) -> Line:
     """Mean and variance of all codes together."""
     if not summary.standard_prior:
         return Line(verdicts.MOMENTS, "the prior is not N(0, I)", CANNOT_TELL)
-    nats = gaussian_kl(summary.mean, summary.variance)
-    found = f"{moments_text(summary)}: {nats:.2f} nats from N(0, I), or more"
-    verdict = PRIOR_HOLE if nats > HOLE_NATS else HEALTHY
-    advice = "a larger beta" if nats > HOLE_NATS else ""
-    numbers = {"mean": summary.mean.tolist(), "variance": summary.variance.tolist(), "least_kl": nats}
+    nats, error = gaussian_kl(summary.mean, summary.variance, summary.num_images)
+    found = f"{moments_text(summary)}: {nats:.2f} ± {error:.2f} nats from N(0, I), or more"
+    verdict, advice = CANNOT_TELL, ""
+    if nats - ERRORS * error > HOLE_NATS:
+        verdict, advice = PRIOR_HOLE, "a larger beta"
+    elif nats + ERRORS * error < HOLE_NATS:
+        verdict = HEALTHY
+    numbers = {"mean": summary.mean.tolist(), "variance": summary.variance.tolist()}
+    numbers |= {"least_kl": nats, "least_kl_error": error}
     return Line(verdicts.MOMENTS, found, verdict, "", advice, numbers)
 
 

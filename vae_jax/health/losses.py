@@ -34,15 +34,16 @@ def amortisation(test: Refined, train: Refined) -> Line:
     return Line(verdicts.AMORTISATION, told, HEALTHY, numbers=numbers)
 
 
-def approximation(test: Refined, further: Mapping[str, Float[np.ndarray, " n"]]) -> Line:
+def approximation(test: Refined, further: Mapping[str, Float[np.ndarray, " n"]], prefix: str = "") -> Line:
     """What the posteriors' family loses: log p(x) less the best elbo. Every bound is too low, and so is this.
 
     Args:
         test: with its bounds.
         further: bounds on log p(x) of the first of its images by name, as AIS. The largest mean over the images that all have
             counts, with all of its images.
+        prefix: of the bounds' names.
     """
-    bounds = {**test.bounds, **further}
+    bounds = {prefix + name: values for name, values in {**test.bounds, **further}.items()}
     shared = min(len(values) for values in bounds.values())
     means = {name: float(values[:shared].mean()) for name, values in bounds.items()}
     name = max(means, key=lambda bound: means[bound])
@@ -56,7 +57,9 @@ def approximation(test: Refined, further: Mapping[str, Float[np.ndarray, " n"]])
 
 
 def refined_gap(whole: Line, test: Refined, train: Refined) -> Line:
-    """Whether it is the encoder that overfits: its part is what refining gains more on test images than on training images.
+    """Whether it is the encoder or the decoder that overfits, where the errors let it be told.
+
+    The encoder's part is what refining gains more on test images than on training images.
 
     Args:
         whole: of `gap`. What is left of it with refined posteriors is the decoder's part (Cremer et al. 2018, section 5.4).
@@ -71,9 +74,14 @@ def refined_gap(whole: Line, test: Refined, train: Refined) -> Line:
     numbers = {"encoder": encoder._asdict(), "decoder": {"nats": decoder, "error": error}}
     if whole.verdict != OVERFITTING:
         return Line(verdicts.REFINED_GAP, told, whole.verdict, numbers=numbers)
-    which = "the encoder" if encoder.nats > decoder else "the decoder"
-    advice = "more images, early_stopping, dropout" if encoder.nats <= decoder else "dropout, a smaller encoder"
-    return Line(verdicts.REFINED_GAP, told, OVERFITTING, f"mostly {which}", advice, numbers)
+    # The whole is known apart from the encoder's part, and the decoder's is what is left of it.
+    more = 2 * encoder.nats - whole.numbers["nats"]
+    unsure = ERRORS * math.hypot(2 * encoder.error, whole.numbers["error"])
+    which = "encoder and decoder alike"
+    if abs(more) > unsure:
+        which = "mostly the encoder" if more > 0 else "mostly the decoder"
+    advice = "dropout, a smaller encoder" if more > unsure else "more images, early_stopping, dropout"
+    return Line(verdicts.REFINED_GAP, told, OVERFITTING, which, advice, numbers)
 
 
 def _mean(values: Float[np.ndarray, " B"]) -> Gap:

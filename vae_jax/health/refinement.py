@@ -64,7 +64,9 @@ Refine = Callable[..., Refined]
 def make_refine(model: Model, effort: Effort = Effort()) -> Refine:  # noqa: B008 - immutable
     """A function that optimises the elbo of every image over its posterior, whatever numbers posteriors are made of.
 
-    The decoder stays. The cost is that of steps x samples_of_a_step x starts decoder passes and derivatives an image.
+    The decoder stays, and so does what of a z follows from another part of it, as upper layers from a sampled lower one: what
+    these lose counts as the family's. The cost is that of steps x samples_of_a_step x starts decoder passes and derivatives an
+    image.
 
     Args:
         model: one with a prior.

@@ -25,6 +25,7 @@ class Summary(NamedTuple):
     """Of sampled z, over images: moments of the aggregate posterior."""
     standard_prior: bool
     """Whether the prior is N(0, I); if not, the moments are to be compared with nothing known."""
+    num_images: int
 
     def active(self, threshold: float = ACTIVE_VARIANCE) -> int:
         """Number of active units."""
@@ -54,7 +55,7 @@ def summarize_latents(means: Float[np.ndarray, "N Z"], aggregate: Aggregate, siz
     own = slice(None, size)
     standard = is_standard(float(aggregate.from_standard), means.shape[1])
     activity = means[:, own].astype(np.float64).var(axis=0)
-    return Summary(aggregate.kl[own], activity, aggregate.z[own], aggregate.variance[own], standard)
+    return Summary(aggregate.kl[own], activity, aggregate.z[own], aggregate.variance[own], standard, len(means))
 
 
 def difference(first: Float[np.ndarray, " N"], second: Float[np.ndarray, " M"]) -> Gap:
@@ -66,10 +67,25 @@ def difference(first: Float[np.ndarray, " N"], second: Float[np.ndarray, " M"]) 
     return Gap(float(first.mean() - second.mean()), error)
 
 
-def gaussian_kl(mean: Float[np.ndarray, " Z"], variance: Float[np.ndarray, " Z"]) -> float:
-    """The least KL from N(0, I) that a distribution with these moments can have, nats: that of a diagonal Gaussian."""
+def gaussian_kl(
+    mean: Float[np.ndarray, " Z"], variance: Float[np.ndarray, " Z"], count: float = math.inf
+) -> tuple[float, float]:
+    """(the least KL from N(0, I) that a distribution with these moments can have, its standard error), nats.
+
+    It is that of a diagonal Gaussian. Moments of N images make it larger by 1 / N a dimension, half for the mean and half for
+    the variance; that is taken off. The error is that of independent Gaussian dimensions.
+
+    Args:
+        mean: of each dimension.
+        variance: of each dimension.
+        count: N; without it the moments are no estimates.
+    """
     safe = np.maximum(variance, np.finfo(np.float64).tiny)
-    return float(0.5 * (np.square(mean) + safe - 1 - np.log(safe)).sum())
+    plain = 0.5 * (np.square(mean) + safe - 1 - np.log(safe)).sum()
+    # By the delta method, whose terms are larger by 1 / N too; where they vanish, at N(0, I), the next ones are left.
+    spread = (np.square(mean) * safe + 0.5 * np.square(safe - 1)).sum() / count - len(mean) / count**2
+    spread = max(float(spread), len(mean) / count**2)
+    return max(0.0, float(plain - len(mean) / count)), math.sqrt(spread)
 
 
 def facts(summary: Summary, gap: Gap) -> dict[str, Any]:

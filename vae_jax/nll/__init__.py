@@ -7,11 +7,12 @@ from vae_jax.nll.measuring import (
     facts_of,
     file_name,
     images_of,
+    kind_of,
     make_source,
     read_other,
 )
 from vae_jax.nll.record import Record, Source, differing, measure, read, resume
-from vae_jax.nll.summary import QUANTILES, Paired, Summary, compare, summarize
+from vae_jax.nll.summary import QUANTILES, Paired, Summary, caveat, compare, prefix, summarize
 
 __all__ = [
     "METHODS",
@@ -21,14 +22,17 @@ __all__ = [
     "Request",
     "Source",
     "Summary",
+    "caveat",
     "check_prior",
     "compare",
     "differing",
     "facts_of",
     "file_name",
     "images_of",
+    "kind_of",
     "make_source",
     "measure",
+    "prefix",
     "read",
     "read_other",
     "resume",

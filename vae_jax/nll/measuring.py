@@ -108,21 +108,24 @@ def check_prior(run: Run) -> None:
 
 def facts_of(run: Run, request: Request, images: UInt8[np.ndarray, "N H W C"]) -> Facts:
     """What a measurement is of: all that decides its numbers, and names for its readers."""
-    config = run.config
-    plain = "grey" if run.shape[2] == 1 else "colour"
     return {
         **{name: getattr(request, name) for name in ("method", "samples", "temperatures", "seed", "split", "which")},
         "num_images": len(images),
         "step": run.step,
         "params_digest": _digest_of_params(run.params),
         "images_digest": _digest_of_images(images),
-        "quantity": _quantity(config),
-        "pixels": plain if config.binarize == "none" else config.binarize,
-        "likelihood": config.likelihood,
-        "dataset": config.dataset,
-        "split_seed": config.split_seed,
+        **kind_of(run),
+        "dataset": run.config.dataset,
+        "split_seed": run.config.split_seed,
         "num_elements": int(np.prod(run.shape)),
     }
+
+
+def kind_of(run: Run) -> Facts:
+    """What a bound on log p(x) is of: `quantity`, `pixels`, `likelihood`."""
+    config, plain = run.config, "grey" if run.shape[2] == 1 else "colour"
+    pixels = plain if config.binarize == "none" else config.binarize
+    return {"quantity": _quantity(config), "pixels": pixels, "likelihood": config.likelihood}
 
 
 def file_name(request: Request) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from vae_jax.estimators import curve_sizes
-from vae_jax.nll.record import Record
+from vae_jax.nll.record import Facts, Record
 
 QUANTILES = (0.05, 0.5, 0.95)
 CAVEATS = {
@@ -53,10 +53,7 @@ def summarize(record: Record) -> Summary:
     split, samples = facts["split"], int(facts["samples"])
     mean, quantity = float(found.log_p.mean()), str(facts["quantity"])
     name = f"ais_{facts['temperatures']}" if facts["method"] == "ais" else f"iwae_{samples}"
-    if quantity == "log_density_bound":
-        name = quantity
-    elif quantity == "grey_bound":
-        name = f"{facts['pixels']}_{name}"
+    name = quantity if quantity == "log_density_bound" else prefix(facts) + name
     metrics = {f"{split}/{name}": mean}
     if quantity == "nll":
         bits = -mean / (int(facts["num_elements"]) * math.log(2))
@@ -64,13 +61,23 @@ def summarize(record: Record) -> Summary:
     return Summary(
         metric=f"{split}/{name}",
         metrics=metrics,
-        caveat=CAVEATS[quantity].format_map(facts),
+        caveat=caveat(facts),
         monte_carlo_error=float(np.sqrt(np.square(found.error).sum()) / record.done),
         image_error=standard_error(found.log_p),
         curve=dict(zip(curve_sizes(samples), map(float, found.curve.mean(axis=0)), strict=True)),
         quantiles={name: _quantiles(getattr(found, name)) for name in ("ess", "largest", "pareto_k")},
         untrusted=math.nan if facts["method"] == "ais" else float(1 - record.trusted.mean()),
     )
+
+
+def caveat(facts: Facts) -> str:
+    """Why a bound on log p(x) of this kind is no nll; empty where it is one."""
+    return CAVEATS[str(facts["quantity"])].format_map(facts)
+
+
+def prefix(facts: Facts) -> str:
+    """Of the names of bounds of this kind, lest they are taken for those of an nll."""
+    return {"nll": "", "grey_bound": f"{facts['pixels']}_", "log_density_bound": "log_density_"}[str(facts["quantity"])]
 
 
 def compare(record: Record, other: Record) -> Paired:

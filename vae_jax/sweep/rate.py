@@ -19,13 +19,13 @@ def rates(
 ) -> tuple[dict[str, list[tuple[str, float, float]]], str]:
     """(the other swept keys in words -> [(beta, kl, reconstruction)] of each run on test images, what is in the way).
 
-    A sigma that follows the data has a distortion of its own at each beta, and no two of them are comparable.
+    A sigma that follows the data is another at each beta: what beta does and what sigma does would not be told apart.
     """
     moving = sorted({run.config.sigma_mode for run in runs if run.config.likelihood == "gaussian"} - {"given"})
     if moving:
         return (
             {},
-            f"sigma_mode={','.join(moving)}: reconstructions at different sigma are not comparable; sigma_mode=given",
+            f"sigma_mode={','.join(moving)}: sigma differs along the curve, which shows what beta does at one; sigma_mode=given",
         )
     if not all("test/kl" in found for found in results):
         return {}, "a model without a prior has no kl"
