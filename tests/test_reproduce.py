@@ -22,6 +22,11 @@ from vae_jax.types import InputError
 def test_every_row_is_a_valid_config_of_its_own(name):
     row = iwae.ROWS[name]
     config = iwae.make_config(name, "full", 20, "", 3)
+    depth, *kind, samples = name.split("-")
+    assert (row.layers, row.num_samples) == (int(depth[0]), int(samples[1:]))
+    assert row.elbo_weight == (kind == ["vae"])
+    assert config.objective == "importance"
+    assert config.val_fraction == 400
     assert (config.num_epochs, config.batch_size, config.seed) == (3280, 20, 3)
     assert (config.num_samples, config.elbo_weight, config.num_groups) == (row.num_samples, row.elbo_weight, 1)
     assert (config.hidden_dims, config.activation, config.kernel_init) == ((200, 200), "tanh", "glorot")

@@ -79,8 +79,11 @@ NOTES = (
     "From 5,000 samples an image and the latest parameters, never the best. Schedule full: 3,280 epochs, short: the first 121 "
     "of them (stages 0 to 4), for which nothing is published.",
     "Unlike the paper: the 400 held-out training images are drawn by seed and are not the last; the test images are binarised "
-    "by our seed; Adam's first moment decays by 0.9, as the paper says (their code: 0.99); batches of 100 take a fifth of the "
-    "steps of their 20, with the same learning rates and epochs.",
+    "by our seed; batches of 100 take a fifth of the steps of their 20, with the same learning rates, epochs and Adam's epsilon "
+    "on means.",
+    "Unlike their code (github.com/yburda/iwae): Adam's first moment decays by 0.9, as the paper says, not by 0.99, and its "
+    "second moments start at 0, not at 1; images are shuffled every epoch; networks give the logarithm of variances, not of "
+    "deviations; learning rates are not rounded to 7.2e-4, 5.2e-4, ...",
     "Error over images: the standard error of the mean over the 10,000 test images. Not to be trusted: fewer than 200 "
     "effective samples, or a tail whose Pareto k is above 0.7.",
 )

@@ -255,6 +255,21 @@ def test_the_leapfrog_is_the_textbooks_and_leads_back():
     np.testing.assert_allclose(-first, momentum, atol=1e-4)
 
 
+def test_steps_that_are_a_whole_period_do_not_keep_a_chain_where_it_is():
+    """Of N(0, I): ten steps of 2 sin(pi / 10) lead round once, and back to where the chain was."""
+    model, count = linear_gaussian(), 500
+    assert model.sample_prior is not None
+    target, z = hmc.make_target(
+        model, {}, jnp.zeros((count, *PIXELS)), model.sample_prior({}, jax.random.key(1), count)
+    )
+    state, size = hmc.evaluate(target, z), jnp.float32(2 * math.sin(math.pi / 10))
+    move = jax.jit(lambda keys, state: hmc.transition(target, keys, state, jnp.float32(0), size, 10)[0])
+    for i in range(20):
+        state = move(jax.random.split(jax.random.key(i), count), state)
+    kept = [np.corrcoef(z[:, d], state.z[:, d])[0, 1] for d in range(3)]
+    assert max(kept) < 0.3
+
+
 def test_a_chain_whose_trajectory_diverges_stays_where_it_is(key):
     law = known(4000)
     after, acceptance = law.move(jax.random.split(key, 4000), law.draws, jnp.float32(1e30))

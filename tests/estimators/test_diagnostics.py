@@ -56,6 +56,29 @@ def test_the_tails_shape_is_found(shape):
     np.testing.assert_allclose(pareto_k(np.log(weights) + 700), k)
 
 
+def published_k(weights: np.ndarray) -> float:
+    """Vehtari et al. (2024), appendix G, number by number: k of the largest weights, which `weights` are, over their cutoff."""
+    x = np.sort(weights)
+    n = len(x)
+    m = 30 + math.floor(math.sqrt(n))
+    quartile = x[math.floor(n / 4 + 0.5) - 1]
+    thetas = [1 / x[-1] + (1 - math.sqrt(m / (j - 0.5))) / (3 * quartile) for j in range(1, m + 1)]
+    ks = [sum(math.log1p(-theta * value) for value in x) / n for theta in thetas]
+    likelihoods = [n * (math.log(-theta / k) - k - 1) for theta, k in zip(thetas, ks, strict=True)]
+    posterior = [1 / sum(math.exp(other - own) for other in likelihoods) for own in likelihoods]
+    theta = sum(t * w for t, w in zip(thetas, posterior, strict=True))
+    k = sum(math.log1p(-theta * value) for value in x) / n
+    return (k * n + 0.5 * 10) / (n + 10)
+
+
+@pytest.mark.parametrize(("num_samples", "tail"), [(50, 10), (5000, 212)])
+def test_the_fit_is_the_published_one(num_samples, tail):
+    values = lognormal(3, num_samples, 1.5)
+    ordered = np.sort(np.exp(values), axis=1)
+    wanted = [published_k(row[-tail:] - row[-tail - 1]) for row in ordered]
+    np.testing.assert_allclose(pareto_k(values), wanted, rtol=1e-9)
+
+
 def test_trust_needs_a_light_tail_and_effective_samples():
     samples = 5000
     assert trusted(estimate(lognormal(100, samples, 0.5)), samples).all()

@@ -155,6 +155,9 @@ def test_an_encoder_that_hides_information_is_over_regularised():
     assert (wide.refined_kl - wide.kl).mean() == pytest.approx(more, abs=0.1)
     assert losses.amortisation(wide, wide).verdict == OVER_REGULARISED
     assert losses.amortisation(refined(), refined()).verdict == HEALTHY
+    # What the encoder does to images that it has not seen is another matter.
+    assert losses.amortisation(refined(), wide).verdict == OVER_REGULARISED
+    assert losses.amortisation(wide, refined()).verdict == HEALTHY
     assert losses.approximation(refined(), {}).numbers["nats"] == pytest.approx(0, abs=0.01)
 
 

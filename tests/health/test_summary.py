@@ -108,5 +108,6 @@ def test_the_gap_and_its_error():
     assert found.nats == pytest.approx(first.mean() - second.mean())
     assert found.error == pytest.approx(np.sqrt(1 / 1000 + 4 / 500), rel=0.1)
     assert health_lines.gap(found, 2.0).verdict == "overfitting"
+    assert health_lines.gap(found, 100.0).verdict == HEALTHY  # certain, and small beside what images differ by
     assert health_lines.gap(difference(second, first), 2.0).verdict == HEALTHY
     assert health_lines.gap(found._replace(error=3.0), 2.0).verdict == CANNOT_TELL
