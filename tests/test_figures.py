@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.cbook import is_math_text
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
@@ -27,6 +28,7 @@ from vae_jax.figures import (
 )
 from vae_jax.figures.animation import gif_animation
 from vae_jax.figures.colours import class_colours
+from vae_jax.figures.dimensions import fig_kl_per_dimension
 from vae_jax.figures.thumbnails import fig_tsne
 
 RNG = np.random.default_rng(0)
@@ -164,6 +166,59 @@ def test_a_thumbnail_is_framed_in_the_colour_of_its_class():
         (picture, *_) = [artist.offsetbox.get_data() for artist in artists]
         np.testing.assert_allclose(picture[0, 0], class_colours(5)[label][:3])
         assert (picture[4:-4, 4:-4] == 0).all()
+
+
+def test_a_thumbnail_of_a_tall_image_shows_all_of_it():
+    tall = np.zeros((3, 64, 32, 1), np.float32)
+    tall[:, 40:] = 1
+    points = np.array([[0.0, 0.0], [9, 9], [-9, -9]], np.float32)
+    artists: Any = fig_tsne(points, np.zeros(3, np.int32), tall, ("a",)).axes[0].artists
+    (picture, *_) = [artist.offsetbox.get_data()[4:-4, 4:-4] for artist in artists]
+    assert picture.shape[:2] == (32, 16)
+    assert (picture[:20] == 0).all()
+    assert (picture[-12:] == 1).all()
+
+
+def test_names_that_look_like_formulas_are_shown_as_they_are():
+    """Two dollar signs are one to matplotlib, and what is none of its formulas an error."""
+    names = tuple(rf"a$\x$ {i} $note$" for i in range(10))
+    for name, figure in FIGURES.items():
+        given = inspect.signature(figure).parameters
+        arrays = ARRAYS | {"class_names": names, "walk_names": (names[0], names[1])}
+        if {"class_names", "walk_names"} & given.keys():
+            page = figure(**{key: arrays[key] for key in given})
+            if isinstance(page, Figure):
+                rgb(page)
+                assert not any(is_math_text(text.get_text()) for text in page.findobj(Text)), name
+
+
+def test_long_names_of_a_sweep_leave_room_for_its_pictures():
+    name = " ".join(f"some_key_of_the_config_{i}=a_long_value_{i}" for i in range(5))
+    pictures = images(8, 28, 28)
+    figure = fig_sweep_images(pictures, [(name, pictures, pictures), ("short", pictures, None)])
+    assert rgb(figure).shape[1] <= 1210
+    (axes,) = figure.axes
+    assert axes.get_window_extent().width > 450  # whole pixels of 16 pictures of 28
+    figure.draw_without_rendering()
+    assert all(text.get_window_extent().x0 >= 0 for text in figure.texts)
+    assert not any(
+        one.get_window_extent().overlaps(other.get_window_extent())
+        for i, one in enumerate(figure.texts)
+        for other in figure.texts[:i]
+    )
+
+
+def test_dimensions_of_an_upper_layer_are_told_apart():
+    figure = fig_kl_per_dimension(np.array([0.5, 0.01, 2.0, 1.0, 1e-6]), np.array([True, False, True]))
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["z3", "u1", "z1", "z2", "u2"]
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "active (2 of 3)",
+        "inactive (1 of 3)",
+        "upper layer (2)",
+    ]
 
 
 def test_bars_of_inactive_dimensions_are_hatched_and_sorted_by_kl():

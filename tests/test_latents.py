@@ -202,6 +202,11 @@ def test_what_a_run_lacks_is_told():
     source, _ = make_source(latent_dim=3, sample=lambda n, seed: np.zeros((n, 4, 4, 1), np.float32))
     (found,) = latents.attempt(source, {"manifold": FIGURES["manifold"]})
     assert "latent_dim=2" in found[2]
+    source, _ = make_source(latent_dim=2, sample=lambda n, seed: np.zeros((n, 4, 4, 1), np.float32))
+    (found,) = latents.attempt(source, {"manifold": FIGURES["manifold"]})
+    assert "N(0, I)" in found[2]
+    (found,) = latents.attempt(source._replace(standard_prior=True), {"manifold": FIGURES["manifold"]})
+    assert not found[2]
 
 
 def test_a_film_is_seen_along_the_axes_of_its_last_frame():

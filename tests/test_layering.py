@@ -45,7 +45,20 @@ ALLOWED = {
     "health": LEAVES | {"aggregate", "estimators", "evaluate"},
     "layers": {"networks", "run"},
     "report": LEAVES
-    | {"config", "console", "data", "figures", "latents", "layers", "models", "objectives", "run", "workdir", "writer"},
+    | {
+        "config",
+        "console",
+        "data",
+        "figures",
+        "latents",
+        "layers",
+        "models",
+        "objectives",
+        "pixels",
+        "run",
+        "workdir",
+        "writer",
+    },
     "evaluate": LEAVES | {"aggregate", "devices", "feed", "likelihoods", "pixels", "train_state"},
 }
 """Rooms that may not import all the others; those not named here stand above them."""

@@ -84,6 +84,7 @@ def test_many_samples_reach_the_likelihood_that_quadrature_finds(two_layer, x, k
 def test_a_run_draws_encodes_and_decodes(two_layer, x):
     config, model, params = two_layer
     run = Run(config, model, params, SHAPE, 0)
+    assert not run.standard_prior  # of the lower layer, which is decoded
     assert run.sample(3).shape == (3, *SHAPE)
     np.testing.assert_array_equal(run.sample(5)[:3], run.sample(3))
     images = np.asarray(x)

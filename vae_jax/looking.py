@@ -46,6 +46,7 @@ def make_source(
         history=history(read_metrics(workdir)),
         seed=run.config.seed,
         sample=run.sample if with_prior else None,
+        standard_prior=run.standard_prior,
         sample_posterior=run.sample_posterior if with_prior else None,
         kl_terms=run.kl_terms if with_prior else None,
         corrupt=None if make_corrupt(run.config) is None else run.corrupt,

@@ -1,4 +1,4 @@
-"""Sums and means over an image's pixels."""
+"""What pixels are, and sums and means over those of an image."""
 
 import math
 
@@ -26,3 +26,10 @@ def sum_pixels(values: Float[Array, "B H W C"]) -> PerExample:
 def mean_pixels(values: Float[Array, "B H W C"]) -> PerExample:
     """[B, H, W, C] -> [B], the mean over an image's pixels and channels."""
     return sum_pixels(values) / math.prod(values.shape[1:])
+
+
+def kind_of_pixels(binarize: str, channels: int) -> str:
+    """What kind of data numbers are taken on: `grey` or `colour`, or if pixels are binarised `static_seeded` or `dynamic`."""
+    if binarize != "none":
+        return binarize
+    return "grey" if channels == 1 else "colour"

@@ -18,6 +18,7 @@ from vae_jax.likelihoods import make_likelihood
 from vae_jax.models import latent_mask, make_model, unpadded
 from vae_jax.objectives import make_objective
 from vae_jax.optimizers import make_optimizer
+from vae_jax.pixels import kind_of_pixels
 from vae_jax.randomness import keys_of
 from vae_jax.train_state import (
     TrainState,
@@ -72,10 +73,8 @@ class Prepared(NamedTuple):
 
     @property
     def pixels(self) -> str:
-        """What kind of data the numbers are taken on: grey or colour, or if they are binarised static_seeded or dynamic."""
-        if self.config.binarize != "none":
-            return self.config.binarize
-        return "grey" if self.shape[2] == 1 else "colour"
+        """What kind of data the numbers are taken on: see `kind_of_pixels`."""
+        return kind_of_pixels(self.config.binarize, self.shape[2])
 
 
 def prepare(config: Config, ahead: bool = False) -> Prepared:

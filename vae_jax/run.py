@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from vae_jax import config as config_lib
 from vae_jax import workdir as workdir_lib
+from vae_jax.aggregate import flat, from_standard, is_standard
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.compilation import keep_compiled
 from vae_jax.feed import unmap
@@ -101,6 +102,14 @@ class Run:
         self._needs_prior()
         posterior = jax.tree.map(jnp.asarray, self.encode(x))
         return np.asarray(self._kl_terms(self.params, posterior, self._sampled(posterior, 0)))
+
+    @property
+    def standard_prior(self) -> bool:
+        """Whether the z that is decoded is N(0, I) under the prior; without a prior it is not."""
+        if self.model.sample_prior is None:
+            return False
+        z = self.model.sample_prior(self.params, jax.random.key(0), 100)
+        return is_standard(float(jnp.abs(from_standard(self.model, self.params, z)).mean()), flat(z).shape[1])
 
     def _sampled(self, posterior: Any, seed: int) -> Any:
         """z of every posterior; each row has a key of its own, so a row depends on its place alone."""

@@ -163,6 +163,17 @@ def test_classes_are_the_union_by_name_and_a_missing_one_is_said(tmp_path, capsy
     ]
 
 
+def test_a_class_whose_name_is_in_another_encoding_can_be_printed(tmp_path):
+    for name in (b"caf\xe9", b"tea"):
+        folder = os.fsencode(tmp_path) + b"/photos/" + name
+        os.makedirs(folder)
+        for i in range(10):
+            Image.fromarray(np.full((4, 4), i, np.uint8)).save(os.fsdecode(folder + b"/%d.png" % i))
+    found = data.load(make_config(tmp_path, train_dir=str(tmp_path / "photos"), split=(0.6, 0.2, 0.2)))
+    assert found.class_names == ("caf\N{REPLACEMENT CHARACTER}", "tea")
+    assert set(found.train.labels.tolist()) == {0, 1}
+
+
 def test_flat_folders_are_unlabelled_and_images_beside_class_folders_are_refused(tmp_path, capsys):
     write_images(tmp_path / "flat", 0, 20, ())
     write_images(tmp_path / "deep", 20, 10)

@@ -1,5 +1,6 @@
 """Single image files of every format and pixel type."""
 
+import struct
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -55,6 +56,16 @@ def test_exif_orientation_is_applied(tmp_path, extension, orientation):
     exif[0x0112] = orientation
     Image.fromarray(gradient()).save(tmp_path / f"x{extension}", exif=exif)
     assert np.abs(pixels(tmp_path / f"x{extension}") - turns[orientation](gradient().astype(int))).max() < 16
+
+
+@pytest.mark.parametrize("tag", [282, 256])
+def test_an_odd_entry_beside_the_orientation_is_no_harm(tmp_path, tag):
+    """A resolution and a width that are texts, as some programs write them."""
+    entries = [struct.pack(">HHI4s", tag, 2, 4, b"300\0"), struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0)]
+    content = b"Exif\0\0MM\0*" + struct.pack(">IH", 8, 2) + b"".join(sorted(entries)) + bytes(4)
+    Image.fromarray(gradient()).save(tmp_path / "x.jpg", exif=content)
+    assert Image.open(tmp_path / "x.jpg").getexif()[tag] == "300"
+    assert np.abs(pixels(tmp_path / "x.jpg") - np.rot90(gradient().astype(int), -1)).max() < 16
 
 
 @pytest.mark.parametrize(("background", "value"), [("black", 0), ("white", 255)])

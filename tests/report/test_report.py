@@ -18,6 +18,7 @@ from experiments import compare, report
 from vae_jax import cli, data, entry
 from vae_jax.console import Console
 from vae_jax.latents import geometry
+from vae_jax.models import MODELS
 from vae_jax.report import explorer, facts, pictures, write_comparison, write_report
 from vae_jax.report.comparison import differing, overlaid
 from vae_jax.report.page import as_json
@@ -90,6 +91,14 @@ def test_a_training_ends_with_a_page_that_loads_nothing(trained, page):
     assert "default-src 'none'" in page
     results = json.loads((trained["vae"] / "results.json").read_text())
     assert f"{results['test/elbo']:.2f}" in elements.text
+
+
+@pytest.mark.parametrize("model", [*MODELS, "mine"])
+def test_every_model_has_a_title_a_new_one_its_name(make_config, model):
+    config = make_config()
+    config.model = model
+    assert facts.title(config).endswith(" on digits")
+    assert model != "mine" or facts.title(config) == "mine on digits"
 
 
 def test_the_page_names_what_differs_from_the_default(page):
@@ -268,8 +277,15 @@ def test_runs_are_compared_by_the_keys_that_differ(trained, tmp_path):
     found = {json.loads((run / "results.json").read_text())["test/mse"] for run in runs}
     assert all(f"{mse:.5f}" in page for mse in found)
     charts = {chart["name"]: [line["name"] for line in chart["series"]] for chart in data_of(page)["curves"]}
-    assert charts["loss"] == ["A validation", "B validation", "C validation"]
+    assert charts["loss, grey pixels, bernoulli"] == ["A validation", "B validation"]
+    assert charts["loss, grey pixels, gaussian"] == ["C validation"]
+    assert charts["mse"] == ["A validation", "B validation", "C validation"]
     assert charts["kl"] == ["A validation", "B validation"]
+    tables = re.findall(r"<table>.*?</table>", page, re.DOTALL)
+    assert ["(grey pixels, bernoulli)" in table for table in tables] == [True, False]
+    assert ["(grey pixels, gaussian)" in table for table in tables] == [False, True]
+    assert [re.findall(r'<th scope="row">(.*?)</th>', table) for table in tables] == [["A", "B"], ["C"]]
+    assert [">elbo<" in table for table in tables] == [True, False]
     assert Elements(page).names.count("img") == 4
 
 
@@ -279,7 +295,11 @@ def test_keys_and_curves_of_runs(make_config):
     line = {"epochs": [1], "values": [2.0]}
     both = [{"name": "loss", "unit": "u", "series": [{"name": "train", **line}, {"name": "validation", **line}]}]
     only = [{"name": "loss", "unit": "u", "series": [{"name": "train", **line}]}]
-    assert [one["name"] for one in overlaid([("A", both), ("B", only)])[0]["series"]] == ["A validation", "B train"]
+    (chart,) = overlaid([("A", "grey", both), ("B", "grey", only)])
+    assert [one["name"] for one in chart["series"]] == ["A validation", "B train"]
+    assert chart["name"] == "loss"
+    apart = overlaid([("A", "grey", both), ("B", "dynamic", only)])
+    assert [chart["name"] for chart in apart] == ["loss, grey", "loss, dynamic"]
 
 
 @pytest.mark.slow

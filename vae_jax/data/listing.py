@@ -136,7 +136,9 @@ def label(
     }
     missing = [(listing.given, sorted(set(names) - listing.classes)) for listing in listings.values()]
     notices = [f"{given}: no images of class {_few(lacks)}" for given, lacks in missing if lacks]
-    return labels, tuple(names), notices
+    # A name in another encoding than the file system's is one that nobody can print.
+    printable = tuple(os.fsencode(name).decode("utf-8", "replace") for name in names)
+    return labels, printable, notices
 
 
 def _few(names: Sequence[str]) -> str:

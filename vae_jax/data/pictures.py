@@ -56,7 +56,7 @@ def decode(file: Path, size: Size, channels: int, background: str) -> UInt8[np.n
     Raises:
         BrokenImageError: not an image, damaged, or larger than PIL's limit against decompression bombs.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     with _open(file) as picture, _one_large if picture.width * picture.height > _LARGE else contextlib.nullcontext():
         try:
@@ -64,13 +64,23 @@ def decode(file: Path, size: Size, channels: int, background: str) -> UInt8[np.n
                 # a jpeg may decode at a fraction of its size: still twice what is wanted, so that resizing smooths
                 picture.draft(None, (2 * max(size), 2 * max(size)))
             picture.load()
-            ImageOps.exif_transpose(picture, in_place=True)
-            flat = _in_mode(_flatten(_eight_bit(picture), background), "L" if channels == 1 else "RGB")
+            flat = _in_mode(_flatten(_eight_bit(_upright(picture)), background), "L" if channels == 1 else "RGB")
             if size:
                 flat = flat.resize((size[1], size[0]), Image.Resampling.BILINEAR)
             return np.asarray(flat).reshape(flat.height, flat.width, channels)
         except Exception as error:  # PIL lets through whatever its many decoders raise
             raise BrokenImageError(_reason(error)) from error
+
+
+def _upright(picture: Any) -> Any:
+    """The picture as its EXIF orientation says. PIL's own function writes all EXIF anew, and fails at any odd entry."""
+    from PIL import ExifTags, Image
+
+    turns = Image.Transpose
+    ways = [turns.FLIP_LEFT_RIGHT, turns.ROTATE_180, turns.FLIP_TOP_BOTTOM, turns.TRANSPOSE, turns.ROTATE_270]
+    ways += [turns.TRANSVERSE, turns.ROTATE_90]
+    orientation = picture.getexif().get(ExifTags.Base.Orientation)
+    return picture.transpose(ways[orientation - 2]) if orientation in range(2, 9) else picture
 
 
 def _open(file: Path) -> Any:

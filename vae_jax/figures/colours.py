@@ -6,6 +6,8 @@ from matplotlib import colormaps, colors
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from vae_jax.figures.words import plain
+
 # Paul Tol's "muted" palette, safe for colour-blind eyes, its pale grey made darker: it must show on white.
 PALETTE = ("#332288", "#CC6677", "#117733", "#DDCC77", "#88CCEE", "#882255", "#44AA99", "#999933", "#AA4499", "#777777")
 MOST_NAMES = 30
@@ -25,5 +27,5 @@ def name_colours(figure: Figure, labels: Int32[np.ndarray, " N"], class_names: t
         return
     colours = class_colours(len(class_names)).tolist()
     present = np.unique(labels).tolist()
-    handles = [Line2D([], [], marker="o", linestyle="", color=colours[k], label=class_names[k]) for k in present]
+    handles = [Line2D([], [], marker="o", linestyle="", color=colours[k], label=plain(class_names[k])) for k in present]
     figure.legend(handles=handles, loc="outside right center", fontsize=9, frameon=False, handletextpad=0.2)

@@ -7,7 +7,10 @@ from jaxtyping import Bool, Float
 from matplotlib.figure import Figure
 
 from vae_jax.figures.grid import DPI, GUTTER, MARGIN, WIDTH, Images, beside, framed, grid, label_room, label_rows
+from vae_jax.figures.words import wrapped
 
+LINE = 100
+"""Characters of a title's line."""
 HEADINGS = 100
 """Screen pixels above a picture that has column headings under its title."""
 
@@ -35,7 +38,7 @@ def fig_walk(walk_straight: Images, walk_spherical: Images, walk_names: tuple[st
     """Two walks [n, H, W, C] between the same two latent points: on the straight line, and on the arc around the origin."""
     label = 170
     picture = grid([walk_straight, walk_spherical], len(walk_straight), WIDTH - label - MARGIN)
-    title = f"A walk in latent space: from {walk_names[0]} to {walk_names[-1]}"
+    title = wrapped(f"A walk in latent space: from {walk_names[0]} to {walk_names[-1]}", LINE, lines=2)
     figure = framed(picture, title, left=label)
     label_rows(figure, picture, ["straight line", "spherical"], label)
     return figure

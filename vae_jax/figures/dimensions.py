@@ -14,10 +14,15 @@ ACROSS = 8
 """Q-Q plots in a row, and rows on a page."""
 
 
-def fig_kl_per_dimension(kl_per_dimension: Float[np.ndarray, " Z"], active: Bool[np.ndarray, " Z"]) -> Figure:
-    """Bars of nats per image, largest first; active dimensions are blue, inactive ones grey and hatched."""
+def fig_kl_per_dimension(kl_per_dimension: Float[np.ndarray, " K"], active: Bool[np.ndarray, " Z"]) -> Figure:
+    """Bars of nats per image, largest first; active dimensions are blue, inactive ones grey and hatched.
+
+    Dimensions beyond those of `active` are of a layer above, u1, u2, ...: orange, since nobody asked whether they are active.
+    """
     order = np.argsort(-kl_per_dimension, kind="stable")
-    active = active if len(active) == len(order) else np.ones(len(order), bool)
+    size, above = len(active), len(order) - len(active)
+    kinds = np.array(["active" if own else "inactive" for own in active] + ["upper layer"] * above)
+    names = [f"z{k + 1}" for k in range(size)] + [f"u{k + 1}" for k in range(above)]
     places = np.arange(len(order))
     figure = Figure(figsize=(8, 3.4), dpi=150)
     figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.08)
@@ -25,18 +30,19 @@ def fig_kl_per_dimension(kl_per_dimension: Float[np.ndarray, " Z"], active: Bool
     styles: dict[str, dict[str, Any]] = {
         "active": {"color": BLUE},
         "inactive": {"facecolor": "0.85", "edgecolor": "0.45", "hatch": "////"},
+        "upper layer": {"facecolor": ORANGE, "edgecolor": "white", "hatch": "...."},
     }
     for name, style in styles.items():
-        shown = active[order] == (name == "active")
+        shown = kinds[order] == name
         if shown.any():
-            label = f"{name} ({shown.sum()} of {len(order)})"
+            label = f"{name} ({shown.sum()}{'' if name == 'upper layer' else f' of {size}'})"
             axes.bar(places[shown], kl_per_dimension[order][shown], width=0.8, label=label, **style)
     axes.set_title(f"KL of each latent dimension, {kl_per_dimension.sum():.2f} nats in all", fontsize=12)
     axes.set_ylabel("nats per image", fontsize=9)
     axes.set_xlabel("latent dimension, largest KL first", fontsize=9)
     axes.set_xlim(-0.7, len(order) - 0.3)
     if len(order) <= MOST_NUMBERED:
-        axes.set_xticks(places, [f"z{k + 1}" for k in order])
+        axes.set_xticks(places, [names[k] for k in order])
     axes.tick_params(labelsize=8 if len(order) <= 25 else 6)
     axes.grid(axis="y", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)

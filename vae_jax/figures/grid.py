@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
+from vae_jax.figures.words import wrapped
+
 DPI = 150
 WIDTH = 1200  # screen pixels; shown at 800 in a README, twice as fine as needed on most screens
 TITLE = 70
@@ -14,6 +16,9 @@ MARGIN = 15
 GAP = 0.8  # light grey: seen beside black and beside white backgrounds
 
 GUTTER = 20
+CHARACTER, LINE_CHARACTER, LINE_HEIGHT, MOST_LABEL = 12, 11, 24, 400
+"""Screen pixels that a label's character is given, and is given in a line that has to be broken; a line's height; most of a
+label's room."""
 
 Images = Float[np.ndarray, "N H W C"]
 
@@ -73,8 +78,8 @@ def framed(picture: Float[np.ndarray, "h w 3"], title: str, left: int, top: int 
 
 
 def label_room(names: Sequence[str]) -> int:
-    """Screen pixels that the longest of these names needs at the left of a grid."""
-    return 40 + 12 * max(map(len, names))
+    """Screen pixels that the longest of these names needs at the left of a grid, on several lines if it is long."""
+    return min(40 + CHARACTER * max(map(len, names)), MOST_LABEL)
 
 
 def label_rows(
@@ -85,4 +90,5 @@ def label_rows(
     for i, name in enumerate(names):
         y = 1 - (top + (i + 0.5) * row_height) / (figure.get_figheight() * DPI)
         x = (left - 12) / (figure.get_figwidth() * DPI)
-        figure.text(x, y, name, ha="right", va="center", fontsize=9)
+        text = wrapped(name, (left - 16) // LINE_CHARACTER, max(1, int(row_height // LINE_HEIGHT)))
+        figure.text(x, y, text, ha="right", va="center", fontsize=9)

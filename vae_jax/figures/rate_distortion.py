@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from vae_jax.figures.colours import PALETTE
 from vae_jax.figures.grid import DPI
 from vae_jax.figures.sweeps import MARKERS
+from vae_jax.figures.words import plain
 
 PLACES = (
     (6, 6),
@@ -56,7 +57,9 @@ def fig_rate_distortion(runs: Mapping[str, Sequence[Point]], title: str) -> Figu
         colour = PALETTE[j % len(PALETTE)]
         axes.plot(*zip(*(point[1:] for point in lines[j]), strict=True), color=colour, linewidth=1, alpha=0.5, zorder=2)
         rates, distortions = zip(*(point[1:] for point in own), strict=True)
-        axes.scatter(rates, distortions, s=30, color=colour, marker=MARKERS[j % len(MARKERS)], label=name, zorder=3)
+        axes.scatter(
+            rates, distortions, s=30, color=colour, marker=MARKERS[j % len(MARKERS)], label=plain(name), zorder=3
+        )
     dots = np.array([point[1:] for own in runs.values() for point in own])
     _limit(axes, dots)
     _iso_lines(axes)

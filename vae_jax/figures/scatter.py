@@ -8,6 +8,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation, Text
 
 from vae_jax.figures.colours import MOST_NAMES, PALETTE, class_colours
+from vae_jax.figures.words import plain
 
 LEADER = 14.0  # points; a name pushed farther than this from its class gets a line to it
 
@@ -58,7 +59,7 @@ def _name_classes(
     font = 12 if max(len(class_names[k]) for k in present) <= 2 else 9
     names = [
         axes.annotate(
-            class_names[k],
+            plain(class_names[k]),
             np.median(points[labels == k], axis=0).tolist(),
             (0, 0),
             textcoords="offset points",

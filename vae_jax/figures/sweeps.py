@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from vae_jax.figures.colours import PALETTE
 from vae_jax.figures.grid import DPI, GUTTER, MARGIN, WIDTH, Images, beside, framed, grid, label_room, label_rows
+from vae_jax.figures.words import plain
 
 Line = tuple[list[str], Float[np.ndarray, " n"], Float[np.ndarray, " n"]]
 PANELS = {
@@ -62,12 +63,12 @@ def _draw_lines(axes: Axes, lines: Mapping[str, Line]) -> None:
         order = np.argsort(x, kind="stable")
         style = {"color": PALETTE[j % len(PALETTE)], "marker": MARKERS[j % len(MARKERS)], "markersize": 4.5}
         known = np.nan_to_num(errors[order])
-        axes.errorbar(x[order], means[order], yerr=known, capsize=3, linewidth=1.2, label=name, **style)
+        axes.errorbar(x[order], means[order], yerr=known, capsize=3, linewidth=1.2, label=plain(name), **style)
     numbers = sorted(places.values())
     if numbers[0] > 0 and numbers[-1] >= LOG_RANGE * numbers[0] and all(_is_number(text) for text in texts):
         axes.set_xscale("log")
         axes.minorticks_off()
-    axes.set_xticks(list(places.values()), texts)
+    axes.set_xticks(list(places.values()), [plain(text) for text in texts])
 
 
 def _places(texts: Sequence[str]) -> dict[str, float]:

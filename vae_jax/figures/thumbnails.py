@@ -53,7 +53,8 @@ def _add_thumbnails(
     images: Float[np.ndarray, "N H W 3"],
     colours: Float[np.ndarray, "N 4"],
 ) -> None:
-    images = resized(images, THUMBNAIL)[:, :THUMBNAIL]
+    _, high, wide, _ = images.shape
+    images = resized(images, max(1, THUMBNAIL * wide // max(high, wide)))[:, :THUMBNAIL]
     places = axes.transData.transform(points)
     for i in _apart(places, np.array(images.shape[2:0:-1]) + 2.0 * FRAME + 1, axes):
         picture = np.tile(colours[i, :3], (images.shape[1] + 2 * FRAME, images.shape[2] + 2 * FRAME, 1))

@@ -33,7 +33,7 @@ def _labels(source: Source, _: Lookup) -> Any:
 
 def _manifold(coordinates: Float[np.ndarray, " n"]) -> Callable[[Source, Lookup], Any]:
     def decoded(source: Source, array: Lookup) -> Any:
-        if source.sample is None or array("latents").shape[1] != 2:
+        if not source.standard_prior or array("latents").shape[1] != 2:
             return None
         return source.decode(geometry.plane(coordinates))
 
@@ -171,7 +171,7 @@ ARRAYS: dict[str, Callable[[Source, Lookup], Any]] = {
 
 NEEDS = {
     "history": "a metrics.jsonl with at least one epoch",
-    "manifold_even": "a model with a prior (a vae) and latent_dim=2",
+    "manifold_even": "a model with the prior N(0, I) (a vae) and latent_dim=2",
     "film_steps": "latents stored while training: --config.log.latent_every_steps=N",
     "tsne_points": "at least 4 test images",
 }

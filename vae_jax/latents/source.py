@@ -36,6 +36,8 @@ class Source(NamedTuple):
     seed: int
     sample: Callable[..., Float[np.ndarray, "N H W C"]] | None = None
     """(n, seed) -> pixel means of n draws from the prior; None without a prior."""
+    standard_prior: bool = False
+    """Whether what is decoded is N(0, I) under the prior."""
     sample_posterior: Callable[..., Float[np.ndarray, "N Z"]] | None = None
     """(images u8[N,H,W,C], seed) -> one z of q(z|x) an image; None without a prior."""
     kl_terms: Callable[..., Float[np.ndarray, "N K"]] | None = None

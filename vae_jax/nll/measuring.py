@@ -17,6 +17,7 @@ from vae_jax.estimators import make_ais, make_split_weights, tune_step_sizes
 from vae_jax.feed import unmap
 from vae_jax.likelihoods import make_likelihood
 from vae_jax.nll.record import Facts, Record, Source, differing, read
+from vae_jax.pixels import kind_of_pixels
 from vae_jax.randomness import keys_of
 from vae_jax.run import Run
 from vae_jax.types import Config, InputError, Params
@@ -123,8 +124,8 @@ def facts_of(run: Run, request: Request, images: UInt8[np.ndarray, "N H W C"]) -
 
 def kind_of(run: Run) -> Facts:
     """What a bound on log p(x) is of: `quantity`, `pixels`, `likelihood`."""
-    config, plain = run.config, "grey" if run.shape[2] == 1 else "colour"
-    pixels = plain if config.binarize == "none" else config.binarize
+    config = run.config
+    pixels = kind_of_pixels(config.binarize, run.shape[2])
     return {"quantity": _quantity(config), "pixels": pixels, "likelihood": config.likelihood}
 
 

@@ -12,6 +12,7 @@ from vae_jax import data
 from vae_jax import workdir as workdir_lib
 from vae_jax.config import KEYS, flatten
 from vae_jax.objectives import make_corrupt
+from vae_jax.pixels import kind_of_pixels
 from vae_jax.report import facts
 from vae_jax.report.page import render
 from vae_jax.report.pictures import sheet
@@ -30,6 +31,8 @@ class Compared(NamedTuple):
     letter: str
     name: str
     told: str
+    kind: str
+    """What its numbers are taken on; those of different kinds are never put in one column, nor in one chart."""
     config: Config
     results: dict[str, Any]
     curves: list[dict[str, Any]]
@@ -49,17 +52,16 @@ def write_comparison(workdirs: Sequence[Path], path: Path) -> None:
         TrainingError: the disk is full.
     """
     runs = [_read(letter, workdir) for letter, workdir in zip(_letters(len(workdirs)), workdirs, strict=True)]
-    keys, metrics = differing([run.config for run in runs]), _metrics(runs)
+    keys = differing([run.config for run in runs])
     text = render(
         "compare.html.j2",
         SCRIPTS,
-        {"curves": overlaid([(run.letter, run.curves) for run in runs])},
+        {"curves": overlaid([(run.letter, run.kind, run.curves) for run in runs])},
         title="Runs compared",
         name=", ".join(run.name for run in runs),
         runs=runs,
         keys=keys,
-        metrics=metrics,
-        rows=[(run, _values(run.config, keys), _numbers(run.results, metrics)) for run in runs],
+        tables=[_table(kind, runs, keys) for kind in dict.fromkeys(run.kind for run in runs)],
         pictures=_pictures(runs),
     )
     workdir_lib.write(path, text)
@@ -79,6 +81,7 @@ def _read(letter: str, workdir: Path) -> Compared:
         letter,
         workdir.resolve().name,
         stands.told,
+        f"{kind_of_pixels(run.config.binarize, run.shape[2])} pixels, {run.config.likelihood}",
         run.config,
         results if stands.complete else {},
         facts.curves(workdir),
@@ -99,6 +102,14 @@ def differing(configs: Sequence[Config]) -> list[str]:
     return [key.name for key in KEYS if key.name not in PLACES and len({repr(flat[key.name]) for flat in flats}) > 1]
 
 
+def _table(kind: str, runs: Sequence[Compared], keys: Sequence[str]) -> dict[str, Any]:
+    """{kind, metrics, rows} of the runs of a kind."""
+    own = [run for run in runs if run.kind == kind]
+    metrics = _metrics(own)
+    rows = [(run, _values(run.config, keys), _numbers(run.results, metrics)) for run in own]
+    return {"kind": kind, "metrics": metrics, "rows": rows}
+
+
 def _values(config: Config, keys: Sequence[str]) -> list[str]:
     return [facts.shown(flatten(config)[key]) for key in keys]
 
@@ -112,15 +123,20 @@ def _numbers(results: dict[str, Any], metrics: Sequence[str]) -> list[str]:
     return [facts.format_value(name, results.get(f"test/{name}")) for name in metrics]
 
 
-def overlaid(runs: Sequence[tuple[str, list[dict[str, Any]]]]) -> list[dict[str, Any]]:
-    """Curves of (letter, curves of `facts.curves`) in one chart a metric: of validation, or of training where there is none."""
-    charts: dict[str, dict[str, Any]] = {}
-    for letter, curves in runs:
+def overlaid(runs: Sequence[tuple[str, str, list[dict[str, Any]]]]) -> list[dict[str, Any]]:
+    """Curves of (letter, kind, curves of `facts.curves`) in one chart a metric, and a kind where these differ: of validation,
+    or of training where there is none."""
+    charts: dict[tuple[str, str], dict[str, Any]] = {}
+    for letter, kind, curves in runs:
         for curve in curves:
             line = curve["series"][-1]
-            chart = charts.setdefault(curve["name"], {**curve, "series": []})
+            # A squared error is one whatever the likelihood.
+            chart = charts.setdefault((curve["name"], "" if curve["name"] == "mse" else kind), {**curve, "series": []})
             chart["series"].append({**line, "name": f"{letter} {line['name']}"})
-    return list(charts.values())
+    names = [name for name, _ in charts]
+    for (name, kind), chart in charts.items():
+        chart["name"] = f"{name}, {kind}" if names.count(name) > 1 else name
+    return [chart for name in dict.fromkeys(names) for (own, _), chart in charts.items() if own == name]
 
 
 def _pictures(runs: Sequence[Compared]) -> list[tuple[str, str]]:

@@ -38,7 +38,7 @@ class Standing(NamedTuple):
 
 def title(config: Config) -> str:
     """`Convolutional denoising autoencoder on mnist`."""
-    name = FAMILIES[config.model]
+    name = str(FAMILIES.get(config.model, config.model))
     if config.objective == "denoising":
         name = f"Denoising {name[0].lower()}{name[1:]}"
     if config.objective == "importance":
