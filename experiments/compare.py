@@ -17,10 +17,10 @@ def main(argv: list[str]) -> None:
     parser = arguments.Parser(__doc__)
     parser.add_argument("--workdirs", required=True, metavar="RUN,RUN,...", help="the runs' directories")
     parser.add_argument(
-        "--output", type=Path, default=Path("compare.html"), metavar="FILE", help="where to (compare.html)"
+        "--output", type=arguments.path, default=Path("compare.html"), metavar="FILE", help="where to (compare.html)"
     )
     flags = parser.parse_args(argv)
-    workdirs = [Path(part) for part in flags.workdirs.split(",") if part]
+    workdirs = [arguments.path(part) for part in flags.workdirs.split(",") if part]
     if len(workdirs) < 2:
         raise InputError(f"--workdirs={flags.workdirs}: at least two runs, with a comma between")
     path = arguments.output_file("--output", flags.output)

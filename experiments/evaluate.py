@@ -5,7 +5,6 @@ noise of an image depends on the run's seed and the image's place alone, so the 
 """
 
 import sys
-from pathlib import Path
 
 from vae_jax import arguments, entry, evaluations, results
 from vae_jax.console import Console
@@ -14,7 +13,7 @@ from vae_jax.console import Console
 def main(argv: list[str]) -> None:
     """Do what the command line says."""
     parser = arguments.Parser(__doc__)
-    parser.add_argument("--workdir", type=Path, required=True, metavar="RUN", help="the run's directory")
+    parser.add_argument("--workdir", type=arguments.path, required=True, metavar="RUN", help="the run's directory")
     parser.add_argument("--which", choices=["best", "latest"], default="best", help="which checkpoint (best)")
     flags = parser.parse_args(argv)
     run, measured, path = evaluations.evaluate_run(flags.workdir, flags.which)

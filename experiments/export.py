@@ -20,10 +20,12 @@ def main(argv: list[str]) -> None:
     from vae_jax.export import FORMATS
 
     parser = arguments.Parser(__doc__)
-    parser.add_argument("--workdir", type=Path, required=True, metavar="RUN", help="the run's directory")
+    parser.add_argument("--workdir", type=arguments.path, required=True, metavar="RUN", help="the run's directory")
     parser.add_argument("--format", required=True, metavar="FORMAT", help=f"one of {', '.join(FORMATS)}")
     parser.add_argument("--which", choices=["best", "latest"], default="best", help="which checkpoint (best)")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="where to, a folder that exists (RUN/export)")
+    parser.add_argument(
+        "--output", type=arguments.path, metavar="DIR", help="where to, a folder that exists (RUN/export)"
+    )
     flags = parser.parse_args(argv)
 
     make = FORMATS[arguments.one_of("--format", flags.format, FORMATS)]

@@ -25,7 +25,7 @@ def main(argv: list[str]) -> int:
     """Do what the command line says; the exit code is 1 where anything did not survive."""
     parser = arguments.Parser(__doc__)
     parser.add_argument("--kills", type=_whole, default=100, help="how many; 0: only the tests (100)")
-    parser.add_argument("--output", type=Path, metavar="FILE.md", help="where the table is kept")
+    parser.add_argument("--output", type=arguments.path, metavar="FILE.md", help="where the table is kept")
     tests = parser.add_mutually_exclusive_group()
     tests.add_argument("--no_suite", action="store_true", help="leave the tests out")
     tests.add_argument(

@@ -7,7 +7,6 @@ RUN/health.json. Nothing is trained but the posteriors of single images and smal
 
 import json
 import sys
-from pathlib import Path
 
 from vae_jax import arguments, data, entry, health, nll
 from vae_jax import workdir as workdir_lib
@@ -19,7 +18,7 @@ from vae_jax.types import InputError
 def main(argv: list[str]) -> None:
     """Do what the command line says."""
     parser = arguments.Parser(__doc__)
-    parser.add_argument("--workdir", type=Path, required=True, metavar="RUN", help="the run's directory")
+    parser.add_argument("--workdir", type=arguments.path, required=True, metavar="RUN", help="the run's directory")
     parser.add_argument("--which", choices=["best", "latest"], default="best", help="which checkpoint (best)")
     parser.add_argument(
         "--num_images", type=arguments.count, default=10_000, help="most images of a split that are coded (10,000)"

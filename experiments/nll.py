@@ -16,7 +16,6 @@ hundred images (--images) are what a CPU can do. Its file is nll_ais.npz.
 import json
 import math
 import sys
-from pathlib import Path
 from typing import Any
 
 from vae_jax import arguments, devices, entry, nll, signals
@@ -31,7 +30,7 @@ FAREWELL = "stopped; the same command goes on"
 def read_flags(argv: list[str]) -> Any:
     """The parsed command line."""
     parser = arguments.Parser(__doc__)
-    parser.add_argument("--workdir", type=Path, required=True, metavar="RUN", help="the run's directory")
+    parser.add_argument("--workdir", type=arguments.path, required=True, metavar="RUN", help="the run's directory")
     parser.add_argument("--samples", type=arguments.count, metavar="S", help="weights an image (5000; ais: 16)")
     parser.add_argument(
         "--method", choices=[*nll.METHODS], default="importance", help="where weights come from (importance)"
@@ -43,7 +42,9 @@ def read_flags(argv: list[str]) -> Any:
     parser.add_argument("--split", choices=["test", "val", "train"], default="test", help="which images (test)")
     parser.add_argument("--images", type=arguments.count, default=0, metavar="N", help="the first N of them (all)")
     parser.add_argument("--seed", type=arguments.seed, default=0, help="of the samples (0)")
-    parser.add_argument("--against", type=Path, metavar="OTHER_RUN", help="a run to compare with, image by image")
+    parser.add_argument(
+        "--against", type=arguments.path, metavar="OTHER_RUN", help="a run to compare with, image by image"
+    )
     flags = parser.parse_args(argv)
     annealed = flags.method == "ais"
     if flags.temperatures and not annealed:

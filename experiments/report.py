@@ -7,7 +7,6 @@ writes it anew, say after `visualize` or `health`, or for a run that is not comp
 
 import sys
 import webbrowser
-from pathlib import Path
 
 from vae_jax import arguments, data, entry, report
 from vae_jax.console import Console, format_bytes
@@ -17,9 +16,9 @@ from vae_jax.run import load_run
 def main(argv: list[str]) -> None:
     """Do what the command line says."""
     parser = arguments.Parser(__doc__)
-    parser.add_argument("--workdir", type=Path, required=True, metavar="RUN", help="the run's directory")
+    parser.add_argument("--workdir", type=arguments.path, required=True, metavar="RUN", help="the run's directory")
     parser.add_argument("--which", choices=["best", "latest"], default="best", help="which checkpoint (best)")
-    parser.add_argument("--output", type=Path, metavar="FILE", help=f"where to (RUN/{report.FILE})")
+    parser.add_argument("--output", type=arguments.path, metavar="FILE", help=f"where to (RUN/{report.FILE})")
     parser.add_argument("--open", action="store_true", help="show it in the browser")
     flags = parser.parse_args(argv)
 

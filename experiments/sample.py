@@ -5,7 +5,6 @@ samples are those of a smaller --num.
 """
 
 import sys
-from pathlib import Path
 
 from vae_jax import arguments, entry
 from vae_jax import workdir as workdir_lib
@@ -20,9 +19,9 @@ def main(argv: list[str]) -> None:
     from vae_jax import figures
 
     parser = arguments.Parser(__doc__)
-    parser.add_argument("--workdir", type=Path, required=True, metavar="RUN", help="the run's directory")
+    parser.add_argument("--workdir", type=arguments.path, required=True, metavar="RUN", help="the run's directory")
     parser.add_argument("--num", type=arguments.count, default=64, help="how many (64)")
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where to")
+    parser.add_argument("--output", type=arguments.path, required=True, metavar="DIR", help="where to")
     parser.add_argument("--seed", type=arguments.seed, default=0, help="of the draws (0)")
     parser.add_argument("--which", choices=["best", "latest"], default="best", help="which checkpoint (best)")
     flags = parser.parse_args(argv)

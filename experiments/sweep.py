@@ -42,7 +42,9 @@ def read_flags(argv: list[str]) -> Any:
     parser.add_argument(
         "--seeds", type=arguments.seeds, default=(0,), metavar="SEED,...", help="seeds of every value (0)"
     )
-    parser.add_argument("--output", type=Path, default=Path("runs"), metavar="DIR", help="where the runs lie (runs)")
+    parser.add_argument(
+        "--output", type=arguments.path, default=Path("runs"), metavar="DIR", help="where the runs lie (runs)"
+    )
     parser.add_argument(
         "--population",
         choices=("auto", "on", "off"),
@@ -60,7 +62,8 @@ def read_flags(argv: list[str]) -> Any:
     unknown = [word for word in rest if not word.startswith("--config.") or "=" not in word]
     if unknown:
         parser.error(f"unknown: {' '.join(unknown)}")
-    flags.overrides = cli.parse([f"--config={flags.config}", *rest]).overrides
+    parsed = cli.parse([f"--config={flags.config}", *rest])
+    flags.config, flags.overrides = parsed.config, parsed.overrides
     flags.points = sweep.product(flags.over)
     swept = {"seed": "--seeds", **{key: "--over" for key, _ in flags.points[0]}}
     for key, value in flags.overrides:

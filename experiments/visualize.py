@@ -4,7 +4,6 @@ Draws every figure that fits the model into RUN/figures, or those that --only na
 """
 
 import sys
-from pathlib import Path
 
 from vae_jax import arguments, data, entry, latents, looking
 from vae_jax import workdir as workdir_lib
@@ -18,10 +17,10 @@ def main(argv: list[str]) -> None:
     from vae_jax.figures import FIGURES
 
     parser = arguments.Parser(__doc__)
-    parser.add_argument("--workdir", type=Path, required=True, metavar="RUN", help="the run's directory")
+    parser.add_argument("--workdir", type=arguments.path, required=True, metavar="RUN", help="the run's directory")
     parser.add_argument("--which", choices=["best", "latest"], default="best", help="which checkpoint (best)")
     parser.add_argument("--only", default="", metavar="NAME,NAME", help=f"figures: {', '.join(FIGURES)} (all that fit)")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="where to (RUN/figures)")
+    parser.add_argument("--output", type=arguments.path, metavar="DIR", help="where to (RUN/figures)")
     parser.add_argument("--points", type=arguments.count, default=2500, help="most test images that t-SNE takes (2500)")
     ends = parser.add_mutually_exclusive_group()
     ends.add_argument("--numbers", type=arguments.pair, metavar="A,B", help="classes that the walk leads between")

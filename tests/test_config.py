@@ -108,6 +108,10 @@ def test_help_lists_every_key_with_default_and_meaning():
         ({"capacity": 25.0, "free_bits": 0.5}, ["free_bits=0.5", "capacity=25"]),
         ({"capacity": 25.0, "kl_warmup_epochs": 5.0}, ["kl_warmup_epochs=5", "capacity_epochs"]),
         ({"objective": "denoising"}, ["noise_std=0", "noise_mean"]),
+        (
+            {"model": "ae", "objective": "reconstruction", "checkpoint.best_metric": "val/elbo"},
+            ["checkpoint.best_metric=val/elbo", "objective=reconstruction", "auto, val/loss"],
+        ),
         ({"objective": "importance", "num_samples": 5, "num_groups": 2}, ["num_groups=2", "num_samples=5"]),
         ({"elbo_weight": 1.5}, ["elbo_weight=1.5", "at most 1"]),
         ({"gradient": "dregs"}, ["gradient=dregs", "did you mean dreg?"]),

@@ -1,8 +1,12 @@
+import errno
+import io
+
 import numpy as np
 import pytest
 
 from vae_jax import film
 from vae_jax.film import Film, chunk_size, load_film
+from vae_jax.types import TrainingError
 
 
 def frames(workdir):
@@ -39,6 +43,20 @@ def test_a_damaged_frame_is_left_out(tmp_path, content):
     steps, latents, _ = load_film(tmp_path, 5) or ([], np.zeros(0), [])
     assert steps == [0, 20]
     assert latents.shape == (2, 5, 3)
+
+
+def test_a_full_disk_is_told_and_leaves_no_part(tmp_path, monkeypatch):
+    stored = Film(tmp_path, 10, 0, lambda params: np.zeros((5, 3), np.float32))
+    stored.record(0, 0)
+
+    class Full(io.FileIO):
+        def write(self, content):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(film.Path, "open", lambda path, mode: Full(path, "w"))
+    with pytest.raises(TrainingError, match=r"latents/10\.npy: cannot be written, the disk is full: 0\.2 kB needed"):
+        stored.record(10, 10)
+    assert [path.name for path in (tmp_path / film.FOLDER).iterdir()] == ["0.npy"]
 
 
 def test_at_most_2000_images_are_filmed_and_always_the_same():

@@ -28,7 +28,7 @@ ALLOWED = {
     "console": LEAVES,
     "config": LEAVES,
     "signals": LEAVES,
-    "film": LEAVES,
+    "film": LEAVES | {"disk"},
     "profiling": LEAVES,
     "processes": LEAVES | {"signals"},
     "entry": LEAVES | {"signals"},

@@ -1,5 +1,6 @@
 """The command line in process: what a wrong word gets, and that nothing is left behind."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,10 @@ def test_help_shows_flags_and_keys(capsys):
 
 
 def test_flags_are_read_in_any_order_and_form():
+    assert cli.parse(["--config=~/c.py", "--workdir=~/runs/x"])[:2] == (
+        os.path.expanduser("~/c.py"),
+        os.path.expanduser("~/runs/x"),
+    )
     flags = cli.parse(["--config.beta=2", "--workdir", "a b", "--config.log.parameters", "--config", "c.py"])
     assert flags == cli.Flags("c.py", "a b", (("beta", "2"), ("log.parameters", "true")), help=False)
     with pytest.raises(InputError, match=r"--workdir: its value is missing"):

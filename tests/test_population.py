@@ -183,6 +183,28 @@ def test_a_stopped_population_goes_on_with_others_at_other_steps_and_leaves_fini
 
 
 @pytest.mark.slow
+def test_a_population_that_is_stopped_between_epochs_keeps_its_states(separate, tmp_path, monkeypatch):
+    orders, calls = training.epoch_order, []
+
+    def order(*given):
+        calls.append(given)
+        if len(calls) == len(CHANGES) + 1:  # the first of the second epoch
+            os.kill(os.getpid(), signal.SIGTERM)
+        return orders(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "epoch_order", order)
+        with pytest.raises(signals.Stopped, match="farewell"):
+            population(tmp_path, CHANGES, checkpoint__every_epochs=2)
+    assert {latest(tmp_path / name).step for name in CHANGES} == {20}
+    assert {len(read_metrics(tmp_path / name)) for name in CHANGES} == {1}
+    population(tmp_path, CHANGES)
+    for name in CHANGES:
+        assert history(read_metrics(tmp_path / name)).keys() == history(read_metrics(separate / name)).keys()
+        assert [row["step"] for row in read_metrics(tmp_path / name)] == [20, 40]
+
+
+@pytest.mark.slow
 def test_members_that_end_early_or_cannot_begin_leave_the_others_alone(tmp_path):
     (tmp_path / "file").touch()
     members = {"high": {"learning_rate": 0.5}, "low": {"num_epochs": 4}, "file": {"seed": 2}}

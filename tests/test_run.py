@@ -1,4 +1,5 @@
 import doctest
+import inspect
 import json
 
 import jax.numpy as jnp
@@ -69,6 +70,8 @@ def test_samples_depend_on_their_seed_and_not_on_their_number(workdirs):
 
 def test_best_and_latest(workdirs):
     assert vae_jax.load_run(workdirs / "vae", "latest").step == 40
+    with pytest.raises(InputError, match="which=Best: no such checkpoint; choices: best, latest"):
+        inspect.unwrap(run_lib.load_run)(workdirs / "vae", "Best")  # whose types are checked in tests only
     assert vae_jax.load_run(workdirs / "vae").step in (20, 40)
 
 

@@ -1,8 +1,11 @@
 """The loop, whole: what a run writes, how it stops, and that stopping and continuing changes no bit."""
 
 import gzip
+import itertools
 import json
+import os
 import re
+import signal
 
 import jax
 import numpy as np
@@ -10,7 +13,7 @@ import pytest
 from commands import FAMILIES, digest, execute, results_of
 
 from vae_jax import config as config_lib
-from vae_jax import feed, results
+from vae_jax import epochs, feed, results, signals
 from vae_jax.randomness import epoch_order
 from vae_jax.train import train_and_evaluate
 from vae_jax.types import InputError
@@ -171,11 +174,81 @@ def test_early_stopping_counts_checkpoints_without_a_better_metric(run, tmp_path
 
 
 @pytest.mark.slow
-def test_best_is_chosen_after_the_warm_up_only(run, tmp_path):
-    measured = run(num_epochs=4, checkpoint__every_epochs=1, kl_warmup_epochs=3.0, beta=8.0)
+def test_best_is_chosen_after_the_warm_up_only(run, tmp_path, monkeypatch):
+    """The loss is lowest in its first epoch, and of the others at the warm-up's end."""
+    losses = iter([1.0, 4.0, 2.0, 3.0, 2.5])
+    monkeypatch.setattr(epochs, "summarize_validation", lambda run, per_image: {"val/loss": next(losses)})
+    measured = run(num_epochs=5, checkpoint__every_epochs=1, kl_warmup_epochs=3.0, beta=8.0)
+    assert [row["val/loss"] for row in read_metrics(tmp_path / "run")] == [1.0, 4.0, 2.0, 3.0, 2.5]
+    assert measured["best_epoch"] == 3
+
+
+@pytest.mark.slow
+def test_only_epochs_that_are_validated_and_saved_can_be_the_best(run, tmp_path, monkeypatch):
+    losses = iter([1.0, 2.0, 3.0])
+    monkeypatch.setattr(epochs, "summarize_validation", lambda run, per_image: {"val/loss": next(losses)})
+    changes = {"eval__every_epochs": 2, "checkpoint__every_epochs": 3, "checkpoint__best_metric": "val/loss"}
+    measured = run(num_epochs=7, early_stopping=1, **changes)  # whose patience counts no others
     rows = read_metrics(tmp_path / "run")
-    candidates = [row for row in rows if row["epoch"] >= 3]
-    assert measured["best_epoch"] == min(candidates, key=lambda row: row["val/loss"])["epoch"]
+    assert [row["epoch"] for row in rows] == [*range(1, 8)]
+    assert [row["epoch"] for row in rows if "val/loss" in row] == [2, 4, 6]
+    assert all("train/loss" in row for row in rows)
+    assert measured["best_epoch"] == 6
+
+
+def signalling(at: int):
+    """An `epoch_order` at whose call of that number the process is asked to stop."""
+    calls = itertools.count(1)
+
+    def order(*given):
+        if next(calls) == at:
+            os.kill(os.getpid(), signal.SIGINT)
+        return epoch_order(*given)
+
+    return order
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at", [1, 3])
+def test_a_signal_between_epochs_ends_none_twice(run, tmp_path, monkeypatch, at):
+    changes = {"num_epochs": 4, "checkpoint__every_epochs": 1}
+    with monkeypatch.context() as patch:
+        patch.setattr(epochs, "epoch_order", signalling(at))
+        with pytest.raises(signals.Stopped):
+            run(**changes)
+    assert [row["epoch"] for row in read_metrics(tmp_path / "run")] == [*range(1, at)]
+    run(**changes)
+    run("straight", **changes)
+    assert (tmp_path / "run/metrics.jsonl").read_text() == (tmp_path / "straight/metrics.jsonl").read_text()
+    assert digest(tmp_path / "run") == digest(tmp_path / "straight")
+
+
+def test_the_best_ones_metric_stays_that_of_the_run(run, tmp_path):
+    """-val/loss and val/elbo are numbers of different things where beta is not 1."""
+    run(num_epochs=1, beta=0.5)
+    before = digest(tmp_path / "run")
+    for epochs_more in (1, 2):
+        with pytest.raises(
+            InputError, match=r"best_metric=val/elbo: .* compared by val/loss; choices: auto, or a new run"
+        ):
+            run(num_epochs=epochs_more, beta=0.5, checkpoint__best_metric="val/elbo")
+    assert digest(tmp_path / "run") == before
+    assert run(num_epochs=2, beta=0.5, checkpoint__best_metric="val/loss")["epochs"] == 2  # the same by another name
+
+
+@pytest.mark.slow
+def test_a_run_that_stopped_early_says_how_it_goes_on(run, tmp_path, monkeypatch, capsys):
+    losses = itertools.count(1.0)
+    monkeypatch.setattr(epochs, "summarize_validation", lambda run, per_image: {"val/loss": next(losses)})
+    changes = {"num_epochs": 9, "checkpoint__every_epochs": 1, "checkpoint__best_metric": "val/loss"}
+    run(**changes, early_stopping=1)
+    assert f"--workdir={tmp_path / 'run'} --config.early_stopping=0\n" in capsys.readouterr().out
+    run(**changes, early_stopping=1)
+    told = capsys.readouterr().out
+    assert "complete: 2 epochs, stopped early" in told
+    assert "--config.early_stopping=0" in told
+    assert run(**changes)["epochs"] == 9
+    assert "--config.num_epochs=18" in capsys.readouterr().out
 
 
 def test_an_epochs_order_is_a_permutation_that_depends_on_seed_and_epoch_alone():
@@ -189,12 +262,19 @@ def test_an_epochs_order_is_a_permutation_that_depends_on_seed_and_epoch_alone()
 
 
 @pytest.mark.slow
-def test_every_key_that_is_not_identity_may_change_between_continuations(run, tmp_path, make_config):
+def test_keys_that_are_not_identity_may_change_between_continuations_and_change_no_bit(run, tmp_path):
+    changed = {"steps_per_dispatch": 3, "eval.batch_size": 10, "eval.every_epochs": 2, "checkpoint.every_epochs": 2}
+    changed |= {"log.tensorboard": False, "log.parameters": True, "log.latent_every_steps": 4, "streaming": "on"}
+    changed |= {"early_stopping": 7, "compilation_cache": False, "cache_dir": str(tmp_path), "skip_broken": True}
+    assert {key.name for key in config_lib.KEYS if not key.identity} - changed.keys() == {
+        "num_epochs", "log.profile", "checkpoint.best_metric", "data_dir", "train_dir", "val_dir", "test_dir",
+    }  # fmt: skip
     run(num_epochs=1)
-    stored = config_lib.from_json((tmp_path / "run" / "config.json").read_text(), "stored")
-    run(num_epochs=2, steps_per_dispatch=3, eval__batch_size=10, checkpoint__every_epochs=2)
-    again = config_lib.from_json((tmp_path / "run" / "config.json").read_text(), "stored")
-    assert (stored.num_epochs, again.num_epochs, again.eval.batch_size) == (1, 2, 10)
+    run(num_epochs=2, **{name.replace(".", "__"): value for name, value in changed.items()})
+    again = config_lib.flatten(config_lib.from_json((tmp_path / "run" / "config.json").read_text(), "stored"))
+    assert {name: again[name] for name in changed} == changed
+    run("straight", num_epochs=2)
+    assert digest(tmp_path / "run") == digest(tmp_path / "straight")
 
 
 @pytest.mark.slow

@@ -29,6 +29,11 @@ def pair(text: str) -> tuple[int, int]:
     return first, second
 
 
+def path(text: str) -> Path:
+    """A path, `~` being the home: a type for argparse. A shell expands it at the beginning of a word only."""
+    return Path(os.path.expanduser(text))
+
+
 def count(text: str) -> int:
     """A whole number, at least 1: a type for argparse."""
     if int(text) < 1:

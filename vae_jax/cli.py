@@ -1,5 +1,6 @@
 """The flags of the command line, and the config that they add up to."""
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
@@ -56,8 +57,9 @@ def parse(argv: list[str]) -> Flags:
         if not equals and words and not words[0].startswith("--"):
             equals, value = "=", words.pop(0)
         if flag in named and value:
-            named[flag] = value
             problems += config_lib.text_problems(flag, value)
+            # A shell expands `~` at the beginning of a word only. What is no path stays as it is: it begins with none.
+            named[flag] = os.path.expanduser(value)
         elif flag == "--distributed" and not equals:
             named[flag] = FOUND
         elif flag in named:

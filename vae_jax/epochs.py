@@ -147,11 +147,16 @@ def summarize_validation(run: Prepared, per_image: PerImage) -> dict[str, float]
     return {f"val/{name}": value for name, value in metrics.items()}
 
 
+def best_metric(config: Config, name: str) -> str:
+    """What a value of `checkpoint.best_metric` means to a run: `val/elbo` or `val/loss`."""
+    if name == "auto":
+        return "val/elbo" if config.objective == "elbo" and config.beta == 1 else "val/loss"
+    return name
+
+
 def _score(config: Config, metrics: dict[str, float]) -> float:
     """The number by which checkpoints are compared, higher is better."""
-    name = config.checkpoint.best_metric
-    if name == "auto":
-        name = "val/elbo" if config.objective == "elbo" and config.beta == 1 else "val/loss"
+    name = best_metric(config, config.checkpoint.best_metric)
     return metrics[name] if name == "val/elbo" else -metrics[name]
 
 

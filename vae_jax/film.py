@@ -1,5 +1,6 @@
 """The latents of the same few test images, stored every so many steps of training: WORKDIR/latents/STEP.npy."""
 
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
+
+from vae_jax import disk
+from vae_jax.types import TrainingError
 
 FOLDER = "latents"
 MOST_IMAGES = 2000
@@ -35,10 +39,16 @@ class Film:
         if not self._every or step % self._every or (self._folder / f"{step}.npy").exists():
             return
         self._folder.mkdir(exist_ok=True)
-        temporary = self._folder / f"{step}.npy.tmp"
-        with temporary.open("wb") as file:
-            np.save(file, np.asarray(self._encode(params), np.float32), allow_pickle=False)
-        os.replace(temporary, self._folder / f"{step}.npy")
+        path, temporary = self._folder / f"{step}.npy", self._folder / f"{step}.npy.tmp"
+        content = io.BytesIO()  # NumPy itself does not say that a disk is full
+        np.save(content, np.asarray(self._encode(params), np.float32), allow_pickle=False)
+        try:
+            with disk.writing(path, content.tell()), temporary.open("wb") as file:
+                file.write(content.getvalue())
+        except TrainingError:
+            temporary.unlink(missing_ok=True)
+            raise
+        os.replace(temporary, path)
 
 
 def rows(num_images: int) -> Int[np.ndarray, " M"]:

@@ -14,6 +14,9 @@ from vae_jax.types import Config, InputError, shown
 SIZES = ("latent_dim", "padded_latent_dim", "upper_latent_dim", "hidden_dims", "upper_hidden_dims", "channels")
 """Keys that decide how many parameters there are."""
 
+GROUPS = Path("/sys/fs/cgroup")
+VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes")
+
 
 def free_bytes() -> int | None:
     """Memory that one device can still give; of a CPU, what the machine and the container leave; None: not known."""
@@ -87,8 +90,15 @@ def _available() -> int | None:
 
 
 def _left_by_container() -> int | None:
-    group = Path("/sys/fs/cgroup")
-    try:
-        return int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
-    except (OSError, ValueError):  # no group, or "max"
-        return None
+    """The limit of its control group, version 2 or 1, less what it uses; files that are only cached give way."""
+    for folder, limit, usage in ((GROUPS, "memory.max", "memory.current"), (GROUPS / "memory", *VERSION_1)):
+        try:
+            left = int((folder / limit).read_text()) - int((folder / usage).read_text())
+            lines = [line.split() for line in (folder / "memory.stat").read_text().splitlines()]
+            total = "total_" if limit in VERSION_1 else ""  # with the groups below it
+            return left + sum(
+                int(size) for name, size in lines if name in (total + "inactive_file", total + "active_file")
+            )
+        except (OSError, ValueError):  # no such group, or "max"
+            continue
+    return None

@@ -118,8 +118,15 @@ def conclude(
     report.write_report(trained, run.dataset, workdir, workdir / report.FILE, results)
     writer.close()  # results.json says that the run is complete: TensorBoard's files are not opened again
     workdir_lib.write(workdir / workdir_lib.RESULTS, json.dumps(results, indent=2) + "\n")
-    _point(run, workdir, figures, console)
+    _point(run, step, workdir, figures, console)
     return results
+
+
+def further(run: Prepared, step: int, workdir: Path) -> str:
+    """The command that trains a run further which is complete at this step."""
+    epochs = step // run.steps_per_epoch
+    more = "early_stopping=0" if epochs < run.config.num_epochs else f"num_epochs={2 * epochs}"
+    return f"{workdir_lib.continue_command(workdir)} --config.{more}"
 
 
 def _draw(run: Prepared, trained: Run, step: int, writer: Writer, workdir: Path) -> list[Path]:
@@ -139,12 +146,12 @@ def _draw(run: Prepared, trained: Run, step: int, writer: Writer, workdir: Path)
     return paths
 
 
-def _point(run: Prepared, workdir: Path, figures: list[Path], console: Console) -> None:
+def _point(run: Prepared, step: int, workdir: Path, figures: list[Path], console: Console) -> None:
     console.line(f"\nwritten to {workdir}:")
     console.line("  config.json  metrics.jsonl  results.json  checkpoints/")
     console.line("  " + "  ".join(f"figures/{path.name}" for path in figures))
     console.line(f"  {report.FILE}: all of it, and the latent space to move in; open it in a browser")
     console.line("look further:")
-    console.line(f"  {workdir_lib.continue_command(workdir)} --config.num_epochs={2 * run.config.num_epochs}")
+    console.line(f"  {further(run, step, workdir)}")
     console.line(f"  pip install tensorboard && tensorboard --logdir={shlex.quote(str(workdir))}")
     console.line(f"  python -i -c 'import vae_jax; run = vae_jax.load_run({json.dumps(str(workdir))})'")

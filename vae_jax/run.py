@@ -1,8 +1,9 @@
 """A finished or running workdir as an object, for notebooks and figures."""
 
 import math
+import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +23,7 @@ from vae_jax.saved_state import abstract_state, assert_own
 from vae_jax.types import Config, InputError, Model, Params
 
 Pixels = Float[np.ndarray, "N H W C"]
+Which = Literal["best", "latest"]
 
 
 class Run:
@@ -166,7 +168,7 @@ def _unit(x: np.ndarray) -> np.ndarray:
     return x / np.float32(255) if x.dtype == np.uint8 else x
 
 
-def load_run(workdir: str | Path, which: Literal["best", "latest"] = "best") -> Run:
+def load_run(workdir: str | Path, which: Which = "best") -> Run:
     """Load a run for looking at: its config, model, parameters and jitted functions. Nothing is written.
 
     Args:
@@ -174,7 +176,8 @@ def load_run(workdir: str | Path, which: Literal["best", "latest"] = "best") -> 
         which: the checkpoint with the best validation metric, or the latest.
 
     Raises:
-        InputError: not a run, or one without an intact checkpoint, or of a config that this version does not know.
+        InputError: not a run, or one without an intact checkpoint, or of a config that this version does not know; `which`
+            is neither.
 
     Example:
         >>> import vae_jax
@@ -189,7 +192,9 @@ def load_run(workdir: str | Path, which: Literal["best", "latest"] = "best") -> 
         >>> bool(abs(run.reconstruct(images) - images).mean() < 0.5)
         True
     """
-    workdir = Path(workdir)
+    if which not in get_args(Which):
+        raise InputError(f"which={which}: no such checkpoint; choices: {', '.join(get_args(Which))}")
+    workdir = Path(os.path.expanduser(workdir))
     config = config_lib.validate(workdir_lib.read_config(workdir), REGISTRIES)
     keep_compiled(config)
     with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:

@@ -1,7 +1,7 @@
 """The one loop: train, evaluate on the validation split, save; at the end the final evaluation and the figures."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from vae_jax import workdir as workdir_lib
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.config import flatten
 from vae_jax.console import Console
-from vae_jax.epochs import Outside, Progress, end_epoch, save, train_epoch
+from vae_jax.epochs import Outside, Progress, best_metric, end_epoch, save, train_epoch
 from vae_jax.film import Film
 from vae_jax.models import num_parameters, parameter_table
 from vae_jax.prepare import Prepared, encode_filmed, prepare
@@ -54,8 +54,9 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
         state, progress, outside, done = files.enter_context(opened(run, workdir, stop, console))
         if done is not None:
             epochs = progress.step // run.steps_per_epoch
-            console.line(f"complete: {epochs} epochs, trained, evaluated and drawn in {workdir}")
-            console.line(f"go on: {workdir_lib.continue_command(workdir)} --config.num_epochs={2 * epochs}")
+            early = ", stopped early" if epochs < config.num_epochs else ""
+            console.line(f"complete: {epochs} epochs{early}, trained, evaluated and drawn in {workdir}")
+            console.line(f"go on: {results.further(run, progress.step, workdir)}")
             return done
         assert outside is not None
         progress = _fit(run, state, progress, outside)
@@ -142,6 +143,7 @@ def _restore(run: Prepared, checkpoints: Checkpoints) -> tuple[TrainState, Progr
             f"dataset={run.config.dataset}: the data are not those that the run was trained on (other images, labels "
             "or sizes); name another --workdir for a new run"
         )
+    _assert_comparable(restored.info.get("config", {}), run.config)
     state = restored.state._replace(hparams=run.state.hparams)
     progress = Progress(**{name: restored.info[name] for name in Progress._fields})
     told, now = f"goes on after step {restored.step}", devices.describe()
@@ -149,6 +151,16 @@ def _restore(run: Prepared, checkpoints: Checkpoints) -> tuple[TrainState, Progr
     if before != now:
         told += f"; saved on {before}, now on {now}: the same up to rounding, not bit for bit"
     return copy_state(state), progress, [told]
+
+
+def _assert_comparable(stored: Mapping[str, Any], config: Config) -> None:
+    """Refuse another metric of the best checkpoint than that of the run so far: its numbers are no match for the old ones."""
+    was, now = stored.get("checkpoint", {}).get("best_metric"), config.checkpoint.best_metric
+    if was is not None and best_metric(config, was) != best_metric(config, now):
+        raise InputError(
+            f"checkpoint.best_metric={now}: the run's checkpoints were compared by {best_metric(config, was)}; choices: "
+            f"{was}, or a new run in another folder"
+        )
 
 
 def _strays(workdir: Path, checkpoints: Checkpoints) -> list[str]:
@@ -172,8 +184,10 @@ def _fit(run: Prepared, state: TrainState, progress: Progress, outside: Outside)
     outside.console.start(steps * config.batch_size, config.num_epochs, progress.step / steps)
     try:
         while not complete(run, progress) and not processes.agree(outside.stop):
+            before = progress.step
             state, progress = train_epoch(run, state, progress, outside)
-            if progress.step % steps == 0:
+            # Where a stop is asked for before the first chunk, nothing was trained and no epoch has ended.
+            if progress.step > before and progress.step % steps == 0:
                 progress = end_epoch(run, state, progress, outside)
         if progress.step and outside.checkpoints.latest_step() != progress.step:
             save(run, state, progress, None, outside.checkpoints)

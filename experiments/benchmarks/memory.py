@@ -58,7 +58,9 @@ def main(argv: list[str]) -> None:
     """Do what the command line says."""
     parser = arguments.Parser(__doc__)
     parser.add_argument("--images", default="10000,100000", metavar="N,...", help="sizes of the set (10000,100000)")
-    parser.add_argument("--scratch", type=Path, metavar="DIR", help="where the sets are written (a temporary folder)")
+    parser.add_argument(
+        "--scratch", type=arguments.path, metavar="DIR", help="where the sets are written (a temporary folder)"
+    )
     parser.add_argument("--data_dir", default="", metavar="DIR", help="MNIST's four original files (else downloaded)")
     parser.add_argument("--trial", action="store_true", help="only print the table")
     flags = parser.parse_args(argv)

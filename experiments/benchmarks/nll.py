@@ -106,7 +106,9 @@ def parse(argv: list[str]) -> Any:
     parser.add_argument("--images", type=arguments.count, default=10_000, metavar="N", help="ours, in all (10000)")
     parser.add_argument("--peer_images", type=arguments.count, default=100, metavar="N", help="pythae's, a round (100)")
     parser.add_argument("--rounds", type=arguments.count, default=5, metavar="N", help="rounds (5)")
-    parser.add_argument("--envs", type=Path, metavar="DIR", help="the environments' folder (the cache folder's peers/)")
+    parser.add_argument(
+        "--envs", type=arguments.path, metavar="DIR", help="the environments' folder (the cache folder's peers/)"
+    )
     help_timeout = "seconds after which a round of pythae is stopped, and its row says so (1800)"
     parser.add_argument("--timeout", type=arguments.count, default=1800, metavar="S", help=help_timeout)
     parser.add_argument("--trial", action="store_true", help="only print the table")

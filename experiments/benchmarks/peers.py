@@ -101,7 +101,9 @@ def parse(argv: list[str]) -> Any:
     parser.add_argument("--epochs", type=arguments.count, default=10, help="at least 2 (10)")
     parser.add_argument("--rounds", type=arguments.count, default=3, help="runs of each (3)")
     parser.add_argument("--peers", default=names, metavar="NAME,...", help=f"who runs ({names})")
-    parser.add_argument("--envs", type=Path, metavar="DIR", help="the environments' folder (the cache folder's peers/)")
+    parser.add_argument(
+        "--envs", type=arguments.path, metavar="DIR", help="the environments' folder (the cache folder's peers/)"
+    )
     help_num_train = "training images of a trial, whose table is not kept"
     parser.add_argument("--num_train", type=arguments.count, default=0, metavar="N", help=help_num_train)
     help_timeout = "seconds after which a run is stopped, and its peer has a row that says so (1800)"

@@ -117,7 +117,9 @@ def main(argv: list[str]) -> None:
     """Do what the command line says."""
     parser = arguments.Parser(__doc__)
     parser.add_argument("--data_dir", default="", metavar="DIR", help="MNIST's four .gz files; without it: download")
-    parser.add_argument("--scratch", type=Path, metavar="DIR", help="where the sets are written (a temporary folder)")
+    parser.add_argument(
+        "--scratch", type=arguments.path, metavar="DIR", help="where the sets are written (a temporary folder)"
+    )
     parser.add_argument("--quick", action="store_true", help="few points, only printed")
     flags = parser.parse_args(argv)
     config = config_lib.defaults()

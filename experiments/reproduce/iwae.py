@@ -112,7 +112,7 @@ def parse(argv: list[str]) -> Any:
     parser.add_argument("--samples", type=arguments.count, default=SAMPLES, metavar="S", help="of the estimate (5000)")
     parser.add_argument("--data_dir", default="", metavar="DIR", help="MNIST's four original files (else downloaded)")
     parser.add_argument(
-        "--output", type=Path, default=Path("runs/iwae"), metavar="DIR", help="where runs lie (runs/iwae)"
+        "--output", type=arguments.path, default=Path("runs/iwae"), metavar="DIR", help="where runs lie (runs/iwae)"
     )
     flags = parser.parse_args(argv)
     flags.rows = list(ROWS) if flags.row == "all" else [arguments.one_of("--row", flags.row, [*ROWS, "all"])]

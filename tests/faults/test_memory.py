@@ -57,6 +57,25 @@ def test_a_shortage_in_the_middle_is_one_line(capsys, ask):
     assert "batch_size, eval.batch_size" in line
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_containers_cached_files_are_free_memory(tmp_path, monkeypatch, version):
+    """8 GiB, of which 1 is used and 6.5 hold files that were read."""
+    giga = 2**30
+    folder = tmp_path / "memory" if version == 1 else tmp_path
+    folder.mkdir(exist_ok=True)
+    names = ("memory.limit_in_bytes", "memory.usage_in_bytes") if version == 1 else ("memory.max", "memory.current")
+    for name, size in zip(names, (8 * giga, 7.5 * giga), strict=True):
+        (folder / name).write_text(f"{int(size)}\n")
+    before = "total_" if version == 1 else ""
+    (folder / "memory.stat").write_text(
+        f"anon {giga}\n{before}inactive_file {6 * giga}\n{before}active_file {giga // 2}\n"
+    )
+    monkeypatch.setattr(memory, "GROUPS", tmp_path)
+    assert memory._left_by_container() == 7 * giga
+    (folder / names[0]).write_text("max\n")
+    assert memory._left_by_container() is None
+
+
 def test_what_is_free_is_between_nothing_and_all_there_is():
     free = memory.free_bytes()
     assert free is not None

@@ -62,11 +62,24 @@ def _importance_problems(c: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def _denoising_problems(c: Mapping[str, Any]) -> list[str]:
-    if c["noise_std"] == 0 and c["noise_mean"] == 0:
-        return ["noise_std=0: objective=denoising needs noise to remove, noise_std above 0 or noise_mean not 0"]
+def _reconstruction_problems(c: Mapping[str, Any]) -> list[str]:
+    if c["checkpoint.best_metric"] == "val/elbo":
+        told = f"checkpoint.best_metric=val/elbo: objective={c['objective']} has no elbo; choices: auto, val/loss"
+        return [told]
     return []
 
 
-_OF_OBJECTIVES = {"denoising": _denoising_problems, "elbo": _elbo_problems, "importance": _importance_problems}
+def _denoising_problems(c: Mapping[str, Any]) -> list[str]:
+    problems = _reconstruction_problems(c)
+    if c["noise_std"] == 0 and c["noise_mean"] == 0:
+        problems.append("noise_std=0: objective=denoising needs noise to remove, noise_std above 0 or noise_mean not 0")
+    return problems
+
+
+_OF_OBJECTIVES = {
+    "denoising": _denoising_problems,
+    "elbo": _elbo_problems,
+    "importance": _importance_problems,
+    "reconstruction": _reconstruction_problems,
+}
 """Keys that only one objective reads are no matter of the others."""

@@ -106,7 +106,7 @@ def _advance(common: Common, program: Program, members: Sequence[Member], until:
         left = steps - step % steps
         state, taken = _train(common, level, running, state, step, left if until is None else min(left, until - step))
         step += taken
-        if step % steps == 0:
+        if taken and step % steps == 0:
             _end_epoch(common, level, running, state)
         running = level.running()
     for i, member in running:
