@@ -300,6 +300,14 @@ def test_keys_and_curves_of_runs(make_config):
     assert chart["name"] == "loss"
     apart = overlaid([("A", "grey", both), ("B", "dynamic", only)])
     assert [chart["name"] for chart in apart] == ["loss, grey", "loss, dynamic"]
+    assert [line["place"] for chart in apart for line in chart["series"]] == [0, 1]
+    errors = [{**both[0], "name": "mse"}]
+    kinds = ("grey pixels, bernoulli", "grey pixels, gaussian", "dynamic pixels, bernoulli")
+    shared = overlaid([(letter, kind, errors) for letter, kind in zip("ABC", kinds, strict=True)])
+    assert [(chart["name"], len(chart["series"])) for chart in shared] == [
+        ("mse, grey pixels", 2),
+        ("mse, dynamic pixels", 1),
+    ]
 
 
 @pytest.mark.slow

@@ -125,14 +125,15 @@ def _numbers(results: dict[str, Any], metrics: Sequence[str]) -> list[str]:
 
 def overlaid(runs: Sequence[tuple[str, str, list[dict[str, Any]]]]) -> list[dict[str, Any]]:
     """Curves of (letter, kind, curves of `facts.curves`) in one chart a metric, and a kind where these differ: of validation,
-    or of training where there is none."""
+    or of training where there is none. A run's number, `place`, is that of its colour in all charts."""
     charts: dict[tuple[str, str], dict[str, Any]] = {}
-    for letter, kind, curves in runs:
+    for place, (letter, kind, curves) in enumerate(runs):
         for curve in curves:
             line = curve["series"][-1]
-            # A squared error is one whatever the likelihood.
-            chart = charts.setdefault((curve["name"], "" if curve["name"] == "mse" else kind), {**curve, "series": []})
-            chart["series"].append({**line, "name": f"{letter} {line['name']}"})
+            # A squared error of the same pixels is one whatever the likelihood.
+            kept = kind.partition(",")[0] if curve["name"] == "mse" else kind
+            chart = charts.setdefault((curve["name"], kept), {**curve, "series": []})
+            chart["series"].append({**line, "name": f"{letter} {line['name']}", "place": place})
     names = [name for name, _ in charts]
     for (name, kind), chart in charts.items():
         chart["name"] = f"{name}, {kind}" if names.count(name) > 1 else name

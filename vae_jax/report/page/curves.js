@@ -63,7 +63,7 @@ const Curves = (() => {
             { label: "epoch", value: (_, value) => (value == null ? "" : `${+value.toFixed(3)}`) },
             ...curve.series.map((one, i) => ({
               label: one.name,
-              ...strokeOf(i),
+              ...strokeOf(one.place ?? i),
               width: 2,
               spanGaps: true,
               points: { show: data[0].length < 30 },
