@@ -7,9 +7,11 @@ charts, and the same test images as each run reconstructs them.
 import sys
 from pathlib import Path
 
-from vae_jax import arguments, entry, report
-from vae_jax.console import Console, format_bytes
-from vae_jax.types import InputError
+from vae_jax.artifacts import report
+from vae_jax.commands import arguments
+from vae_jax.errors import InputError
+from vae_jax.system.command import run_command
+from vae_jax.system.console import Console, format_bytes
 
 
 def main(argv: list[str]) -> None:
@@ -29,4 +31,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(entry.exit_code(lambda: main(sys.argv[1:])))
+    sys.exit(run_command(lambda: main(sys.argv[1:])))

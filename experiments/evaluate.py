@@ -6,8 +6,10 @@ noise of an image depends on the run's seed and the image's place alone, so the 
 
 import sys
 
-from vae_jax import arguments, entry, evaluations, results
-from vae_jax.console import Console
+from vae_jax.commands import arguments
+from vae_jax.system.command import run_command
+from vae_jax.system.console import Console
+from vae_jax.training import conclude
 
 
 def main(argv: list[str]) -> None:
@@ -16,11 +18,11 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--workdir", type=arguments.path, required=True, metavar="RUN", help="the run's directory")
     parser.add_argument("--which", choices=["best", "latest"], default="best", help="which checkpoint (best)")
     flags = parser.parse_args(argv)
-    run, measured, path = evaluations.evaluate_run(flags.workdir, flags.which)
+    run, measured, path = conclude.evaluate_run(flags.workdir, flags.which)
     console = Console()
-    results.tell(run, measured, flags.which, console)
+    conclude.tell(run, measured, flags.which, console)
     console.line(f"\nwritten to {path}")
 
 
 if __name__ == "__main__":
-    sys.exit(entry.exit_code(lambda: main(sys.argv[1:])))
+    sys.exit(run_command(lambda: main(sys.argv[1:])))

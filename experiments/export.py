@@ -8,16 +8,17 @@ import os
 import sys
 from pathlib import Path
 
-from vae_jax import arguments, entry
-from vae_jax import workdir as workdir_lib
-from vae_jax.console import Console, format_bytes
-from vae_jax.run import load_run
-from vae_jax.types import InputError
+from vae_jax.commands import arguments
+from vae_jax.errors import InputError
+from vae_jax.runs.run import load_run
+from vae_jax.system import disk
+from vae_jax.system.command import run_command
+from vae_jax.system.console import Console, format_bytes
 
 
 def main(argv: list[str]) -> None:
     """Do what the command line says."""
-    from vae_jax.export import FORMATS
+    from vae_jax.artifacts.export import FORMATS
 
     parser = arguments.Parser(__doc__)
     parser.add_argument("--workdir", type=arguments.path, required=True, metavar="RUN", help="the run's directory")
@@ -32,9 +33,9 @@ def main(argv: list[str]) -> None:
     given = None if flags.output is None else _existing(flags.output)
     run, console = load_run(flags.workdir, flags.which), Console()
     artefacts = make(run, flags.workdir)
-    folder = given or workdir_lib.make_folder("--output", flags.workdir / "export")
+    folder = given or disk.make_folder("--output", flags.workdir / "export")
     for artefact in artefacts:
-        workdir_lib.write(folder / artefact.name, artefact.content)
+        disk.write(folder / artefact.name, artefact.content)
         console.line(f"{folder / artefact.name}  {format_bytes(len(artefact.content))}")
         console.line(f"  {artefact.line(folder)}")
     if run.config.dtype != "float32" and flags.format != "stablehlo":
@@ -49,8 +50,8 @@ def _existing(folder: Path) -> Path:
     """
     if not os.path.isdir(folder):  # Path's own raises in a folder that must not be read
         raise InputError(f"--output={folder}: {'a file, not a folder' if os.path.exists(folder) else 'no such folder'}")
-    return workdir_lib.make_folder("--output", folder)
+    return disk.make_folder("--output", folder)
 
 
 if __name__ == "__main__":
-    sys.exit(entry.exit_code(lambda: main(sys.argv[1:])))
+    sys.exit(run_command(lambda: main(sys.argv[1:])))

@@ -16,9 +16,11 @@ from experiments.faults.kills import Drill, drill
 from experiments.faults.promises import KILLS
 from experiments.faults.started import ROOT
 from experiments.faults.table import TESTS, Row, cells, keep, run_suite, summed
-from vae_jax import arguments, entry, signals
-from vae_jax.console import Console
-from vae_jax.types import InputError
+from vae_jax.commands import arguments
+from vae_jax.errors import InputError
+from vae_jax.system import signals
+from vae_jax.system.command import run_command
+from vae_jax.system.console import Console
 
 
 def main(argv: list[str]) -> int:
@@ -75,4 +77,4 @@ def _whole(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(entry.exit_code(lambda: main(sys.argv[1:])))
+    sys.exit(run_command(lambda: main(sys.argv[1:])))

@@ -8,11 +8,14 @@ RUN/health.json. Nothing is trained but the posteriors of single images and smal
 import json
 import sys
 
-from vae_jax import arguments, data, entry, health, nll
-from vae_jax import workdir as workdir_lib
-from vae_jax.console import Console
-from vae_jax.run import load_run
-from vae_jax.types import InputError
+from vae_jax import data
+from vae_jax.commands import arguments
+from vae_jax.errors import InputError
+from vae_jax.evaluation import health, nll
+from vae_jax.runs.run import load_run
+from vae_jax.system import disk
+from vae_jax.system.command import run_command
+from vae_jax.system.console import Console
 
 
 def main(argv: list[str]) -> None:
@@ -37,7 +40,7 @@ def main(argv: list[str]) -> None:
             f"model={run.config.model}: has no prior, which every line of the report is about; choices: a variational model, "
             "as vae"
         )
-    path = workdir_lib.make_folder("--workdir", flags.workdir) / "health.json"
+    path = disk.make_folder("--workdir", flags.workdir) / "health.json"
     kind, config = nll.kind_of(run), run.config
     subject = health.Subject(
         run.model, run.params, data.load(config), config.seed, config.binarize, prefix=nll.prefix(kind)
@@ -60,7 +63,7 @@ def main(argv: list[str]) -> None:
     facts = {name: getattr(flags, name) for name in asked} | {"step": run.step, "seed": config.seed}
     facts |= {"dataset": config.dataset, **kind}
     report = facts | {"verdict": verdict.as_json()} | {line.name: line.as_json() for line in found}
-    workdir_lib.write(path, json.dumps(report, indent=2) + "\n")
+    disk.write(path, json.dumps(report, indent=2) + "\n")
     console.line(f"\nwritten to {path}")
 
 
@@ -71,4 +74,4 @@ def _progress(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(entry.exit_code(lambda: main(sys.argv[1:])))
+    sys.exit(run_command(lambda: main(sys.argv[1:])))

@@ -18,11 +18,14 @@ import math
 import sys
 from typing import Any
 
-from vae_jax import arguments, devices, entry, nll, signals
-from vae_jax import workdir as workdir_lib
-from vae_jax.console import Console, Value
-from vae_jax.estimators import ENOUGH, largest_k
-from vae_jax.run import load_run
+from vae_jax.commands import arguments
+from vae_jax.evaluation import nll
+from vae_jax.evaluation.estimators import ENOUGH, largest_k
+from vae_jax.runs import workdir as workdir_lib
+from vae_jax.runs.run import load_run
+from vae_jax.system import devices, disk, signals
+from vae_jax.system.command import run_command
+from vae_jax.system.console import Console, Value
 
 FAREWELL = "stopped; the same command goes on"
 
@@ -60,7 +63,7 @@ def main(argv: list[str]) -> None:
     devices.keep_memory(workdir_lib.read_config(flags.workdir))
     run = load_run(flags.workdir, flags.which)
     nll.check_prior(run)
-    path = workdir_lib.make_folder("--workdir", flags.workdir)
+    path = disk.make_folder("--workdir", flags.workdir)
     request = nll.Request(*(getattr(flags, name) for name in nll.Request._fields))
     path = path / nll.file_name(request)
     images = nll.images_of(run.config, request)
@@ -92,7 +95,7 @@ def main(argv: list[str]) -> None:
             **{name: other.facts[name] for name in ("samples", "temperatures")},
             **finite(paired._asdict()),
         }
-    workdir_lib.write(path.with_suffix(".json"), json.dumps(report, indent=2) + "\n")
+    disk.write(path.with_suffix(".json"), json.dumps(report, indent=2) + "\n")
     console.line(f"\nwritten to {path} and {path.with_suffix('.json').name}")
 
 
@@ -178,4 +181,4 @@ def digits(value: float, count: int) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(entry.exit_code(lambda: main(sys.argv[1:]), FAREWELL))
+    sys.exit(run_command(lambda: main(sys.argv[1:]), FAREWELL))

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from vae_jax import workdir as workdir_lib
-from vae_jax.console import Console
+from vae_jax.system import disk
+from vae_jax.system.console import Console
 
 ROOT = Path(__file__).parent
 PACKAGES = ("jax", "jaxlib", "flax", "numpy", "torch", "keras", "pythae")
@@ -76,8 +76,8 @@ def save(
     results = ROOT / folder / "results"
     results.mkdir(parents=True, exist_ok=True)
     if picture is not None:
-        workdir_lib.write(results / f"{name}.png", picture)
-    workdir_lib.write(results / f"{name}.json", json.dumps(facts, indent=1) + "\n")
+        disk.write(results / f"{name}.png", picture)
+    disk.write(results / f"{name}.json", json.dumps(facts, indent=1) + "\n")
     render(folder)
 
 
@@ -100,7 +100,7 @@ def render(folder: str) -> None:
         if path.with_suffix(".png").is_file():
             below = [f"![{facts['title']}](results/{path.stem}.png)", "", *below]
         parts.append("\n".join([f"## {facts['title']}", "", *lines, "", *below, where, ""]))
-    workdir_lib.write(ROOT / folder / "README.md", "\n".join(parts))
+    disk.write(ROOT / folder / "README.md", "\n".join(parts))
 
 
 def machine() -> str:

@@ -8,9 +8,12 @@ writes it anew, say after `visualize` or `health`, or for a run that is not comp
 import sys
 import webbrowser
 
-from vae_jax import arguments, data, entry, report
-from vae_jax.console import Console, format_bytes
-from vae_jax.run import load_run
+from vae_jax import data
+from vae_jax.artifacts import report
+from vae_jax.commands import arguments
+from vae_jax.runs.run import load_run
+from vae_jax.system.command import run_command
+from vae_jax.system.console import Console, format_bytes
 
 
 def main(argv: list[str]) -> None:
@@ -31,4 +34,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(entry.exit_code(lambda: main(sys.argv[1:])))
+    sys.exit(run_command(lambda: main(sys.argv[1:])))

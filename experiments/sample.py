@@ -6,17 +6,18 @@ samples are those of a smaller --num.
 
 import sys
 
-from vae_jax import arguments, entry
-from vae_jax import workdir as workdir_lib
-from vae_jax.console import Console
-from vae_jax.run import load_run
+from vae_jax.commands import arguments
+from vae_jax.runs.run import load_run
+from vae_jax.system import disk
+from vae_jax.system.command import run_command
+from vae_jax.system.console import Console
 
 MOST_IN_GRID = 1024
 
 
 def main(argv: list[str]) -> None:
     """Do what the command line says."""
-    from vae_jax import figures
+    from vae_jax.artifacts import figures
 
     parser = arguments.Parser(__doc__)
     parser.add_argument("--workdir", type=arguments.path, required=True, metavar="RUN", help="the run's directory")
@@ -28,13 +29,13 @@ def main(argv: list[str]) -> None:
 
     run = load_run(flags.workdir, flags.which)
     images = run.sample(flags.num, flags.seed)
-    folder = workdir_lib.make_folder("--output", flags.output)
+    folder = disk.make_folder("--output", flags.output)
     for i, image in enumerate(images):
-        workdir_lib.write(folder / f"sample_{i:04}.png", figures.image_png(image))
+        disk.write(folder / f"sample_{i:04}.png", figures.image_png(image))
     grid = figures.fig_samples(images[:MOST_IN_GRID])
-    workdir_lib.write(folder / "grid.png", figures.png_bytes(grid))
+    disk.write(folder / "grid.png", figures.png_bytes(grid))
     Console().line(f"{flags.num} images of {' x '.join(map(str, run.shape))} and grid.png in {folder}")
 
 
 if __name__ == "__main__":
-    sys.exit(entry.exit_code(lambda: main(sys.argv[1:])))
+    sys.exit(run_command(lambda: main(sys.argv[1:])))

@@ -24,12 +24,17 @@ from typing import Any
 
 import numpy as np
 
-from vae_jax import arguments, cli, data, devices, entry, evaluations, report, sweep
-from vae_jax import workdir as workdir_lib
-from vae_jax.console import Console, format_value
-from vae_jax.population import Outcome, plan_groups, train_runs
-from vae_jax.run import load_run
-from vae_jax.types import InputError
+from vae_jax import data, sweeps
+from vae_jax.artifacts import report
+from vae_jax.commands import arguments
+from vae_jax.config import command_line
+from vae_jax.errors import InputError
+from vae_jax.runs.run import load_run
+from vae_jax.sweeps.population import Outcome, plan_groups, train_runs
+from vae_jax.system import devices, disk
+from vae_jax.system.command import run_command
+from vae_jax.system.console import Console, format_value
+from vae_jax.training import conclude
 
 NUM_IMAGES = 6
 
@@ -62,9 +67,9 @@ def read_flags(argv: list[str]) -> Any:
     unknown = [word for word in rest if not word.startswith("--config.") or "=" not in word]
     if unknown:
         parser.error(f"unknown: {' '.join(unknown)}")
-    parsed = cli.parse([f"--config={flags.config}", *rest])
+    parsed = command_line.parse([f"--config={flags.config}", *rest])
     flags.config, flags.overrides = parsed.config, parsed.overrides
-    flags.points = sweep.product(flags.over)
+    flags.points = sweeps.product(flags.over)
     swept = {"seed": "--seeds", **{key: "--over" for key, _ in flags.points[0]}}
     for key, value in flags.overrides:
         if key in swept:
@@ -72,7 +77,7 @@ def read_flags(argv: list[str]) -> Any:
     return flags
 
 
-def accept(run: sweep.Planned, outcome: Outcome, last: bool) -> dict[str, Any] | None:
+def accept(run: sweeps.Planned, outcome: Outcome, last: bool) -> dict[str, Any] | None:
     """The results of a run, of its last checkpoint if asked for; None, and lines on the standard error, where it failed."""
     if isinstance(outcome, dict) and outcome["epochs"] > run.config.num_epochs:
         outcome = InputError(
@@ -81,7 +86,7 @@ def accept(run: sweep.Planned, outcome: Outcome, last: bool) -> dict[str, Any] |
         )
     try:
         if isinstance(outcome, dict):
-            return evaluations.at_latest(run.workdir, outcome) if last else outcome
+            return conclude.at_latest(run.workdir, outcome) if last else outcome
     except InputError as error:
         outcome = error
     text = str(outcome) if isinstance(outcome, InputError) else f"{type(outcome).__name__}: {outcome}"
@@ -89,9 +94,9 @@ def accept(run: sweep.Planned, outcome: Outcome, last: bool) -> dict[str, Any] |
     return None
 
 
-def show_images(rows: Sequence[sweep.Row], first: Sequence[sweep.Planned], last: bool) -> Any:
+def show_images(rows: Sequence[sweeps.Row], first: Sequence[sweeps.Planned], last: bool) -> Any:
     """The figure of reconstructions and samples, from the first finished run of every point; None if runs have other images."""
-    from vae_jax import figures
+    from vae_jax.artifacts import figures
 
     pictures, originals = [], None
     for row, run in zip(rows, first, strict=True):
@@ -101,7 +106,7 @@ def show_images(rows: Sequence[sweep.Row], first: Sequence[sweep.Planned], last:
             return None
         originals = images if originals is None else originals
         samples = None if loaded.model.log_prior is None else loaded.sample(NUM_IMAGES)
-        pictures.append((sweep.point_text(row.point), loaded.reconstruct(images), samples))
+        pictures.append((sweeps.point_text(row.point), loaded.reconstruct(images), samples))
     assert originals is not None
     return figures.fig_sweep_images(originals / 255, pictures)
 
@@ -114,34 +119,34 @@ def run(argv: list[str]) -> int:
 
     padding: tuple[tuple[str, str], ...] = ()
 
-    def read(point: sweep.Point) -> Any:
-        return cli.read(cli.Flags(flags.config, "", (*flags.overrides, *point, *padding), help=False))
+    def read(point: sweeps.Point) -> Any:
+        return command_line.read_file(flags.config, (*flags.overrides, *point, *padding))
 
     if flags.pad_latent:
         sizes = {read(point).latent_dim for point in points}
         padding = (("padded_latent_dim", str(max(sizes))),) if len(sizes) > 1 else ()
 
-    runs = sweep.plan(points, flags.seeds, read, name, workdir_lib.make_folder("--output", flags.output))
+    runs = sweeps.plan(points, flags.seeds, read, name, disk.make_folder("--output", flags.output))
     for planned in runs:
         devices.keep_memory(planned.config)
     farewell = f"stopped; continue: python -m experiments.sweep {shlex.join(argv)}"
     groups = plan_groups(runs, flags.population, console)
-    outcomes, last = dict(train_runs(runs, groups, console, farewell)), sweep.over_beta(points)
+    outcomes, last = dict(train_runs(runs, groups, console, farewell)), sweeps.over_beta(points)
     results = [accept(planned, outcomes[i], last) for i, planned in enumerate(runs)]
     rows, first = [], []
     for point in points:
         done = [(r, found) for r, found in zip(runs, results, strict=True) if r.point == point and found is not None]
         if done:
-            rows.append(sweep.summarize(point, [found for _, found in done]))
+            rows.append(sweeps.summarize(point, [found for _, found in done]))
             first.append(done[0][0])
     failed = [r for r, found in zip(runs, results, strict=True) if found is None]
     for r in failed:
-        print(f"failed: {sweep.point_text(r.point)} seed={r.seed}: see above", file=sys.stderr)
+        print(f"failed: {sweeps.point_text(r.point)} seed={r.seed}: see above", file=sys.stderr)
     if not rows:
         return 1
     names = "-".join(dict.fromkeys(key for key, _ in points[0]))
     digest = hashlib.sha256(" ".join(r.workdir.name for r in runs).encode()).hexdigest()[:6]
-    folder = workdir_lib.make_folder("--output", flags.output / f"sweep-{name}-{names}-{digest}")
+    folder = disk.make_folder("--output", flags.output / f"sweep-{name}-{names}-{digest}")
     tell(rows, first, last, folder, console)
     done = [(r, found) for r, found in zip(runs, results, strict=True) if found is not None]
     if last:
@@ -151,14 +156,16 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def tell(rows: Sequence[sweep.Row], first: Sequence[sweep.Planned], last: bool, folder: Path, console: Console) -> None:
+def tell(
+    rows: Sequence[sweeps.Row], first: Sequence[sweeps.Planned], last: bool, folder: Path, console: Console
+) -> None:
     """Print the tables, write the CSV and the figures."""
-    from vae_jax import figures
+    from vae_jax.artifacts import figures
 
-    for kind, (columns, cells) in sweep.table_rows(rows, format_value).items():
+    for kind, (columns, cells) in sweeps.table_rows(rows, format_value).items():
         console.line()
         console.table(f"test, mean ± standard error over seeds ({kind}; nats per image)", columns, cells)
-    workdir_lib.write(folder / "sweep.csv", sweep.csv_text(rows))
+    disk.write(folder / "sweep.csv", sweeps.csv_text(rows))
     seeds = sorted({row.seeds for row in rows})
     counted = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else f"{seeds[0]} seed{'s' * (seeds[0] > 1)}"
     padded = sorted({row.padded for row in rows if row.padded})
@@ -166,7 +173,7 @@ def tell(rows: Sequence[sweep.Row], first: Sequence[sweep.Planned], last: bool, 
     counted += ", last checkpoint" if last else ""
     title = f"Test images, {counted}" + (", mean and standard error" if seeds[-1] > 1 else "")
     drawn = {
-        "sweep": figures.fig_sweep(rows[0].point[0][0], sweep.lines(rows), title),
+        "sweep": figures.fig_sweep(rows[0].point[0][0], sweeps.lines(rows), title),
         "images": show_images(rows, first, last),
     }
     console.line(f"\nwritten to {folder}:\n  sweep.csv")
@@ -174,23 +181,23 @@ def tell(rows: Sequence[sweep.Row], first: Sequence[sweep.Planned], last: bool, 
         if figure is None:
             console.line(f"  no {name}.png: the runs do not have the same test images")
             continue
-        workdir_lib.write(folder / f"{name}.png", figures.png_bytes(figure))
+        disk.write(folder / f"{name}.png", figures.png_bytes(figure))
         console.line(f"  {name}.png")
 
 
-def tell_rates(done: Sequence[tuple[sweep.Planned, dict[str, Any]]], folder: Path, console: Console) -> None:
+def tell_rates(done: Sequence[tuple[sweeps.Planned, dict[str, Any]]], folder: Path, console: Console) -> None:
     """Write the figure of rate against distortion, or say what is in its way."""
-    from vae_jax import figures
+    from vae_jax.artifacts import figures
 
-    rates, in_the_way = sweep.rates([r for r, _ in done], [found for _, found in done])
+    rates, in_the_way = sweeps.rates([r for r, _ in done], [found for _, found in done])
     if in_the_way:
         console.line(f"  no rate_distortion.png: {in_the_way}")
         return
     seeds = len({r.seed for r, _ in done})
     title = f"Rate and distortion, test images, last checkpoint, {seeds} seed{'s' * (seeds > 1)}"
-    workdir_lib.write(folder / "rate_distortion.png", figures.png_bytes(figures.fig_rate_distortion(rates, title)))
+    disk.write(folder / "rate_distortion.png", figures.png_bytes(figures.fig_rate_distortion(rates, title)))
     console.line("  rate_distortion.png")
 
 
 if __name__ == "__main__":
-    sys.exit(entry.exit_code(lambda: run(sys.argv[1:]), "stopped; the same command goes on"))
+    sys.exit(run_command(lambda: run(sys.argv[1:]), "stopped; the same command goes on"))

@@ -5,16 +5,19 @@ Draws every figure that fits the model into RUN/figures, or those that --only na
 
 import sys
 
-from vae_jax import arguments, data, entry, latents, looking
-from vae_jax import workdir as workdir_lib
-from vae_jax.console import Console
-from vae_jax.run import load_run
-from vae_jax.types import InputError
+from vae_jax import data
+from vae_jax.artifacts import arrays, draw
+from vae_jax.commands import arguments
+from vae_jax.errors import InputError
+from vae_jax.runs.run import load_run
+from vae_jax.system import disk
+from vae_jax.system.command import run_command
+from vae_jax.system.console import Console
 
 
 def main(argv: list[str]) -> None:
     """Do what the command line says."""
-    from vae_jax.figures import FIGURES
+    from vae_jax.artifacts.figures import FIGURES
 
     parser = arguments.Parser(__doc__)
     parser.add_argument("--workdir", type=arguments.path, required=True, metavar="RUN", help="the run's directory")
@@ -29,11 +32,11 @@ def main(argv: list[str]) -> None:
 
     only = [arguments.one_of("--only", name.strip(), FIGURES) for name in flags.only.split(",") if name.strip()]
     run, console = load_run(flags.workdir, flags.which), Console()
-    folder = workdir_lib.make_folder("--output", flags.output or flags.workdir / "figures")
-    request = latents.Request(flags.numbers, flags.images, flags.points)
-    source = looking.make_source(run, data.load(run.config), flags.workdir, request, console.line)
+    folder = disk.make_folder("--output", flags.output or flags.workdir / "figures")
+    request = arrays.Request(flags.numbers, flags.images, flags.points)
+    source = draw.make_source(run, data.load(run.config), flags.workdir, request, console.line)
     refused = []
-    for drawn in looking.write_figures(source, only or FIGURES, folder):
+    for drawn in draw.write_figures(source, only or FIGURES, folder):
         for path in drawn.paths:
             console.line(str(path))
         if drawn.needs:
@@ -45,4 +48,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(entry.exit_code(lambda: main(sys.argv[1:])))
+    sys.exit(run_command(lambda: main(sys.argv[1:])))

@@ -15,8 +15,9 @@ os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_p
 os.environ["JAX_PLATFORMS"] = "cpu"
 
 import jaxtyping
+import support.typechecking  # noqa: F401 - the hook finds it by name
 
-jaxtyping.install_import_hook("vae_jax", "typechecking.checked")
+jaxtyping.install_import_hook("vae_jax", "support.typechecking.checked")
 
 import jax
 import pytest
@@ -33,7 +34,7 @@ def small_config(**changes) -> ConfigDict:
     """A run on the digits that takes a second, with changes by key; dots as `checkpoint__every_epochs`."""
     flat = config_lib.flatten(config_lib.defaults()) | TINY
     flat |= {name.replace("__", "."): value for name, value in changes.items()}
-    return config_lib.keys.nest(flat)
+    return config_lib.nest(flat)
 
 
 def pytest_unconfigure():

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vae_jax.likelihoods import LIKELIHOODS
 from vae_jax.models import MODELS, make_model
-from vae_jax.networks import ACTIVATIONS, NETWORKS
+from vae_jax.models.likelihoods import LIKELIHOODS
+from vae_jax.models.networks import ACTIVATIONS, NETWORKS
 from vae_jax.objectives import OBJECTIVES, WITHOUT_PRIOR, make_objective
 
 SHAPES = [(8, 8, 1), (5, 7, 3)]

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from vae_jax import cli, main, train
 from vae_jax import config as config_lib
-from vae_jax.types import InputError
+from vae_jax import main, train
+from vae_jax.config import command_line, registries
+from vae_jax.errors import InputError
 
 VAE = "--config=configs/vae.py"
 
@@ -113,18 +114,18 @@ def test_help_shows_flags_and_keys(capsys):
     assert main.run(["--help"]) == 0
     out = capsys.readouterr().out
     assert "--workdir=DIR" in out
-    assert config_lib.table(cli.names("digits")) in out
+    assert config_lib.key_table(registries.names("digits")) in out
 
 
 def test_flags_are_read_in_any_order_and_form():
-    assert cli.parse(["--config=~/c.py", "--workdir=~/runs/x"])[:2] == (
+    assert command_line.parse(["--config=~/c.py", "--workdir=~/runs/x"])[:2] == (
         os.path.expanduser("~/c.py"),
         os.path.expanduser("~/runs/x"),
     )
-    flags = cli.parse(["--config.beta=2", "--workdir", "a b", "--config.log.parameters", "--config", "c.py"])
-    assert flags == cli.Flags("c.py", "a b", (("beta", "2"), ("log.parameters", "true")), help=False)
+    flags = command_line.parse(["--config.beta=2", "--workdir", "a b", "--config.log.parameters", "--config", "c.py"])
+    assert flags == command_line.Flags("c.py", "a b", (("beta", "2"), ("log.parameters", "true")), help=False)
     with pytest.raises(InputError, match=r"--workdir: its value is missing"):
-        cli.parse(["--workdir", "--config=x"])
+        command_line.parse(["--workdir", "--config=x"])
 
 
 def test_the_run_is_named_from_file_data_and_latent_size(tmp_path, monkeypatch):

@@ -2,15 +2,14 @@
 
 import re
 import shlex
-from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
-from vae_jax import cli
 from vae_jax import config as config_lib
-from vae_jax.evaluate import METRICS
+from vae_jax.config import command_line
+from vae_jax.evaluation.evaluate import METRICS
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 DOCSTRINGS = "\n".join(
     path.read_text().split('"""')[1] for path in sorted((ROOT / "configs").glob("*.py")) if path.stat().st_size
@@ -34,11 +33,11 @@ def test_there_are_two_commands_and_ci_runs_them_as_they_stand():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_one_that_the_program_takes(command):
-    flags = cli.parse(shlex.split(command.replace("$s", "0")))
+    flags = command_line.parse(shlex.split(command.replace("$s", "0")))
     if flags.help:
         return
     if flags.config:
-        cli.read(flags)
+        command_line.read_file(flags.config, flags.overrides)
     else:
         config_lib.override(config_lib.defaults(), flags.overrides)
 

@@ -10,14 +10,15 @@ import signal
 import jax
 import numpy as np
 import pytest
-from commands import FAMILIES, digest, execute, results_of
+from support.commands import FAMILIES, digest, execute, results_of
 
 from vae_jax import config as config_lib
-from vae_jax import epochs, feed, results, signals
+from vae_jax.errors import InputError
 from vae_jax.randomness import epoch_order
+from vae_jax.runs.writer import history, read_metrics
+from vae_jax.system import signals
 from vae_jax.train import train_and_evaluate
-from vae_jax.types import InputError
-from vae_jax.writer import history, read_metrics
+from vae_jax.training import conclude, epochs, feed
 
 
 @pytest.mark.slow
@@ -57,7 +58,7 @@ def test_a_pipe_gets_plain_lines_and_a_finished_run_says_so(tmp_path):
 @pytest.fixture
 def run(tmp_path, make_config, capsys, monkeypatch):
     """(name, changes) -> results of a tiny run in this process, without figures."""
-    monkeypatch.setattr("vae_jax.figures.QUICK", frozenset())
+    monkeypatch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
 
     def train(name: str = "run", **changes):
         return train_and_evaluate(make_config(**changes), tmp_path / name)
@@ -71,7 +72,7 @@ def test_results_hold_what_was_measured_and_on_what(run, tmp_path):
     assert measured["pixels"] == "grey"
     assert measured["likelihood"] == "bernoulli"
     assert measured["num_images"] == {"train": 1294, "val": 144, "test": 359}
-    for split in results.SPLITS:
+    for split in conclude.SPLITS:
         assert measured[f"{split}/elbo"] == pytest.approx(
             -measured[f"{split}/reconstruction"] - measured[f"{split}/kl"]
         )

@@ -6,7 +6,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vae_jax.run import Run, load_run
+    from vae_jax.runs.run import Run, load_run
 
 __all__ = ["Run", "load_run"]
 
@@ -14,7 +14,7 @@ __all__ = ["Run", "load_run"]
 def __getattr__(name: str) -> Any:
     # Loaded when asked for: importing vae_jax.config, say, must not cost the import of JAX.
     if name in __all__:
-        from vae_jax import run
+        from vae_jax.runs import run
 
         return getattr(run, name)
     raise AttributeError(f"module 'vae_jax' has no attribute {name!r}")

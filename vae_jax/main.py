@@ -2,25 +2,31 @@
 
 import sys
 
-from vae_jax import entry
+from vae_jax.system.command import run_command
 
 
 def run(argv: list[str]) -> int:
-    """Do what a command line says; the exit code is that of `entry.exit_code`."""
-    return entry.exit_code(lambda: _run(argv))
+    """Do what a command line says; the exit code is that of `run_command`."""
+    return run_command(lambda: _run(argv))
 
 
 def _run(argv: list[str]) -> None:
     from pathlib import Path
 
-    from vae_jax import cli, config, processes, train
+    from vae_jax import config, train
+    from vae_jax.config import command_line, registries
+    from vae_jax.runs.workdir import read_config
+    from vae_jax.system import processes
 
-    flags = cli.parse(argv)
+    flags = command_line.parse(argv)
     if flags.help:
-        print(cli.USAGE + config.table(cli.names("digits")))
+        print(command_line.USAGE + config.key_table(registries.names("digits")))
         return
     with processes.together(flags.distributed):
-        settings = cli.read(flags)
+        if flags.config:
+            settings = command_line.read_file(flags.config, flags.overrides)
+        else:
+            settings = command_line.overridden(read_config(Path(flags.workdir)), flags.overrides)
         workdir = flags.workdir or Path("runs", config.run_name(settings, Path(flags.config).stem))
         train.train_and_evaluate(settings, Path(workdir))
 

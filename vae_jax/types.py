@@ -29,34 +29,6 @@ there is no dropout, and the terms that only evaluation wants (elbo, mse) are ad
 """
 
 
-MOST_SHOWN = 100
-"""Characters of a bad value that a message repeats."""
-
-
-class InputError(Exception):
-    """Bad input from the person at the keyboard: each line names the key, the value and the choices. Exit code 2."""
-
-
-def shown(value: object) -> str:
-    """A value as a line of an InputError shows it: short, and printable, whatever a person or a damaged file gave."""
-    try:
-        text = str(value)
-    except (ValueError, RecursionError):  # an int of more digits than Python prints, a tuple nested too deeply
-        text = hex(value) if isinstance(value, int) else f"a {type(value).__name__} that is nested too deeply"
-    if len(text) > MOST_SHOWN:
-        text = f"{text[: MOST_SHOWN - 20]}... ({len(text)} characters)"
-    return printable(text)
-
-
-def printable(text: str) -> str:
-    """The text with what is no character for people, such as a line break, as its escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-class TrainingError(Exception):
-    """Training cannot go on, and why; what was saved before stays. Exit code 1."""
-
-
 class Posterior(NamedTuple):
     """q(z|x), a diagonal Gaussian."""
 
@@ -134,8 +106,11 @@ class Dataset(NamedTuple):
     """Names of labels 0, 1, ...; empty when there are no labels."""
 
 
-SPLIT_RULES = (
-    "train_dir with three proportions in split; train_dir and test_dir with two and split_target=train; the same with "
-    "split_target=test; train_dir, val_dir and test_dir without split"
-)
-"""The four ways of saying which images of a person's own go where, in words for error messages."""
+class TrainState(NamedTuple):
+    """All that training carries from step to step; nothing random is in it."""
+
+    step: Int32[Array, ""]
+    params: Params
+    opt_state: Any
+    hparams: dict[str, Float[Array, ""]]
+    """Numbers that may differ within one compiled program, by their key in HPARAMS."""

@@ -16,9 +16,12 @@ from typing import Any, NamedTuple
 import jax
 
 from experiments import record
-from vae_jax import arguments, cli, devices, entry
-from vae_jax.networks.conv import KERNEL, STRIDES
-from vae_jax.networks.convolution import conv_transpose, convolve, padding_to_size, same_padding
+from vae_jax.commands import arguments
+from vae_jax.config import command_line
+from vae_jax.models.networks.conv import KERNEL, STRIDES
+from vae_jax.models.networks.convolution import conv_transpose, convolve, padding_to_size, same_padding
+from vae_jax.system import devices
+from vae_jax.system.command import run_command
 from vae_jax.types import Config
 
 CONFIGS = {"conv_vae": "configs/conv_vae.py", "conv_ae": "configs/conv_ae.py", "conv_dae": "configs/conv_dae.py"}
@@ -97,7 +100,7 @@ def main(argv: list[str]) -> None:
     flags = parser.parse_args(argv)
     rows = []
     for name in flags.only.split(","):
-        config = cli.read(cli.Flags(CONFIGS[arguments.one_of("--only", name, CONFIGS)], "", (), help=False))
+        config = command_line.read_file(CONFIGS[arguments.one_of("--only", name, CONFIGS)], ())
         devices.keep_memory(config)
         for layer in layers(config):
             count = layer.operations() / 1e6
@@ -115,4 +118,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(entry.exit_code(lambda: main(sys.argv[1:])))
+    sys.exit(run_command(lambda: main(sys.argv[1:])))

@@ -21,9 +21,12 @@ from experiments import record
 from experiments.benchmarks.gpu_runs import ROUNDS, limit, make_population, make_single, step_seconds, train
 from experiments.benchmarks.products import make_products
 from experiments.benchmarks.rounds import interleave
-from vae_jax import arguments, cli, entry
-from vae_jax.prepare import prepare
-from vae_jax.types import Config, InputError
+from vae_jax.commands import arguments
+from vae_jax.config import command_line
+from vae_jax.errors import InputError
+from vae_jax.system.command import run_command
+from vae_jax.training.prepare import prepare
+from vae_jax.types import Config
 
 COLUMNS = ("what", "measured", "wanted", "details")
 NOT_MEASURED = "not measured: no GPU"
@@ -52,7 +55,7 @@ TINY_CONFIGS = (("vae", TINY | {"hidden_dims": "8"}), ("conv_vae", TINY | {"chan
 def make_config(file: str, keys: dict[str, str], flags: Any) -> Config:
     """A config's file with these keys, on MNIST, or in a trial on the digits."""
     keys = keys | ({"dataset": "digits"} if flags.trial else {"dataset": "mnist", "data_dir": flags.data_dir})
-    return cli.read(cli.Flags(f"configs/{file}.py", "", tuple(keys.items()), help=False))
+    return command_line.read_file(f"configs/{file}.py", tuple(keys.items()))
 
 
 def measure(flags: Any, sizes: Sizes) -> list[tuple[str, str]]:
@@ -128,4 +131,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(entry.exit_code(lambda: main(sys.argv[1:])))
+    sys.exit(run_command(lambda: main(sys.argv[1:])))

@@ -12,11 +12,12 @@ import numpy as np
 
 from experiments.benchmarks.rounds import Timed
 from experiments.benchmarks.train_speed import Bench
-from vae_jax.optimizers import make_optimizer
-from vae_jax.prepare import Prepared, mean_of, prepare
+from vae_jax.data.digest import mean_of
 from vae_jax.randomness import epoch_order
-from vae_jax.train_state import TrainState, init_state
-from vae_jax.types import Config
+from vae_jax.training.optimizers import make_optimizer
+from vae_jax.training.prepare import Prepared, prepare
+from vae_jax.training.step import init_state
+from vae_jax.types import Config, TrainState
 
 ROUNDS = 3
 MOST = 0.5

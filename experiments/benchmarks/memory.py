@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from experiments import record
-from vae_jax import arguments, entry
+from vae_jax.commands import arguments
+from vae_jax.system.command import run_command
 
 SHAPE = (64, 64, 3)
 TRAIN = """
@@ -86,4 +87,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(entry.exit_code(lambda: main(sys.argv[1:])))
+    sys.exit(run_command(lambda: main(sys.argv[1:])))

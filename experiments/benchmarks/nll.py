@@ -23,11 +23,14 @@ from experiments import record
 from experiments.benchmarks.nll_contenders import PEER, Found, Round, ask_peer, make_products
 from experiments.benchmarks.peers_code import contestants
 from experiments.benchmarks.peers_code.contestants import OURS
-from vae_jax import arguments, cli, entry
-from vae_jax.estimators import make_split_bound
-from vae_jax.prepare import Prepared, prepare
+from vae_jax.commands import arguments
+from vae_jax.config import command_line
+from vae_jax.errors import InputError
+from vae_jax.evaluation.estimators import make_split_bound
 from vae_jax.randomness import epoch_order
-from vae_jax.types import InputError, Params
+from vae_jax.system.command import run_command
+from vae_jax.training.prepare import Prepared, prepare
+from vae_jax.types import Params
 
 PRODUCTS = "matrix products"
 KEYS = {"dataset": "mnist", "binarize": "static_seeded", "hidden_dims": "400", "latent_dim": "20"}
@@ -37,7 +40,7 @@ COLUMNS = ("log-likelihood by", "images a round", "ms an image", "vae_jax / it",
 def train(data_dir: str) -> tuple[Prepared, Params]:
     """The model, and its parameters after an epoch."""
     keys = KEYS | {"data_dir": data_dir}
-    run = prepare(cli.read(cli.Flags("configs/vae.py", "", tuple(keys.items()), help=False)))
+    run = prepare(command_line.read_file("configs/vae.py", tuple(keys.items())))
     state, size = run.state, run.steps_per_dispatch
     order = epoch_order(run.config.seed, 0, len(run.dataset.train.images), run.config.batch_size)
     for start in range(0, len(order) // size * size, size):
@@ -140,4 +143,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(entry.exit_code(lambda: main(sys.argv[1:])))
+    sys.exit(run_command(lambda: main(sys.argv[1:])))

@@ -33,8 +33,10 @@ import numpy as np
 from experiments import record
 from experiments.benchmarks.peers_code import contestants
 from experiments.benchmarks.peers_code.contestants import OURS, PEERS, Failed, Measured, Network
-from vae_jax import arguments, data, entry
 from vae_jax import config as config_lib
+from vae_jax import data
+from vae_jax.commands import arguments
+from vae_jax.system.command import run_command
 
 COLUMNS = ("peer", "network", "epoch, s", "vae_jax / peer", "training, s", "process, s", "test elbo", "versions")
 
@@ -136,4 +138,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(entry.exit_code(lambda: main(sys.argv[1:])))
+    sys.exit(run_command(lambda: main(sys.argv[1:])))

@@ -10,9 +10,9 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from vae_jax import cli
-from vae_jax.prepare import Prepared, prepare
+from vae_jax.config import command_line
 from vae_jax.randomness import epoch_order
+from vae_jax.training.prepare import Prepared, prepare
 
 BLOCKS, STEPS = 4, 50
 """The median of so many blocks of so many steps is told."""
@@ -59,7 +59,7 @@ def milliseconds(run: Prepared, blocks: int = BLOCKS, steps: int = STEPS) -> lis
 def main() -> None:
     """Measure the run whose keys the command line gives as JSON, and write the answer where it says."""
     task = json.loads(sys.argv[1])
-    run = prepare(cli.read(cli.Flags("configs/vae.py", "", tuple(task["keys"].items()), help=False)))
+    run = prepare(command_line.read_file("configs/vae.py", tuple(task["keys"].items())))
     found = {"ms": statistics.median(milliseconds(run)), "steps": run.steps_per_epoch, "peak": peak_memory()}
     Path(task["answer"]).write_text(json.dumps(found), encoding="utf-8")
 

@@ -20,8 +20,10 @@ import numpy as np
 from experiments import record
 from experiments.benchmarks.peers_code import processes
 from experiments.benchmarks.peers_code.contestants import ON_THE_CPU
-from vae_jax import arguments, data, entry
 from vae_jax import config as config_lib
+from vae_jax import data
+from vae_jax.commands import arguments
+from vae_jax.system.command import run_command
 
 BASE = {"images": 10_000, "latent size": 20, "hidden units": 400, "devices": 1}
 LINES = {
@@ -90,8 +92,8 @@ def picture(points: list[Point]) -> bytes:
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 
-    from vae_jax.figures import png_bytes
-    from vae_jax.figures.colours import BLUE, ORANGE
+    from vae_jax.artifacts.figures import png_bytes
+    from vae_jax.artifacts.figures.colours import BLUE, ORANGE
 
     figure = Figure(figsize=(9, 6.5), dpi=100, layout="constrained")
     for left, line in zip(figure.subplots(2, 2).flat, LINES, strict=True):
@@ -152,4 +154,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(entry.exit_code(lambda: main(sys.argv[1:])))
+    sys.exit(run_command(lambda: main(sys.argv[1:])))

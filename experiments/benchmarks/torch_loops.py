@@ -8,7 +8,7 @@ import torch  # pyright: ignore[reportMissingImports]
 from torch import nn  # pyright: ignore[reportMissingImports]
 from torch.nn import functional  # pyright: ignore[reportMissingImports]
 
-from vae_jax.networks.conv import GROUP_SIZE
+from vae_jax.models.networks.conv import GROUP_SIZE
 from vae_jax.types import Config
 
 Epoch = Callable[[np.ndarray], float]

@@ -24,15 +24,19 @@ import numpy as np
 from experiments import record
 from experiments.benchmarks.products import make_products
 from experiments.benchmarks.rounds import ENOUGH, Timed, interleave, told
-from vae_jax import arguments, cli, devices, entry, epochs, results, signals
-from vae_jax.checkpoint import Checkpoints
-from vae_jax.console import Console
-from vae_jax.film import Film
-from vae_jax.prepare import Prepared, encode_filmed, prepare
-from vae_jax.profiling import Profile
+from vae_jax.commands import arguments
+from vae_jax.config import command_line
 from vae_jax.randomness import epoch_order
+from vae_jax.runs.checkpoint import Checkpoints
+from vae_jax.runs.latent_frames import Film
+from vae_jax.runs.writer import Writer
+from vae_jax.system import devices, signals
+from vae_jax.system.command import run_command
+from vae_jax.system.console import Console
+from vae_jax.system.profiling import Profile
+from vae_jax.training import conclude, epochs
+from vae_jax.training.prepare import Prepared, encode_filmed, prepare
 from vae_jax.types import Config
-from vae_jax.writer import Writer
 
 CONFIGS = {
     "vae": ("configs/vae.py", {"hidden_dims": "400", "latent_dim": "20"}),
@@ -73,7 +77,7 @@ class Bench:
             self.state, progress = epochs.train_epoch(self.run, self.state, self.progress, self.outside)
             self.progress = epochs.end_epoch(self.run, self.state, progress, self.outside)
         self.checkpoints.wait()
-        results.measure(self.run, self.checkpoints, "best")
+        conclude.measure(self.run, self.checkpoints, "best")
 
     def calls(self) -> None:
         """FULL_EPOCHS epochs' calls of the device, and nothing else."""
@@ -114,7 +118,7 @@ def read(name: str, flags: Any, streaming: str) -> Config:
     """A config of CONFIGS, on MNIST."""
     file, keys = CONFIGS[arguments.one_of("--only", name, CONFIGS)]
     keys = keys | {"dataset": "mnist", "data_dir": flags.data_dir, "streaming": streaming}
-    return cli.read(cli.Flags(file, "", tuple(keys.items()), help=False))
+    return command_line.read_file(file, tuple(keys.items()))
 
 
 def measure(name: str, flags: Any) -> tuple[list[str], list[str]]:
@@ -164,4 +168,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(entry.exit_code(lambda: main(sys.argv[1:])))
+    sys.exit(run_command(lambda: main(sys.argv[1:])))

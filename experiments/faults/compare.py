@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from vae_jax.board import Points, read_points
-from vae_jax.checkpoint import Checkpoints
-from vae_jax.workdir import RESULTS
-from vae_jax.writer import FILE
+from vae_jax.runs.checkpoint import Checkpoints
+from vae_jax.runs.tensorboard import Points, read_points
+from vae_jax.runs.workdir import RESULTS
+from vae_jax.runs.writer import FILE
 
 
 class Outcome(NamedTuple):

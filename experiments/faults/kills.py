@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from experiments.faults.compare import Outcome, differences, last_saved, outcome
 from experiments.faults.started import PROGRAM, kill, start_run
-from vae_jax.signals import StopRequest
-from vae_jax.writer import read_metrics
+from vae_jax.runs.writer import read_metrics
+from vae_jax.system.signals import StopRequest
 
 FLAGS = (
     "--config=configs/vae.py",

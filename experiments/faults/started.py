@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from vae_jax.signals import Stopped, StopRequest
+from vae_jax.system.signals import Stopped, StopRequest
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ("-m", "vae_jax.main")

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from experiments import record
 from experiments.faults.promises import PROMISES
 from experiments.faults.started import kill, start
-from vae_jax import workdir as workdir_lib
-from vae_jax.signals import StopRequest
+from vae_jax.system import disk
+from vae_jax.system.signals import StopRequest
 
 TESTS = "tests/faults"
 SECONDS = 7200
@@ -114,8 +114,8 @@ def keep(output: Path, part: str, rows: Sequence[Row], files: Sequence[str] = ()
     others = [row for row in parts.get(part, {"rows": []})["rows"] if files and not _is_of(row["commands"], files)]
     measured = f"{record.machine()}; {used}; {date}"
     parts[part] = {"measured": measured, "rows": [*others, *(row._asdict() for row in rows)]}
-    workdir_lib.write(path, json.dumps(parts, indent=1) + "\n")
-    workdir_lib.write(output, render(parts))
+    disk.write(path, json.dumps(parts, indent=1) + "\n")
+    disk.write(output, render(parts))
 
 
 def _is_of(commands: Sequence[str], files: Sequence[str]) -> bool:

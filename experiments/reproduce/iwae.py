@@ -16,9 +16,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments import record
-from vae_jax import arguments, cli, entry, nll, train
-from vae_jax.console import Console
-from vae_jax.run import load_run
+from vae_jax import train
+from vae_jax.commands import arguments
+from vae_jax.config import command_line
+from vae_jax.evaluation import nll
+from vae_jax.runs.run import load_run
+from vae_jax.system.command import run_command
+from vae_jax.system.console import Console
 from vae_jax.types import Config
 
 FILE = "configs/iwae.py"
@@ -99,7 +103,7 @@ def make_config(name: str, schedule: str, batch_size: int, data_dir: str, seed: 
     if row.layers == 2:
         keys |= {"model": "two_layer", "latent_dim": 100, "upper_latent_dim": 50, "upper_hidden_dims": "100,100"}
     keys |= {"num_epochs": EPOCHS[schedule], "batch_size": batch_size, "data_dir": data_dir, "seed": seed}
-    return cli.read(cli.Flags(FILE, "", tuple((key, str(value)) for key, value in keys.items()), help=False))
+    return command_line.read_file(FILE, tuple((key, str(value)) for key, value in keys.items()))
 
 
 def parse(argv: list[str]) -> Any:
@@ -198,4 +202,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(entry.exit_code(lambda: main(sys.argv[1:])))
+    sys.exit(run_command(lambda: main(sys.argv[1:])))

@@ -7,7 +7,7 @@ import pytest
 
 from vae_jax import config as config_room
 from vae_jax import data
-from vae_jax.types import InputError
+from vae_jax.errors import InputError
 
 
 def make_config(tmp_path, file, **changes):

@@ -10,7 +10,9 @@ import pytest
 from vae_jax import config as config_room
 from vae_jax.data import cache
 from vae_jax.data.source import Source
-from vae_jax.types import InputError, Split, TrainingError
+from vae_jax.errors import InputError, TrainingError
+from vae_jax.system import cache_folder
+from vae_jax.types import Split
 
 KEY = {"source": "toy", "version": "1", "options": {"image_size": [], "grayscale": False}}
 FILES = ["train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy", "meta.json"]
@@ -217,15 +219,15 @@ def test_cache_root_follows_the_config_then_xdg_then_home_then_a_temporary_folde
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     with config.unlocked():
         config.cache_dir = str(tmp_path / "mine")
-    assert cache.cache_root(config) == tmp_path / "mine"
+    assert cache_folder.cache_root(config) == tmp_path / "mine"
     config.cache_dir = ""
-    assert cache.cache_root(config) == tmp_path / "xdg" / "vae_jax"
+    assert cache_folder.cache_root(config) == tmp_path / "xdg" / "vae_jax"
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert cache.cache_root(config) == tmp_path / "home" / ".cache" / "vae_jax"
+    assert cache_folder.cache_root(config) == tmp_path / "home" / ".cache" / "vae_jax"
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("HOME", str(tmp_path / "file"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    root = cache.cache_root(config)
+    root = cache_folder.cache_root(config)
     assert root.parent == tmp_path
     assert root.is_dir()
 
@@ -236,7 +238,7 @@ def test_a_cache_dir_that_cannot_be_written_is_one_line(tmp_path):
     for path in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/nothing")):
         config.cache_dir = str(path)
         with pytest.raises(InputError) as caught:
-            cache.cache_root(config)
+            cache_folder.cache_root(config)
         assert str(caught.value).startswith(f"cache_dir={path}: ")
         assert "\n" not in str(caught.value)
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from vae_jax import config as config_room
 from vae_jax import data
-from vae_jax.types import InputError, TrainingError
+from vae_jax.errors import InputError, TrainingError
 
 
 def make_config(tmp_path, **changes):
@@ -241,7 +241,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, folders, monkeypat
     def full(stream, *_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("vae_jax.data.rows._write_header", full)
+    monkeypatch.setattr("vae_jax.data.mapped._write_header", full)
     with pytest.raises(TrainingError, match=f"^{tmp_path / 'cache'}: cannot be written, the disk is full: "):
         data.load(make_config(tmp_path, train_dir=folders["train_dir"], split=(0.7, 0.2, 0.1)))
     assert not list((tmp_path / "cache").iterdir())
@@ -333,7 +333,7 @@ def test_the_cache_notices_files_that_changed(tmp_path, change, monkeypatch):
     assert taken == expected[change]
     if change == "renamed":
         assert numbers(before.train) != numbers(after.train)
-    monkeypatch.setattr("vae_jax.data.folder.write_rows", None)  # the cache serves what did not change
+    monkeypatch.setattr("vae_jax.data.folders.write_rows", None)  # the cache serves what did not change
     assert numbers(data.load(config).train) == numbers(after.train)
 
 

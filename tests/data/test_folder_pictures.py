@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vae_jax.data import pictures
-from vae_jax.data.pictures import EXTENSIONS, BrokenImageError, are_grey, decode
+from vae_jax.data.folders import image_file
+from vae_jax.data.folders.image_file import EXTENSIONS, BrokenImageError, are_grey, decode
 
 
 def gradient(height=24, width=32) -> np.ndarray:
@@ -189,7 +189,7 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypa
 
 def test_large_images_are_decoded_one_at_a_time(tmp_path, monkeypatch):
     Image.fromarray(gradient()).save(tmp_path / "x.png")
-    flatten, at_once, most = pictures._flatten, [], []
+    flatten, at_once, most = image_file._flatten, [], []
 
     def slow(*given):
         at_once.append(1)
@@ -198,8 +198,8 @@ def test_large_images_are_decoded_one_at_a_time(tmp_path, monkeypatch):
         at_once.pop()
         return flatten(*given)
 
-    monkeypatch.setattr(pictures, "_flatten", slow)
-    monkeypatch.setattr(pictures, "_LARGE", 100)
+    monkeypatch.setattr(image_file, "_flatten", slow)
+    monkeypatch.setattr(image_file, "_LARGE", 100)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: pixels(tmp_path / "x.png"), range(4)))
     assert max(most) == 1

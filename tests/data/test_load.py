@@ -7,7 +7,8 @@ import pytest
 from vae_jax import config as config_room
 from vae_jax import data
 from vae_jax.data.source import Source
-from vae_jax.types import InputError, Split
+from vae_jax.errors import InputError
+from vae_jax.types import Split
 
 
 def make_config(**changes):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from vae_jax.data import splits
-from vae_jax.types import InputError
+from vae_jax.errors import InputError
 
 LABELS = np.random.default_rng(3).choice(5, 1000, p=[0.5, 0.3, 0.1, 0.07, 0.03]).astype(np.int32)
 

@@ -17,8 +17,9 @@ import pytest
 
 from vae_jax import config as config_room
 from vae_jax import data
-from vae_jax.data import idx, network, tfds
-from vae_jax.types import InputError
+from vae_jax.data import tfds
+from vae_jax.data.tfds import downloads, idx
+from vae_jax.errors import InputError
 
 REAL_DIR = os.environ.get("VAE_JAX_MNIST_DIR", "")
 
@@ -229,7 +230,7 @@ def test_a_proxy_is_probed_in_the_hosts_place(monkeypatch):
     for proxy in ("", "http://proxy.example:3128"):
         monkeypatch.setenv("https_proxy", proxy)
         with pytest.raises(ConnectionError, match="no connection"):
-            network.probe("https://data.example/file")
+            downloads.probe("https://data.example/file")
     assert asked == [("data.example", 443), ("proxy.example", 3128)]
 
 

@@ -8,10 +8,10 @@ import io
 import shutil
 
 import pytest
-from commands import digest
+from support.commands import digest
 
-from vae_jax.board import read_points
-from vae_jax.console import Console
+from vae_jax.runs.tensorboard import read_points
+from vae_jax.system.console import Console
 from vae_jax.train import train_and_evaluate
 
 
@@ -34,7 +34,7 @@ def trained(tmp_path_factory, make_config):
     """A run of three epochs, a checkpoint each, and the same run after four; neither has figures."""
     three = tmp_path_factory.mktemp("trained") / "three"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vae_jax.figures.QUICK", frozenset())
+        patch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
         go_on(make_config(num_epochs=3, checkpoint__every_epochs=1), three)
         four = shutil.copytree(three, three.with_name("four"))
         go_on(make_config(num_epochs=4, checkpoint__every_epochs=1), four)
@@ -44,7 +44,7 @@ def trained(tmp_path_factory, make_config):
 @pytest.fixture
 def damaged(trained, tmp_path, monkeypatch):
     """A copy of the run of three epochs, to be damaged."""
-    monkeypatch.setattr("vae_jax.figures.QUICK", frozenset())
+    monkeypatch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
     return shutil.copytree(trained[0], tmp_path / "run")
 
 

@@ -4,15 +4,15 @@ import io
 import subprocess
 
 import pytest
-from commands import ROOT, command, environment
-from damage import DAMAGE, flip_bit
+from support.commands import ROOT, command, environment
+from support.damage import DAMAGE, flip_bit
 
 from vae_jax import main
-from vae_jax.checkpoint import MANIFEST
-from vae_jax.console import Console
-from vae_jax.prepare import prepare
-from vae_jax.signals import StopRequest
-from vae_jax.train import opened
+from vae_jax.runs.checkpoint import MANIFEST
+from vae_jax.system.console import Console
+from vae_jax.system.signals import StopRequest
+from vae_jax.training.opening import opened
+from vae_jax.training.prepare import prepare
 
 pytestmark = pytest.mark.fault("a file of the newest checkpoint truncated, deleted, emptied or one bit flipped")
 LOST = "the steps since the older checkpoint, trained again"

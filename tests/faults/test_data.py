@@ -2,19 +2,19 @@
 
 import numpy as np
 import pytest
-from commands import digest
-from damage import DAMAGE
 from PIL import Image
+from support.commands import digest
+from support.damage import DAMAGE
 
+from vae_jax.errors import InputError
 from vae_jax.train import train_and_evaluate
-from vae_jax.types import InputError
 
 pytestmark = pytest.mark.fault("data cache damaged, or the source folder changed under a run that continues")
 
 
 @pytest.fixture(autouse=True)
 def _no_figures(monkeypatch):
-    monkeypatch.setattr("vae_jax.figures.QUICK", frozenset())
+    monkeypatch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ import subprocess
 
 import numpy as np
 import pytest
-from commands import FAMILIES, ROOT, command, digest, environment, execute
+from support.commands import FAMILIES, ROOT, command, digest, environment, execute
 
-from vae_jax.checkpoint import Checkpoints
-from vae_jax.types import TrainingError
-from vae_jax.workdir import write
-from vae_jax.writer import read_metrics
+from vae_jax.errors import TrainingError
+from vae_jax.runs.checkpoint import Checkpoints
+from vae_jax.runs.writer import read_metrics
+from vae_jax.system.disk import write
 
 FLAGS = ["--config.num_epochs=3", "--config.checkpoint.every_epochs=1", "--config.hidden_dims=1024"]
 """A checkpoint takes 1.6 MB, and 2.1 MB must be free for it."""

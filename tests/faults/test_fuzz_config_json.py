@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fuzzing import FORCED, KEYS, entries, fitting, for_all, garbage_texts, nested, run, train_two_steps
 from hypothesis import strategies as st
+from support.fuzzing import FORCED, KEYS, entries, fitting, for_all, garbage_texts, nested, run, train_two_steps
 
 from vae_jax import config as config_lib
-from vae_jax import results, train
+from vae_jax import train
+from vae_jax.config.table import BY_NAME
+from vae_jax.training import conclude
 
 TEXT = config_lib.to_json(config_lib.defaults())
 SECTIONS = ["eval", "log", "checkpoint"]
@@ -82,7 +84,7 @@ def damage(draw: st.DrawFn, room: dict[str, Any], name: str) -> None:
     elif kind <= 5:
         room[name] = draw(nested)
     elif name not in SECTIONS:
-        key = config_lib.keys.BY_NAME.get(name) or draw(st.sampled_from(config_lib.KEYS))
+        key = BY_NAME.get(name) or draw(st.sampled_from(config_lib.KEYS))
         room[name] = draw(fitting(key))
 
 
@@ -112,7 +114,7 @@ def test_a_damaged_config_json_is_accepted_or_refused(count, trained, tmp_path, 
     with monkeypatch.context() as patch:
         patch.setattr(train, "train_and_evaluate", lambda config, workdir: None)
         for_all(files, count, check)
-    monkeypatch.setattr(results, "conclude", lambda *given: {})  # no figures: they take most of a short run
+    monkeypatch.setattr(conclude, "conclude", lambda *given: {})  # no figures: they take most of a short run
     train_two_steps(accepted, trained, as_run, tmp_path / "runs")
     record_property("tried", count)
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fuzzing import for_all
 from hypothesis import strategies as st
 from PIL import Image
+from support.fuzzing import for_all
 
 from vae_jax import config as config_lib
 from vae_jax import data
-from vae_jax.types import Config, InputError
+from vae_jax.errors import InputError
+from vae_jax.types import Config
 
 FORMATS = ("png", "jpeg", "gif", "bmp", "webp", "tiff")
 SIDE = 16

@@ -4,11 +4,22 @@ import json
 from pathlib import Path
 
 import pytest
-from fuzzing import FORCED, assert_refused, entries, fitting, for_all, garbage_texts, nested, run, train_two_steps
 from hypothesis import strategies as st
+from support.fuzzing import (
+    FORCED,
+    assert_refused,
+    entries,
+    fitting,
+    for_all,
+    garbage_texts,
+    nested,
+    run,
+    train_two_steps,
+)
 
 from vae_jax import config as config_lib
-from vae_jax import results, train
+from vae_jax import train
+from vae_jax.training import conclude
 
 VAE = "--config=configs/vae.py"
 numbers = st.one_of(
@@ -102,7 +113,7 @@ def test_a_random_command_line_is_accepted_or_refused(count, trained, tmp_path, 
         patch.setattr(train, "train_and_evaluate", lambda config, workdir: None)
         for_all(lines, count, check)
     assert entries(tmp_path, Path("runs")) == before
-    monkeypatch.setattr(results, "conclude", lambda *given: {})  # no figures: they take most of a short run
+    monkeypatch.setattr(conclude, "conclude", lambda *given: {})  # no figures: they take most of a short run
     train_two_steps(
         accepted, trained, lambda words, workdir: [VAE, *words, *FORCED, f"--workdir={workdir}"], tmp_path / "runs"
     )

@@ -11,7 +11,10 @@ SHORT = (*FLAGS, "--config.num_epochs=6")
 AUTOENCODER = ("--config.model=ae", "--config.objective=reconstruction", "--config.binarize=none")
 
 
-PLAIN = ("-c", "import sys, vae_jax.figures as f, vae_jax.main as m; f.QUICK = (); sys.exit(m.run(sys.argv[1:]))")
+PLAIN = (
+    "-c",
+    "import sys, vae_jax.artifacts.figures as f, vae_jax.main as m; f.QUICK = (); sys.exit(m.run(sys.argv[1:]))",
+)
 """Without figures, which take most of a short run's time."""
 
 

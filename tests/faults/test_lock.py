@@ -6,17 +6,17 @@ import subprocess
 import sys
 
 import pytest
-from commands import FAMILIES, ROOT, command, environment, execute, rows_when
+from support.commands import FAMILIES, ROOT, command, environment, execute, rows_when
 
-from vae_jax import locks
-from vae_jax.types import InputError
-from vae_jax.writer import read_metrics
+from vae_jax.errors import InputError
+from vae_jax.runs.writer import read_metrics
+from vae_jax.system import locks
 
 pytestmark = pytest.mark.fault("two processes start the same run")
 HOLDER = """
 import sys, time
 from pathlib import Path
-from vae_jax import locks
+from vae_jax.system import locks
 with locks.held(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
@@ -60,8 +60,8 @@ def test_of_many_that_want_the_lock_one_has_it_at_a_time(tmp_path, record_proper
     code = """
 import sys, time
 from pathlib import Path
-from vae_jax import locks
-from vae_jax.types import InputError
+from vae_jax.system import locks
+from vae_jax.errors import InputError
 folder, done = Path(sys.argv[1]), 0
 while done < 30:
     try:

@@ -7,9 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vae_jax import entry, memory, prepare
+from vae_jax.errors import InputError
+from vae_jax.system import memory
+from vae_jax.system.command import run_command
 from vae_jax.train import train_and_evaluate
-from vae_jax.types import InputError
+from vae_jax.training import prepare
 
 pytestmark = pytest.mark.fault("out of memory: an absurd batch size")
 FREE = 3 * 10**6
@@ -51,7 +53,7 @@ def test_a_model_that_no_batch_lets_fit_is_told_so(tmp_path, monkeypatch, make_c
 )
 def test_a_shortage_in_the_middle_is_one_line(capsys, ask):
     """XLA's own error and NumPy's, of arrays larger than any machine."""
-    assert entry.exit_code(lambda: ask() and None) == 1
+    assert run_command(lambda: ask() and None) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: memory does not suffice: ")
     assert "batch_size, eval.batch_size" in line

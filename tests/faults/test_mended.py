@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from vae_jax import config as config_lib
-from vae_jax import main, train_state, workdir
-from vae_jax.checkpoint import Checkpoints
-from vae_jax.run import load_run
+from vae_jax import main
+from vae_jax.errors import InputError
+from vae_jax.runs import workdir
+from vae_jax.runs.checkpoint import Checkpoints
+from vae_jax.runs.run import load_run
+from vae_jax.runs.writer import read_metrics
 from vae_jax.train import train_and_evaluate
-from vae_jax.types import InputError
-from vae_jax.writer import read_metrics
+from vae_jax.training import step
 
 HALVES = {"half": lambda text: text[: len(text) // 2], "empty": lambda text: "", "zeros": lambda text: "\0" * len(text)}
 LOST = (*HALVES, "gone")
@@ -159,8 +161,8 @@ NAN = "NaN or inf: learning rate 1e6, a NaN in a data array"
 def test_a_loss_that_explodes_stops_within_one_dispatch_and_spares_what_is_saved(damaged, capsys, monkeypatch):
     """Two good epochs, then steps of size 1e30: hparams are in no checkpoint, so the run is the same to all who look."""
     best, before = load_run(damaged).step, content(damaged)
-    right = train_state.make_hparams
-    monkeypatch.setattr(train_state, "make_hparams", lambda config: right(config) | {"learning_rate": np.float32(1e30)})
+    right = step.make_hparams
+    monkeypatch.setattr(step, "make_hparams", lambda config: right(config) | {"learning_rate": np.float32(1e30)})
     flags = ["--config.num_epochs=3", "--config.steps_per_dispatch=1"]
     assert main.run([f"--workdir={damaged}", *flags]) == 1
     first, second = capsys.readouterr().err.splitlines()

@@ -5,7 +5,7 @@ import os
 import subprocess
 
 import pytest
-from commands import FAMILIES, ROOT, command, environment
+from support.commands import FAMILIES, ROOT, command, environment
 
 from vae_jax import main
 from vae_jax.train import train_and_evaluate

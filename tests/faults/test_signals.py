@@ -5,10 +5,10 @@ import subprocess
 import time
 
 import pytest
-from commands import FAMILIES, ROOT, command, digest, environment, execute, interrupted, rows_when
+from support.commands import FAMILIES, ROOT, command, digest, environment, execute, interrupted, rows_when
 
-from vae_jax.checkpoint import Checkpoints
-from vae_jax.writer import read_metrics
+from vae_jax.runs.checkpoint import Checkpoints
+from vae_jax.runs.writer import read_metrics
 
 pytestmark = pytest.mark.fault("SIGTERM, SIGINT, a second SIGINT")
 LOST = "at a second SIGINT what was not yet saved"

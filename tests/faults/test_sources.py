@@ -5,7 +5,7 @@ import functools
 from collections.abc import Iterator
 
 import pytest
-from commands import ROOT
+from support.commands import ROOT
 
 SOURCES = sorted(path for folder in ("vae_jax", "configs", "experiments") for path in (ROOT / folder).rglob("*.py"))
 EXECUTING_MODULES = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "yaml", "runpy", "imp"}
@@ -16,18 +16,18 @@ IN_PLACE = {
     "experiments/faults/started.py": "what a started process prints, into a scratch folder",
     "vae_jax/data/arrays.py": "into the cache's scratch folder, moved when whole",
     "vae_jax/data/cache.py": "into the cache's scratch folder, moved when whole",
-    "vae_jax/data/idx.py": "into memory",
-    "vae_jax/data/rows.py": "into the cache's scratch folder, moved when whole",
-    "vae_jax/figures/animation.py": "into memory",
-    "vae_jax/figures/export.py": "into memory",
-    "vae_jax/nll/record.py": "into memory",
-    "vae_jax/checkpoint/manifest.py": "to a temporary name, renamed",
-    "vae_jax/locks.py": "the lock itself",
-    "vae_jax/film.py": "to a temporary name, renamed",
-    "vae_jax/workdir.py": "to a temporary name, renamed",
-    "vae_jax/writer.py": "metrics.jsonl only grows, row by row; cut, it is renamed",
+    "vae_jax/data/tfds/idx.py": "into memory",
+    "vae_jax/data/mapped.py": "into the cache's scratch folder, moved when whole",
+    "vae_jax/artifacts/figures/animation.py": "into memory",
+    "vae_jax/artifacts/figures/files.py": "into memory",
+    "vae_jax/evaluation/nll/record.py": "into memory",
+    "vae_jax/runs/checkpoint/manifest.py": "to a temporary name, renamed",
+    "vae_jax/system/locks.py": "the lock itself",
+    "vae_jax/runs/latent_frames.py": "to a temporary name, renamed",
+    "vae_jax/system/disk.py": "to a temporary name, renamed",
+    "vae_jax/runs/writer.py": "metrics.jsonl only grows, row by row; cut, it is renamed",
     "vae_jax/train.py": "/dev/null",
-    "vae_jax/population/training.py": "/dev/null",
+    "vae_jax/sweeps/population/loop.py": "/dev/null",
     "experiments/benchmarks/train_speed.py": "/dev/null",
     "experiments/benchmarks/nll_contenders.py": "images for another process, into a scratch folder",
     "experiments/benchmarks/peers.py": "images for other processes, into a scratch folder",

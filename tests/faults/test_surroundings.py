@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import FAMILIES, ROOT, TINY, digest, environment, execute, results_of
+from support.commands import FAMILIES, ROOT, TINY, digest, environment, execute, results_of
 
 from vae_jax import main
-from vae_jax.writer import read_metrics
+from vae_jax.runs.writer import read_metrics
 
 pytestmark = pytest.mark.fault("odd surroundings: clock, locale, paths, no HOME, no terminal, closed stdout")
 FLAGS = ["--config.num_epochs=2", "--config.checkpoint.every_epochs=1"]

@@ -4,10 +4,10 @@ import signal
 import time
 
 import pytest
-from commands import MAIN, SMALL, assert_same_metrics, digest, finish, free_port, start, start_two
+from support.commands import MAIN, SMALL, assert_same_metrics, digest, finish, free_port, start, start_two
 
-from vae_jax.checkpoint import Checkpoints
-from vae_jax.writer import read_metrics
+from vae_jax.runs.checkpoint import Checkpoints
+from vae_jax.runs.writer import read_metrics
 
 PAIR = pytest.mark.fault("two processes: one is killed, raises, or gets a signal")
 CHANGED = pytest.mark.fault("continued on another number of devices or processes")

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import ROOT, environment
-from fuzzing import run
+from support.commands import ROOT, environment
+from support.fuzzing import run
 
 from vae_jax import config as config_lib
-from vae_jax import film
-from vae_jax.nll import record
+from vae_jax.evaluation.nll import record
+from vae_jax.runs import latent_frames
 
 
 class Payload:
@@ -67,10 +67,10 @@ def test_a_pickle_is_refused_and_not_run(tmp_path, mark, record_property):
             assert ended.code == 2
             assert "pickled Python objects are never loaded" in ended.lines[0]
         assert record.read(tmp_path / name) is None
-        frame = tmp_path / film.FOLDER / "0.npy"
+        frame = tmp_path / latent_frames.FOLDER / "0.npy"
         frame.parent.mkdir(exist_ok=True)
         frame.write_bytes(content)
-        assert film.load_film(tmp_path, 1) is None
+        assert latent_frames.load_film(tmp_path, 1) is None
         assert not mark.exists(), name
     record_property("tried", 3 * len(pickled(mark)))
 
@@ -99,7 +99,7 @@ def test_nothing_in_a_workdir_is_executed(tmp_path, mark, record_property):
     config.update({"num_train": 64, "batch_size": 32, "num_epochs": 1, "hidden_dims": (8,), "latent_dim": 2})
     config.log.latent_every_steps = 1
     workdir = tmp_path / "run"
-    (workdir / film.FOLDER).mkdir(parents=True)
+    (workdir / latent_frames.FOLDER).mkdir(parents=True)
     (workdir / "config.json").write_text(config_lib.to_json(config))
     modules = [
         "config",
@@ -117,7 +117,12 @@ def test_nothing_in_a_workdir_is_executed(tmp_path, mark, record_property):
         (workdir / f"{module}.py").write_text(f"import os\nos.makedirs({str(mark)!r}, exist_ok=True)\n")
     (workdir / "evil.pth").write_text(f"import os; os.makedirs({str(mark)!r})\n")
     for name, content in pickled(mark).items():
-        for place in (workdir / name, workdir / "nll.npz", workdir / "results.json", workdir / film.FOLDER / "0.npy"):
+        for place in (
+            workdir / name,
+            workdir / "nll.npz",
+            workdir / "results.json",
+            workdir / latent_frames.FOLDER / "0.npy",
+        ):
             place.write_bytes(content)
     tried = (["vae_jax.main"], ["experiments.visualize", "--only=animation"], ["experiments.nll", "--samples=2"])
     for module, *flags in tried:

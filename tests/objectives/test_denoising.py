@@ -3,11 +3,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vae_jax.evaluate import make_evaluate, summarize
+from vae_jax.evaluation.evaluate import make_evaluate, summarize
 from vae_jax.models import make_model
 from vae_jax.objectives import make_corrupt, make_objective
-from vae_jax.optimizers import make_optimizer
-from vae_jax.train_state import init_state
+from vae_jax.training.optimizers import make_optimizer
+from vae_jax.training.step import init_state
 from vae_jax.types import Split
 
 SHAPE = (4, 3, 1)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from vae_jax.distributions import normal_log_prob
-from vae_jax.estimators import combine, iwae_bound
-from vae_jax.estimators.weights import training_bound
+from vae_jax.evaluation.estimators import combine, iwae_bound
 from vae_jax.models import make_model
+from vae_jax.models.distributions import normal_log_prob
 from vae_jax.objectives import make_objective
+from vae_jax.objectives.weights import training_bound
 from vae_jax.types import Model, Posterior
 
 SHAPE = (3, 2, 1)

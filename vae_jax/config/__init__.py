@@ -1,10 +1,10 @@
 """Configuration: the table of keys, its checks, and the identity of a run."""
 
-from vae_jax.config import keys
 from vae_jax.config.identity import differences, from_json, run_name, to_json
-from vae_jax.config.keys import KEYS, Key, defaults, flatten, table
 from vae_jax.config.reading import load_file, override
+from vae_jax.config.table import KEYS, defaults, flatten, key_table, nest
 from vae_jax.config.validation import text_problems, validate
+from vae_jax.keys import Key
 
 __all__ = [
     "KEYS",
@@ -13,11 +13,11 @@ __all__ = [
     "differences",
     "flatten",
     "from_json",
-    "keys",
+    "key_table",
     "load_file",
+    "nest",
     "override",
     "run_name",
-    "table",
     "text_problems",
     "to_json",
     "validate",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vae_jax.config.folders import split_problems
+from vae_jax.data.folders.rules import split_problems
 
 
 def combination_problems(c: Mapping[str, Any]) -> list[str]:

@@ -4,9 +4,10 @@ import hashlib
 import json
 from typing import Any
 
-from vae_jax.config.keys import KEYS, flatten, nest
+from vae_jax.config.table import KEYS, flatten, nest
 from vae_jax.config.validation import as_reals, key_problems
-from vae_jax.types import Config, InputError, shown
+from vae_jax.errors import InputError, shown
+from vae_jax.types import Config
 
 
 def differences(old: Config, new: Config) -> list[tuple[str, Any, Any]]:

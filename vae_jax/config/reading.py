@@ -11,9 +11,11 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from vae_jax.config.keys import BY_NAME, Key, flatten, nest
+from vae_jax.config.table import BY_NAME, flatten, nest
 from vae_jax.config.validation import as_float, choices, describe, no_key, unknown
-from vae_jax.types import Config, InputError, printable, shown
+from vae_jax.errors import InputError, printable, shown
+from vae_jax.keys import Key
+from vae_jax.types import Config
 
 FAULTS = (
     ArithmeticError,

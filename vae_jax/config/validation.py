@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from vae_jax.config.combinations import combination_problems
-from vae_jax.config.keys import BY_NAME, KEYS, LARGEST_REAL, Key, flatten, nest
-from vae_jax.types import Config, InputError, shown
+from vae_jax.config.table import BY_NAME, KEYS, flatten, nest
+from vae_jax.errors import InputError, shown
+from vae_jax.keys import LARGEST_REAL, Key
+from vae_jax.types import Config
 
 LONGEST_PATH, LONGEST_NAME = 4096 - 256, 255
 """In bytes, on most systems: beyond them the system refuses even to look; what lies in a folder has a longer path."""

@@ -7,10 +7,11 @@ import numpy as np
 from vae_jax.data import splits
 from vae_jax.data.arrays import load_arrays
 from vae_jax.data.digits import load_digits
-from vae_jax.data.folder import load_folder
+from vae_jax.data.folders import load_folder
 from vae_jax.data.source import Source
 from vae_jax.data.tfds import builder_names, load_idx_set, load_tfds
-from vae_jax.types import Config, Dataset, InputError, Split
+from vae_jax.errors import InputError
+from vae_jax.types import Config, Dataset, Split
 
 DATASETS: dict[str, Callable[[Config], Source]] = {
     "digits": load_digits,

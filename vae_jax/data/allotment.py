@@ -6,9 +6,14 @@ import numpy as np
 from jaxtyping import Int32, Int64
 
 from vae_jax.data import splits
-from vae_jax.types import SPLIT_RULES, InputError
+from vae_jax.errors import InputError
 
 NAMES = ("train", "val", "test")
+SPLIT_RULES = (
+    "train_dir with three proportions in split; train_dir and test_dir with two and split_target=train; the same with "
+    "split_target=test; train_dir, val_dir and test_dir without split"
+)
+"""The four ways of saying which images of a person's own go where, in words for error messages."""
 
 Allotment = dict[str, tuple[str, Int64[np.ndarray, " n"]]]
 """Split -> (the part that its images come from, their indices in that part, in random order)."""

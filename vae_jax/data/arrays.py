@@ -14,11 +14,13 @@ from jaxtyping import UInt8
 
 from vae_jax.data import splits
 from vae_jax.data.allotment import Allotment, allot
-from vae_jax.data.cache import cache_root, load_cached
+from vae_jax.data.cache import load_cached
 from vae_jax.data.images import fit_image
-from vae_jax.data.rows import write_rows
+from vae_jax.data.mapped import write_rows
 from vae_jax.data.source import Source
-from vae_jax.types import Config, InputError, Split
+from vae_jax.errors import InputError
+from vae_jax.system.cache_folder import cache_root
+from vae_jax.types import Config, Split
 
 ARRAY_NAMES = {
     "train": (("images", "labels"), ("train_images", "train_labels"), ("x_train", "y_train")),

@@ -18,42 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from vae_jax import disk
 from vae_jax.data.source import Source
-from vae_jax.types import Config, InputError, Split, TrainingError
+from vae_jax.errors import InputError, TrainingError
+from vae_jax.system import disk
+from vae_jax.types import Split
 
 _FORMAT = 1
 _STALE_SECONDS = 24 * 3600
-
-
-def cache_root(config: Config) -> Path:
-    """The cache folder, made if missing: cache_dir, $XDG_CACHE_HOME/vae_jax, ~/.cache/vae_jax, or a temporary one.
-
-    Raises:
-        InputError: config.cache_dir cannot be written.
-    """
-    if config.cache_dir:
-        root = Path(config.cache_dir).expanduser()
-        try:
-            _assert_writable(root)
-        except OSError as error:
-            raise InputError(f"cache_dir={config.cache_dir}: cannot be written: {error.strerror}") from error
-        return root
-    xdg = os.environ.get("XDG_CACHE_HOME", "")
-    with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: there is no home
-        root = (Path(xdg) if os.path.isabs(xdg) else Path.home() / ".cache") / "vae_jax"
-        _assert_writable(root)
-        return root
-    user = os.getuid() if hasattr(os, "getuid") else "user"
-    root = Path(tempfile.gettempdir()) / f"vae_jax-{user}"
-    _assert_writable(root)
-    return root
-
-
-def _assert_writable(root: Path) -> None:
-    root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with tempfile.TemporaryFile(dir=root):
-        pass
 
 
 def _complete(key: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vae_jax.data.cache import cache_root, load_cached
+from vae_jax.data.cache import load_cached
 from vae_jax.data.images import fit_images
 from vae_jax.data.source import Source
+from vae_jax.system.cache_folder import cache_root
 from vae_jax.types import Config, Split
 
 

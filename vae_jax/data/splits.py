@@ -6,7 +6,7 @@
 import numpy as np
 from jaxtyping import Int32, Int64, UInt8
 
-from vae_jax.types import InputError
+from vae_jax.errors import InputError
 
 TEST, VAL, BINARIZE_TRAIN, BINARIZE_TEST, BINARIZE_VAL, WHOLE = range(6)
 """Tags of the draws."""

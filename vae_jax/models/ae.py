@@ -2,7 +2,7 @@
 
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from vae_jax.models.decoding import make_observed
+from vae_jax.models.backbone import make_observed
 from vae_jax.models.padding import own_only, widened
 from vae_jax.types import Code, Config, Images, Model, Outputs, Params
 

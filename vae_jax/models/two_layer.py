@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from vae_jax.distributions import normal_kl_standard, normal_log_prob, normal_sample
-from vae_jax.models.decoding import make_observed
-from vae_jax.networks import NETWORKS
+from vae_jax.models.backbone import make_observed
+from vae_jax.models.distributions import normal_kl_standard, normal_log_prob, normal_sample
+from vae_jax.models.networks import NETWORKS
 from vae_jax.types import Config, Images, Model, Outputs, Params, PerExample, Posterior
 
 Lower = Float[Array, "B Z"]

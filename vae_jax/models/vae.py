@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from vae_jax.distributions import normal_kl_standard, normal_log_prob, normal_sample
-from vae_jax.models.decoding import make_observed
+from vae_jax.models.backbone import make_observed
+from vae_jax.models.distributions import normal_kl_standard, normal_log_prob, normal_sample
 from vae_jax.models.padding import own_only, widened
 from vae_jax.types import Config, Images, Model, Outputs, Params, PerExample, Posterior
 

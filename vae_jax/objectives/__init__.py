@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
+from vae_jax.errors import InputError
 from vae_jax.objectives import kl
 from vae_jax.objectives.denoising import make_denoising, make_noise
 from vae_jax.objectives.elbo import make_elbo
 from vae_jax.objectives.importance import make_importance
 from vae_jax.objectives.reconstruction import make_reconstruction
-from vae_jax.types import Config, Corrupt, InputError, Model, Objective
+from vae_jax.types import Config, Corrupt, Model, Objective
 
 OBJECTIVES: dict[str, Callable[[Config, Model, int, str | None], Objective]] = {
     "denoising": make_denoising,

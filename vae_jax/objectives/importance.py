@@ -2,8 +2,8 @@
 
 from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
-from vae_jax.estimators.weights import training_bound
 from vae_jax.objectives.elbo import make_elbo
+from vae_jax.objectives.weights import training_bound
 from vae_jax.types import Config, Images, Model, Objective, Params, Terms
 
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
-from vae_jax.pixels import mean_pixels
+from vae_jax.models.likelihoods.pixels import mean_pixels
 from vae_jax.types import Config, Corrupt, Images, Model, Objective, Params, Terms
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from experiments.benchmarks.peers_code import processes
 from experiments.benchmarks.peers_code.processes import Failed
 from vae_jax import config as config_lib
-from vae_jax import workdir as workdir_lib
-from vae_jax.data.cache import cache_root
+from vae_jax.system import disk
+from vae_jax.system.cache_folder import cache_root
 
 BATCH_SIZE, LEARNING_RATE = 128, 1e-3
 ON_THE_CPU = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
@@ -73,7 +73,7 @@ def place(flags: Any) -> None:
     """
     flags.data_dir = str(Path(flags.data_dir).expanduser().resolve()) if flags.data_dir else ""
     envs = flags.envs or cache_root(config_lib.defaults()) / "peers"
-    flags.envs = workdir_lib.make_folder("--envs", envs.expanduser().resolve())
+    flags.envs = disk.make_folder("--envs", envs.expanduser().resolve())
 
 
 def make_environment(name: str, envs: Path) -> Path:

@@ -1,0 +1,107 @@
+"""network.js in a browser against JAX, for every architecture that networks can make."""
+
+import jax
+import numpy as np
+import pytest
+from support.network_page import RUN_JS, SCRIPT, TOLERANCE, close
+from support.random_run import random_run
+
+from vae_jax.artifacts.export.layers import list_layers
+from vae_jax.artifacts.report.embedded_model import as_embedded, embed
+from vae_jax.models import MODELS
+from vae_jax.models.likelihoods import LIKELIHOODS
+from vae_jax.models.networks import ACTIVATIONS, NETWORKS
+
+AE = {"model": "ae", "objective": "reconstruction"}
+SMALL, DIGIT = (9, 6, 2), (28, 28, 1)
+CASES = [
+    (SMALL, {"hidden_dims": ()}, "float32"),
+    (SMALL, {"hidden_dims": (12,), "activation": "tanh", "likelihood": "discretized_logistic"}, "float32"),
+    (SMALL, {"hidden_dims": (12, 7), "likelihood": "gaussian"}, "float16"),
+    (DIGIT, {"hidden_dims": (170,)}, None),
+    (SMALL, {"model": "two_layer", "upper_latent_dim": 2, "upper_hidden_dims": (5,)}, "float16"),
+    (SMALL, {"model": "two_layer", "upper_latent_dim": 4, "upper_hidden_dims": (), "activation": "elu"}, "float32"),
+    (SMALL, {"padded_latent_dim": 5}, "float32"),
+    (SMALL, AE | {"padded_latent_dim": 5}, "float16"),
+    (SMALL, {"network": "conv", "channels": (4,), "likelihood": "continuous_bernoulli"}, "float32"),
+    (SMALL, {"network": "conv", "channels": (16, 5, 8), "normalization": "group", "activation": "silu"}, "float16"),
+    (DIGIT, {"network": "conv", "channels": (8, 16), "normalization": "group", "activation": "gelu"}, "float32"),
+    ((5, 8, 3), {"network": "conv", "channels": (3, 4, 5), "activation": "leaky_relu"}, "float32"),
+    ((7, 4, 3), {"network": "conv", "channels": (6, 8), "likelihood": "discretized_logistic"}, "float16"),
+    ((8, 8, 1), AE | {"network": "conv", "channels": (24,), "normalization": "group"}, "float32"),
+    ((3, 3, 1), {"network": "conv", "channels": (3,), "model": "two_layer", "activation": "softplus"}, "float32"),
+]
+
+
+@pytest.mark.parametrize(("shape", "changes", "dtype"), CASES, ids=str)
+def test_it_encodes_and_decodes_as_jax_does(engine, shape, changes, dtype):
+    run = random_run(shape, **changes)
+    layers, rng = list_layers(run), np.random.default_rng(1)
+    description = embed(layers, dtype)
+    run = as_embedded(run, description["dtype"])
+    pixels = rng.random(shape).astype(np.float32)
+    z = 1.5 * rng.normal(size=run.config.latent_dim).astype(np.float32)
+    found = engine(RUN_JS, {"description": description, "pixels": pixels.ravel().tolist(), "z": z.tolist()})
+    posterior, decoded = run.encode(pixels[None]), run.decode(z[None])
+    close(found["mean"], posterior.mean)
+    assert (found["logvar"] is None) == (run.model.log_prior is None)
+    if found["logvar"] is not None:
+        close(found["logvar"], posterior.logvar)
+    assert np.max(np.abs(decoded.ravel() - found["decoded"])) < TOLERANCE
+    assert decoded.std() > 0.01  # or there was nothing to compare
+    assert found["facts"] == [list(shape), run.config.latent_dim, run.model.log_prior is not None]
+
+
+@pytest.mark.parametrize("changes", [{}, {"model": "two_layer", "upper_hidden_dims": (5,)}, AE], ids=str)
+def test_it_draws_from_the_prior_as_jax_does(engine, changes):
+    run = random_run((5, 5, 1), **changes)
+    ours, normal = {"description": embed(list_layers(run))}, jax.random.normal
+    key, size = jax.random.key(3), (1, run.config.latent_dim)
+    if run.model.sample_prior is None:
+        assert engine(RUN_JS, ours | {"noise": [1.0] * 99})["prior"] is None
+        return
+    z = run.model.sample_prior(run.params, key, 1)
+    drawn = [normal(key, size)]  # the same keys as the model's
+    if run.config.model == "two_layer":
+        keys, z = jax.random.split(key), z.lower
+        drawn = [normal(keys[0], (1, run.config.upper_latent_dim)), normal(keys[1], size)]
+    close(engine(RUN_JS, ours | {"noise": np.concatenate(drawn, axis=1).ravel().tolist()})["prior"], z)
+
+
+def test_it_refuses_an_image_of_another_size(engine):
+    ours = embed(list_layers(random_run((3, 3, 1), hidden_dims=())))
+    code = "d => { try { VaeNetwork.load(d).encode(new Float32Array(8)) } catch (error) { return error.message } }"
+    assert engine(code, ours) == "8 numbers given; 9 expected"
+
+
+def test_results_are_the_callers_own(engine):
+    ours = embed(list_layers(random_run((3, 3, 1))))
+    code = """d => {
+      const network = VaeNetwork.load(d);
+      const first = network.decode(new Float32Array(3)), before = first.slice();
+      network.decode(new Float32Array([1, 2, 3]));
+      return first.every((value, i) => value === before[i]);
+    }"""
+    assert engine(code, ours)
+
+
+def test_it_runs_in_a_worker_made_from_a_blob(page):
+    run = random_run(SMALL)
+    code = f"{SCRIPT.read_text()}; onmessage = ({{data}}) => postMessage(({RUN_JS})(data));"
+    z = np.linspace(-1, 1, run.config.latent_dim).astype(np.float32)
+    found = page.evaluate(
+        """([code, given]) => new Promise((resolve, reject) => {
+          const worker = new Worker(URL.createObjectURL(new Blob([code])));
+          worker.onmessage = ({data}) => resolve(data);
+          worker.onerror = reject;
+          worker.postMessage(given);
+        })""",
+        [code, {"description": embed(list_layers(run)), "z": z.tolist()}],
+    )
+    close(found["decoded"], run.decode(z[None]))
+
+
+def test_every_name_of_the_registries_is_a_case(make_config):
+    registries = {"network": NETWORKS, "model": MODELS, "likelihood": LIKELIHOODS, "activation": ACTIVATIONS}
+    for key, registry in registries.items():
+        assert {changes.get(key, make_config()[key]) for _, changes, _ in CASES} == registry.keys()

@@ -1,0 +1,78 @@
+"""The kinds of layers that network.js knows, one by one, each in a decoder made by hand."""
+
+import itertools
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+from support.network_page import RUN_JS, close, plain
+
+from vae_jax.artifacts.export.layers import Layer
+from vae_jax.artifacts.report.embedded_model import embed
+from vae_jax.models.likelihoods import LIKELIHOODS, make_likelihood
+from vae_jax.models.networks import ACTIVATIONS
+
+
+def test_it_reads_every_float16_exactly(engine):
+    numbers = np.arange(65536, dtype=np.uint16).view(np.float16)
+    kernel = np.where(np.isnan(numbers), 0, numbers).astype(np.float32).reshape(1, -1)
+    # A product with 1 is exact, and 2^16 outputs of one input are one row of the kernel.
+    found = engine(RUN_JS, {"description": embed(plain(kernel, (256, 256, 1)), "float16"), "z": [1.0]})["decoded"]
+    np.testing.assert_array_equal(np.asarray(found, np.float32), kernel[0])
+
+
+def decode_given(engine, given, *between, likelihood=None):
+    """What the layers make of an array [H, W, F]."""
+    identity = np.eye(given.size, dtype=np.float32)
+    layers = plain(identity, given.shape, *between, likelihood=likelihood)
+    return engine(RUN_JS, {"description": embed(layers, "float32"), "z": given.ravel().tolist()})["decoded"]
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_activation_is_that_of_jax(engine, name):
+    x = np.concatenate([np.linspace(-6, 6, 49), [-1e-3, 1e-3, -80, 80]]).astype(np.float32).reshape(1, -1, 1)
+    found = decode_given(engine, x, Layer("activation", x.shape, {}, {"name": name}))
+    close(found, ACTIVATIONS[name](jnp.asarray(x)))
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_every_pixel_mean_is_that_of_jax(engine, make_config, name):
+    outputs = np.array([*np.linspace(-4, 4, 17), 0.01, 0.09, 0.11, 0.5, 0.99, 1.01, -120, 120], np.float32)
+    if name == "discretized_logistic":
+        outputs = np.array(list(itertools.product(outputs, [-20, -8, -5, -2, 0, 4, 9])), np.float32)
+    likelihood = make_likelihood(make_config(likelihood=name))
+    outputs = outputs.reshape(1, -1, likelihood.outputs_per_channel)
+    found = decode_given(engine, outputs, likelihood=name)
+    close(found, likelihood.pixel_mean({}, jnp.asarray(outputs[None])))
+
+
+@pytest.mark.parametrize("kind", ["conv", "conv_transpose"])
+@pytest.mark.parametrize("bias", [None, (3,), "image"], ids=str)
+@pytest.mark.parametrize("padding", [((0, 2), (1, 0)), ((1, 1), (2, 3))], ids=str)
+@pytest.mark.parametrize("strides", [(1, 3), (2, 1)], ids=str)
+def test_a_convolution_is_that_of_lax(engine, kind, bias, padding, strides):
+    rng = np.random.default_rng(0)
+    x, kernel = rng.normal(size=(5, 4, 2)).astype(np.float32), rng.normal(size=(2, 3, 2, 3)).astype(np.float32)
+    numbers = ("NHWC", "HWIO", "NHWC")
+    compute = lax.conv_general_dilated if kind == "conv" else lax.conv_transpose
+    y = np.asarray(compute(jnp.asarray(x[None]), jnp.asarray(kernel), strides, padding, dimension_numbers=numbers))[0]
+    arrays = {"kernel": kernel}
+    if bias:
+        arrays["bias"] = rng.normal(size=y.shape if bias == "image" else bias).astype(np.float32)
+        y = y + np.broadcast_to(arrays["bias"], y.shape)
+    layer = Layer(kind, y.shape, arrays, {"strides": strides, "padding": padding})
+    close(decode_given(engine, x, layer), y)
+
+
+@pytest.mark.parametrize("layer", ["kind", "activation", "likelihood"])
+def test_what_it_does_not_know_it_names(engine, layer):
+    unknown = {
+        "kind": Layer("sorcery", (1, 1, 1)),
+        "activation": Layer("activation", (1, 1, 1), {}, {"name": "sorcery"}),
+        "likelihood": Layer("pixel_mean", (1, 1, 1), {}, {"likelihood": "sorcery"}),
+    }
+    ours = embed(plain(np.eye(1, dtype=np.float32), (1, 1, 1), unknown[layer]))
+    message = engine("d => { try { VaeNetwork.load(d) } catch (error) { return error.message } }", ours)
+    assert layer in message
+    assert "sorcery" in message

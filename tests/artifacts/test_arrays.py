@@ -1,0 +1,249 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from vae_jax.artifacts import arrays
+from vae_jax.artifacts.arrays import geometry, normality, tsne
+from vae_jax.artifacts.draw import attempt, draw
+from vae_jax.errors import InputError
+from vae_jax.types import Code, Split
+
+
+def make_source(sample=None, size=50, latent_dim=5, **changes):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (size, 4, 4, 1), np.uint8)
+    calls = []
+
+    def encode(x):
+        calls.append(len(x))
+        return Code(x.reshape(len(x), -1)[:, :latent_dim].astype(np.float32))
+
+    source = arrays.Source(
+        encode=encode,
+        decode=lambda z: np.broadcast_to(z.sum(1)[:, None, None, None], (len(z), 4, 4, 1)),
+        reconstruct=lambda x: x / np.float32(510),
+        sample=sample,
+        test=Split(images, np.arange(size, dtype=np.int32) % 3),
+        class_names=("a", "b", "c"),
+        history={},
+        seed=4,
+    )
+    return source._replace(**changes), calls
+
+
+def test_two_dimensions_are_themselves_and_more_are_principal_components():
+    rng = np.random.default_rng(1)
+    plane = rng.normal(size=(200, 2)).astype(np.float32)
+    points, names = arrays.project(plane)
+    np.testing.assert_array_equal(points, plane)
+    assert names == ("z1", "z2")
+
+    spread = rng.normal(size=(200, 2)) * [3.0, 1.0]
+    rotation, _ = np.linalg.qr(rng.normal(size=(6, 6)))
+    points, names = arrays.project(np.asarray(spread @ rotation[:2] + 7, np.float32))
+    centred = spread - spread.mean(axis=0)
+    _, singular, axes = np.linalg.svd(centred, full_matrices=False)
+    np.testing.assert_allclose(np.abs(points), np.abs(centred @ axes.T), atol=1e-4)
+    share = singular**2 / (singular**2).sum()
+    assert names == tuple(f"principal component {i + 1} ({share[i]:.0%} of variance)" for i in range(2))
+
+
+def test_one_dimension_and_a_collapsed_space_can_be_drawn():
+    points, names = arrays.project(np.ones((5, 1), np.float32))
+    assert points.shape == (5, 2)
+    assert names[0] == "z1"
+    points, _ = arrays.project(np.zeros((5, 4), np.float32))
+    assert np.isfinite(points).all()
+
+
+def test_arrays_are_computed_once_and_only_when_asked():
+    source, calls = make_source()
+    drawn = draw(source, {"scatter": lambda points, axis_names, labels: (points.shape, len(axis_names), labels.shape)})
+    assert drawn == {"scatter": ((50, 2), 2, (50,))}
+    assert calls == [50]
+    draw(source, {"names": lambda class_names: class_names})
+    assert calls == [50]
+
+
+def test_a_figure_fits_when_all_its_arrays_exist():
+    figures = {"samples": lambda samples: samples.shape, "curves": lambda history: history, "labels": lambda labels: 1}
+    assert list(draw(make_source()[0], figures)) == ["labels"]
+    source, _ = make_source(sample=lambda n, seed: np.zeros((n, 4, 4, 1), np.float32))
+    assert draw(source, figures)["samples"] == (64, 4, 4, 1)
+
+
+def test_originals_and_reconstructions_are_the_same_random_images():
+    source, _ = make_source()
+    drawn = draw(source, {"pair": lambda originals, reconstructions: (originals, reconstructions)})["pair"]
+    np.testing.assert_allclose(drawn[0] / 2, drawn[1])
+    rows = arrays.random_rows(source)
+    assert len(set(rows.tolist())) == arrays.NUM_RECONSTRUCTIONS
+    assert rows.tolist() != arrays.random_rows(source._replace(seed=5)).tolist()
+    assert len(arrays.random_rows(make_source(size=3)[0])) == 3
+
+
+def test_a_denoisers_reconstructions_are_those_of_the_corrupted_images():
+    def pair(originals, reconstructions, corrupted=None):
+        return originals, reconstructions, corrupted
+
+    source, _ = make_source()
+    assert draw(source, {"pair": pair})["pair"][2] is None
+    source = source._replace(
+        corrupt=lambda x, seed: x / np.float32(255) + seed, reconstruct=lambda x: x / np.float32(2)
+    )
+    originals, reconstructions, corrupted = draw(source, {"pair": pair})["pair"]
+    np.testing.assert_allclose(corrupted, originals + 4)
+    np.testing.assert_allclose(reconstructions, corrupted / 2)
+
+
+def angles(points: np.ndarray) -> np.ndarray:
+    """Between neighbours."""
+    unit = points / np.linalg.norm(points.astype(np.float64), axis=1, keepdims=True)
+    return np.arccos(np.clip((unit[1:] * unit[:-1]).sum(1), -1, 1))
+
+
+@pytest.mark.parametrize("size", [2, 3, 50])
+def test_a_spherical_walk_turns_by_equal_angles_in_the_plane_of_its_ends(size):
+    rng = np.random.default_rng(size)
+    a, b = rng.normal(size=(2, size)).astype(np.float32)
+    walk = geometry.spherical_walk(a, b, 10)
+    np.testing.assert_array_equal(walk[[0, -1]], [a, b])
+    whole = np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+    np.testing.assert_allclose(angles(walk), whole / 9, rtol=1e-3)
+    np.testing.assert_allclose(
+        np.linalg.norm(walk, axis=1), np.linspace(np.linalg.norm(a), np.linalg.norm(b), 10), rtol=1e-5
+    )
+    assert np.linalg.matrix_rank(walk, tol=1e-4) <= 2
+
+
+def test_a_spherical_walk_on_the_sphere_is_slerp():
+    a, b = np.array([1.0, 0, 0]), np.array([0.0, 0.6, 0.8])
+    t, w = np.linspace(0, 1, 7)[:, None], np.pi / 2
+    expected = np.sin((1 - t) * w) * a + np.sin(t * w) * b
+    np.testing.assert_allclose(geometry.spherical_walk(a, b, 7), expected, atol=1e-6)
+
+
+def test_a_spherical_walk_between_opposite_parallel_and_zero_points():
+    a = np.array([3.0, 0, 0])
+    np.testing.assert_allclose(angles(geometry.spherical_walk(a, -a, 7)), np.pi / 6, rtol=1e-5)
+    for end in (2 * a, np.zeros(3), a):
+        np.testing.assert_allclose(geometry.spherical_walk(a, end, 5), geometry.straight_walk(a, end, 5))
+    assert np.isfinite(geometry.spherical_walk(a[:1], -a[:1], 4)).all()
+
+
+def test_the_grid_of_equal_probability_has_uniform_quantiles():
+    coordinates = geometry.quantile_coordinates(20)
+    np.testing.assert_allclose(stats.norm.cdf(coordinates), (np.arange(20) + 0.5) / 20)
+    np.testing.assert_allclose(np.diff(geometry.even_coordinates(20)), 6 / 19)
+    plane = geometry.plane(coordinates).reshape(20, 20, 2)
+    assert (np.diff(plane[..., 0], axis=1) > 0).all()
+    assert (np.diff(plane[..., 1], axis=0) < 0).all()  # the first row is the top one
+    np.testing.assert_allclose(plane[:, 3, 0], coordinates[3], rtol=1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 7, 1000])
+def test_ks_distances_are_those_of_scipy(n):
+    z = (np.random.default_rng(n).normal(size=(n, 4)) * [1, 2, 0.1, 1] + [0, 0, 0, 3]).astype(np.float32)
+    expected = [stats.kstest(z[:, k].astype(np.float64), "norm").statistic for k in range(4)]
+    np.testing.assert_allclose(normality.ks_distances(z), expected, atol=1e-12)
+
+
+def test_quantiles_of_the_normal_distribution_lie_on_the_diagonal():
+    exact = stats.norm.ppf((np.arange(1000) + 0.5) / 1000)
+    expected, found = normality.quantiles(np.random.default_rng(0).permutation(exact)[:, None])
+    np.testing.assert_allclose(found[:, 0], expected, atol=1e-9)
+    assert len(expected) == normality.MOST_QUANTILES
+    assert found.max() == exact.max()
+
+
+def test_dimensions_are_ordered_by_the_variance_of_their_means():
+    means = np.random.default_rng(0).normal(size=(500, 4)).astype(np.float32) * [0.05, 1, 0.2, 2]
+    order, active = geometry.by_activity(means)
+    assert order == [3, 1, 2, 0]
+    assert active.tolist() == [False, True, True, True]
+    points = geometry.one_at_a_time([2, 0], np.array([-1.0, 1.0]), 3)
+    assert points.tolist() == [[0, 0, -1], [0, 0, 1], [-1, 0, 0], [1, 0, 0]]
+
+
+def test_a_walk_leads_between_class_means_or_images():
+    source, _ = make_source()
+    figures = {"walk": lambda walk_names, walk_straight, walk_spherical: (walk_names, walk_straight, walk_spherical)}
+    latents_of = source.encode(source.test.images).mean
+
+    def ends(**request):
+        names, *walks = draw(source._replace(request=arrays.Request(**request)), figures)["walk"]
+        assert [walk.shape for walk in walks] == [(10, 4, 4, 1)] * 2
+        return names, walks[0][[0, -1], 0, 0, 0]
+
+    names, sums = ends(numbers=(2, 1))
+    assert names == ("mean of c", "mean of b")
+    np.testing.assert_allclose(sums, [latents_of[2::3].mean(0).sum(), latents_of[1::3].mean(0).sum()], rtol=1e-5)
+    names, sums = ends(images=(12, 7))
+    assert names == ("image 12", "image 7")
+    np.testing.assert_allclose(sums, latents_of[[12, 7]].sum(1), rtol=1e-6)
+    with pytest.raises(InputError, match=r"--numbers=3,9.*choices: 0 to 2"):
+        ends(numbers=(3, 9))
+    with pytest.raises(InputError, match=r"--images=0,50: the test images are 0 to 49"):
+        ends(images=(0, 50))
+
+
+def test_what_a_run_lacks_is_told():
+    from vae_jax.artifacts.figures import FIGURES
+
+    wanted = {
+        name: FIGURES[name] for name in ("samples", "manifold", "traversal", "kl_per_dimension", "qq", "animation")
+    }
+    needs = {name: needs for name, figure, needs in attempt(make_source()[0], wanted)}
+    assert set(needs) == set(wanted)
+    assert all("prior" in needs[name] for name in set(wanted) - {"animation"})
+    assert "latent_every_steps" in needs["animation"]
+    source, _ = make_source(latent_dim=3, sample=lambda n, seed: np.zeros((n, 4, 4, 1), np.float32))
+    (found,) = attempt(source, {"manifold": FIGURES["manifold"]})
+    assert "latent_dim=2" in found[2]
+    source, _ = make_source(latent_dim=2, sample=lambda n, seed: np.zeros((n, 4, 4, 1), np.float32))
+    (found,) = attempt(source, {"manifold": FIGURES["manifold"]})
+    assert "N(0, I)" in found[2]
+    (found,) = attempt(source._replace(standard_prior=True), {"manifold": FIGURES["manifold"]})
+    assert not found[2]
+
+
+def test_a_film_is_seen_along_the_axes_of_its_last_frame():
+    rng = np.random.default_rng(0)
+    frames = rng.normal(size=(3, 20, 5)).astype(np.float32)
+    source, _ = make_source(film=lambda: ([0, 5, 10], frames, np.arange(20)))
+    figures = {
+        "film": lambda film_steps, film_points, film_labels, film_axis_names: (film_steps, film_points, film_labels)
+    }
+    steps, points, labels = draw(source, figures)["film"]
+    assert steps == [0, 5, 10]
+    np.testing.assert_array_equal(labels, source.test.labels[:20])
+    (centre, axes), _ = geometry.principal_axes(frames[-1])
+    np.testing.assert_allclose(points, (frames - centre) @ axes, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_tsne_takes_as_many_points_as_asked_and_keeps_neighbours_together(monkeypatch):
+    monkeypatch.setattr(tsne, "ITERATIONS", 300)
+    told = []
+    source, _ = make_source(size=60, request=arrays.Request(points=40), progress=told.append)
+    near: Any = (source.test.labels * 100)[:, None] + np.random.default_rng(0).normal(size=(60, 5))
+    source = source._replace(encode=lambda x: Code(near.astype(np.float32)))
+    figures = {"tsne": lambda tsne_points, tsne_labels, tsne_images: (tsne_points, tsne_labels, tsne_images)}
+    points, labels, images = draw(source, figures)["tsne"]
+    assert points.shape == (40, 2)
+    assert images.shape == (40, 4, 4, 1)
+    distances = np.linalg.norm(points[:, None] - points[None], axis=-1) + 1e9 * np.eye(40)
+    np.testing.assert_array_equal(labels[distances.argmin(1)], labels)
+    assert "iteration  300 of 300" in told[-1]
+
+
+def test_every_array_name_of_the_figures_is_known():
+    import inspect
+
+    from vae_jax.artifacts.figures import FIGURES
+
+    for name, figure in FIGURES.items():
+        unknown = set(inspect.signature(figure).parameters) - set(arrays.ARRAYS)
+        assert not unknown, pytest.fail(f"{name} asks for {unknown}, which latents.ARRAYS does not have")

@@ -1,0 +1,363 @@
+"""Exported files, read again by what will read them: ONNX Runtime, safetensors, and a JAX without vae_jax."""
+
+import importlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import small_config
+
+from experiments import export
+from vae_jax import config as config_lib
+from vae_jax.artifacts.export import FORMATS
+from vae_jax.artifacts.export.graph import Graph
+from vae_jax.artifacts.export.layers import Layer, list_layers
+from vae_jax.artifacts.export.operators import ACTIVATIONS, OPERATORS, PIXEL_MEANS, chain
+from vae_jax.artifacts.export.safetensors import named
+from vae_jax.models import latent_mask, make_model
+from vae_jax.models.likelihoods import LIKELIHOODS, make_likelihood
+from vae_jax.models.networks import ACTIVATIONS as NETWORK_ACTIVATIONS
+from vae_jax.models.two_layer import Latents
+from vae_jax.runs.run import Run, load_run
+from vae_jax.system.command import run_command
+from vae_jax.system.console import Console
+from vae_jax.train import train_and_evaluate
+
+BATCHES = (1, 3, 8)
+NETWORKS = [
+    {"hidden_dims": ()},
+    {"hidden_dims": (12, 7), "padded_latent_dim": 5, "likelihood": "discretized_logistic", "activation": "elu"},
+    {"model": "ae", "objective": "reconstruction", "padded_latent_dim": 5, "likelihood": "gaussian"},
+    {"model": "two_layer", "upper_latent_dim": 2, "upper_hidden_dims": (5,), "likelihood": "continuous_bernoulli"},
+    {"network": "conv", "channels": (4,), "activation": "leaky_relu"},
+    {"network": "conv", "channels": (16, 5), "normalization": "group", "likelihood": "discretized_logistic"},
+]
+SHAPES = [(9, 6, 2), (5, 7, 1), (1, 4, 3)]
+
+
+def needs(*names: str) -> pytest.MarkDecorator:
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"{', '.join(missing)} not installed: pip install -e '.[export]'")
+
+
+needs_onnx, needs_safetensors = needs("onnx", "onnxruntime"), needs("safetensors")
+needs_stablehlo = needs("flatbuffers")
+
+
+def random_run(shape: tuple[int, int, int], **changes) -> Run:
+    """An untrained run whose every parameter is random, drawn without compiling an initialiser."""
+    config = small_config(**changes)
+    model = make_model(config, shape)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros(shape))
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(lambda a: 0.3 * rng.normal(size=a.shape).astype(np.float32), shapes)
+    return Run(config, model, params | latent_mask(config), shape, 1)
+
+
+def made(run: Run, form: str, workdir: Path = Path("nowhere")) -> dict[str, bytes]:
+    return {artefact.name: artefact.content for artefact in FORMATS[form](run, workdir)}
+
+
+def computed(content: bytes, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+    """What ONNX Runtime makes of a file, by the outputs' names."""
+    onnxruntime = importlib.import_module("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, inputs), strict=True))
+
+
+def assert_close(found, expected, tolerance=1e-5):
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+
+
+def batch(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Eight images and eight z."""
+    rng = np.random.default_rng(1)
+    z = 2 * rng.normal(size=(8, run.config.latent_dim))
+    return rng.random((8, *run.shape), np.float32), z.astype(np.float32)
+
+
+def assert_onnx_computes(run: Run, files: dict[str, bytes]) -> None:
+    x, z = batch(run)
+    posterior, pixels = run.encode(x)._asdict(), run.decode(z)
+    for size in BATCHES:
+        found = computed(files["encoder.onnx"], x=x[:size])
+        assert list(found) == list(posterior)
+        for name, array in found.items():
+            assert_close(array, posterior[name][:size])
+        assert_close(computed(files["decoder.onnx"], z=z[:size])["pixel_mean"], pixels[:size])
+
+
+@needs_onnx
+@pytest.mark.parametrize(("changes", "shape"), list(zip(NETWORKS, SHAPES * 2, strict=True)), ids=str)
+def test_onnx_computes_what_the_run_does(changes, shape):
+    run = random_run(shape, **changes)
+    files = made(run, "onnx")
+    assert_onnx_computes(run, files)
+    assert ("prior.onnx" in files) == (run.config.model == "two_layer")
+
+
+@needs_onnx
+@pytest.mark.slow
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize("model", ["vae", "ae", "two_layer"])
+@pytest.mark.parametrize(("network", "normalization"), [("mlp", "none"), ("conv", "none"), ("conv", "group")])
+def test_onnx_computes_what_every_run_does(likelihood, model, network, normalization):
+    changes = {"likelihood": likelihood, "model": model, "network": network, "normalization": normalization}
+    changes |= {"objective": "reconstruction"} if model == "ae" else {}
+    run = random_run((7, 10, 3), channels=(16, 6), activation="silu", **changes)
+    assert_onnx_computes(run, made(run, "onnx"))
+
+
+@needs_onnx
+def test_onnx_holds_the_prior_of_two_layers():
+    run = random_run((5, 5, 1), model="two_layer", upper_latent_dim=2, upper_hidden_dims=(5,))
+    noise = np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32)
+    prior = computed(made(run, "onnx")["prior.onnx"], noise=noise)
+    mean, logvar = prior["mean"], prior["logvar"]
+    lower = mean + np.random.default_rng(1).normal(size=mean.shape).astype(np.float32)
+    log_prior: Any = run.model.log_prior
+    found = jax.jit(log_prior)(run.params, Latents(jnp.asarray(lower), jnp.asarray(noise)))
+    given = np.log(2 * np.pi) + logvar + (lower - mean) ** 2 / np.exp(logvar)
+    expected = -0.5 * (given.sum(axis=1) + (np.log(2 * np.pi) + noise**2).sum(axis=1))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def one_layer(layer: Layer, x: np.ndarray) -> np.ndarray:
+    """What a file of this layer alone makes of x."""
+    graph = Graph()
+    found = chain(graph, [layer], "x")
+    return computed(graph.model("one", {"x": x.shape[1:]}, {"y": (found, layer.output)}, {}), x=x)["y"]
+
+
+@needs_onnx
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_activation_is_that_of_the_networks_wherever_it_is_taken(name):
+    x = np.concatenate([np.linspace(-12, 12, 4001), [-1e4, -100, -1e-6, 0, 1e-6, 100, 1e4]]).astype(np.float32)[None]
+    found = one_layer(Layer("activation", x.shape[1:], {}, {"name": name}), x)
+    assert_close(found, np.asarray(NETWORK_ACTIVATIONS[name](jnp.asarray(x))))
+
+
+@needs_onnx
+@pytest.mark.parametrize("name", PIXEL_MEANS)
+def test_a_pixel_mean_is_that_of_the_likelihood_wherever_it_is_taken(name):
+    likelihood = make_likelihood(small_config(likelihood=name))
+    values = np.concatenate([np.linspace(-1.5, 2.5, 41), [-1e4, -90, -9, -1e-4, 0, 1e-4, 9, 90, 1e4]])
+    if likelihood.outputs_per_channel == 2:
+        values = np.stack(np.meshgrid(values, np.linspace(-10, 6, 17)), axis=-1)
+    outputs = values.reshape(1, -1, 1, likelihood.outputs_per_channel).astype(np.float32)
+    found = one_layer(Layer("pixel_mean", (outputs.shape[1], 1, 1), {}, {"likelihood": name}), outputs)
+    assert_close(found, np.asarray(likelihood.pixel_mean({}, jnp.asarray(outputs))))
+    assert found.min() >= 0
+    assert found.max() <= 1
+
+
+def test_every_kind_of_layer_activation_and_likelihood_has_its_operators():
+    assert ACTIVATIONS.keys() == NETWORK_ACTIVATIONS.keys()
+    assert PIXEL_MEANS.keys() == LIKELIHOODS.keys()
+    layers = list_layers(random_run((4, 4, 1), network="conv", channels=(8,), normalization="group"))
+    assert {layer.kind for layer in (*layers.encoder, *layers.decoder)} == OPERATORS.keys()
+
+
+@needs_onnx
+def test_onnx_computes_in_float32_what_a_bfloat16_run_rounds():
+    rounded = random_run((6, 6, 1), dtype="bfloat16")
+    run = random_run((6, 6, 1))
+    files = made(rounded, "onnx")
+    assert_onnx_computes(run, files)
+    x, _ = batch(run)
+    difference = np.abs(rounded.encode(x).mean - run.encode(x).mean).max()
+    assert 1e-5 < difference < 0.05
+
+
+@needs_onnx
+def test_onnx_files_are_for_any_number_of_images_and_for_older_programs():
+    onnx = importlib.import_module("onnx")
+    files = made(random_run((9, 6, 2)), "onnx")
+    model = onnx.load_from_string(files["encoder.onnx"])
+    assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 17)]
+    (given,) = model.graph.input
+    assert [d.dim_param or d.dim_value for d in given.type.tensor_type.shape.dim] == ["N", 9, 6, 2]
+    assert {command.key: command.value for command in model.metadata_props}["image_shape"] == "[9, 6, 2]"
+    assert computed(files["decoder.onnx"], z=np.zeros((0, 3), np.float32))["pixel_mean"].shape == (0, 9, 6, 2)
+
+
+@needs_stablehlo
+@pytest.mark.parametrize(
+    "changes",
+    [
+        NETWORKS[2],
+        pytest.param(NETWORKS[3], marks=pytest.mark.slow),
+        pytest.param(NETWORKS[5] | {"dtype": "bfloat16"}, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+def test_stablehlo_computes_what_the_run_does_on_every_platform_for_any_number_of_images(changes):
+    run = random_run((9, 6, 2), **changes)
+    files = made(run, "stablehlo")
+    programs = {name: jax.export.deserialize(bytearray(content)) for name, content in files.items()}
+    assert {program.platforms for program in programs.values()} == {("cpu", "cuda", "tpu")}
+    x, z = batch(run)
+    posterior, pixels = run.encode(x)._asdict(), run.decode(z)
+    tolerance = 1e-2 if "dtype" in changes else 1e-5
+    found: Any = programs["encode.stablehlo"].call(x[:3])
+    assert found.keys() == posterior.keys()
+    for name, array in found.items():
+        assert_close(array, posterior[name][:3], tolerance)
+    assert_close(programs["decode.stablehlo"].call(z[:3]), pixels[:3], tolerance)
+
+
+@needs_safetensors
+@pytest.mark.parametrize(
+    "changes", [NETWORKS[1], NETWORKS[4] | {"likelihood": "gaussian", "sigma_mode": "learned"}], ids=str
+)
+def test_safetensors_are_the_parameters_bit_for_bit_and_the_card_loads_them(changes, tmp_path, monkeypatch):
+    load = importlib.import_module("safetensors.numpy").load
+    run = random_run((9, 6, 2), **changes)
+    files = made(run, "safetensors")
+    arrays = load(files["model.safetensors"])
+    leaves = {jax.tree_util.keystr(p, simple=True, separator="/"): a for p, a in jax.tree.leaves_with_path(run.params)}
+    assert "encoder/output/kernel" in arrays
+    assert arrays.keys() == leaves.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, leaves[name], strict=True)
+
+    card = json.loads(files["card.json"])
+    config = config_lib.from_json(json.dumps(card["config"]), "card.json")
+    (tmp_path / "model.safetensors").write_bytes(files["model.safetensors"])
+    monkeypatch.chdir(tmp_path)
+    loaded = {}
+    exec("\n".join(card["load"]), loaded)
+    again = Run(config, make_model(config, tuple(card["image_shape"])), loaded["params"], tuple(card["image_shape"]), 1)
+    _, z = batch(run)
+    np.testing.assert_array_equal(again.decode(z), run.decode(z))
+    assert card["arrays"].keys() == arrays.keys()
+    assert card["metrics"] == {}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    workdir = tmp_path_factory.mktemp("runs") / "it's a run"  # a path that needs quoting
+    with open(os.devnull, "w") as nowhere, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
+        train_and_evaluate(small_config(num_epochs=1, log__tensorboard=False), workdir, Console(nowhere))
+    return workdir
+
+
+FRESH = """
+import sys
+import numpy as np
+inputs = np.load(sys.argv[1])
+x, z = inputs["x"], inputs["z"]
+{loads}
+for size in (1, 3, 8):
+    found = encode(x[:size])
+    mean, logvar = encoder.run(None, {{"x": x[:size]}})
+    (pixel_mean,) = decoder.run(None, {{"z": z[:size]}})
+    for one, name in [(found["mean"], "mean"), (mean, "mean"), (found["logvar"], "logvar"), (logvar, "logvar"),
+                      (decode(z[:size]), "pixels"), (pixel_mean, "pixels")]:
+        np.testing.assert_allclose(one, inputs[name][:size], rtol=1e-5, atol=1e-5)
+assert sorted(arrays) == sorted(card["arrays"])
+assert not {{"vae_jax", "flax"}} & set(sys.modules)
+print("same")
+"""
+
+
+@needs_stablehlo
+@needs_onnx
+@needs_safetensors
+def test_the_command_says_how_to_load_its_files_and_a_program_without_vae_jax_does(trained, tmp_path, capsys):
+    for form in FORMATS:
+        export.main([f"--workdir={trained}", f"--format={form}"])
+    lines = capsys.readouterr().out.splitlines()
+    paths = [Path(line.rpartition("  ")[0]) for line in lines[::2]]
+    assert sorted(paths) == sorted((trained / "export").iterdir())
+    run = load_run(trained)
+    x, z = batch(run)
+    posterior = run.encode(x)
+    np.savez(tmp_path / "known.npz", x=x, z=z, mean=posterior.mean, logvar=posterior.logvar, pixels=run.decode(z))
+    code = FRESH.format(loads="\n".join(line.strip() for line in lines[1::2]))
+    command = [sys.executable, "-c", code, str(tmp_path / "known.npz")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.stdout, done.stderr) == ("same\n", "")
+
+
+@needs_safetensors
+def test_the_card_has_the_metrics_of_its_own_checkpoint_alone_and_no_folder_of_the_machine(trained, tmp_path):
+    safe_open = importlib.import_module("safetensors").safe_open
+    export.main([f"--workdir={trained}", "--format=safetensors", f"--output={tmp_path}"])
+    card = json.loads((tmp_path / "card.json").read_text())
+    results = json.loads((trained / "results.json").read_text())
+    assert card["metrics"] == {"pixels": "grey"} | {name: value for name, value in results.items() if "/" in name}
+    assert "test/elbo" in card["metrics"]
+    with safe_open(tmp_path / "model.safetensors", "np") as file:
+        metadata = file.metadata()
+    assert json.loads(metadata["config"]) == card["config"]
+    assert (metadata["what"], int(metadata["step"])) == (card["what"], load_run(trained).step)
+
+    config = small_config(data_dir=str(tmp_path), cache_dir=str(tmp_path))
+    other = Run(config, make_model(config, (8, 8, 1)), load_run(trained).params, (8, 8, 1), card["step"] + 1)
+    files = made(other, "safetensors", trained)
+    assert json.loads(files["card.json"])["metrics"] == {}
+    assert not any(str(tmp_path).encode() in content for content in files.values())
+    assert named(other).keys() == card["arrays"].keys()
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--workdir=RUN"], ["--format", "required"]),
+        (
+            ["--workdir=RUN", "--format=onxx"],
+            ["--format=onxx", "did you mean onnx?", "choices: onnx, safetensors, stab"],
+        ),
+        (["--workdir=RUN", "--format=onnx", "--which=worst"], ["worst", "best", "latest"]),
+        (["--workdir=nowhere", "--format=onnx"], ["--workdir=nowhere", "no such folder"]),
+        (["--workdir=BARE", "--format=onnx"], ["BARE", "no checkpoint yet"]),
+        (["--workdir=RUN", "--format=onnx", "--output=NONE"], ["--output=NONE", "no such folder"]),
+        (["--workdir=RUN", "--format=onnx", "--output=FILE"], ["--output=FILE", "a file, not a folder"]),
+        (["--workdir=RUN", "--format=onnx", "--output=FILE/x"], ["--output=FILE/x", "no such folder"]),
+    ],
+)
+def test_bad_input_gets_one_line_and_exit_code_2_and_nothing_is_written(trained, tmp_path, capsys, flags, words):
+    places = {"RUN": trained, "BARE": tmp_path / "bare", "NONE": tmp_path / "none", "FILE": tmp_path / "file"}
+    places["BARE"].mkdir()
+    (places["BARE"] / "config.json").write_bytes((trained / "config.json").read_bytes())
+    places["FILE"].touch()
+    before = {path: sorted(path.rglob("*")) for path in (trained, tmp_path)}
+    for word, path in places.items():
+        flags = [flag.replace(f"={word}", f"={path}") for flag in flags]
+        words = [text.replace(word, str(path)) for text in words]
+    assert run_command(lambda: export.main(flags)) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert len(error.splitlines()) == 1
+    for text in words:
+        assert text in error
+    assert {path: sorted(path.rglob("*")) for path in before} == before
+
+
+@pytest.mark.parametrize(
+    ("form", "module"), [("onnx", "onnx"), ("safetensors", "safetensors.numpy"), ("stablehlo", "flatbuffers")]
+)
+def test_a_package_that_is_missing_is_told_with_the_extra_that_has_it(
+    form, module, trained, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, module, None)
+    flags = [f"--workdir={trained}", f"--format={form}", f"--output={tmp_path}"]
+    assert run_command(lambda: export.main(flags)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: --format={form}: ")
+    assert "pip install -e '.[export]'" in line
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,374 @@
+"""Every figure of the registry on small arrays: something is on it, it says what, and no shape or NaN breaks it."""
+
+import inspect
+import io
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.cbook import is_math_text
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from PIL import Image
+
+from vae_jax.artifacts.figures import (
+    FIGURES,
+    QUICK,
+    as_files,
+    fig_curves,
+    fig_latent_scatter,
+    fig_rate_distortion,
+    fig_reconstructions,
+    fig_samples,
+    fig_sweep,
+    fig_sweep_images,
+    rgb,
+)
+from vae_jax.artifacts.figures.animation import gif_animation
+from vae_jax.artifacts.figures.colours import class_colours
+from vae_jax.artifacts.figures.latent_dimensions import fig_kl_per_dimension
+from vae_jax.artifacts.figures.tsne import fig_tsne
+
+RNG = np.random.default_rng(0)
+EPOCHS = np.arange(1.0, 31.0)
+
+
+FALLING = 100 + 400 * np.exp(-EPOCHS)
+
+
+def history(values: np.ndarray = FALLING, names: tuple[str, ...] = ("loss", "reconstruction", "kl")):
+    return {f"{split}/{name}": (EPOCHS[: len(values)], values) for split in ("train", "val") for name in names}
+
+
+def images(n: int, height: int = 8, width: int = 8, channels: int = 1) -> np.ndarray:
+    return RNG.random((n, height, width, channels), np.float32)
+
+
+ARRAYS = {
+    "history": history(),
+    "originals": images(5),
+    "reconstructions": images(5),
+    "corrupted": 3 * images(5) - 1,
+    "samples": images(64),
+    "points": RNG.normal(size=(300, 2)).astype(np.float32),
+    "axis_names": ("z1", "z2"),
+    "labels": RNG.integers(0, 10, 300).astype(np.int32),
+    "class_names": tuple("0123456789"),
+    "manifold_even": images(400),
+    "manifold_quantile": images(400),
+    "traversal": images(44).reshape(4, 11, 8, 8, 1),
+    "traversal_dimensions": [3, 0, 2, 1],
+    "traversal_coordinates": np.linspace(-3, 3, 11),
+    "active": np.array([True, False, True, True]),
+    "kl_per_dimension": np.array([0.5, 0.01, 2.0, 1.0]),
+    "walk_straight": images(10),
+    "walk_spherical": images(10),
+    "walk_names": ("mean of 3", "mean of 7"),
+    "normal_quantiles": np.linspace(-2, 2, 50),
+    "sample_quantiles": np.linspace(-2, 2, 50)[:, None] * np.linspace(0.5, 1.5, 9),
+    "ks_distances": RNG.random(9),
+    "tsne_points": RNG.normal(size=(300, 2)).astype(np.float32),
+    "tsne_labels": RNG.integers(0, 10, 300).astype(np.int32),
+    "tsne_images": images(300),
+    "film_steps": [0, 50, 100],
+    "film_points": RNG.normal(size=(3, 300, 2)).astype(np.float32),
+    "film_labels": RNG.integers(0, 10, 300).astype(np.int32),
+    "film_axis_names": ("z1", "z2"),
+}
+STILL = [name for name in FIGURES if name != "animation"]
+
+
+def drawn(name: str) -> list[Figure]:
+    """The pages of a figure of the registry."""
+    pages = FIGURES[name](**{key: ARRAYS[key] for key in inspect.signature(FIGURES[name]).parameters})
+    assert not isinstance(pages, bytes)
+    return pages if isinstance(pages, list) else [pages]
+
+
+def titles(figure) -> list[str]:
+    return [figure.get_suptitle(), *(axes.get_title() for axes in figure.axes)]
+
+
+@pytest.mark.parametrize("name", STILL)
+def test_every_figure_shows_something_and_says_what(name):
+    for figure in drawn(name):
+        pixels = rgb(figure)
+        assert pixels.dtype == np.uint8
+        assert pixels.shape[2] == 3
+        assert pixels.shape[1] <= 1210
+        assert pixels.std() > 5
+        assert any(titles(figure))
+        shared = figure.get_supxlabel() and figure.get_supylabel()
+        for axes in figure.axes:
+            assert not axes.axison or shared or (axes.get_xlabel() and axes.get_ylabel())
+
+
+@pytest.mark.parametrize("name", STILL)
+def test_png_bytes_are_the_same_twice_and_no_larger_than_a_readme_bears(name):
+    first, second = (as_files(name, drawn(name)) for _ in range(2))
+    assert first == second
+    for content in first.values():
+        assert len(content) < 150_000
+        assert Image.open(io.BytesIO(content)).format == "PNG"
+
+
+def test_pages_and_animations_get_names_of_their_own():
+    pages = FIGURES["qq"](np.zeros(5), np.zeros((5, 70)), np.zeros(70))
+    assert isinstance(pages, list)
+    assert [len(page.axes) for page in pages] == [64, 6]
+    assert list(as_files("curves", drawn("curves") * 2)) == ["curves_1.png", "curves_2.png"]
+    assert list(as_files("curves", drawn("curves"))) == ["curves.png"]
+    assert list(as_files("animation", b"GIF")) == ["animation.gif"]
+
+
+def test_what_is_slow_comes_on_request_only():
+    assert set(FIGURES) - QUICK == {"tsne", "qq", "walk"}
+
+
+@pytest.mark.slow
+def test_the_animation_moves_on_fixed_axes_at_15_frames_a_second():
+    arguments = {key: ARRAYS[key] for key in inspect.signature(gif_animation).parameters}
+    steps = list(range(0, 310, 10))
+    still = np.concatenate([np.zeros((30, 300, 2), np.float32), ARRAYS["film_points"][:1]])
+    gif = Image.open(io.BytesIO(gif_animation(**arguments | {"film_steps": steps, "film_points": still})))
+    frames, milliseconds = [], []
+    for i in range(gif.n_frames):  # pyright: ignore[reportAttributeAccessIssue]
+        gif.seek(i)
+        frames.append(np.asarray(gif.convert("RGB")))
+        milliseconds.append(gif.info["duration"])
+    assert len(frames) == 31  # the step in the title makes even equal frames differ
+    assert sum(milliseconds[:30]) == 2000
+    assert (frames[0][:, :, :] == 255).all(-1).mean() > 0.5
+    changed = np.argwhere((frames[0] != frames[1]).any(-1))
+    assert changed[:, 0].max() < 40  # nothing but the title
+    axis = [frame[-45:, 60:400] for frame in (frames[0], frames[-1])]
+    np.testing.assert_array_equal(axis[0], axis[1])
+
+
+def test_thumbnails_do_not_overlap_and_lie_within_the_axes():
+    (figure,) = drawn("tsne")
+    figure.draw_without_rendering()
+    boxes = [artist.get_window_extent() for artist in figure.axes[0].artists]
+    assert len(boxes) > 20
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    inside = figure.axes[0].get_window_extent()
+    assert all(inside.contains(*corner) for box in boxes for corner in box.corners())
+
+
+def test_a_thumbnail_is_framed_in_the_colour_of_its_class():
+    black = np.zeros((1, 8, 8, 1), np.float32)
+    for label in (1, 4):
+        figure = fig_tsne(np.array([[0.0, 0.0], [9, 9], [-9, -9]], np.float32)[[0, 1, 2]],
+                          np.full(3, label, np.int32), np.repeat(black, 3, 0), tuple("01234"))  # fmt: skip
+        artists: Any = figure.axes[0].artists
+        (picture, *_) = [artist.offsetbox.get_data() for artist in artists]
+        np.testing.assert_allclose(picture[0, 0], class_colours(5)[label][:3])
+        assert (picture[4:-4, 4:-4] == 0).all()
+
+
+def test_a_thumbnail_of_a_tall_image_shows_all_of_it():
+    tall = np.zeros((3, 64, 32, 1), np.float32)
+    tall[:, 40:] = 1
+    points = np.array([[0.0, 0.0], [9, 9], [-9, -9]], np.float32)
+    artists: Any = fig_tsne(points, np.zeros(3, np.int32), tall, ("a",)).axes[0].artists
+    (picture, *_) = [artist.offsetbox.get_data()[4:-4, 4:-4] for artist in artists]
+    assert picture.shape[:2] == (32, 16)
+    assert (picture[:20] == 0).all()
+    assert (picture[-12:] == 1).all()
+
+
+def test_names_that_look_like_formulas_are_shown_as_they_are():
+    """Two dollar signs are one to matplotlib, and what is none of its formulas an error."""
+    names = tuple(rf"a$\x$ {i} $note$" for i in range(10))
+    for name, figure in FIGURES.items():
+        given = inspect.signature(figure).parameters
+        arrays = ARRAYS | {"class_names": names, "walk_names": (names[0], names[1])}
+        if {"class_names", "walk_names"} & given.keys():
+            page = figure(**{key: arrays[key] for key in given})
+            if isinstance(page, Figure):
+                rgb(page)
+                assert not any(is_math_text(text.get_text()) for text in page.findobj(Text)), name
+
+
+def test_long_names_of_a_sweep_leave_room_for_its_pictures():
+    name = " ".join(f"some_key_of_the_config_{i}=a_long_value_{i}" for i in range(5))
+    pictures = images(8, 28, 28)
+    figure = fig_sweep_images(pictures, [(name, pictures, pictures), ("short", pictures, None)])
+    assert rgb(figure).shape[1] <= 1210
+    (axes,) = figure.axes
+    assert axes.get_window_extent().width > 450  # whole pixels of 16 pictures of 28
+    figure.draw_without_rendering()
+    assert all(text.get_window_extent().x0 >= 0 for text in figure.texts)
+    assert not any(
+        one.get_window_extent().overlaps(other.get_window_extent())
+        for i, one in enumerate(figure.texts)
+        for other in figure.texts[:i]
+    )
+
+
+def test_dimensions_of_an_upper_layer_are_told_apart():
+    figure = fig_kl_per_dimension(np.array([0.5, 0.01, 2.0, 1.0, 1e-6]), np.array([True, False, True]))
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["z3", "u1", "z1", "z2", "u2"]
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "active (2 of 3)",
+        "inactive (1 of 3)",
+        "upper layer (2)",
+    ]
+
+
+def test_bars_of_inactive_dimensions_are_hatched_and_sorted_by_kl():
+    (figure,) = drawn("kl_per_dimension")
+    bars: Any = figure.axes[0].patches
+    heights = {bar.get_x(): (bar.get_height(), bar.get_hatch()) for bar in bars}
+    assert [heights[x] for x in sorted(heights)] == [(2.0, None), (1.0, None), (0.5, None), (0.01, "////")]
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["z3", "z4", "z1", "z2"]
+
+
+def test_a_sweep_of_numbers_has_a_numeric_axis_and_one_of_names_has_not():
+    line = (["200", "2", "20"], np.array([3.0, 1.0, 2.0]), np.array([0.1, np.nan, 0.2]))
+    (axes,) = fig_sweep("latent_dim", {"elbo": {"": line}}, "Test images, 2 seeds").axes
+    assert axes.get_xscale() == "log"
+    assert axes.lines[0].get_xdata().tolist() == [2, 20, 200]  # pyright: ignore[reportAttributeAccessIssue]
+    line = (["relu", "tanh"], np.ones(2), np.ones(2))
+    figure = fig_sweep("activation", {"elbo": {"a": line, "b": line}, "kl": {"a": line}}, "Test images")
+    assert [label.get_text() for label in figure.axes[1].get_xticklabels()] == ["relu", "tanh"]
+    assert rgb(figure).std() > 5
+
+
+BETAS = [("10", 3.5, 147.7), ("0.1", 41.2, 74.1), ("1", 21.5, 80.5), ("5", 7.4, 119.0), ("2", 14.7, 92.3)]
+
+
+def test_rate_and_distortion_of_every_run_with_lines_of_equal_elbo():
+    figure = fig_rate_distortion({"": BETAS}, "Rate and distortion")
+    (axes,) = figure.axes
+    offsets: Any = axes.collections[0].get_offsets()
+    np.testing.assert_allclose(offsets, [point[1:] for point in BETAS])
+    joined, *iso = [np.asarray(line.get_xydata()) for line in axes.lines]
+    np.testing.assert_allclose(joined[:, 0], sorted((point[1] for point in BETAS), reverse=True))
+    assert len(iso) > 2
+    for line in iso:
+        np.testing.assert_allclose(line.sum(axis=1), line.sum(axis=1)[0])
+    named = [text for text in axes.texts if text.get_text().startswith("elbo")]
+    for text in named:
+        assert sum(text.get_position()) == pytest.approx(-float(text.get_text()[5:].replace("\N{MINUS SIGN}", "-")))
+    labels = {text.get_text() for text in axes.texts} - {text.get_text() for text in named}
+    assert labels == {f"β = {beta}" for beta, _, _ in BETAS}
+    assert axes.get_legend() is None
+
+
+def test_labels_of_near_runs_do_not_overlap():
+    seeds = {f"z={z}": [(beta, r + 0.1 * j + z, d + 0.2 * j) for beta, r, d in BETAS for j in range(3)] for z in (0, 1)}
+    figure = fig_rate_distortion(seeds, "3 seeds")
+    figure.draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in figure.axes[0].texts]
+    assert sum("β" in text.get_text() for text in figure.axes[0].texts) == 10
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["z=0", "z=1"]
+    for alone in ([("1", 0.0, 0.0)], [("0.5", 3.0, -700.0), ("1", 3.0, -700.0)]):
+        assert rgb(fig_rate_distortion({"": alone}, "one place")).std() > 5
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_of_a_sweep_stand_in_rows(channels):
+    rows = [
+        ("latent_dim=2", images(6, 8, 8, channels), images(6, 8, 8, channels)),
+        ("z=3", images(6, 8, 8, channels), None),
+    ]
+    for chosen in (rows, rows[1:]):
+        figure = fig_sweep_images(images(6, 8, 8, channels), chosen)
+        assert [text.get_text() for text in figure.texts][-len(chosen) :] == [name for name, _, _ in chosen]
+        assert rgb(figure).shape[1] <= 1210
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "channels"), [(8, 8, 1), (33, 20, 3), (5, 40, 2), (1, 1, 1), (300, 700, 3)]
+)
+def test_tiles_of_any_shape(height, width, channels):
+    for figure in (
+        fig_samples(images(7, height, width, channels)),
+        fig_reconstructions(images(3, height, width, channels), images(3, height, width, channels)),
+    ):
+        assert rgb(figure).std() > 1
+
+
+def test_a_pixel_of_an_image_is_a_whole_square_in_its_own_grey():
+    pixels = rgb(fig_samples(np.array([[0.0, 0.25], [0.5, 1.0]], np.float32)[None, ..., None]))
+    for grey in (0, 63, 127):
+        found = np.argwhere((abs(pixels[70:].astype(int) - grey) <= 1).all(-1))  # below the title
+        high, wide = 1 + found.max(0) - found.min(0)
+        assert high == wide
+        assert high * wide == len(found)
+
+
+def test_colour_is_shown_in_colour_and_more_than_a_row_is_wrapped():
+    red = np.zeros((15, 8, 8, 3), np.float32)
+    red[..., 0] = 1
+    figure = fig_reconstructions(red, red)
+    pixels = rgb(figure)
+    assert (pixels == (255, 0, 0)).all(-1).mean() > 0.3
+    assert [text.get_text() for text in figure.texts].count("original") == 2
+    figure = fig_reconstructions(red, red, red)
+    assert [text.get_text() for text in figure.texts][1:] == 2 * ["original", "noisy input", "reconstruction"]
+
+
+def test_curves_of_an_autoencoder_have_no_kl():
+    panels = [axes.get_title() for axes in fig_curves(history(names=("loss", "mse"))).axes]
+    assert panels == ["loss", "mse"]
+
+
+def test_a_single_epoch_is_a_visible_point():
+    blank, figure = fig_curves(history(np.array([np.nan]))), fig_curves(history(np.array([100.0])))
+    assert figure.axes[0].lines[0].get_marker() == "o"
+    assert (rgb(figure) != rgb(blank)).any()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_are_left_out(bad):
+    values = np.linspace(200, 100, 30)
+    values[[3, 29]] = bad
+    figure = fig_curves(history(values))
+    assert np.shape(figure.axes[0].lines[0].get_xydata())[0] == 28
+    assert rgb(figure).std() > 5
+    assert rgb(fig_curves(history(np.full(30, bad)))).std() > 5
+    assert rgb(fig_curves({})).std() > 5
+
+
+def test_a_huge_first_epoch_runs_off_the_axis_and_a_note_says_so():
+    values = np.concatenate([[1e6], np.linspace(110, 100, 29)])
+    axes = fig_curves(history(values)).axes[0]
+    assert axes.get_ylim()[1] < 200
+    legend = axes.get_legend()
+    assert legend is not None
+    assert "1e+06" in legend.get_title().get_text()
+
+
+@pytest.mark.parametrize("classes", [1, 10, 11, 26, 100])
+def test_classes_are_named_at_their_medians_without_overlap(classes):
+    names = tuple(f"class {k}" for k in range(classes))
+    labels = np.arange(500, dtype=np.int32) % classes
+    figure = fig_latent_scatter(RNG.normal(size=(500, 2)).astype(np.float32), ("z1", "z2"), labels, names)
+    figure.draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in figure.axes[0].texts]
+    assert len(boxes) == (classes if classes <= 30 else 0)
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_scatter_of_odd_input():
+    points = np.zeros((20, 2), np.float32)
+    points[3] = np.nan
+    labels = np.zeros(20, np.int32)
+    for names in ((), ("only",)):
+        assert rgb(fig_latent_scatter(points, ("z1", "z2"), labels, names)).std() > 5
+    assert rgb(fig_latent_scatter(points[:0], ("z1", "z2"), labels[:0], ("a", "b"))).std() > 5
+
+
+def test_no_pyplot_no_jax():
+    code = "import sys, vae_jax.artifacts.figures; sys.exit(bool({'matplotlib.pyplot', 'jax'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

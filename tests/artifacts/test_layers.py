@@ -1,0 +1,116 @@
+"""The plain list of layers, computed by a slow float64 interpreter of its own, against the model."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import erf, expit
+from support.random_run import random_run
+
+from vae_jax.artifacts.export.layers import Layer, list_layers
+from vae_jax.models.networks import ACTIVATIONS, LAYERS, NETWORKS
+
+ACTIVATED = {
+    "relu": lambda x: np.maximum(x, 0),
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),
+    "tanh": np.tanh,
+    "elu": lambda x: np.where(x > 0, x, np.expm1(x)),
+    "gelu": lambda x: x / 2 * (1 + erf(x / np.sqrt(2))),
+    "silu": lambda x: x * expit(x),
+    "softplus": lambda x: np.logaddexp(x, 0),
+}
+ACTIVATION_TOLERANCE = {"gelu": 1e-3}
+"""The networks' gelu is the tanh approximation."""
+
+
+def correlate(x, kernel, strides, padding, spread):
+    """[H, W, F] with [KH, KW, F, O], tap by tap: `strides` between outputs, `spread` between the pixels of x."""
+    sparse = np.zeros(((x.shape[0] - 1) * spread[0] + 1, (x.shape[1] - 1) * spread[1] + 1, x.shape[2]))
+    sparse[:: spread[0], :: spread[1]] = x
+    wide = np.pad(sparse, [*padding, (0, 0)])
+    height, width = ((wide.shape[i] - kernel.shape[i]) // strides[i] + 1 for i in range(2))
+    out = np.zeros((height, width, kernel.shape[3]))
+    for i, j in itertools.product(range(kernel.shape[0]), range(kernel.shape[1])):
+        out += wide[i : i + height * strides[0] : strides[0], j : j + width * strides[1] : strides[1]] @ kernel[i, j]
+    return out
+
+
+def compute(layer: Layer, x: np.ndarray) -> np.ndarray:
+    arrays = {name: array.astype(np.float64) for name, array in layer.arrays.items()}
+    match layer.kind:
+        case "reshape":
+            return x.reshape(layer.output)
+        case "dense":
+            return x.reshape(-1) @ arrays["kernel"] + arrays["bias"]
+        case "conv":
+            strides, padding = layer.numbers["strides"], layer.numbers["padding"]
+            return correlate(x, arrays["kernel"], strides, padding, (1, 1)) + arrays.get("bias", 0)
+        case "conv_transpose":
+            strides, padding = layer.numbers["strides"], layer.numbers["padding"]
+            return correlate(x, arrays["kernel"], (1, 1), padding, strides) + arrays.get("bias", 0)
+        case "group_norm":
+            grouped = x.reshape(-1, layer.numbers["groups"], x.shape[2] // layer.numbers["groups"])
+            mean, variance = grouped.mean(axis=(0, 2), keepdims=True), grouped.var(axis=(0, 2), keepdims=True)
+            normal = ((grouped - mean) / np.sqrt(variance + layer.numbers["epsilon"])).reshape(x.shape)
+            return normal * arrays["scale"] + arrays["bias"]
+        case "activation":
+            return ACTIVATED[layer.numbers["name"]](x)
+        case "pixel_mean":
+            assert layer.numbers["likelihood"] == "bernoulli"
+            return expit(x)
+    raise AssertionError(layer.kind)
+
+
+def through(layers: list[Layer], x: np.ndarray) -> np.ndarray:
+    for layer in layers:
+        x = compute(layer, x)
+        assert x.shape == layer.output
+    return x
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hidden_dims": ()},
+        {"hidden_dims": (12, 7)},
+        {"model": "two_layer", "upper_latent_dim": 2, "upper_hidden_dims": (5,)},
+        {"padded_latent_dim": 5},
+        {"padded_latent_dim": 5, "model": "ae", "objective": "reconstruction"},
+        {"network": "conv", "channels": (4,)},
+        {"network": "conv", "channels": (16, 5, 8), "normalization": "group"},
+        *({"hidden_dims": (4,), "activation": name} for name in ACTIVATIONS),
+    ],
+    ids=str,
+)
+def test_layers_compute_what_the_model_does(changes):
+    run = random_run((9, 6, 2), **changes)
+    layers = list_layers(run)
+    rng = np.random.default_rng(1)
+    tolerance = ACTIVATION_TOLERANCE.get(changes.get("activation"), 1e-5)
+    x = rng.random((9, 6, 2)).astype(np.float32)
+    posterior = run.encode(x[None])
+    features = np.concatenate([part[0] for part in posterior])
+    np.testing.assert_allclose(through(layers.encoder, x), features, rtol=tolerance, atol=tolerance)
+    z = rng.normal(size=run.config.latent_dim).astype(np.float32)
+    np.testing.assert_allclose(through(layers.decoder, z), run.decode(z[None])[0], rtol=tolerance, atol=tolerance)
+
+
+def test_a_second_stochastic_layer_is_the_prior_of_the_first():
+    run = random_run((5, 5, 1), model="two_layer", upper_latent_dim=2, upper_hidden_dims=(5,))
+    upper = np.array([0.3, -1.2], np.float32)
+    mean, logvar = np.split(through(list_layers(run).prior, upper).reshape(-1), 2)
+    lower = np.array([0.1, 0.2, -0.4])
+    expected = -0.5 * np.sum(np.log(2 * np.pi) + logvar + (lower - mean) ** 2 / np.exp(logvar))
+    assert run.model.sample_prior is not None
+    assert run.model.log_prior is not None
+    latents = run.model.sample_prior(run.params, jax.random.key(0), 1)._replace(
+        lower=jnp.asarray(lower, jnp.float32)[None], upper=jnp.asarray(upper)[None]
+    )
+    found = float(run.model.log_prior(run.params, latents)[0]) + 0.5 * np.sum(np.log(2 * np.pi) + upper**2)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_every_network_is_listed():
+    assert LAYERS.keys() == NETWORKS.keys()

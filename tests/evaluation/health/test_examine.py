@@ -1,0 +1,141 @@
+"""Whole reports on models whose every number is known."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support.constructed import EXACT_VARIANCE, SIZE, linear_gaussian, linear_images, two_layers
+
+from vae_jax.errors import InputError
+from vae_jax.evaluation.health import Anneal, Effort, Extent, Subject, examine, overall, verdicts
+from vae_jax.evaluation.health.codes import make_draw_codes
+from vae_jax.evaluation.health.examine import _drawn, _key, _look
+from vae_jax.evaluation.health.verdicts import CANNOT_TELL, COLLAPSED, HEALTHY
+from vae_jax.models import make_model
+from vae_jax.randomness import epoch_order, keys_of
+from vae_jax.types import Dataset, Model, Posterior, Split
+
+COUNT = 1000
+EXTENT = Extent(num_refined=50, effort=Effort(steps=60, starts=1, samples=50), anneal=Anneal(num_temperatures=200))
+
+
+def dataset(count: int = COUNT) -> Dataset:
+    train, val, test = (Split(linear_images(count, seed), np.zeros(count, np.int32)) for seed in (1, 2, 3))
+    return Dataset(train, val, test)
+
+
+def report(model: Model, data: Dataset, extent: Extent = EXTENT, **more):
+    return {line.name: line for line in examine(Subject(model, {}, data, 0), extent, **more)}
+
+
+def test_an_exact_model_is_healthy_and_its_numbers_are_the_closed_forms():
+    found = report(linear_gaussian(), dataset())
+    assert overall(list(found.values())).verdict == HEALTHY
+    assert {name for name, line in found.items() if line.verdict != HEALTHY} == {"representation"}
+    assert found["representation"].found.startswith("the images have no labels")
+    rate = found[verdicts.RATE].numbers
+    truth = -0.5 * np.log(EXACT_VARIANCE).sum()
+    assert rate["ceiling"] == pytest.approx(math.log(COUNT))
+    assert rate["low"] - 4 * rate["low_error"] - 0.15 < truth < rate["high"] + 4 * rate["high_error"]
+    assert abs(found[verdicts.AMORTISATION].numbers["test"]["nats"]) < 0.02
+    bounds = found[verdicts.APPROXIMATION].numbers["bounds"]
+    assert bounds["ais_200"] == pytest.approx(bounds["iwae_50"], abs=0.1)
+    assert abs(found[verdicts.GAP].numbers["nats"]) < 4 * found[verdicts.GAP].numbers["error"]
+
+
+def test_an_encoder_that_answers_with_the_prior_is_collapsed():
+    found = report(linear_gaussian(signal=0.0), dataset(200))
+    verdict = overall(list(found.values()))
+    assert verdict.verdict.startswith(COLLAPSED)
+    assert found[verdicts.UNITS].detail == f"all {SIZE} units"
+    assert found[verdicts.RATE].verdict == COLLAPSED
+    assert found[verdicts.DIVERGENCE].verdict == HEALTHY
+
+
+@pytest.mark.slow
+def test_a_model_of_two_layers_gets_every_line_but_the_moments():
+    found = report(two_layers(), dataset())
+    assert {name for name, line in found.items() if line.verdict == CANNOT_TELL} == {verdicts.MOMENTS, "representation"}
+    assert found[verdicts.MOMENTS].found == "the prior is not N(0, I)"
+    assert overall(list(found.values())).told == HEALTHY
+    rate = found[verdicts.RATE].numbers
+    truth = -0.5 * np.log(EXACT_VARIANCE).sum()  # z2 adds nothing that z1 does not say of the image
+    assert rate["low"] - 4 * rate["low_error"] - 0.15 < truth < rate["high"] + 4 * rate["high_error"]
+    assert len(found[verdicts.UNITS].numbers["kl_per_dimension"]) == 2 * SIZE
+
+
+def test_a_model_without_a_prior_and_a_few_images_are_refused(make_config):
+    model = make_model(make_config(model="ae", objective="reconstruction", likelihood="gaussian"), (4, 4, 1))
+    with pytest.raises(InputError, match="no prior"):
+        report(model, dataset(60))
+    with pytest.raises(InputError, match=r"num_images=10, .*: of the train split 10 images .* at least 50"):
+        report(linear_gaussian(), dataset(60), EXTENT._replace(num_images=10))
+
+
+def marked(data: Dataset) -> Dataset:
+    """With test images that can be told from the others by their first pixel, which z has little to do with."""
+    for split, value in ((data.train, 128), (data.test, 255)):
+        split.images[:, 0, 0, 0] = value
+    return data
+
+
+def test_what_is_wrong_with_test_images_alone_is_told_of_them(monkeypatch):
+    """The encoder shifts their means by half a unit; their first pixel is what the decoder cannot explain."""
+    right, wrong = linear_gaussian(), linear_gaussian(0.5)
+
+    def encode(params, x, key=None):
+        of_test = x[:, :1, 0, 0] > 0.9
+        posteriors = zip(wrong.encode(params, x), right.encode(params, x), strict=True)
+        return Posterior(*(jnp.where(of_test, shifted, plain) for shifted, plain in posteriors))
+
+    found = report(right._replace(encode=encode), marked(dataset(200)))
+    lost = 0.5 * (0.25 / EXACT_VARIANCE).sum()
+    amortisation = found[verdicts.AMORTISATION].numbers
+    assert amortisation["test"]["nats"] == pytest.approx(lost, rel=0.1)
+    assert amortisation["train"]["nats"] == pytest.approx(0, abs=0.1)
+    assert found[verdicts.REFINED_GAP].numbers["encoder"]["nats"] == pytest.approx(lost, rel=0.1)
+    assert found[verdicts.REFINED_GAP].numbers["decoder"]["nats"] > 10
+    assert found[verdicts.GAP].numbers["nats"] > lost + 10
+
+
+def test_images_without_a_finite_code_are_counted():
+    def encode(params, x, key=None):
+        mean, logvar = linear_gaussian().encode(params, x)
+        return Posterior(jnp.where(x[:, :1, 0, 0] > 0.9, jnp.nan, mean), logvar)
+
+    with pytest.raises(InputError, match="the codes of 200 of 200 test images are not finite"):
+        report(linear_gaussian()._replace(encode=encode), marked(dataset(200)))
+
+
+def test_training_images_of_a_dynamic_run_are_drawn_as_those_of_the_test_are():
+    subject = Subject(linear_gaussian(), {}, dataset(100), 0, "dynamic")
+    seen = _look(subject, make_draw_codes(subject.model), "train", 50, 0).images
+    assert set(np.unique(seen)) == {0, 255}
+    grey = _look(subject._replace(binarize="none"), make_draw_codes(subject.model), "train", 50, 0).images
+    assert len(np.unique(grey)) > 2
+    assert seen.mean() == pytest.approx(grey.mean(), rel=0.1)
+
+
+def test_draws_are_not_those_of_the_run():
+    """Its keys are fold_in(key(seed), 0 to 2), its epochs' orders default_rng([seed, epoch])."""
+    subject = Subject(linear_gaussian(), {}, dataset(100), 7)
+    own = [jax.random.key_data(_key(subject, number)).tolist() for number in range(6)]
+    assert not [key for key in keys_of(7) if jax.random.key_data(key).tolist() in own]
+    seen = _look(subject, make_draw_codes(subject.model), "train", 100, 0).images
+    assert not np.array_equal(seen, subject.dataset.train.images[epoch_order(7, 0, 100, 100)[0]])
+
+
+def test_bounds_on_grey_pixels_have_a_name_of_their_own():
+    subject = Subject(linear_gaussian(), {}, dataset(200), 0, prefix="grey_")
+    (line,) = [line for line in examine(subject, EXTENT) if line.name == verdicts.APPROXIMATION]
+    assert {name.split("_")[0] for name in line.numbers["bounds"]} == {"grey"}
+    assert "(grey_" in line.found
+
+
+def test_grey_pixels_are_drawn_with_their_probability():
+    images = np.repeat(np.array([0, 51, 204, 255], np.uint8), 1000).reshape(4, 10, 10, 10)
+    drawn = _drawn(images, np.random.default_rng(0))
+    assert set(np.unique(drawn)) == {0, 255}
+    np.testing.assert_allclose(drawn.mean(axis=(1, 2, 3)) / 255, [0, 0.2, 0.8, 1], atol=4 * 0.4 / np.sqrt(1000))

@@ -1,0 +1,113 @@
+"""What every final evaluation says of the latent space, on codes whose answer is known."""
+
+import numpy as np
+import pytest
+from support.constructed import codes_of, draws, duplicated, exact, perfect, scrambled, useless
+
+from vae_jax.evaluation.health import difference, summarize_latents, told
+from vae_jax.evaluation.health import lines as health_lines
+from vae_jax.evaluation.health.summary import gaussian_kl
+from vae_jax.evaluation.health.verdicts import CANNOT_TELL, COLLAPSED, HEALTHY, PRIOR_HOLE
+from vae_jax.models.standard_normal import is_standard
+
+
+def summary_of(codes, means=None):
+    return summarize_latents(codes.posterior.mean if means is None else means, codes.aggregate())
+
+
+def check_units(summarize):
+    codes = codes_of(draws(2000, 4) * np.array([1, 0.2, 0.05, 0.0]) + np.array([0, 0, 50, 0]), 0.5)
+    summary = summarize(codes)
+    assert [summary.active(threshold) for threshold in (0.001, 0.01, 0.1)] == [3, 2, 1]
+    assert summary.inactive == [2, 3]
+
+
+def test_active_units_at_three_thresholds():
+    check_units(summary_of)
+    with pytest.raises(AssertionError):
+        check_units(lambda codes: summary_of(codes, codes.posterior.mean.T))
+    with pytest.raises(AssertionError):
+        check_units(lambda codes: summary_of(codes, codes.z))  # sampled z: noise would be activity
+
+
+def test_useless_codes_are_collapsed_and_the_units_are_named():
+    line = health_lines.units(summary_of(useless(300)))
+    assert (line.verdict, line.detail) == (COLLAPSED, "all 3 units")
+    assert line.text.startswith("active units          0 of 3 (0 above 0.001, 0 above 0.1); kl 0.00 to 0.00")
+    half = codes_of(draws(300, 4) * np.array([1, 0, 1, 0]), 0.5)
+    line = health_lines.units(summary_of(half))
+    assert (line.verdict, line.detail) == (COLLAPSED, "z2 z4")
+    assert health_lines.units(summary_of(duplicated(300, 0.1))).verdict == HEALTHY
+    assert health_lines.units(summary_of(perfect(300))).verdict == HEALTHY
+    many = health_lines.units(summary_of(codes_of(np.zeros((50, 30)) + draws(50, 30) * (np.arange(30) == 0), 0.5)))
+    assert "z2 z3" in many.detail
+    assert "and 19 more" in many.detail
+
+
+def test_moments_are_those_of_the_sampled_codes():
+    count = 4000
+    summary = summary_of(exact(count, 3, 0.3))
+    error = 4 / np.sqrt(count)
+    np.testing.assert_allclose(summary.mean, 0, atol=error)
+    np.testing.assert_allclose(summary.variance, 1, atol=error * np.sqrt(2))
+    assert gaussian_kl(summary.mean, summary.variance)[0] < 0.01
+    assert health_lines.moments(summary).verdict == HEALTHY
+    away = summary_of(codes_of(2 * draws(count, 3) + 1, 0.5))
+    np.testing.assert_allclose(away.variance, 4.5, atol=8 * error * np.sqrt(2))
+    assert health_lines.moments(away).verdict == PRIOR_HOLE
+    truth = 0.5 * (1 + 4.5 - 1 - np.log(4.5))
+    assert gaussian_kl(np.array([1.0]), np.array([4.5])) == (pytest.approx(truth), 0)
+
+
+@pytest.mark.parametrize(("count", "size", "away"), [(60, 200, 0.0), (359, 20, 0.0), (200, 50, 0.3)])
+def test_moments_of_few_images_are_no_hole_and_their_error_is_that_of_repetitions(count, size, away):
+    """Of N(away, 1) in each dimension."""
+    found = []
+    for seed in range(200):
+        z = away + draws(count, size, seed)
+        found.append(gaussian_kl(z.mean(axis=0), z.var(axis=0), count))
+    values, errors = np.array(found).T
+    # None is below 0, where half of them would be if nothing were there: of max(0, N(0, 1)) mean and deviation are these.
+    mean, deviation = (0, 1) if away else (1 / np.sqrt(2 * np.pi), np.sqrt(0.5 - 0.5 / np.pi))
+    truth = 0.5 * size * away**2 + mean * errors.mean()
+    assert values.mean() == pytest.approx(truth, abs=5 * values.std() / np.sqrt(200))
+    assert errors.mean() * deviation == pytest.approx(values.std(), rel=0.2)
+    few = health_lines.moments(summary_of(exact(count, size, 0.2)))
+    assert few.verdict == HEALTHY
+
+
+def test_moments_near_the_threshold_get_no_verdict():
+    hole = health_lines.HOLE_NATS
+    codes = codes_of(draws(100, 5) + np.sqrt(2 * hole / 5), 1e-4)
+    assert health_lines.moments(summary_of(codes)).verdict == CANNOT_TELL
+
+
+def test_moments_do_not_see_what_is_scrambled():
+    assert health_lines.moments(summary_of(scrambled(3000))).verdict == HEALTHY
+
+
+def test_a_prior_that_is_not_standard_gets_no_verdict_on_moments():
+    codes = exact(100, 3, 0.3)
+    for away in (np.full(100, np.nan), np.full(100, 0.5)):
+        summary = summary_of(codes._replace(from_standard=away))
+        assert health_lines.moments(summary).verdict == CANNOT_TELL
+        assert len(told(summary, difference(np.zeros(3), np.ones(3)))) == 2
+    assert is_standard(1e-6, 3)
+
+
+def test_dimensions_of_padding_are_left_out():
+    codes = codes_of(draws(200, 3), 0.5)
+    whole, own = summary_of(codes), summarize_latents(codes.posterior.mean, codes.aggregate(), 2)
+    for cut, full in zip(own[:4], whole[:4], strict=True):
+        np.testing.assert_array_equal(cut, full[:2])
+
+
+def test_the_gap_and_its_error():
+    first, second = draws(1000, 1)[:, 0] + 3, 2 * draws(500, 1, seed=3)[:, 0]
+    found = difference(first, second)
+    assert found.nats == pytest.approx(first.mean() - second.mean())
+    assert found.error == pytest.approx(np.sqrt(1 / 1000 + 4 / 500), rel=0.1)
+    assert health_lines.gap(found, 2.0).verdict == "overfitting"
+    assert health_lines.gap(found, 100.0).verdict == HEALTHY  # certain, and small beside what images differ by
+    assert health_lines.gap(difference(second, first), 2.0).verdict == HEALTHY
+    assert health_lines.gap(found._replace(error=3.0), 2.0).verdict == CANNOT_TELL

@@ -1,0 +1,67 @@
+"""From lines to one verdict."""
+
+import pytest
+
+from vae_jax.evaluation.health import verdicts
+from vae_jax.evaluation.health.verdicts import (
+    CANNOT_TELL,
+    COLLAPSED,
+    HEALTHY,
+    OVER_REGULARISED,
+    OVERFITTING,
+    PRIOR_HOLE,
+    Line,
+    overall,
+)
+
+
+def units(inactive: int, size: int = 20) -> Line:
+    names = verdicts.units_named(range(inactive))
+    numbers = {"inactive": list(range(inactive)), "size": size}
+    return Line(verdicts.UNITS, "", COLLAPSED if inactive else HEALTHY, names, "a smaller latent_dim", numbers)
+
+
+def line(name: str, verdict: str, detail: str = "", advice: str = "") -> Line:
+    return Line(name, "", verdict, detail, advice)
+
+
+STARVED = line(verdicts.AMORTISATION, OVER_REGULARISED, "", "a smaller beta")
+FED = line(verdicts.AMORTISATION, HEALTHY)
+RATE, DIVERGENCE = line(verdicts.RATE, CANNOT_TELL), line(verdicts.DIVERGENCE, CANNOT_TELL)
+CODES = line(verdicts.CODES, HEALTHY)
+
+
+@pytest.mark.parametrize(
+    ("lines", "verdict", "words"),
+    [
+        ([units(0), RATE, DIVERGENCE, CODES, FED], HEALTHY, ""),
+        ([units(84, 100), RATE, DIVERGENCE, CODES, FED], HEALTHY, "84 of 100 units carry nothing and are not missed"),
+        ([units(16), CODES, STARVED], f"{COLLAPSED}, {OVER_REGULARISED}", "z1 z2"),
+        ([units(3), CODES, STARVED], OVER_REGULARISED, "3 of 20"),
+        ([units(20), CODES, FED], COLLAPSED, "z20" if verdicts.MOST_NAMED >= 20 else "and 10 more"),
+        ([units(4), line(verdicts.RATE, COLLAPSED), CODES, FED], COLLAPSED, "z4"),
+        (
+            [units(0), line(verdicts.GAP, OVERFITTING), line(verdicts.REFINED_GAP, OVERFITTING, "mostly the encoder")],
+            OVERFITTING,
+            "mostly the encoder",
+        ),
+        ([units(0), line(verdicts.CODES, PRIOR_HOLE), line(verdicts.GAP, OVERFITTING)], "overfitting, prior hole", ""),
+        ([units(0), RATE, DIVERGENCE, line(verdicts.CODES, CANNOT_TELL)], HEALTHY, "cannot tell: marginal kl, codes"),
+        ([RATE], CANNOT_TELL, ""),
+    ],
+)
+def test_one_verdict_over_all(lines, verdict, words):
+    found = overall(lines)
+    assert found.verdict == verdict
+    assert words in found.told
+
+
+def test_what_to_try_is_what_the_illness_comes_from():
+    assert overall([units(16), CODES, STARVED]).advice == "a smaller beta"
+    assert overall([units(20), CODES, FED]).advice == "a smaller latent_dim"
+
+
+def test_a_line_says_all_on_one_line():
+    text = units(2).text
+    assert text == "active units           -> collapsed: z1 z2; try a smaller latent_dim"
+    assert units(2).as_json()["inactive"] == [0, 1]

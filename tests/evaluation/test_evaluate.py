@@ -1,0 +1,144 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vae_jax.evaluation.evaluate import active_units, make_evaluate, summarize
+from vae_jax.models import make_model
+from vae_jax.models.standard_normal import from_standard, is_standard
+from vae_jax.objectives import make_objective
+from vae_jax.system.devices import make_layout
+from vae_jax.training.optimizers import make_optimizer
+from vae_jax.training.step import init_state
+from vae_jax.types import Split
+
+SHAPE = (4, 3, 1)
+
+
+def evaluation(config, split, layout=None, batches_per_call=1):
+    model = make_model(config, SHAPE)
+    optimizer = make_optimizer(config, 10)
+    state = init_state(config, model.init(jax.random.key(3), jnp.full(SHAPE, 0.4)), optimizer)
+    evaluate = make_evaluate(config, model, make_objective(config, model, 10), layout, batches_per_call)
+    return model, state, evaluate(state, jax.random.key(5), split)
+
+
+@pytest.fixture
+def split():
+    rng = np.random.default_rng(0)
+    return Split(rng.integers(0, 256, (37, *SHAPE), np.uint8), np.zeros(37, np.int32))
+
+
+@pytest.mark.parametrize("binarize", ["none", pytest.param("dynamic", marks=pytest.mark.slow)])
+def test_terms_do_not_depend_on_the_batch_size_the_call_or_the_devices(make_config, split, binarize):
+    _, _, whole = evaluation(make_config(binarize=binarize, eval__batch_size=1000), split)
+    for size, layout, per_call in [
+        (1, None, 1),
+        (10, None, 3),
+        (36, None, 2),
+        (9, make_layout(), 1),
+        (9, make_layout(), 4),
+    ]:
+        config = make_config(binarize=binarize, eval__batch_size=size)
+        _, _, pieces = evaluation(config, split, layout, per_call)
+        assert pieces.means.shape == (37, 3)
+        for name, values in whole.terms.items():
+            assert pieces.terms[name].shape == (37,)
+            np.testing.assert_allclose(pieces.terms[name], values, rtol=1e-5, err_msg=name)
+
+
+def test_images_after_it_do_not_change_an_image(make_config, split):
+    _, _, whole = evaluation(make_config(), split)
+    _, _, few = evaluation(make_config(), Split(split.images[:5], split.labels[:5]))
+    for name, values in whole.terms.items():
+        np.testing.assert_allclose(few.terms[name], values[:5], rtol=1e-5)
+
+
+def test_terms_agree_with_the_definition(make_config, split):
+    model, state, per_image = evaluation(make_config(), split)
+    x = jnp.asarray(split.images / np.float32(255))
+    posterior = model.encode(state.params, x)
+    assert model.kl_terms is not None
+    kl = model.kl_terms(state.params, posterior, posterior.mean).sum(axis=1)
+    np.testing.assert_allclose(per_image.terms["kl"], kl, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(per_image.means, posterior.mean, rtol=1e-4, atol=1e-6)
+    pixels = model.pixel_mean(state.params, model.decode(state.params, posterior.mean))
+    np.testing.assert_allclose(per_image.terms["mse_mean"], ((x - pixels) ** 2).mean(axis=(1, 2, 3)), rtol=1e-4)
+    total = per_image.terms["elbo"] + per_image.terms["reconstruction"] + per_image.terms["kl"]
+    np.testing.assert_allclose(total, 0, atol=1e-4)
+
+
+def test_the_aggregate_is_that_of_one_sample_an_image_however_the_work_is_cut(make_config, split):
+    model, state, whole = evaluation(make_config(latent_dim=2), split)
+    assert whole.aggregate is not None
+    for size, per_call in ((10, 3),):
+        _, _, pieces = evaluation(make_config(latent_dim=2, eval__batch_size=size), split, None, per_call)
+        assert pieces.aggregate is not None
+        for found, expected in zip(pieces.aggregate, whole.aggregate, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    assert whole.aggregate.kl.sum() == pytest.approx(whole.terms["kl"].mean(dtype=np.float64), rel=1e-5)
+    # Posteriors of an untrained model hardly depend on the image, so many images are many samples.
+    many = Split(np.repeat(split.images, 40, axis=0), np.zeros(40 * 37, np.int32))
+    _, _, found = evaluation(make_config(latent_dim=2), many)
+    assert found.aggregate is not None
+    posterior = model.encode(state.params, jnp.asarray(split.images / np.float32(255)))
+    variance = np.exp(posterior.logvar).mean(axis=0) + np.var(posterior.mean, axis=0)
+    np.testing.assert_allclose(found.aggregate.z, posterior.mean.mean(axis=0), atol=4 * np.sqrt(variance.max() / 1480))
+    np.testing.assert_allclose(found.aggregate.variance, variance, rtol=4 * np.sqrt(2 / 1480))
+    assert is_standard(float(found.aggregate.from_standard), 2)
+
+
+def test_a_prior_that_is_not_standard_is_found_out(make_config, key):
+    model = make_model(make_config(), SHAPE)
+    z = jax.random.normal(key, (50, 3))
+    assert model.log_prior is not None
+    log_prior = model.log_prior
+    wide = model._replace(log_prior=lambda params, z: log_prior(params, 1.1 * z))
+    paired = model._replace(log_prior=lambda params, z: log_prior(params, z[0]))
+    np.testing.assert_allclose(from_standard(model, {}, z), 0, atol=1e-5)
+    assert not is_standard(float(np.abs(from_standard(wide, {}, z)).mean()), 3)
+    assert not is_standard(float(np.abs(from_standard(paired, {}, (z, z))).mean()), 6)
+
+
+def test_summaries_are_float64_means_and_fit_the_model(make_config, split):
+    config = make_config()
+    model, _, per_image = evaluation(config, split)
+    metrics = summarize(config, model, per_image, 12)
+    assert list(metrics) == ["elbo", "reconstruction", "kl", "loss", "mse", "mse_mean", "active_units"]
+    assert metrics["elbo"] == np.mean(np.float64(per_image.terms["elbo"]))
+    binary = make_config(binarize="static_seeded")
+    metrics = summarize(binary, model, per_image, 12)
+    assert metrics["bits_per_dim"] == pytest.approx(-metrics["elbo"] / (12 * np.log(2)))
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "discrete"), [("gaussian", False), ("continuous_bernoulli", False), ("discretized_logistic", True)]
+)
+def test_bits_per_dim_are_for_discrete_pixels_only(make_config, split, likelihood, discrete):
+    config = make_config(likelihood=likelihood)
+    model, _, per_image = evaluation(config, split)
+    assert ("bits_per_dim" in summarize(config, model, per_image, 12)) == discrete
+
+
+def test_a_model_without_a_prior_reports_no_elbo(make_config, split):
+    config = make_config(model="ae", objective="reconstruction", likelihood="gaussian")
+    model, _, per_image = evaluation(config, split)
+    metrics = summarize(config, model, per_image, 12)
+    assert per_image.aggregate is None
+    assert list(metrics) == ["loss", "mse", "mse_mean"]
+    assert metrics["mse"] == pytest.approx(metrics["mse_mean"], rel=1e-5)
+
+
+def test_dropout_is_off_in_evaluation(make_config, split):
+    _, _, wet = evaluation(make_config(dropout=0.9), split)
+    _, _, dry = evaluation(make_config(), split)
+    np.testing.assert_array_equal(wet.terms["elbo"], dry.terms["elbo"])
+
+
+def test_active_units_on_perfect_useless_and_duplicated_codes():
+    codes = np.random.default_rng(0).normal(size=(1000, 3)).astype(np.float32)
+    assert active_units(codes) == 3
+    assert active_units(np.zeros((1000, 3), np.float32)) == 0
+    assert active_units(np.concatenate([codes, codes, 0.05 * codes], axis=1)) == 6
+    # A far offset must not eat the digits of the variance.
+    assert active_units(np.asarray(0.05 * codes + 1000, np.float32)) == 0

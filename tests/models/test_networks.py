@@ -1,0 +1,231 @@
+"""Networks and the transposed convolution under them; what every network must do is in test_contract.py."""
+
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+from jax.sharding import PartitionSpec
+
+from vae_jax.models import make_model, parameter_table
+from vae_jax.models.networks import convolution_passes
+from vae_jax.models.networks.convolution import conv_transpose, convolve, padding_to_size
+from vae_jax.models.networks.convolution_passes import DIMENSIONS
+from vae_jax.system.devices import make_layout
+
+ODD_SHAPES = [(28, 28, 1), (8, 8, 1), (33, 20, 2), (64, 64, 3), (1, 1, 1), (5, 7, 1), (1, 9, 4)]
+GEOMETRIES = [
+    *itertools.product([(1, 1), (3, 3), (2, 4), (5, 3)], [(1, 1), (2, 2), (3, 2)], ["SAME", "VALID"]),
+    ((3, 3), (2, 2), ((1, 2), (2, 1))),
+    ((3, 3), (2, 2), ((0, 1), (1, 0))),
+    ((4, 3), (2, 3), ((3, 5), (0, 4))),
+    ((3, 2), (2, 2), ((-1, 2), (1, -2))),
+]
+
+
+def explicit(kernel_size, strides, padding):
+    """The pairs that lax.conv_transpose makes of a name: its documentation's rule."""
+    if not isinstance(padding, str):
+        return padding
+    pairs = []
+    for k, s in zip(kernel_size, strides, strict=True):
+        total = k + s - 2 if padding == "SAME" else k + s - 2 + max(k - s, 0)
+        before = (k - 1 if s > k - 1 else -(-total // 2)) if padding == "SAME" else k - 1
+        pairs.append((before, total - before))
+    return tuple(pairs)
+
+
+@pytest.fixture(params=[0, convolution_passes.CACHED], ids=["products", "stock"])
+def kernel_gradient(request, monkeypatch):
+    monkeypatch.setattr(convolution_passes, "CACHED", request.param)
+
+
+@pytest.mark.usefixtures("kernel_gradient")
+@pytest.mark.parametrize(
+    ("strides", "kernel_size", "padding"),
+    [((1, 1), (3, 3), ((1, 1), (0, 1))), ((1, 1), (2, 4), ((1, 2), (3, 1))), ((3, 2), (2, 4), ((1, 2), (3, 1)))],
+)
+@pytest.mark.parametrize(("features", "outputs"), [(1, 6), (6, 1), (5, 6)])
+def test_the_convolution_is_laxs_in_value_and_both_gradients(key, strides, kernel_size, padding, features, outputs):
+    keys = jax.random.split(key, 3)
+    x, kernel = (
+        jax.random.normal(keys[0], (2, 7, 6, features)),
+        jax.random.normal(keys[1], (*kernel_size, features, outputs)),
+    )
+    stock, stock_gradients = jax.vjp(
+        lambda x, k: lax.conv_general_dilated(x, k, strides, padding, dimension_numbers=DIMENSIONS), x, kernel
+    )
+    own, own_gradients = jax.vjp(jax.jit(lambda x, kernel: convolve(x, kernel, strides, padding)), x, kernel)
+    np.testing.assert_allclose(own, stock, rtol=1e-5, atol=1e-5)
+    cotangent = jax.random.normal(keys[2], stock.shape)
+    for mine, theirs in zip(own_gradients(cotangent), stock_gradients(cotangent), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kernel_size", "strides", "padding", "size"),
+    [(*geometry, [(4, 3), (1, 5)][(i + i // 2) % 2]) for i, geometry in enumerate(GEOMETRIES)],
+)
+def test_the_transposed_convolution_is_laxs_in_value_and_both_gradients(
+    key, monkeypatch, kernel_size, strides, padding, size
+):
+    monkeypatch.setattr(convolution_passes, "CACHED", 0 if size == (4, 3) else convolution_passes.CACHED)
+    keys = jax.random.split(key, 3)
+    x, kernel = (jax.random.normal(k, s) for k, s in zip(keys, [(2, *size, 3), (*kernel_size, 3, 2)], strict=False))
+    pairs = explicit(kernel_size, strides, padding)
+    stock, stock_gradients = jax.vjp(
+        lambda x, kernel: lax.conv_transpose(x, kernel, strides, padding, dimension_numbers=DIMENSIONS), x, kernel
+    )
+    own, own_gradients = jax.vjp(jax.jit(lambda x, kernel: conv_transpose(x, kernel, strides, pairs)), x, kernel)
+    np.testing.assert_allclose(own, stock, rtol=1e-5, atol=1e-5)
+    cotangent = jax.random.normal(keys[2], stock.shape)
+    for mine, theirs in zip(own_gradients(cotangent), stock_gradients(cotangent), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("output_size", [(1, 1), (7, 8), (33, 20)])
+@pytest.mark.parametrize("kernel_size", [(3, 3), (2, 4)])
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2), (3, 2)])
+def test_padding_to_size_makes_the_adjoint_of_a_convolution_padded_as_same(key, output_size, kernel_size, strides):
+    keys = jax.random.split(key, 3)
+    large = jax.random.normal(keys[0], (2, *output_size, 3))
+    kernel = jax.random.normal(keys[1], (*kernel_size, 3, 4))
+
+    def convolve(large):
+        return lax.conv_general_dilated(large, kernel, strides, "SAME", dimension_numbers=DIMENSIONS)
+
+    small, transpose = jax.vjp(convolve, large)
+    y = jax.random.normal(keys[2], small.shape)
+    padding = padding_to_size((small.shape[1], small.shape[2]), output_size, kernel_size, strides)
+    flipped = kernel[::-1, ::-1].swapaxes(2, 3)
+    np.testing.assert_allclose(conv_transpose(y, flipped, strides, padding), transpose(y)[0], rtol=1e-4, atol=1e-5)
+
+
+def loss(kernel, x):
+    return jnp.square(conv_transpose(x, kernel, (2, 2), ((1, 2), (1, 2)))).sum()
+
+
+def test_the_gradients_of_the_transposed_convolution_survive_jit_vmap_and_shard_map(key):
+    x, kernel = jax.random.normal(key, (4, 5, 3, 2)), jax.random.normal(key, (3, 3, 2, 3))
+    expected = jax.grad(loss, argnums=(0, 1))(kernel, x)
+
+    def check(kernel_gradient, x_gradient):
+        np.testing.assert_allclose(kernel_gradient, expected[0], rtol=1e-4)
+        np.testing.assert_allclose(x_gradient, expected[1], rtol=1e-4)
+
+    check(*jax.jit(jax.grad(loss, argnums=(0, 1)))(kernel, x))
+    each = jax.vmap(jax.grad(loss, argnums=(0, 1)), in_axes=(None, 0))(kernel, x[:, None])
+    check(each[0].sum(axis=0), each[1][:, 0])
+
+    def shard(kernel, x):
+        kernel_gradient, x_gradient = jax.grad(loss, argnums=(0, 1))(kernel, x)
+        return lax.psum(kernel_gradient, "batch"), x_gradient
+
+    specs = PartitionSpec(), PartitionSpec("batch")
+    mesh = make_layout().replicated.mesh
+    check(*jax.jit(jax.shard_map(shard, mesh=mesh, in_specs=specs, out_specs=specs, check_vma=False))(kernel, x))
+
+
+@pytest.mark.parametrize("shape", ODD_SHAPES, ids=str)
+@pytest.mark.parametrize("normalization", ["none", "group"])
+@pytest.mark.parametrize("channels", [(3,), (8, 16, 5, 4)], ids=str)
+def test_a_conv_decoder_returns_exactly_the_inputs_shape(make_config, key, shape, normalization, channels):
+    config = make_config(network="conv", normalization=normalization, channels=channels)
+    model = make_model(config, shape)
+    mean_image = jax.random.uniform(key, shape)
+
+    def outputs(key):
+        params = model.init(key, mean_image)
+        posterior = model.encode(params, mean_image[None])
+        return params, posterior, model.decode(params, posterior.mean)
+
+    params, posterior, decoded = jax.eval_shape(outputs, key)
+    assert posterior.mean.shape == (1, 3)
+    assert decoded.shape == (1, *shape)
+    assert params["decoder"]["output"]["bias"].shape == shape
+
+
+@pytest.mark.parametrize("normalization", ["none", "group"])
+def test_a_conv_model_starts_at_the_mean_image(make_config, key, normalization):
+    shape = (7, 5, 2)
+    mean_image = jax.random.uniform(key, shape)
+    model = make_model(make_config(network="conv", normalization=normalization), shape)
+    params = jax.jit(model.init)(key, mean_image)
+    outputs = model.decode(params, jnp.zeros((1, 3)))
+    np.testing.assert_allclose(model.pixel_mean(params, outputs)[0], np.clip(mean_image, 0.001, 0.999), atol=1e-5)
+
+
+def test_a_conv_encoder_agrees_with_a_convolution_in_numpy(make_config, key):
+    shape = (5, 4, 2)
+    model = make_model(make_config(network="conv", channels=(3,), activation="leaky_relu"), shape)
+    params = jax.jit(model.init)(key, jnp.zeros(shape))
+    x = jax.random.normal(key, (6, *shape))
+    layer, output = params["encoder"]["Conv_0"], params["encoder"]["output"]
+    # 'SAME' at stride 2: an odd size is padded on both sides, an even one behind only.
+    padded = np.pad(np.float64(x), [(0, 0), (1, 1), (0, 1), (0, 0)])
+    hidden = np.empty((6, 3, 2, 3))
+    for i, j in np.ndindex(3, 2):
+        window = padded[:, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3]
+        hidden[:, i, j] = np.einsum("bhwi,hwio->bo", window, np.float64(layer["kernel"])) + np.float64(layer["bias"])
+    hidden = np.where(hidden > 0, hidden, 0.01 * hidden)
+    mean = (hidden.reshape(6, -1) @ np.float64(output["kernel"]) + np.float64(output["bias"]))[:, :3]
+    np.testing.assert_allclose(model.encode(params, x).mean, mean, rtol=1e-4, atol=1e-5)
+
+
+def test_group_normalization_makes_features_blind_to_the_scale_of_the_image(make_config, key):
+    x = jax.random.normal(key, (6, 9, 8, 1))
+    changes = {}
+    for normalization in ("none", "group"):
+        model = make_model(make_config(network="conv", normalization=normalization, channels=(16,)), (9, 8, 1))
+        params = jax.jit(model.init)(key, jnp.zeros((9, 8, 1)))
+        change = model.encode(params, 4 * x).mean - model.encode(params, x).mean
+        changes[normalization] = float(np.abs(change).max())
+    assert changes["group"] < 1e-3 < 0.1 < changes["none"]
+
+
+def test_every_parameter_of_a_conv_model_gets_a_gradient(make_config, key):
+    shape = (9, 8, 1)
+    model = make_model(make_config(network="conv", normalization="group", channels=(8, 6)), shape)
+    x = jax.random.uniform(key, (6, *shape))
+    params = jax.jit(model.init)(key, x.mean(axis=0))
+
+    def bound(params):
+        posterior = model.encode(params, x)
+        outputs = model.decode(params, model.reparameterize(params, key, posterior))
+        assert model.kl_terms is not None
+        kl = model.kl_terms(params, posterior, posterior.mean).sum(axis=1)
+        return (model.log_likelihood(params, x, outputs) - kl).mean()
+
+    for path, leaf in jax.tree_util.tree_leaves_with_path(jax.jit(jax.grad(bound))(params)):
+        assert np.abs(leaf).max() > 0, f"{path} gets no gradient"
+
+
+def test_the_parameters_of_a_conv_model_have_readable_names(make_config, key):
+    model = make_model(make_config(network="conv", channels=(4, 6), normalization="group", latent_dim=3), (9, 8, 1))
+    table = {name: shape for name, shape, _ in parameter_table(jax.eval_shape(model.init, key, jnp.zeros((9, 8, 1))))}
+    assert table["encoder/Conv_0/kernel"] == "(3, 3, 1, 4)"
+    assert table["encoder/GroupNorm_1/scale"] == "(6,)"
+    assert table["decoder/Dense_0/kernel"] == f"(3, {3 * 2 * 6})"
+    assert table["decoder/ConvTranspose_0/kernel"] == "(3, 3, 6, 4)"
+    assert table["decoder/ConvTranspose_1/kernel"] == "(3, 3, 4, 4)"
+    assert table["decoder/output/kernel"] == "(3, 3, 4, 1)"
+    assert table["decoder/output/bias"] == "(9, 8, 1)"
+
+
+@pytest.mark.parametrize("kernel_init", ["he", "glorot"])
+def test_initial_weights_have_the_spread_of_their_rule(make_config, key, kernel_init):
+    model = make_model(make_config(hidden_dims=(300,), latent_dim=50, kernel_init=kernel_init), (20, 20, 1))
+    params = model.init(key, jnp.full((20, 20, 1), 0.5))
+    for layers in (params["encoder"], params["decoder"]):
+        hidden, output = layers["Dense_0"]["kernel"], layers["output"]["kernel"]
+        if kernel_init == "glorot":
+            for kernel in (hidden, output):
+                limit = math.sqrt(6 / sum(kernel.shape))
+                assert 0.99 * limit < float(abs(kernel).max()) <= limit
+                assert float(kernel.std()) == pytest.approx(limit / math.sqrt(3), rel=0.02)
+        else:
+            assert float(hidden.std()) == pytest.approx(math.sqrt(2 / len(hidden)), rel=0.02)
+            assert float(output.std()) == pytest.approx(math.sqrt(0.01 / len(output)), rel=0.02)

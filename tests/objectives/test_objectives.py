@@ -1,0 +1,89 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vae_jax.errors import InputError
+from vae_jax.models import make_model
+from vae_jax.objectives import make_objective
+
+SHAPE = (4, 3, 1)
+
+
+@pytest.fixture
+def x(key):
+    return jax.random.uniform(key, (8, *SHAPE))
+
+
+def terms_at(config, x, key, step=0, beta=1.0, train=True):
+    model = make_model(config, SHAPE)
+    params = model.init(key, x.mean(axis=0))
+    terms = make_objective(config, model, 10)(params, key, x, jnp.int32(step), {"beta": jnp.float32(beta)}, train=train)
+    assert model.kl_terms is not None
+    posterior = model.encode(params, x)
+    return terms, model.kl_terms(params, posterior, posterior.mean)
+
+
+@pytest.mark.parametrize("beta", [0.0, 1.0, 4.0])
+def test_the_loss_weighs_the_kl_and_the_elbo_never_does(make_config, x, key, beta):
+    terms, _ = terms_at(make_config(), x, key, beta=beta, train=False)
+    np.testing.assert_allclose(terms["loss"], terms["reconstruction"] + beta * terms["kl"], rtol=1e-6)
+    np.testing.assert_allclose(terms["elbo"], -(terms["reconstruction"] + terms["kl"]), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("step", "weight"), [(0, 0.0), (5, 0.25), (20, 1.0), (1000, 1.0)])
+def test_the_warm_up_is_linear_in_steps_and_ends(make_config, x, key, step, weight):
+    terms, _ = terms_at(make_config(kl_warmup_epochs=2.0), x, key, step=step, beta=3.0)
+    np.testing.assert_allclose(terms["loss"], terms["reconstruction"] + 3 * weight * terms["kl"], rtol=1e-5)
+
+
+def test_free_bits_take_the_larger_of_lambda_and_the_batch_mean_of_each_dimension(make_config, x, key):
+    _, kl_terms = terms_at(make_config(), x, key)
+    free = float(np.median(kl_terms.mean(axis=0)))
+    terms, _ = terms_at(make_config(free_bits=free), x, key)
+    expected = np.maximum(kl_terms.mean(axis=0), free).sum()
+    assert expected > kl_terms.mean(axis=0).sum()
+    np.testing.assert_allclose(terms["loss"].mean(), terms["reconstruction"].mean() + expected, rtol=1e-6)
+
+
+def test_free_bits_leave_evaluation_alone(make_config, x, key):
+    terms, _ = terms_at(make_config(free_bits=50.0), x, key, train=False)
+    np.testing.assert_allclose(terms["loss"], -terms["elbo"], rtol=1e-6)
+
+
+def test_a_dimension_below_its_free_bits_has_no_kl_gradient(make_config, x, key):
+    config = make_config(free_bits=1e6)
+    model = make_model(config, SHAPE)
+    params = model.init(key, x.mean(axis=0))
+    hparams = {"beta": jnp.float32(1.0)}
+
+    def mean(name, config):
+        objective = make_objective(config, model, 10)
+        return lambda p: objective(p, key, x, jnp.int32(0), hparams)[name].mean()
+
+    freed = jax.grad(mean("loss", config))(params)
+    alone = jax.grad(mean("reconstruction", make_config()))(params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), freed, alone)
+
+
+def test_the_loss_is_finite_where_logits_are_huge(make_config, x, key):
+    config = make_config()
+    model = make_model(config, SHAPE)
+    params = model.init(key, x.mean(axis=0))
+    for sign in (-1e4, 1e4):
+        params["decoder"]["output"]["bias"] = jnp.full(12, sign)
+        objective = make_objective(config, model, 10)
+        value, grads = jax.value_and_grad(
+            lambda p, o=objective: o(p, key, x, jnp.int32(0), {"beta": jnp.float32(1)})["loss"].mean()
+        )(params)
+        assert np.isfinite(value)
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(grads))
+
+
+@pytest.mark.parametrize(
+    ("model", "objective", "choice"), [("ae", "elbo", "denoising, reconstruction"), ("vae", "reconstruction", "elbo")]
+)
+def test_an_objective_that_does_not_fit_the_model_is_refused(make_config, model, objective, choice):
+    config = make_config(model=model, objective=objective)
+    with pytest.raises(InputError, match=f"objective={objective}.*model={model}.*choices: {choice}"):
+        make_objective(config, make_model(config, SHAPE), 10)

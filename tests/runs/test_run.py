@@ -1,0 +1,101 @@
+import doctest
+import inspect
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import vae_jax
+from vae_jax.runs import run as run_lib
+from vae_jax.train import train_and_evaluate
+from vae_jax.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def workdirs(tmp_path_factory):
+    from conftest import small_config
+
+    folder = tmp_path_factory.mktemp("runs")
+    autoencoder = small_config(model="ae", objective="reconstruction", likelihood="gaussian", num_epochs=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
+        train_and_evaluate(small_config(checkpoint__every_epochs=1, num_epochs=2), folder / "vae")
+        train_and_evaluate(autoencoder, folder / "ae")
+    return folder
+
+
+def test_the_example_of_load_run_is_true(workdirs):
+    finder = doctest.DocTestFinder()
+    (example,) = (test for test in finder.find(run_lib.load_run, globs={"workdir": workdirs / "vae"}) if test.examples)
+    assert doctest.DocTestRunner().run(example).failed == 0
+
+
+def test_a_loaded_run_agrees_with_its_own_pure_functions(workdirs):
+    run = vae_jax.load_run(workdirs / "vae")
+    images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), np.uint8)
+    posterior = run.encode(images)
+    expected = run.model.encode(run.params, jnp.float32(images) / 255)
+    np.testing.assert_allclose(posterior.mean, expected.mean, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(posterior.logvar, expected.logvar, rtol=1e-5, atol=1e-6)
+    pixels = run.model.pixel_mean(run.params, run.model.decode(run.params, expected.mean))
+    np.testing.assert_allclose(run.reconstruct(images), pixels, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(run.reconstruct(images), run.decode(posterior.mean))
+
+
+def test_images_may_be_bytes_or_floats_with_or_without_a_channel(workdirs):
+    run = vae_jax.load_run(workdirs / "vae")
+    images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), np.uint8)
+    for same in (images[..., 0], images / 255, (images / np.float32(255))[..., 0]):
+        np.testing.assert_allclose(run.encode(same).mean, run.encode(images).mean, rtol=1e-5, atol=1e-6)
+    for wrong in (images[:, :7], images.astype(np.float32), np.full((1, 8, 8, 1), np.nan)):
+        with pytest.raises(InputError, match=r"^x "):
+            run.encode(wrong)
+
+
+def test_rows_do_not_depend_on_how_many_there_are(workdirs):
+    run = vae_jax.load_run(workdirs / "vae")
+    images = np.random.default_rng(0).integers(0, 256, (23, 8, 8, 1), np.uint8)
+    whole = run.encode(images).mean
+    run.config.eval.batch_size = 10
+    np.testing.assert_allclose(run.encode(images).mean, whole, rtol=1e-5, atol=1e-6)
+    assert run.encode(images[:0]).mean.shape == (0, 3)
+
+
+def test_samples_depend_on_their_seed_and_not_on_their_number(workdirs):
+    run = vae_jax.load_run(workdirs / "vae")
+    np.testing.assert_allclose(run.sample(6, seed=2)[:4], run.sample(4, seed=2), atol=1e-6)
+    assert np.abs(run.sample(4, seed=2) - run.sample(4, seed=3)).max() > 1e-3
+
+
+def test_best_and_latest(workdirs):
+    assert vae_jax.load_run(workdirs / "vae", "latest").step == 40
+    with pytest.raises(InputError, match="which=Best: no such checkpoint; choices: best, latest"):
+        inspect.unwrap(run_lib.load_run)(workdirs / "vae", "Best")  # whose types are checked in tests only
+    assert vae_jax.load_run(workdirs / "vae").step in (20, 40)
+
+
+def test_an_autoencoder_has_no_samples(workdirs):
+    run = vae_jax.load_run(workdirs / "ae")
+    assert not hasattr(run.encode(np.zeros((1, 8, 8), np.uint8)), "logvar")
+    with pytest.raises(InputError, match="model=ae: has no prior"):
+        run.sample(1)
+
+
+def test_what_is_no_run_is_refused(tmp_path, workdirs):
+    with pytest.raises(InputError, match="no such folder"):
+        vae_jax.load_run(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="not a run"):
+        vae_jax.load_run(tmp_path)
+    (tmp_path / "config.json").write_text((workdirs / "vae" / "config.json").read_text())
+    with pytest.raises(InputError, match=r"no checkpoint yet; continue it: python -m vae_jax\.main"):
+        vae_jax.load_run(tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["config.json"]
+
+
+@pytest.mark.parametrize("key", ["model", "network", "activation", "likelihood", "objective"])
+def test_a_run_of_names_that_this_version_does_not_know_is_refused(tmp_path, workdirs, key):
+    config = json.loads((workdirs / "vae" / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {key: "future"}))
+    with pytest.raises(InputError, match=f"{key}=future: .*choices: "):
+        vae_jax.load_run(tmp_path)

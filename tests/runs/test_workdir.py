@@ -1,0 +1,42 @@
+
+from vae_jax.system import disk
+import pytest
+
+from vae_jax import config as config_lib
+from vae_jax.runs import workdir as workdir_lib
+from vae_jax.errors import InputError
+
+
+def claim(config, workdir):
+    with workdir_lib.claimed(config, workdir):
+        pass
+
+
+def test_a_claimed_workdir_reads_back_and_may_be_claimed_again(tmp_path):
+    config, workdir = config_lib.defaults(), tmp_path / "a b" / "run"
+    claim(config, workdir)
+    assert workdir_lib.read_config(workdir).to_dict() == config.to_dict()
+    config.num_epochs = 7
+    claim(config, workdir)
+    assert workdir_lib.read_config(workdir).num_epochs == 200
+    workdir_lib.record(config, workdir)
+    assert workdir_lib.read_config(workdir).num_epochs == 7
+    assert [path.name for path in workdir.iterdir()] == ["config.json"]
+
+
+def test_another_config_does_not_overwrite(tmp_path):
+    config = config_lib.defaults()
+    claim(config, tmp_path)
+    config.latent_dim = 3
+    with pytest.raises(InputError, match=r"latent_dim=3: the run in .* has latent_dim=20"):
+        claim(config, tmp_path)
+    assert workdir_lib.read_config(tmp_path).latent_dim == 20
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "results.json"
+    disk.write(path, "old")
+    monkeypatch.setattr(workdir_lib.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        disk.write(path, "new")
+    assert path.read_text() == "old"

@@ -1,0 +1,39 @@
+"""What a page calls of network.js, and decoders made by hand."""
+
+from pathlib import Path
+
+import numpy as np
+
+import vae_jax.artifacts.report
+from vae_jax.artifacts.export.layers import Layer, Layers
+
+SCRIPT = Path(vae_jax.artifacts.report.__file__).parent / "page" / "network.js"
+TOLERANCE = 1e-4
+RUN_JS = """({description, pixels, z, noise}) => {
+  const network = VaeNetwork.load(description), list = (numbers) => numbers && Array.from(numbers);
+  const posterior = pixels ? network.encode(Float32Array.from(pixels)) : {};
+  let drawn = 0;
+  return {
+    mean: list(posterior.mean),
+    logvar: list(posterior.logvar),
+    decoded: z && list(network.decode(Float32Array.from(z))),
+    prior: noise && list(network.drawPrior(() => noise[drawn++])),
+    facts: [network.shape, network.latentDim, network.withPrior],
+  };
+}"""
+"""Arrays as lists, for they are what comes back from a page."""
+
+
+def close(found, expected):
+    expected = np.asarray(expected).reshape(-1)
+    np.testing.assert_allclose(np.asarray(found, np.float64), expected, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def plain(kernel, shape, *between, likelihood=None) -> Layers:
+    """A decoder z -> z @ kernel -> [H, W, F] -> what is between -> pixel means, and an encoder that is not used."""
+    size = kernel.shape[1]
+    decoder = [Layer("dense", (size,), {"kernel": kernel, "bias": np.zeros(size, np.float32)}), Layer("reshape", shape)]
+    decoder += between
+    if likelihood:
+        decoder.append(Layer("pixel_mean", (*shape[:2], 1), {}, {"likelihood": likelihood}))
+    return Layers([Layer("reshape", (kernel.shape[0],))], decoder, [])

@@ -1,0 +1,308 @@
+"""A population is its runs trained alone, but for rounding; each keeps its files, its failures and its place."""
+
+import json
+import os
+import shlex
+import shutil
+import signal
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from conftest import small_config
+from support.paths import ROOT
+
+import vae_jax.sweeps.population.loop as training
+import vae_jax.sweeps.population.scheduling as together
+from experiments import sweep as sweep_script
+from vae_jax import sweeps
+from vae_jax.errors import InputError, TrainingError
+from vae_jax.runs.checkpoint import Checkpoints
+from vae_jax.runs.run import load_run
+from vae_jax.runs.writer import history, read_metrics
+from vae_jax.sweeps.population import train_population, train_runs
+from vae_jax.system import signals
+from vae_jax.system.command import run_command
+from vae_jax.system.console import Console
+from vae_jax.train import train_and_evaluate
+
+CHANGES = {"one": {"seed": 1, "beta": 4.0}, "rate": {"seed": 2, "learning_rate": 3e-3}}
+COMMON = {"log__tensorboard": False, "checkpoint__every_epochs": 1, "dropout": 0.1, "num_epochs": 2}
+
+
+@pytest.fixture(autouse=True)
+def no_figures(monkeypatch):
+    monkeypatch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
+
+
+class Lines(list):
+    """A console's stream, as the lines that it gets."""
+
+    def write(self, text):
+        self.extend(text.splitlines())
+
+    def flush(self):
+        pass
+
+    def isatty(self):
+        return False
+
+    def fileno(self):
+        raise OSError
+
+
+def population(root, members, lines=None, **common):
+    """Outcomes of members (name -> changes), each in root/name."""
+    configs = [small_config(**COMMON | common | changes) for changes in members.values()]
+    workdirs = [root / name for name in members]
+    found = train_population(configs, workdirs, Console(Lines() if lines is None else lines), "farewell")
+    return dict(zip(members, found, strict=True))
+
+
+def alone(root, name, **changes):
+    return train_and_evaluate(small_config(**COMMON | changes), root / name, Console(Lines()))
+
+
+@pytest.fixture(scope="module")
+def separate(tmp_path_factory):
+    """The directory of the runs of CHANGES, each trained alone."""
+    root = tmp_path_factory.mktemp("alone")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
+        for name, changes in CHANGES.items():
+            alone(root, name, **changes)
+    return root
+
+
+def latest(workdir):
+    with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
+        restored = checkpoints.restore(None)
+    assert restored is not None
+    return restored
+
+
+def results_of(workdir):
+    return json.loads((workdir / "results.json").read_text())
+
+
+def assert_same_run(one, other):
+    """Rows, latest state and results of two workdirs are equal to rounding."""
+    rows = [history(read_metrics(workdir)) for workdir in (one, other)]
+    assert rows[0].keys() == rows[1].keys()
+    for name in rows[0].keys() - {"val/active_units"}:
+        np.testing.assert_allclose(rows[0][name], rows[1][name], rtol=1e-3, atol=1e-4, err_msg=name)
+    states = [latest(workdir) for workdir in (one, other)]
+    assert states[0].step == states[1].step
+    assert jax.tree.structure(states[0].state) == jax.tree.structure(states[1].state)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-2, atol=2e-4), *[found.state for found in states]
+    )
+    numbers = [results_of(workdir) for workdir in (one, other)]
+    assert numbers[0].keys() == numbers[1].keys()
+    for name in ("val/elbo", "test/elbo", "test/kl", "step", "best_epoch", "epochs"):
+        assert numbers[0][name] == pytest.approx(numbers[1][name], rel=1e-3), name
+
+
+@pytest.mark.slow
+def test_members_spread_over_devices_are_what_they_are_alone(separate, tmp_path, monkeypatch):
+    lines, parts = Lines(), set()
+    make = training.make_program
+
+    def watched(*arguments):
+        program = make(*arguments)
+
+        def stack(states):
+            stacked = program.stack(states)
+            parts.update(leaf.addressable_shards[0].data.shape[0] for leaf in jax.tree.leaves(stacked))
+            return stacked
+
+        return program._replace(stack=stack)
+
+    monkeypatch.setattr(training, "make_program", watched)
+    found = population(tmp_path, CHANGES, lines)
+    assert parts == {1}, "each of two devices holds one of two members"
+    assert "2 runs, 1 on each of 2 devices" in lines
+    for name in CHANGES:
+        assert found[name] == results_of(tmp_path / name)
+        assert_same_run(tmp_path / name, separate / name)
+    (told,) = [line for line in lines if line.startswith("epoch 2/2 | 2 runs | ")]
+    values = [read_metrics(tmp_path / name)[-1]["val/elbo"] for name in CHANGES]
+    assert f"val elbo {np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})" in told
+
+
+@pytest.mark.slow
+def test_a_member_that_diverges_fails_alone_and_members_need_not_divide_among_devices(separate, tmp_path):
+    lines, bad = Lines(), {"learning_rate": 1e30, "optimizer": "adam"}
+    members = {"one": CHANGES["one"], "bad": bad, "rate": CHANGES["rate"]}
+    found = population(tmp_path, members, lines, streaming="on")
+    assert any("3 runs, which do not divide among 2 devices" in line for line in lines)
+    error = found["bad"]
+    with pytest.raises(TrainingError) as single:
+        alone(tmp_path, "single", **bad)
+    assert isinstance(error, TrainingError)
+    assert str(error) == str(single.value)
+    assert "there is no checkpoint yet\ntry a smaller learning_rate (now 1e+30)" in str(error)
+    assert not (tmp_path / "bad" / "results.json").exists()
+    for name in CHANGES:
+        assert_same_run(tmp_path / name, separate / name)
+
+
+@pytest.mark.slow
+def test_a_stopped_population_goes_on_with_others_at_other_steps_and_leaves_finished_runs(
+    separate, tmp_path, monkeypatch
+):
+    count, calls = training.count, []
+
+    def stop(*arguments):
+        calls.append(arguments)
+        if len(calls) == 9:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return count(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "count", stop)
+        with pytest.raises(signals.Stopped, match="farewell") as stopped:
+            population(tmp_path, CHANGES, steps_per_dispatch=5)
+    assert stopped.value.signum == signal.SIGTERM
+    assert {latest(tmp_path / name).step for name in CHANGES} == {30}
+
+    shutil.copytree(separate / "one", tmp_path / "done")
+    files = {path: path.read_bytes() for path in (tmp_path / "done").rglob("*") if path.is_file()}
+    train, trained = training._train, []
+
+    def watched(common, level, running, state, step, left):
+        trained.append((step, left, len(running)))
+        return train(common, level, running, state, step, left)
+
+    monkeypatch.setattr(training, "_train", watched)
+    found = population(tmp_path, CHANGES | {"done": CHANGES["one"], "new": {"seed": 3}}, steps_per_dispatch=5)
+    assert trained == [(0, 20, 1), (20, 10, 1), (30, 10, 3)]
+    assert all(path.read_bytes() == content for path, content in files.items()), "a finished run was touched"
+    assert found["done"] == results_of(separate / "one")
+    for name in CHANGES:
+        assert_same_run(tmp_path / name, separate / name)
+
+
+@pytest.mark.slow
+def test_a_population_that_is_stopped_between_epochs_keeps_its_states(separate, tmp_path, monkeypatch):
+    orders, calls = training.epoch_order, []
+
+    def order(*given):
+        calls.append(given)
+        if len(calls) == len(CHANGES) + 1:  # the first of the second epoch
+            os.kill(os.getpid(), signal.SIGTERM)
+        return orders(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "epoch_order", order)
+        with pytest.raises(signals.Stopped, match="farewell"):
+            population(tmp_path, CHANGES, checkpoint__every_epochs=2)
+    assert {latest(tmp_path / name).step for name in CHANGES} == {20}
+    assert {len(read_metrics(tmp_path / name)) for name in CHANGES} == {1}
+    population(tmp_path, CHANGES)
+    for name in CHANGES:
+        assert history(read_metrics(tmp_path / name)).keys() == history(read_metrics(separate / name)).keys()
+        assert [row["step"] for row in read_metrics(tmp_path / name)] == [20, 40]
+
+
+@pytest.mark.slow
+def test_members_that_end_early_or_cannot_begin_leave_the_others_alone(tmp_path):
+    (tmp_path / "file").touch()
+    members = {"high": {"learning_rate": 0.5}, "low": {"num_epochs": 4}, "file": {"seed": 2}}
+    found: dict[str, Any] = population(tmp_path, members, early_stopping=1, num_epochs=3)
+    assert isinstance(found["file"], InputError)
+    values = [row["val/elbo"] for row in read_metrics(tmp_path / "high")]
+    assert len(values) == np.argmax(values) + 2 < 3
+    assert latest(tmp_path / "high").step == 20 * len(values)
+    assert (found["high"]["epochs"], found["low"]["epochs"]) == (len(values), 4)
+
+
+@pytest.mark.slow
+def test_latent_sizes_join_when_padded_and_are_what_they_are_alone(tmp_path):
+    common = {"padded_latent_dim": 3, "optimizer": "adamw", "num_epochs": 1, "beta": 0.1}
+    members = {"small": {"latent_dim": 1}, "large": {"latent_dim": 3}}
+    found: dict[str, Any] = population(tmp_path, members, **common)
+    alone(tmp_path, "alone", **common | members["small"])
+    assert_same_run(tmp_path / "small", tmp_path / "alone")
+    for name, size in (("small", 1), ("large", 3)):
+        run = load_run(tmp_path / name)
+        assert run.encode(np.zeros((2, 8, 8, 1), np.uint8)).mean.shape == (2, size)
+        assert run.decode(np.zeros((2, size))).shape == run.sample(2).shape == (2, 8, 8, 1)
+        assert run.kl_terms(np.zeros((2, 8, 8, 1), np.uint8)).shape == (2, size)
+        assert found[name]["test/active_units"] <= size
+        assert found[name]["padded_latent_dim"] == 3
+        mask = latest(tmp_path / name).state["params"]["latent"]["mask"]
+        assert ((mask > 0) == (np.arange(3) < size)).all()
+
+
+@pytest.mark.slow
+def test_a_sweep_of_populations_is_stopped_continued_and_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    flags = [
+        "--config=configs/vae.py",
+        "--over=hidden_dims:beta=16:1,16:4,8:1",
+        "--population=on",
+        f"--output={tmp_path}",
+    ]
+    flags += ["--config.num_epochs=1", "--config.log.tensorboard=false"]
+    rows = []
+    monkeypatch.setattr(sweep_script, "tell", lambda found, *rest: rows.extend(found))
+    monkeypatch.setattr(sweep_script.report, "write_comparison", lambda *given: None)
+    count, calls = training.count, []
+
+    def stop(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:  # a second one would end the process at once
+            os.kill(os.getpid(), signal.SIGINT)
+        return count(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "count", stop)
+        assert run_command(lambda: sweep_script.run(flags)) == 130
+    told = capsys.readouterr().out.splitlines()
+    assert told[-1] == f"stopped; continue: python -m experiments.sweep {shlex.join(flags)}"
+    assert "3 runs, 2 programs: kept apart by hidden_dims=(16,),(8,)" in told
+    assert run_command(lambda: sweep_script.run(flags)) == 0
+    told = capsys.readouterr()
+    assert told.err == ""
+    assert sum(line.startswith("epoch 1/1 | 2 runs") for line in told.out.splitlines()) <= 1
+    assert [row.point[1] for row in rows] == [("beta", "1"), ("beta", "4"), ("beta", "1")]
+
+
+def test_a_population_that_memory_does_not_hold_is_halved(make_config, tmp_path, monkeypatch):
+    sizes = []
+
+    def train(configs, workdirs, console, farewell):
+        sizes.append(len(configs))
+        if len(configs) > 2:
+            raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
+        return [{"epochs": 1}] * len(configs)
+
+    monkeypatch.setattr(together, "train_population", train)
+    runs = [sweeps.Planned((), seed, make_config(seed=seed), tmp_path) for seed in range(4)]
+    found = dict(train_runs(runs, sweeps.groups([run.config for run in runs]), Console(Lines()), ""))
+    assert sizes == [4, 2, 2]
+    assert found == {i: {"epochs": 1} for i in range(4)}
+
+
+def test_a_sweep_pads_to_its_largest_latent_size_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    rows, seen = [], []
+
+    def train(runs, groups, console, farewell):
+        seen.extend((run.config.padded_latent_dim, run.workdir.name) for run in runs)
+        assert groups == [[0, 1]]
+        facts = {"epochs": 1, "pixels": "grey", "likelihood": "bernoulli", "padded_latent_dim": 5, "test/elbo": -1.0}
+        return [(i, facts) for i in range(len(runs))]
+
+    monkeypatch.setattr(sweep_script, "train_runs", train)
+    monkeypatch.setattr(sweep_script, "tell", lambda found, *rest: rows.extend(found))
+    monkeypatch.setattr(sweep_script.report, "write_comparison", lambda *given: None)
+    flags = ["--config=configs/vae.py", "--over=latent_dim=2,5", "--population=on", f"--output={tmp_path}"]
+    assert sweep_script.run([*flags, "--pad_latent"]) == 0
+    assert [padded for padded, _ in seen] == [5, 5]
+    assert "latents padded to 5" in sweeps.csv_text(rows)
+    assert list(sweeps.table_rows(rows, lambda name, value: "")) == ["grey pixels, bernoulli, latents padded to 5"]
+    with pytest.raises(InputError, match=r"latent_dim=2,5; .* with --pad_latent in latent_dim"):
+        sweep_script.run(flags)

@@ -1,0 +1,197 @@
+"""What a person sees: a bar on a terminal, plain lines elsewhere, tables that line up."""
+
+import contextlib
+import io
+import os
+import pty
+import re
+import subprocess
+import sys
+
+import pytest
+
+from vae_jax.system.console import Console, format_table, format_value
+
+LOOP = """
+import sys, time
+from vae_jax.system.console import Console
+with Console() as console:
+    console.line("what runs")
+    console.start(1000, 3, 1)
+    for epoch in (2, 3):
+        for _ in range(4):
+            time.sleep(float(sys.argv[1]))
+            console.advance(epoch, 250, 98.125)
+        console.epoch_line(epoch, 3, {"train/loss": 98.125, "val/elbo": -101.5, "val/kl": 21.0})
+    console.stop()
+    console.line("the end")
+print("still here", file=sys.stderr)
+"""
+PLAIN = """what runs
+epoch 2/3  train loss 98.12 | val elbo -101.50  kl 21.00
+epoch 3/3  train loss 98.12 | val elbo -101.50  kl 21.00
+the end
+"""
+
+
+def in_terminal(code: str, *arguments: str, columns: int = 100) -> str:
+    """What a program writes to a terminal of 30 lines."""
+    ours, theirs = pty.openpty()
+    # COLUMNS, which pytest-xdist sets for its workers, would be believed before the terminal.
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | {"TERM": "xterm"}
+    os.system(f"stty cols {columns} rows 30 < {os.ttyname(theirs)}")
+    process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=theirs, env=environment)
+    os.close(theirs)
+    chunks = []
+    try:
+        while chunk := os.read(ours, 4096):
+            chunks.append(chunk)
+    except OSError:  # Linux's way to say that the other end is closed
+        pass
+    os.close(ours)
+    assert process.wait(20) == 0
+    return b"".join(chunks).decode()
+
+
+def screen(output: str) -> list[str]:
+    """The lines that remain in view: a carriage return writes over a line, an erase cuts it."""
+    lines = []
+    for line in output.replace("\r\n", "\n").split("\n"):
+        seen = ""
+        for part in re.split("\r", line):
+            part = part.removeprefix("\x1b[K") if (erased := part.startswith("\x1b[K")) else part
+            seen = part if erased else part + seen[len(part) :]
+        lines.append(seen.rstrip())
+    return lines
+
+
+@pytest.mark.parametrize("columns", [100, 56])
+def test_a_terminal_shows_a_bar_and_is_left_clean(columns):
+    output = in_terminal(LOOP, "0.12", columns=columns)
+    assert "epoch 2/3 |" in output
+    assert "images/s" in output
+    plain = PLAIN if columns == 100 else PLAIN.replace("epoch ", "")
+    assert screen(output) == plain.split("\n")
+    assert all(len(part) <= columns for part in re.split(r"[\r\n]", output) if "epoch 3/3 |" in part)
+    if columns == 100:
+        assert re.search(r"ETA \d\d:\d\d  loss 98\.12", output)
+        assert re.search(r" (3|4|5)\d%", output)
+
+
+def test_fast_epochs_are_not_drawn_at_every_chunk():
+    code = LOOP.replace("range(4)", "range(2000)").replace("advance(epoch, 250", "advance(epoch, 1")
+    assert in_terminal(code, "0").count("\r") < 60
+
+
+def test_elsewhere_there_are_plain_lines():
+    done = subprocess.run([sys.executable, "-c", LOOP, "0"], capture_output=True, check=True)
+    assert done.stdout.decode().replace(os.linesep, "\n") == PLAIN
+
+
+def test_a_reader_that_goes_away_does_not_stop_the_program():
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-c", LOOP, "0"], stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"still here\n")
+
+
+def test_an_interrupted_program_takes_its_bar_away():
+    stream = io.StringIO()
+    with contextlib.suppress(KeyboardInterrupt), Console(stream, interactive=True) as console:
+        console.start(100, 2)
+        console.advance(1, 50, float("nan"))
+        raise KeyboardInterrupt
+    assert screen(stream.getvalue()) == [""]
+
+
+def test_what_is_counted_has_a_bar_from_where_it_stands():
+    stream = io.StringIO()
+    with Console(stream, interactive=True) as console:
+        console.start_count("log p(x)", 1000, 256)
+        console.count(256)
+        console.line("a line")
+    assert "log p(x) |" in stream.getvalue()
+    assert " 256 of 1000 " in stream.getvalue()
+    assert " 512 of 1000 " in stream.getvalue()
+    assert re.search(r"images/s  ETA ", stream.getvalue())
+    assert screen(stream.getvalue()) == ["a line", ""]
+    plain = io.StringIO()
+    with Console(plain) as console:
+        console.start_count("log p(x)", 1000)
+        console.count(1000)
+    assert plain.getvalue() == ""
+
+
+def test_a_dumb_terminal_gets_plain_lines(monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    stream = Terminal()
+    with Console(stream) as console:
+        console.start(100, 2)
+        console.line("a line")
+    assert stream.getvalue() == "a line\n"
+
+
+def epoch_lines(*epochs: tuple[int, dict[str, float], bool]) -> list[str]:
+    stream = io.StringIO()
+    with Console(stream) as console:
+        for epoch, metrics, best in epochs:
+            console.epoch_line(epoch, 200, metrics, best)
+    return stream.getvalue().splitlines()
+
+
+def test_epoch_lines_line_up_and_mark_the_best():
+    vae = {
+        "train/loss": 98.0,
+        "val/loss": 99.0,
+        "val/elbo": -101.3,
+        "val/reconstruction": 80.1,
+        "val/kl": 21.2,
+        "val/mse": 0.1,
+    }
+    first, second, third = epoch_lines((9, vae, True), (10, vae | {"val/elbo": -99.9}, False), (200, vae, True))
+    assert first == ("epoch   9/200  train loss 98.00 | val elbo -101.30  reconstruction 80.10  kl 21.20 *")
+    assert second == "epoch  10/200  train loss 98.00 | val elbo  -99.90  reconstruction 80.10  kl 21.20"
+    assert third.endswith("21.20 *")
+
+
+def test_epoch_lines_of_an_autoencoder_and_of_an_epoch_without_evaluation():
+    ae = {"train/loss": 9.0, "val/loss": 9.5, "val/reconstruction": 9.5, "val/mse": 0.0123, "val/mse_mean": 0.0123}
+    first, second = epoch_lines((1, ae, False), (2, {"train/loss": 8.0}, False))
+    assert first == "epoch   1/200  train loss  9.00 | val loss  9.50  mse 0.01230"
+    assert second == "epoch   2/200  train loss  8.00"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("elbo", -101.346, "-101.35"),
+        ("test/mse_mean", 0.0123456, "0.01235"),
+        ("active_units", 20.0, "20"),
+        ("active_units", 19.5, "19.50"),
+        ("count", 1234567, "1,234,567"),
+        ("kl", float("nan"), "nan"),
+        ("elbo", -1.5e9, "-1.5e+09"),
+        ("elbo", None, "-"),
+        ("shape", "(64, 512)", "(64, 512)"),
+    ],
+)
+def test_values_have_the_digits_that_mean_something(name, value, text):
+    assert format_value(name, value) == text
+
+
+def test_a_table_lines_up():
+    table = format_table("on digits", ["train", "test"], [("elbo", [-98.1, -101.0]), ("mse", [0.01, None])])
+    assert table.split("\n") == [
+        "on digits",
+        "        train     test",
+        "----------------------",
+        "elbo   -98.10  -101.00",
+        "mse   0.01000        -",
+    ]
+    assert format_table("nothing", ["train"], []).startswith("nothing\n")

@@ -1,0 +1,52 @@
+"""Training images on the device, or gathered from a map of a file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vae_jax.data import mapped
+from vae_jax.system import devices
+from vae_jax.training import feed
+
+
+@pytest.fixture
+def images(tmp_path) -> np.memmap:
+    np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 256, (1000, 64, 64, 1), np.uint8))
+    return np.load(tmp_path / "images.npy", "r")
+
+
+@pytest.mark.parametrize("streaming", ["on", "off"])
+def test_the_places_lead_to_the_rows_that_were_asked_for(images, streaming):
+    made = feed.make_feed(images, 8, streaming, devices.make_layout())
+    rows = np.random.default_rng(1).permutation(1000)[:24].astype(np.int32).reshape(3, 8)
+    given, places = made.images(rows)
+    found = np.asarray(given) if places is None else np.asarray(given)[np.asarray(places)]
+    assert (places is None) == (streaming == "on")
+    np.testing.assert_array_equal(found, images[rows])
+
+
+def test_auto_streams_what_takes_more_than_a_quarter_of_the_memory(images, monkeypatch):
+    layout, rows = devices.make_layout(), np.zeros((1, 2), np.int32)
+    for memory, shape in ((4 * images.nbytes, images.shape), (4 * images.nbytes - 4, (1, 2, 64, 64, 1))):
+        monkeypatch.setattr(feed, "device_memory", lambda memory=memory: memory)
+        assert feed.make_feed(images, 2, "auto", layout).images(rows)[0].shape == shape
+    assert feed.make_feed(images, 2, "auto", layout).most_steps == devices.BYTES_OF_A_CALL // (2 * 64 * 64)
+
+
+def resident(path) -> int:
+    """Bytes of the mapped file that are in this process's resident memory."""
+    total, inside = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        inside = line.endswith(str(path)) if "-" in line.split()[0] else inside
+        total += 1024 * int(line.split()[1]) if inside and line.startswith("Rss:") else 0
+    return total
+
+
+@pytest.mark.parametrize("view", [lambda a: a, lambda a: a[1:], np.asarray, lambda a: np.asarray(a)[::2]])
+def test_what_was_read_of_a_map_does_not_stay_resident(images, tmp_path, view):
+    images.sum(dtype=np.int64)
+    assert resident(tmp_path / "images.npy") > 0.9 * images.nbytes
+    mapped.unmap(view(images))
+    assert resident(tmp_path / "images.npy") < 0.1 * images.nbytes
+    mapped.unmap(np.zeros(3))

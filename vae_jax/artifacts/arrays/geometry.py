@@ -1,0 +1,98 @@
+"""Points in latent space: projections, grids, straight and spherical walks, one dimension at a time."""
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.special import ndtri
+
+from vae_jax.evaluation.evaluate import ACTIVE_VARIANCE
+
+Axes = tuple[Float[np.ndarray, " Z"], Float[np.ndarray, "Z 2"]]
+
+
+def principal_axes(latents: Float[np.ndarray, "N Z"]) -> tuple[Axes, tuple[str, str]]:
+    """(centre [Z], axes [Z, 2]) to project on with `(latents - centre) @ axes`, and the two coordinates' names.
+
+    The latents themselves if Z = 2, else two principal components; one dimension is drawn against zero. Components
+    carry their share of the total variance in their name, and their sign makes the largest weight positive, so that the
+    picture does not flip between machines.
+    """
+    size = latents.shape[1]
+    if size <= 2:
+        return (np.zeros(size), np.eye(size, 2)), ("z1", "z2" if size == 2 else "")
+    centre = latents.mean(axis=0, dtype=np.float64)
+    _, singular, axes = np.linalg.svd(latents.astype(np.float64) - centre, full_matrices=False)
+    axes = np.pad(axes[:2], ((0, 2 - len(axes[:2])), (0, 0)))
+    axes = axes * np.sign(np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1))
+    share = np.pad(singular, (0, 2))[:2] ** 2 / max(float((singular**2).sum()), np.finfo(np.float64).tiny)
+    names = [f"principal component {i + 1} ({share[i]:.0%} of variance)" for i in range(2)]
+    return (centre, axes.T), (names[0], names[1])
+
+
+def project(latents: Float[np.ndarray, "N Z"]) -> tuple[Float[np.ndarray, "N 2"], tuple[str, str]]:
+    """Two coordinates to look at and their names: those of the latents' own `principal_axes`."""
+    (centre, axes), names = principal_axes(latents)
+    return ((latents - centre) @ axes).astype(np.float32), names
+
+
+def even_coordinates(size: int, reach: float = 3.0) -> Float[np.ndarray, " size"]:
+    """`size` equally spaced coordinates from -reach to reach."""
+    return np.linspace(-reach, reach, size)
+
+
+def quantile_coordinates(size: int) -> Float[np.ndarray, " size"]:
+    """The middles of `size` parts of equal probability of N(0, 1): its quantiles at (i + 1/2) / size."""
+    return ndtri((np.arange(size) + 0.5) / size)
+
+
+def plane(coordinates: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n*n 2"]:
+    """Every pair (z1, z2) as a picture is read: z1 grows to the right, z2 grows upwards."""
+    z2, z1 = np.meshgrid(coordinates[::-1], coordinates, indexing="ij")
+    return np.stack([z1.ravel(), z2.ravel()], axis=1).astype(np.float32)
+
+
+def straight_walk(start: Float[np.ndarray, " Z"], end: Float[np.ndarray, " Z"], n: int) -> Float[np.ndarray, "n Z"]:
+    """n points at equal steps on the straight line between two points, both included."""
+    t = np.linspace(0, 1, n)[:, None]
+    return ((1 - t) * start + t * end).astype(np.float32)
+
+
+def spherical_walk(start: Float[np.ndarray, " Z"], end: Float[np.ndarray, " Z"], n: int) -> Float[np.ndarray, "n Z"]:
+    """n points from start to end at equal steps of the angle, their distance from the origin changing evenly.
+
+    On a sphere that is Shoemake's slerp (1985): sin((1-t) w) / sin w * a + sin(t w) / sin w * b, w the angle between the
+    unit vectors a and b. Between opposite points the way leads through the coordinate axis that is farthest from both.
+    Parallel points and the origin have no angle between them: the walk is straight.
+    """
+    a, b = np.asarray(start, np.float64), np.asarray(end, np.float64)
+    lengths = np.linalg.norm(a), np.linalg.norm(b)
+    if min(lengths) == 0:
+        return straight_walk(start, end, n)
+    a, b = a / lengths[0], b / lengths[1]
+    across = b - (a @ b) * a
+    if np.linalg.norm(across) < 1e-7:
+        if a @ b > 0 or len(a) == 1:
+            return straight_walk(start, end, n)
+        across = np.eye(len(a))[np.abs(a).argmin()]
+        across = across - (across @ a) * a
+    across = across / np.linalg.norm(across)
+    t = np.linspace(0, 1, n)[:, None]
+    angle = t * np.arctan2(b @ across, a @ b)
+    points = ((1 - t) * lengths[0] + t * lengths[1]) * (np.cos(angle) * a + np.sin(angle) * across)
+    points[0], points[-1] = start, end
+    return points.astype(np.float32)
+
+
+def by_activity(means: Float[np.ndarray, "N Z"]) -> tuple[list[int], Bool[np.ndarray, " Z"]]:
+    """Latent dimensions from the most active on, and which are active: Var_x E_q[z_k] > 0.01 (Burda et al. 2016)."""
+    variance = means.astype(np.float64).var(axis=0)
+    return np.argsort(-variance, kind="stable").tolist(), variance > ACTIVE_VARIANCE
+
+
+def one_at_a_time(
+    dimensions: list[int], coordinates: Float[np.ndarray, " n"], size: int
+) -> Float[np.ndarray, "points Z"]:
+    """For every dimension a row of n points of [size] numbers that are zero but for this one, which takes the coordinates."""
+    points = np.zeros((len(dimensions), len(coordinates), size), np.float32)
+    for row, dimension in enumerate(dimensions):
+        points[row, :, dimension] = coordinates
+    return points.reshape(-1, size)

@@ -1,0 +1,178 @@
+"""Arrays by name, computed from a trained model and its test split, each once and only when asked."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from vae_jax.artifacts.arrays import geometry, normality, tsne
+from vae_jax.artifacts.arrays.source import Source
+from vae_jax.errors import InputError
+
+NUM_RECONSTRUCTIONS = 12
+NUM_SAMPLES = 64
+MANIFOLD_SIZE = 20
+WALK_STEPS = 10
+TRAVERSAL_STEPS = 11
+MOST_TRAVERSED = 20
+
+
+Lookup = Callable[[str], Any]
+
+
+def random_rows(source: Source, most: int = NUM_RECONSTRUCTIONS) -> Int[np.ndarray, " n"]:
+    """Indices of at most so many random test images, by seed."""
+    count = min(most, len(source.test.images))
+    return np.random.default_rng(source.seed).choice(len(source.test.images), count, replace=False)
+
+
+def _labels(source: Source, _: Lookup) -> Any:
+    return source.test.labels
+
+
+def _manifold(coordinates: Float[np.ndarray, " n"]) -> Callable[[Source, Lookup], Any]:
+    def decoded(source: Source, array: Lookup) -> Any:
+        if not source.standard_prior or array("latents").shape[1] != 2:
+            return None
+        return source.decode(geometry.plane(coordinates))
+
+    return decoded
+
+
+def _traversal(source: Source, array: Lookup) -> Any:
+    if source.sample is None:
+        return None
+    coordinates = array("traversal_coordinates")
+    z = geometry.one_at_a_time(array("traversal_dimensions"), coordinates, array("latents").shape[1])
+    images = source.decode(z)
+    return images.reshape(-1, len(coordinates), *images.shape[1:])
+
+
+def _walk_ends(source: Source, array: Lookup) -> Any:
+    """(name, latent point) of both ends: classes where there are labels, else two random test images."""
+    latents, request = array("latents"), source.request
+    if request.images is None and source.class_names:
+        present = np.unique(source.test.labels).tolist()
+        chosen = request.numbers or tuple((present[3], present[7]) if len(present) > 7 else (present[0], present[-1]))
+        if not set(chosen) <= set(present):
+            known = f"0 to {present[-1]}" if present == list(range(len(present))) else ", ".join(map(str, present))
+            raise InputError(
+                f"--numbers={chosen[0]},{chosen[1]}: no such class among the test images; choices: {known}"
+            )
+        return [(f"mean of {source.class_names[k]}", latents[source.test.labels == k].mean(axis=0)) for k in chosen]
+    if request.numbers is not None:
+        raise InputError(
+            f"--numbers={request.numbers[0]},{request.numbers[1]}: the images have no labels; try --images=0,1"
+        )
+    chosen = request.images or tuple(random_rows(source)[[0, -1]].tolist())
+    if not all(0 <= i < len(latents) for i in chosen):
+        raise InputError(f"--images={chosen[0]},{chosen[1]}: the test images are 0 to {len(latents) - 1}")
+    return [(f"image {i}", latents[i]) for i in chosen]
+
+
+def _walk(steps: Callable[..., Any]) -> Callable[[Source, Lookup], Any]:
+    return lambda source, array: source.decode(steps(*(point for _, point in array("walk_ends")), WALK_STEPS))
+
+
+def _tsne_rows(source: Source, _: Lookup) -> Any:
+    rows = random_rows(source, source.request.points)
+    return rows if len(rows) > 3 else None
+
+
+def _of_rows(values: Callable[[Source, Lookup], Any]) -> Callable[[Source, Lookup], Any]:
+    """Of the test images' values those of the images that t-SNE shows."""
+
+    def chosen(source: Source, array: Lookup) -> Any:
+        rows = array("tsne_rows")
+        return None if rows is None else values(source, array)[rows]
+
+    return chosen
+
+
+def _tsne_images(source: Source, array: Lookup) -> Any:
+    rows = array("tsne_rows")
+    return None if rows is None else source.test.images[rows] / np.float32(255)
+
+
+def _tsne_points(source: Source, array: Lookup) -> Any:
+    rows = array("tsne_rows")
+    return None if rows is None else tsne.embed(array("latents")[rows], source.seed, source.progress)
+
+
+def _film(source: Source, _: Lookup) -> Any:
+    """(steps, points [F, M, 2], rows, axis names): all frames on the axes of the last one."""
+    film = source.film and source.film()
+    if not film:
+        return None
+    steps, latents, rows = film
+    (centre, axes), names = geometry.principal_axes(latents[-1])
+    return steps, ((latents - centre) @ axes).astype(np.float32), rows, names
+
+
+def _posterior_samples(source: Source, _: Lookup) -> Any:
+    return source.sample_posterior and source.sample_posterior(source.test.images, source.seed)
+
+
+def _part(name: str, index: int) -> Callable[[Source, Lookup], Any]:
+    return lambda _, array: None if array(name) is None else array(name)[index]
+
+
+def _from(name: str, compute: Callable[[Any], Any]) -> Callable[[Source, Lookup], Any]:
+    return lambda _, array: None if array(name) is None else compute(array(name))
+
+
+ARRAYS: dict[str, Callable[[Source, Lookup], Any]] = {
+    "history": lambda source, _: source.history or None,
+    "originals": lambda source, _: source.test.images[random_rows(source)] / np.float32(255),
+    "corrupted": lambda source, _: (
+        source.corrupt and source.corrupt(source.test.images[random_rows(source)], source.seed)
+    ),
+    "reconstructions": lambda source, array: source.reconstruct(
+        array("corrupted") if source.corrupt else source.test.images[random_rows(source)]
+    ),
+    "samples": lambda source, _: source.sample and source.sample(NUM_SAMPLES, source.seed),
+    "latents": lambda source, _: np.asarray(source.encode(source.test.images).mean),
+    "projection": lambda _, array: geometry.project(array("latents")),
+    "points": _part("projection", 0),
+    "axis_names": _part("projection", 1),
+    "labels": _labels,
+    "class_names": lambda source, _: source.class_names,
+    "manifold_even": _manifold(geometry.even_coordinates(MANIFOLD_SIZE)),
+    "manifold_quantile": _manifold(geometry.quantile_coordinates(MANIFOLD_SIZE)),
+    "activity": lambda _, array: geometry.by_activity(array("latents")),
+    "active": _part("activity", 1),
+    "kl_per_dimension": lambda source, _: (
+        source.kl_terms and source.kl_terms(source.test.images).mean(axis=0, dtype=np.float64)
+    ),
+    "traversal_dimensions": lambda _, array: array("activity")[0][:MOST_TRAVERSED],
+    "traversal_coordinates": lambda *_: geometry.even_coordinates(TRAVERSAL_STEPS),
+    "traversal": _traversal,
+    "walk_ends": _walk_ends,
+    "walk_names": lambda _, array: tuple(name for name, _ in array("walk_ends")),
+    "walk_straight": _walk(geometry.straight_walk),
+    "walk_spherical": _walk(geometry.spherical_walk),
+    "tsne_rows": _tsne_rows,
+    "tsne_points": _tsne_points,
+    "tsne_labels": _of_rows(_labels),
+    "tsne_images": _tsne_images,
+    "posterior_samples": _posterior_samples,
+    "quantiles": _from("posterior_samples", normality.quantiles),
+    "normal_quantiles": _part("quantiles", 0),
+    "sample_quantiles": _part("quantiles", 1),
+    "ks_distances": _from("posterior_samples", normality.ks_distances),
+    "film": _film,
+    "film_steps": _part("film", 0),
+    "film_points": _part("film", 1),
+    "film_labels": lambda source, array: None if array("film") is None else source.test.labels[array("film")[2]],
+    "film_axis_names": _part("film", 3),
+}
+"""Name -> (source, lookup of the other arrays) -> array; None where the run has no such thing."""
+
+NEEDS = {
+    "history": "a metrics.jsonl with at least one epoch",
+    "manifold_even": "a model with the prior N(0, I) (a vae) and latent_dim=2",
+    "film_steps": "latents stored while training: --config.log.latent_every_steps=N",
+    "tsne_points": "at least 4 test images",
+}
+"""What has to be there for an array to exist; where nothing is said, a model with a prior."""

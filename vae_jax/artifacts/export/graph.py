@@ -1,0 +1,81 @@
+"""An ONNX graph as it is put together, node by node. Every function that adds one returns the name of what comes out."""
+
+from typing import Any
+
+import numpy as np
+
+from vae_jax.artifacts.export.file import extra
+
+OPSET, IR_VERSION = 17, 8
+"""Of 2022, that programs of today and of some years ago read. What later ones add (Gelu, GroupNormalization) is composed here."""
+Operand = str | float | np.ndarray
+"""A name, or a constant: numbers become float32, arrays stay what they are."""
+
+
+class Graph:
+    """Nodes and constants of one ONNX file.
+
+    Raises:
+        InputError: onnx is not installed.
+    """
+
+    def __init__(self) -> None:
+        with extra("onnx"):
+            import onnx
+            import onnx.helper
+            import onnx.numpy_helper
+        self._onnx, self._helper, self._numpy = onnx, onnx.helper, onnx.numpy_helper
+        self._nodes: list[Any] = []
+        self._constants: list[Any] = []
+
+    def add(self, kind: str, *operands: Operand, **attributes: Any) -> str:
+        """A node with one output."""
+        return self._add(kind, operands, 1, attributes)[0]
+
+    def split(self, x: str, parts: int) -> list[str]:
+        """Equal parts of the last axis."""
+        return self._add("Split", (x,), parts, {"axis": -1})
+
+    def reshape(self, x: str, shape: tuple[int, ...]) -> str:
+        """x with this shape behind the batch axis, of which a 0 says that it stays."""
+        return self.add("Reshape", x, np.array([0, *shape], np.int64))
+
+    def _add(self, kind: str, operands: tuple[Operand, ...], parts: int, attributes: dict[str, Any]) -> list[str]:
+        names = [f"{kind}_{len(self._nodes)}" + (f"_{i}" if parts > 1 else "") for i in range(parts)]
+        self._nodes.append(self._helper.make_node(kind, [*map(self._name, operands)], names, **attributes))
+        return names
+
+    def _name(self, operand: Operand) -> str:
+        if isinstance(operand, str):
+            return operand
+        array = operand if isinstance(operand, np.ndarray) else np.asarray(operand, np.float32)
+        self._constants.append(self._numpy.from_array(array, f"constant_{len(self._constants)}"))
+        return self._constants[-1].name
+
+    def model(
+        self,
+        title: str,
+        given: dict[str, tuple[int, ...]],
+        found: dict[str, tuple[str, tuple[int, ...]]],
+        facts: dict[str, str],
+    ) -> bytes:
+        """The file's content, checked by onnx.
+
+        Args:
+            title: of the graph.
+            given: inputs' names and shapes without the batch axis; all float32.
+            found: outputs' names, the names that they have in the graph, and shapes as above.
+            facts: the file's metadata.
+        """
+        nodes = [*self._nodes, *(self._helper.make_node("Identity", [own], [name]) for name, (own, _) in found.items())]
+        inputs = [self._value(name, shape) for name, shape in given.items()]
+        outputs = [self._value(name, shape) for name, (_, shape) in found.items()]
+        graph = self._helper.make_graph(nodes, title, inputs, outputs, self._constants)
+        opsets = [self._helper.make_opsetid("", OPSET)]
+        model = self._helper.make_model(graph, producer_name="vae_jax", opset_imports=opsets, ir_version=IR_VERSION)
+        self._helper.set_model_props(model, facts)
+        self._onnx.checker.check_model(model, full_check=True)
+        return model.SerializeToString()
+
+    def _value(self, name: str, shape: tuple[int, ...]) -> Any:
+        return self._helper.make_tensor_value_info(name, self._onnx.TensorProto.FLOAT, ["N", *shape])

@@ -1,0 +1,91 @@
+"""The weights by name, and a card that says what they are."""
+
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from vae_jax.artifacts.export.file import Artefact, extra
+from vae_jax.models import parameter_table
+from vae_jax.runs import workdir as workdir_lib
+from vae_jax.runs.run import Run
+
+PACKAGES = ("vae_jax", "jax", "flax", "numpy", "safetensors")
+FOLDERS = ("data_dir", "train_dir", "val_dir", "test_dir", "cache_dir")
+"""Keys that say where something lies on the machine that trained; a card goes to others."""
+LOAD = (
+    "from safetensors.numpy import load_file",
+    "from flax.traverse_util import unflatten_dict",
+    "params = {'likelihood': {}} | unflatten_dict(load_file('model.safetensors'), sep='/')",
+)
+"""`params` is then what the functions of `vae_jax.models.make_model` take; most likelihoods have no arrays."""
+
+
+def make(run: Run, workdir: Path) -> list[Artefact]:
+    """model.safetensors, every array of the parameters under a name as `encoder/Dense_0/kernel`, and card.json.
+
+    Arrays are the checkpoint's, bit for bit: float32 whatever the run computes in, and of a padded run with all its latents.
+
+    Args:
+        run: the trained model.
+        workdir: its results.json is read, where there is one.
+
+    Raises:
+        InputError: the package is not installed.
+    """
+    with extra("safetensors"):
+        import safetensors.numpy
+    arrays, card = named(run), _card(run, workdir)
+    essential = {name: card[name] for name in ("what", "config", "image_shape", "step", "versions", "units")}
+    metadata = {name: value if isinstance(value, str) else json.dumps(value) for name, value in essential.items()}
+    return [
+        Artefact(
+            "model.safetensors",
+            safetensors.numpy.save(arrays, metadata),
+            f"import safetensors.numpy; arrays = safetensors.numpy.load_file(PATH)  # {len(arrays)} by name",
+        ),
+        Artefact("card.json", f"{json.dumps(card, indent=2)}\n".encode(), "import json; card = json.load(open(PATH))"),
+    ]
+
+
+def named(run: Run) -> dict[str, np.ndarray]:
+    """Every array of the parameters, by the name that `--config.log.parameters` prints."""
+    names = [name for name, _, _ in parameter_table(run.params)]
+    leaves = [np.asarray(leaf, order="C") for leaf in jax.tree.leaves(run.params)]
+    return dict(zip(names, leaves, strict=True))
+
+
+def _card(run: Run, workdir: Path) -> dict[str, Any]:
+    config = run.config
+    return {
+        "what": f"{config.model}, {config.network} networks, {config.likelihood} likelihood, trained on {config.dataset}",
+        "config": {name: value for name, value in config.to_dict().items() if name not in FOLDERS},
+        "image_shape": list(run.shape),
+        "step": run.step,
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        "units": {
+            "images": "[N, H, W, C], pixels in [0, 1]",
+            "logvar": "natural logarithm of the variance",
+            "metrics": "nats per image; mse per pixel and channel",
+        },
+        "metrics": _metrics(run, workdir),
+        "arrays": {name: f"{array.dtype} {list(array.shape)}" for name, array in named(run).items()},
+        "load": LOAD,
+    }
+
+
+def _metrics(run: Run, workdir: Path) -> dict[str, Any]:
+    """Numbers that results.json has of this very checkpoint, and the kind of pixels that they are of; empty where it has
+    another's: of a run that went on, or of its best."""
+    try:
+        results = json.loads((workdir / workdir_lib.RESULTS).read_text(encoding="utf-8"))
+        measured = round(results["best_epoch"] * results["step"] / results["epochs"])
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+        return {}
+    if measured != run.step:
+        return {}
+    return {name: value for name, value in results.items() if "/" in name or name == "pixels"}

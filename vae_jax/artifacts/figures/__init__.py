@@ -1,0 +1,55 @@
+"""Figures: numpy arrays in, a matplotlib Figure out. The only room that imports matplotlib; it touches no files.
+
+To add a figure: a function in a file beside this one, and one line in FIGURES. Its parameter names are the names of
+arrays that the caller computes; it fits a run when all of them exist. It returns a Figure, a list of Figures (pages), or
+the bytes of a GIF.
+"""
+
+from collections.abc import Callable
+
+from matplotlib.figure import Figure
+
+from vae_jax.artifacts.figures.animation import gif_animation
+from vae_jax.artifacts.figures.colours import class_colours
+from vae_jax.artifacts.figures.curves import fig_curves
+from vae_jax.artifacts.figures.decoded import fig_manifold, fig_traversal, fig_walk
+from vae_jax.artifacts.figures.files import as_files, image_png, png_bytes, rgb
+from vae_jax.artifacts.figures.images import fig_reconstructions, fig_samples
+from vae_jax.artifacts.figures.latent_dimensions import fig_kl_per_dimension, fig_qq
+from vae_jax.artifacts.figures.rate_distortion import fig_rate_distortion
+from vae_jax.artifacts.figures.scatter import fig_latent_scatter
+from vae_jax.artifacts.figures.sweeps import fig_sweep, fig_sweep_images
+from vae_jax.artifacts.figures.tsne import fig_tsne
+
+FIGURES: dict[str, Callable[..., Figure | list[Figure] | bytes]] = {
+    "curves": fig_curves,
+    "reconstructions": fig_reconstructions,
+    "samples": fig_samples,
+    "latent_scatter": fig_latent_scatter,
+    "manifold": fig_manifold,
+    "traversal": fig_traversal,
+    "kl_per_dimension": fig_kl_per_dimension,
+    "animation": gif_animation,
+    "walk": fig_walk,
+    "qq": fig_qq,
+    "tsne": fig_tsne,
+}
+QUICK = frozenset(FIGURES) - {"walk", "qq", "tsne"}
+"""Those that are drawn at the end of a training; the others come on request."""
+
+__all__ = [
+    "FIGURES",
+    "QUICK",
+    "as_files",
+    "class_colours",
+    "fig_curves",
+    "fig_latent_scatter",
+    "fig_rate_distortion",
+    "fig_reconstructions",
+    "fig_samples",
+    "fig_sweep",
+    "fig_sweep_images",
+    "image_png",
+    "png_bytes",
+    "rgb",
+]

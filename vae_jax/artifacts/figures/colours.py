@@ -1,0 +1,31 @@
+"""Colours of classes and of lines, told apart by colour-blind eyes too."""
+
+import numpy as np
+from jaxtyping import Float, Int32
+from matplotlib import colormaps, colors
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from vae_jax.artifacts.figures.text import plain
+
+# Paul Tol's "muted" palette, safe for colour-blind eyes, its pale grey made darker: it must show on white.
+PALETTE = ("#332288", "#CC6677", "#117733", "#DDCC77", "#88CCEE", "#882255", "#44AA99", "#999933", "#AA4499", "#777777")
+MOST_NAMES = 30
+BLUE, ORANGE = "#0072B2", "#D55E00"  # Okabe and Ito
+
+
+def class_colours(classes: int) -> Float[np.ndarray, "K 4"]:
+    """RGBA of at least so many classes: up to 10 from the palette, more from one even ramp."""
+    if classes <= len(PALETTE):
+        return np.array([colors.to_rgba(colour) for colour in PALETTE])
+    return colormaps["viridis"](np.linspace(0, 0.95, classes))
+
+
+def name_colours(figure: Figure, labels: Int32[np.ndarray, " N"], class_names: tuple[str, ...]) -> None:
+    """Name the colours of the classes that there are, at the right of the figure; nothing for more than 30 classes."""
+    if not 0 < len(class_names) <= MOST_NAMES:
+        return
+    colours = class_colours(len(class_names)).tolist()
+    present = np.unique(labels).tolist()
+    handles = [Line2D([], [], marker="o", linestyle="", color=colours[k], label=plain(class_names[k])) for k in present]
+    figure.legend(handles=handles, loc="outside right center", fontsize=9, frameon=False, handletextpad=0.2)

@@ -1,0 +1,94 @@
+"""Many images as one picture, and a picture on a page. Pixels are whole squares of the screen."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from vae_jax.artifacts.figures.text import wrapped
+
+DPI = 150
+WIDTH = 1200  # screen pixels; shown at 800 in a README, twice as fine as needed on most screens
+TITLE = 70
+MARGIN = 15
+GAP = 0.8  # light grey: seen beside black and beside white backgrounds
+
+GUTTER = 20
+CHARACTER, LINE_CHARACTER, LINE_HEIGHT, MOST_LABEL = 12, 11, 24, 400
+"""Screen pixels that a label's character is given, and is given in a line that has to be broken; a line's height; most of a
+label's room."""
+
+Images = Float[np.ndarray, "N H W C"]
+
+
+def grid(
+    rows: list[Float[np.ndarray, "_ H W C"]], columns: int, width: int, gaps: bool = True
+) -> Float[np.ndarray, "h w 3"]:
+    """One picture of all rows, as near to `width` screen pixels as whole-number scaling comes without passing it.
+
+    C = 3 is shown in colour, C = 1 in grey; other channel counts as the grey mean of their channels.
+    """
+    rows = [resized(as_rgb(row), width // columns - (2 if gaps else 0)) for row in rows]
+    _, height, wide, _ = rows[0].shape
+    gap = max(2, round(0.03 * wide)) if gaps else 0
+    picture = np.full((len(rows) * (height + gap) - gap, columns * (wide + gap) - gap, 3), GAP, np.float32)
+    for i, row in enumerate(rows):
+        top = i * (height + gap)
+        for j, image in enumerate(row):
+            left = j * (wide + gap)
+            picture[top : top + height, left : left + wide] = image
+        picture[top : top + height + gap, len(row) * (wide + gap) :] = 1  # the page, where the last row is short
+    return picture
+
+
+def beside(left: Float[np.ndarray, "h a 3"], right: Float[np.ndarray, "h b 3"]) -> Float[np.ndarray, "h w 3"]:
+    """Two pictures of one height, and the page between them."""
+    return np.concatenate([left, np.ones((len(left), GUTTER, 3), np.float32), right], axis=1)
+
+
+def as_rgb(images: Images) -> Float[np.ndarray, "N H W 3"]:
+    """Images of any number of channels as colours in [0, 1]; what is not finite is black."""
+    images = np.clip(np.nan_to_num(np.asarray(images, np.float32)), 0, 1)
+    return images if images.shape[-1] == 3 else np.repeat(images.mean(-1, keepdims=True), 3, -1)
+
+
+def resized(images: Float[np.ndarray, "N H W 3"], width: int) -> Float[np.ndarray, "N h w 3"]:
+    """Each pixel repeated to a whole square, or whole blocks averaged where an image is wider than `width`."""
+    _, high, wide, _ = images.shape
+    if wide <= width:
+        return images.repeat(width // wide, 1).repeat(width // wide, 2)
+    block = min(math.ceil(wide / width), high)
+    h, w = high // block, wide // block
+    return images[:, : h * block, : w * block].reshape(-1, h, block, w, block, 3).mean((2, 4))
+
+
+def framed(picture: Float[np.ndarray, "h w 3"], title: str, left: int, top: int = TITLE) -> Figure:
+    """A figure with the picture at one screen pixel a pixel, a title in the room above and room at the left."""
+    height, width = picture.shape[0] + top + MARGIN, max(picture.shape[1] + left + MARGIN, 500)
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+    start = left if left != MARGIN else (width - picture.shape[1]) / 2
+    axes = figure.add_axes((start / width, MARGIN / height, picture.shape[1] / width, picture.shape[0] / height))
+    # As bytes: matplotlib resamples floats with several copies of eight bytes a number.
+    axes.imshow((picture * 255).round().astype(np.uint8), interpolation="nearest", aspect="auto")
+    axes.set_axis_off()
+    figure.suptitle(title, fontsize=12, y=1 - 0.5 * TITLE / height, va="center")
+    return figure
+
+
+def label_room(names: Sequence[str]) -> int:
+    """Screen pixels that the longest of these names needs at the left of a grid, on several lines if it is long."""
+    return min(40 + CHARACTER * max(map(len, names)), MOST_LABEL)
+
+
+def label_rows(
+    figure: Figure, picture: Float[np.ndarray, "h w 3"], names: list[str], left: int, top: int = TITLE
+) -> None:
+    """Write a name at the left of every row of a framed grid, into its `left` screen pixels of room."""
+    row_height = picture.shape[0] / len(names)
+    for i, name in enumerate(names):
+        y = 1 - (top + (i + 0.5) * row_height) / (figure.get_figheight() * DPI)
+        x = (left - 12) / (figure.get_figwidth() * DPI)
+        text = wrapped(name, (left - 16) // LINE_CHARACTER, max(1, int(row_height // LINE_HEIGHT)))
+        figure.text(x, y, text, ha="right", va="center", fontsize=9)

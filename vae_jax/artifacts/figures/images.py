@@ -1,0 +1,34 @@
+"""Grids of images: reconstructions under their originals, samples."""
+
+import math
+
+from matplotlib.figure import Figure
+
+from vae_jax.artifacts.figures.grid import MARGIN, WIDTH, Images, framed, grid, label_rows
+
+LABEL = 200  # screen pixels for "reconstruction" at the left of a row
+MOST_COLUMNS = 12
+
+
+def fig_reconstructions(originals: Images, reconstructions: Images, corrupted: Images | None = None) -> Figure:
+    """Originals above, what was encoded in their place (a denoiser), reconstructions below; more than 12 take further rows.
+
+    All f32 [n, H, W, C], looked at in [0, 1].
+    C = 3 is shown in colour, C = 1 in grey; other channel counts as the grey mean of their channels.
+    """
+    pairs = math.ceil(len(originals) / MOST_COLUMNS)
+    columns = math.ceil(len(originals) / pairs)
+    parts = {"original": originals, "noisy input": corrupted, "reconstruction": reconstructions}
+    parts = {label: part for label, part in parts.items() if part is not None}
+    rows = [part[i * columns : (i + 1) * columns] for i in range(pairs) for part in parts.values()]
+    picture = grid(rows, columns, WIDTH - LABEL - MARGIN)
+    figure = framed(picture, "Test images and their reconstructions", left=LABEL)
+    label_rows(figure, picture, [*parts] * pairs, LABEL)
+    return figure
+
+
+def fig_samples(samples: Images) -> Figure:
+    """Samples f32 [n, H, W, C] in [0, 1] from the prior, as a square grid (64: 8 by 8), read row by row."""
+    columns = math.ceil(math.sqrt(len(samples)))
+    rows = [samples[i : i + columns] for i in range(0, len(samples), columns)]
+    return framed(grid(rows, columns, WIDTH * 2 // 3), f"{len(samples)} samples from the prior", left=MARGIN)

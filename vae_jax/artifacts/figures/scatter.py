@@ -1,0 +1,103 @@
+"""The latent space as a cloud of points, one an image, coloured and named by class."""
+
+import numpy as np
+from jaxtyping import Float, Int32
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from matplotlib.text import Annotation, Text
+
+from vae_jax.artifacts.figures.colours import MOST_NAMES, PALETTE, class_colours
+from vae_jax.artifacts.figures.text import plain
+
+LEADER = 14.0  # points; a name pushed farther than this from its class gets a line to it
+
+
+def fig_latent_scatter(
+    points: Float[np.ndarray, "N 2"],
+    axis_names: tuple[str, str],
+    labels: Int32[np.ndarray, " N"],
+    class_names: tuple[str, ...],
+) -> Figure:
+    """Test images as points in two latent directions, drawn to the same scale; axis_names say which directions.
+
+    labels index class_names; without names all points are one colour. A class's name stands at its median, for up to
+    30 classes. Up to 10 classes have colours of a colour-blind-safe palette, more have colours of one even ramp. Points
+    that are not finite are left out.
+    """
+    points, labels = np.asarray(points, float), np.asarray(labels)
+    kept = np.flatnonzero(np.isfinite(points).all(1))
+    # Without shuffling the last class would lie on top of all others.
+    kept = np.random.default_rng(0).permutation(kept)
+    figure = Figure(figsize=(6.4, 5.6), dpi=150)
+    figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.08)
+    axes = figure.add_subplot()
+    colours = class_colours(len(class_names))
+    size, alpha = np.clip(8000 / max(len(kept), 1), 4, 20), 0.45 if len(kept) > 1000 else 0.7
+    drawn = colours[labels[kept]] if class_names else PALETTE[0]
+    axes.scatter(points[kept, 0], points[kept, 1], s=size, c=drawn, alpha=alpha, linewidths=0)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_title("Test images in latent space" + (", by class" if class_names else ""), fontsize=12)
+    axes.set_xlabel(axis_names[0], fontsize=10)
+    axes.set_ylabel(axis_names[1], fontsize=10)
+    axes.tick_params(labelsize=8)
+    if 0 < len(class_names) <= MOST_NAMES and len(kept):
+        _name_classes(figure, axes, points[kept], labels[kept], class_names, colours)
+    return figure
+
+
+def _name_classes(
+    figure: Figure,
+    axes: Axes,
+    points: Float[np.ndarray, "N 2"],
+    labels: Int32[np.ndarray, " N"],
+    class_names: tuple[str, ...],
+    colours: Float[np.ndarray, "K 4"],
+) -> None:
+    """Write every class's name at its median, in its colour darkened, pushed aside where names would overlap."""
+    present = [k for k in range(len(class_names)) if (labels == k).any()]
+    font = 12 if max(len(class_names[k]) for k in present) <= 2 else 9
+    names = [
+        axes.annotate(
+            plain(class_names[k]),
+            np.median(points[labels == k], axis=0).tolist(),
+            (0, 0),
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            fontsize=font,
+            fontweight="bold",
+            color=tuple(0.6 * colours[k][:3]),
+            path_effects=[withStroke(linewidth=3, foreground="white")],
+            arrowprops={"arrowstyle": "-", "color": "0.3", "linewidth": 0.6, "shrinkB": 0},
+        )
+        for k in present
+    ]
+    figure.draw_without_rendering()  # only now are the layout, the limits and the sizes of the names final
+    _part(figure, axes, names)
+
+
+def _part(figure: Figure, axes: Axes, names: list[Annotation]) -> None:
+    """Push overlapping names apart; one that ends far from its median keeps the line to it."""
+    to_points = 72 / figure.dpi
+    anchors = axes.transData.transform([name.xy for name in names]) * to_points
+    sizes = np.array([Text.get_window_extent(name).size for name in names]) * to_points + 1
+    for name, offset in zip(names, _apart(anchors, sizes) - anchors, strict=True):
+        name.xyann = tuple(offset)
+        if name.arrow_patch is not None:
+            name.arrow_patch.set_visible(bool(np.hypot(*offset) > LEADER))
+
+
+def _apart(centres: Float[np.ndarray, "K 2"], sizes: Float[np.ndarray, "K 2"]) -> Float[np.ndarray, "K 2"]:
+    """Centres moved so that boxes of these sizes do not overlap: overlapping pairs push each other away, in rounds."""
+    centres = centres + np.linspace(0, 1e-3, len(centres))[:, None]  # equal centres need a direction to part in
+    for _ in range(1000):
+        away = centres[:, None] - centres[None]
+        overlap = (sizes[:, None] + sizes[None]) / 2 - np.abs(away)
+        pairs = (overlap > 0).all(-1) & ~np.eye(len(centres), dtype=bool)
+        if not pairs.any():
+            break
+        # Names are wide and low, so the shorter way out is mostly up or down.
+        axis = overlap.argmin(-1)[..., None] == np.arange(2)
+        centres = centres + (pairs[..., None] * axis * np.sign(away) * overlap * 0.35).sum(1)
+    return centres

@@ -1,0 +1,150 @@
+"""The page of several runs: where their configs differ, what each reached, and the same images as each shows them."""
+
+import string
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+
+from vae_jax import data
+from vae_jax.artifacts.report import facts
+from vae_jax.artifacts.report.page import render
+from vae_jax.artifacts.report.sprites import sheet
+from vae_jax.config import KEYS, flatten
+from vae_jax.data.preprocess import kind_of_pixels
+from vae_jax.objectives import make_corrupt
+from vae_jax.runs import workdir as workdir_lib
+from vae_jax.runs.run import Run, load_run
+from vae_jax.system import disk
+from vae_jax.types import Config
+
+SCRIPTS = ("vendor/uPlot.iife.min.js", "curves.js", "main.js")
+NUM_IMAGES = 16
+PLACES = frozenset({"data_dir", "cache_dir", "train_dir", "val_dir", "test_dir"})
+"""Keys that say where things lie on a machine, and are not compared."""
+
+
+class Compared(NamedTuple):
+    """One run on the page."""
+
+    letter: str
+    name: str
+    told: str
+    kind: str
+    """What its numbers are taken on; those of different kinds are never put in one column, nor in one chart."""
+    config: Config
+    results: dict[str, Any]
+    curves: list[dict[str, Any]]
+    originals: UInt8[np.ndarray, "N H W C"]
+    reconstructions: UInt8[np.ndarray, "N H W C"]
+
+
+def write_comparison(workdirs: Sequence[Path], path: Path) -> None:
+    """Write one page for several runs, of the best checkpoint of each.
+
+    Args:
+        workdirs: of the runs, at least one.
+        path: the file.
+
+    Raises:
+        InputError: one is not a run, or has no checkpoint.
+        TrainingError: the disk is full.
+    """
+    runs = [_read(letter, workdir) for letter, workdir in zip(_letters(len(workdirs)), workdirs, strict=True)]
+    keys = differing([run.config for run in runs])
+    text = render(
+        "compare.html.j2",
+        SCRIPTS,
+        {"curves": overlaid([(run.letter, run.kind, run.curves) for run in runs])},
+        title="Runs compared",
+        name=", ".join(run.name for run in runs),
+        runs=runs,
+        keys=keys,
+        tables=[_table(kind, runs, keys) for kind in dict.fromkeys(run.kind for run in runs)],
+        pictures=_pictures(runs),
+    )
+    disk.write(path, text)
+
+
+def _letters(count: int) -> list[str]:
+    """A, B, ..., Z, then R27, R28, ..."""
+    return [string.ascii_uppercase[i] if i < 26 else f"R{i + 1}" for i in range(count)]
+
+
+def _read(letter: str, workdir: Path) -> Compared:
+    run = load_run(workdir)
+    results = workdir_lib.read_results(workdir)
+    stands = facts.standing(workdir, run.config, results)
+    images = data.load(run.config).test.images[:NUM_IMAGES]
+    return Compared(
+        letter,
+        workdir.resolve().name,
+        stands.told,
+        f"{kind_of_pixels(run.config.binarize, run.shape[2])} pixels, {run.config.likelihood}",
+        run.config,
+        results if stands.complete else {},
+        facts.curves(workdir),
+        np.array(images),
+        _shown(run, images),
+    )
+
+
+def _shown(run: Run, images: np.ndarray) -> UInt8[np.ndarray, "N H W C"]:
+    """Reconstructions; a denoiser is given the images with its noise."""
+    given = images if make_corrupt(run.config) is None else run.corrupt(images, run.config.seed)
+    return np.round(255 * run.reconstruct(given)).astype(np.uint8)
+
+
+def differing(configs: Sequence[Config]) -> list[str]:
+    """Keys whose values are not the same in all configs; where things lie does not count."""
+    flats = [flatten(config) for config in configs]
+    return [key.name for key in KEYS if key.name not in PLACES and len({repr(flat[key.name]) for flat in flats}) > 1]
+
+
+def _table(kind: str, runs: Sequence[Compared], keys: Sequence[str]) -> dict[str, Any]:
+    """{kind, metrics, rows} of the runs of a kind."""
+    own = [run for run in runs if run.kind == kind]
+    metrics = _metrics(own)
+    rows = [(run, _values(run.config, keys), _numbers(run.results, metrics)) for run in own]
+    return {"kind": kind, "metrics": metrics, "rows": rows}
+
+
+def _values(config: Config, keys: Sequence[str]) -> list[str]:
+    return [facts.shown(flatten(config)[key]) for key in keys]
+
+
+def _metrics(runs: Sequence[Compared]) -> list[str]:
+    found = dict.fromkeys(name for run in runs for name in run.results if name.startswith("test/"))
+    return [name.removeprefix("test/") for name in found]
+
+
+def _numbers(results: dict[str, Any], metrics: Sequence[str]) -> list[str]:
+    return [facts.format_value(name, results.get(f"test/{name}")) for name in metrics]
+
+
+def overlaid(runs: Sequence[tuple[str, str, list[dict[str, Any]]]]) -> list[dict[str, Any]]:
+    """Curves of (letter, kind, curves of `facts.curves`) in one chart a metric, and a kind where these differ: of validation,
+    or of training where there is none. A run's number, `place`, is that of its colour in all charts."""
+    charts: dict[tuple[str, str], dict[str, Any]] = {}
+    for place, (letter, kind, curves) in enumerate(runs):
+        for curve in curves:
+            line = curve["series"][-1]
+            # A squared error of the same pixels is one whatever the likelihood.
+            kept = kind.partition(",")[0] if curve["name"] == "mse" else kind
+            chart = charts.setdefault((curve["name"], kept), {**curve, "series": []})
+            chart["series"].append({**line, "name": f"{letter} {line['name']}", "place": place})
+    names = [name for name, _ in charts]
+    for (name, kind), chart in charts.items():
+        chart["name"] = f"{name}, {kind}" if names.count(name) > 1 else name
+    return [chart for name in dict.fromkeys(names) for (own, _), chart in charts.items() if own == name]
+
+
+def _pictures(runs: Sequence[Compared]) -> list[tuple[str, str]]:
+    """(whose, address of the picture): originals, then every run's; empty where the runs' test images are not the same."""
+    first = runs[0].originals
+    if any(run.originals.shape != first.shape or not np.array_equal(run.originals, first) for run in runs):
+        return []
+    rows = [("the test images", first), *((f"{run.letter}: {run.name}", run.reconstructions) for run in runs)]
+    return [(name, sheet(images, columns=len(images))["url"]) for name, images in rows]

@@ -1,0 +1,90 @@
+"""A trained model as JSON for `network.js`, which computes it in a browser."""
+
+import base64
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from vae_jax.artifacts.export.layers import Layer, Layers
+from vae_jax.models import make_model
+from vae_jax.runs.run import Run
+
+Dtype = Literal["float16", "float32"]
+STORED: dict[Dtype, str] = {"float16": "<f2", "float32": "<f4"}
+
+LARGEST_EXACT = 250_000
+"""Numbers of a model up to which its weights are embedded as they are: 1.3 MB of base64. Larger ones are rounded."""
+LARGEST_HALF = 6e4
+"""float16 ends at 65,504."""
+
+
+def embedded_dtype(layers: Layers) -> Dtype:
+    """How `embed` stores these weights: float32 where they are few, or where float16 cannot hold one; else float16."""
+    arrays = _arrays(layers)
+    # A comparison that NaN fails too.
+    fits = all(bool(np.all(np.abs(array) <= LARGEST_HALF)) for array in arrays)
+    return "float16" if fits and sum(array.size for array in arrays) > LARGEST_EXACT else "float32"
+
+
+def embed(layers: Layers, dtype: Dtype | None = None) -> dict[str, Any]:
+    """What `VaeNetwork.load` of network.js takes, ready for `json.dumps`.
+
+    Args:
+        layers: of `list_layers`.
+        dtype: of the stored weights; None: `embedded_dtype`.
+
+    Returns:
+        dtype; shape [H, W, C]; latent_dim Z; with_prior, whether the encoder gives a logvar; encoder, decoder and prior, lists
+        of {kind, output, numbers, arrays}, an array being {offset, shape} with the offset in numbers, not bytes; weights, the
+        base64 of one little-endian buffer that holds all arrays.
+    """
+    dtype, offset = dtype or embedded_dtype(layers), 0
+    described: dict[str, list[dict[str, Any]]] = {}
+    for name, side in layers._asdict().items():
+        described[name] = []
+        for layer in side:
+            description, offset = _describe(layer, offset)
+            described[name].append(description)
+    buffer = b"".join(array.astype(STORED[dtype]).tobytes() for array in _arrays(layers))
+    latent_dim = layers.decoder[0].arrays["kernel"].shape[0]
+    return {
+        "dtype": dtype,
+        "shape": list(layers.decoder[-1].output),
+        "latent_dim": latent_dim,
+        "with_prior": layers.encoder[-1].output[0] == 2 * latent_dim,
+        **described,
+        "weights": base64.b64encode(buffer).decode(),
+    }
+
+
+def packed(array: np.ndarray) -> dict[str, Any]:
+    """An array as `VaeNetwork.unpack` takes it, by the same rule as weights: {dtype, shape, numbers}."""
+    fits = bool(np.all(np.abs(array) <= LARGEST_HALF))
+    dtype: Dtype = "float16" if fits and array.size > LARGEST_EXACT else "float32"
+    numbers = base64.b64encode(array.astype(STORED[dtype]).tobytes()).decode()
+    return {"dtype": dtype, "shape": list(array.shape), "numbers": numbers}
+
+
+def as_embedded(run: Run, dtype: Dtype) -> Run:
+    """The run with its parameters rounded as `embed` rounds them: what a browser should find, computed by JAX."""
+
+    def rounded(leaf: Any) -> np.ndarray:
+        array = np.asarray(leaf)
+        return array.astype(dtype).astype(array.dtype) if np.issubdtype(array.dtype, np.floating) else array
+
+    params = jax.tree.map(rounded, run.params)
+    return Run(run.config, make_model(run.config, run.shape), params, run.shape, run.step)
+
+
+def _arrays(layers: Layers) -> list[np.ndarray]:
+    return [array for side in layers for layer in side for array in layer.arrays.values()]
+
+
+def _describe(layer: Layer, offset: int) -> tuple[dict[str, Any], int]:
+    """The layer without its weights, which begin at `offset`, and where the next one's do."""
+    arrays = {}
+    for name, array in layer.arrays.items():
+        arrays[name] = {"offset": offset, "shape": list(array.shape)}
+        offset += array.size
+    return {"kind": layer.kind, "output": list(layer.output), "numbers": layer.numbers, "arrays": arrays}, offset

@@ -1,0 +1,116 @@
+"""What the page's explorer of the latent space is given: the network, coded test images, planes to look at, ranges."""
+
+import math
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from vae_jax.artifacts import arrays
+from vae_jax.artifacts.arrays import geometry
+from vae_jax.artifacts.export.layers import Layers, list_layers
+from vae_jax.artifacts.report.embedded_model import embed, packed
+from vae_jax.artifacts.report.sprites import framing, sheet, tile_size
+from vae_jax.runs.run import Run
+from vae_jax.types import Dataset
+
+MOST_POINTS, FEWEST_POINTS = 2000, 100
+MOST_TILE_BYTES = 2**23
+"""Of all thumbnails together, before they are compressed."""
+MOST_NUMBERS = 6_000_000
+"""Weights that a page carries: 12 MB as float16, 16 MB as text."""
+SLIDER_REACH = 4.0
+"""Standard deviations of the prior that a slider covers at least."""
+
+
+def too_large(layers: Layers) -> str:
+    """Why the network is not in the page; empty where it fits."""
+    count = sum(array.size for part in layers for layer in part for array in layer.arrays.values())
+    if count <= MOST_NUMBERS:
+        return ""
+    return f"The network has {count:,} weights, more than the {MOST_NUMBERS:,} that a page can carry, so nothing is decoded here."
+
+
+def content(run: Run, dataset: Dataset) -> dict[str, Any]:
+    """Everything that the explorer draws, as JSON; `reason` in its place where the network is too large.
+
+    Returns:
+        network: of `weights.embed`. points: the codes of random test images, their labels, places in the test split and
+        thumbnails. planes: {name, axes [2][Z], centre [Z], labels} to show them on. dimensions: {index, kl, active} from the most
+        active on. reach: what a slider covers. colours: of classes.
+    """
+    layers = list_layers(run)
+    reason = too_large(layers)
+    if reason:
+        return {"reason": reason}
+    rows = np.sort(_rows(run, dataset))
+    images = dataset.test.images[rows]
+    codes = np.asarray(run.encode(images).mean)
+    with_prior = run.model.log_prior is not None
+    kl = run.kl_terms(images).mean(axis=0, dtype=np.float64) if with_prior else None
+    return {
+        "reason": "",
+        "network": embed(layers),
+        "points": {
+            "codes": packed(codes),
+            "rows": rows.tolist(),
+            "labels": dataset.test.labels[rows].tolist() if dataset.class_names else [],
+            "classNames": list(dataset.class_names),
+            "colours": _colours(len(dataset.class_names)),
+            "sheet": sheet(images),
+        },
+        "planes": planes(codes),
+        "dimensions": dimensions(codes, kl),
+        "reach": max(SLIDER_REACH if with_prior else 0.0, _rounded_up(float(np.abs(codes).max(initial=0.0)))),
+        "start": [0.0] * codes.shape[1] if with_prior else codes.mean(axis=0, dtype=np.float64).tolist(),
+        "framing": framing(images),
+    }
+
+
+def _rows(run: Run, dataset: Dataset) -> np.ndarray:
+    height, width = tile_size(run.shape)
+    most = MOST_TILE_BYTES // (height * width * run.shape[2])
+    source = arrays.Source(
+        run.encode, run.decode, run.reconstruct, dataset.test, dataset.class_names, {}, run.config.seed
+    )
+    return arrays.random_rows(source, min(MOST_POINTS, max(FEWEST_POINTS, most)))
+
+
+def planes(codes: Float[np.ndarray, "N Z"]) -> list[dict[str, Any]]:
+    """The plane itself for two dimensions; for more that of the most active two, and of the first principal components."""
+    size = codes.shape[1]
+    (centre, axes), labels = geometry.principal_axes(codes)
+    own = {"centre": centre.tolist(), "axes": axes.T.tolist(), "labels": list(labels)}
+    if size <= 2:
+        return [{"name": "the latent plane" if size == 2 else "the latent line", **own}]
+    chosen = geometry.by_activity(codes)[0][:2]
+    units = {
+        "name": "the two most active units",
+        "centre": [0.0] * size,
+        "axes": np.eye(size)[chosen].tolist(),
+        "labels": [f"z{k + 1}" for k in chosen],
+    }
+    return [{"name": "principal components", **own}, units]
+
+
+def dimensions(codes: Float[np.ndarray, "N Z"], kl: Float[np.ndarray, " K"] | None) -> list[dict[str, Any]]:
+    """{index, kl in nats or null, active}, the most active first."""
+    order, active = geometry.by_activity(codes)
+    return [
+        {"index": k, "kl": None if kl is None else float(kl[k]), "active": bool(active[k]) or kl is None} for k in order
+    ]
+
+
+def _rounded_up(value: float) -> float:
+    """To two digits, so that a slider's end can be read; 1 for nothing."""
+    if not value or not math.isfinite(value):
+        return 1.0
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return math.ceil(value / unit) * unit
+
+
+def _colours(classes: int) -> list[str]:
+    # Here, not above: matplotlib is a large part of the start-up time.
+    from vae_jax.artifacts import figures
+
+    return ["#" + "".join(f"{round(255 * part):02x}" for part in rgba[:3]) for rgba in figures.class_colours(classes)]

@@ -1,0 +1,118 @@
+"""The page of one run: what it is, what it reached, its figures, and its latent space to move in."""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vae_jax.artifacts.report import explorer, facts
+from vae_jax.artifacts.report.page import data_url, render
+from vae_jax.runs import workdir as workdir_lib
+from vae_jax.runs.run import Run
+from vae_jax.system import disk
+from vae_jax.types import Dataset
+
+FILE = "report.html"
+SCRIPTS = (
+    "vendor/uPlot.iife.min.js",
+    *(
+        f"{name}.js"
+        for name in ("network", "curves", "engine", "pictures", "plane", "space", "address", "walk", "drawing")
+    ),
+    *(f"{name}.js" for name in ("explorer", "sliders", "walker", "pad", "main")),
+)
+FIGURES = {
+    "reconstructions": "Test images, above, and what the model makes of them, below",
+    "samples": "Drawn from the prior",
+    "manifold": "The plane of the latent space, decoded",
+    "traversal": "One latent dimension at a time, the others at 0",
+    "kl_per_dimension": "What each latent dimension carries",
+    "latent_scatter": "All test images in the latent space",
+    "tsne": "t-SNE of the test images' latents",
+    "walk": "From one class or image to another",
+    "qq": "Codes against the prior, dimension by dimension",
+    "animation": "The latent space while it was trained",
+}
+"""Files of figures/ by the beginning of their names, in the order of the page, and what they show. Curves are drawn anew."""
+MOST_FIGURE_BYTES = 1_500_000
+"""Of figures in the page; further ones are linked."""
+
+
+def write_report(
+    run: Run, dataset: Dataset, workdir: Path, path: Path, results: Mapping[str, Any] | None = None
+) -> None:
+    """Write the page of a run: one file, for a browser, that needs nothing else.
+
+    Args:
+        run: its trained model.
+        dataset: its test split is what the explorer shows.
+        workdir: its metrics, results, health and figures are shown as far as they are there.
+        path: the file.
+        results: the content of results.json, where it is not yet written.
+
+    Raises:
+        TrainingError: the disk is full.
+    """
+    found = workdir_lib.read_results(workdir) if results is None else dict(results)
+    stands = facts.standing(workdir, run.config, found)
+    if not stands.complete:
+        found = {}
+    splits, table = facts.result_table(workdir, found)
+    drawn = explorer.content(run, dataset)
+    embedded, linked = figures(workdir, path.parent)
+    text = render(
+        "report.html.j2",
+        SCRIPTS,
+        {"curves": facts.curves(workdir), "explorer": drawn},
+        title=facts.title(run.config),
+        name=workdir.resolve().name,
+        stands=stands,
+        header=facts.header(run, dataset, workdir, stands, found),
+        commands=_commands(run, workdir),
+        splits=splits,
+        table=[(name, facts.unit(name), cells) for name, cells in table],
+        pixels=found.get("pixels", ""),
+        health=facts.health(workdir) if run.model.log_prior is not None else None,
+        health_command=f"python -m experiments.health --workdir={shlex.quote(str(workdir))}",
+        with_prior=run.model.log_prior is not None,
+        config=facts.config_rows(run.config),
+        figures=embedded,
+        linked=linked,
+        reason=drawn["reason"],
+    )
+    disk.write(path, text)
+
+
+def _commands(run: Run, workdir: Path) -> list[tuple[str, str]]:
+    """(what for, what to type)."""
+    return [
+        ("Continue it", workdir_lib.continue_command(workdir)),
+        ("Train it again", facts.reproduce_command(run.config)),
+        ("Write this page again", f"python -m experiments.report --workdir={shlex.quote(str(workdir))}"),
+    ]
+
+
+def figures(workdir: Path, folder: Path) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """({caption, url} of figures in the page, {caption, url} of those that are only linked, for a page in `folder`)."""
+    embedded, linked, size = [], [], 0
+    for name, caption in FIGURES.items():
+        for file in _files(workdir / "figures", name):
+            size += file.stat().st_size
+            if size <= MOST_FIGURE_BYTES and file.suffix == ".png":
+                embedded.append({"caption": caption, "url": data_url("image/png", file.read_bytes())})
+            else:
+                linked.append({"caption": caption, "url": _address(file, folder)})
+    return embedded, linked
+
+
+def _files(folder: Path, name: str) -> list[Path]:
+    """NAME.png or NAME.gif, or its pages NAME_1.png, NAME_2.png, ..."""
+    pages = sorted(folder.glob(f"{name}_[0-9]*.png"), key=lambda path: (len(path.name), path.name))
+    return [path for path in (folder / f"{name}.png", folder / f"{name}.gif", *pages) if path.is_file()]
+
+
+def _address(file: Path, folder: Path) -> str:
+    try:
+        return file.resolve().relative_to(folder.resolve()).as_posix()
+    except ValueError:
+        return file.resolve().as_uri()

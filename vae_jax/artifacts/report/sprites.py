@@ -1,0 +1,86 @@
+"""Images for the page: many small ones in one picture, and how the data's images are framed."""
+
+import io
+import math
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image
+
+from vae_jax.artifacts.report.page import data_url
+
+LARGEST_TILE = 64
+"""Pixels on a side; larger images are shown smaller."""
+QUALITY = 85
+"""Of colour pictures; grey ones are lossless, and small."""
+FAINTEST_INK = 0.2
+"""Of the range between background and the brightest: what counts as drawn."""
+PLAIN_SHARE, PLAIN_REACH = 0.5, 0.05
+"""Where this share of the images' border pixels is so near to one colour, it is the background, and a drawing's too."""
+
+
+def tile_size(shape: tuple[int, int, int]) -> tuple[int, int]:
+    """(h, w) of the tiles that images of shape (H, W, C) are shown as."""
+    scale = min(1.0, LARGEST_TILE / max(shape[:2]))
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+
+def sheet(images: UInt8[np.ndarray, "N H W C"], columns: int = 0) -> dict[str, Any]:
+    """All images in one picture, row by row, about as many rows as columns if these are 0: {url, columns, tile: [h, w]}."""
+    height, width = tile_size(images.shape[1:])
+    columns = columns or max(1, math.isqrt(len(images)))
+    rows = -(-len(images) // columns)
+    canvas = np.zeros((rows * height, columns * width, 3 if images.shape[3] == 3 else 1), np.uint8)
+    for i, image in enumerate(images):
+        y, x = i // columns * height, i % columns * width
+        canvas[y : y + height, x : x + width] = _resized(image, (height, width))
+    colour = canvas.shape[2] == 3
+    buffer = io.BytesIO()
+    picture = Image.fromarray(canvas if colour else canvas[..., 0])
+    picture.save(buffer, **({"format": "WEBP", "quality": QUALITY} if colour else {"format": "PNG", "optimize": True}))
+    return {
+        "url": data_url("image/webp" if colour else "image/png", buffer.getvalue()),
+        "columns": columns,
+        "tile": [height, width],
+    }
+
+
+def _resized(image: UInt8[np.ndarray, "H W C"], size: tuple[int, int]) -> UInt8[np.ndarray, "h w c"]:
+    image = image if image.shape[2] in (1, 3) else image[..., :1]
+    if image.shape[:2] == size:
+        return image
+    picture = Image.fromarray(image if image.shape[2] == 3 else image[..., 0])
+    return np.asarray(picture.resize((size[1], size[0]), Image.Resampling.BOX)).reshape(*size, -1)
+
+
+def framing(images: UInt8[np.ndarray, "N H W C"]) -> dict[str, Any] | None:
+    """How the images place what they show, so that a drawing can be placed alike; None where they have no plain background.
+
+    Returns:
+        background [C], in [0, 1]; extent, the mean longer side of what differs from it, in pixels; centre [y, x], its mean
+        centre of mass, in pixels from the upper left corner.
+    """
+    x = images.astype(np.float32) / 255
+    border = np.concatenate([part.reshape(-1, x.shape[3]) for part in (x[:, 0], x[:, -1], x[:, :, 0], x[:, :, -1])])
+    background = np.median(border, axis=0)
+    if float((np.abs(border - background).max(axis=1) < PLAIN_REACH).mean()) < PLAIN_SHARE:
+        return None
+    ink = np.abs(x - background).mean(axis=3)
+    boxes = [box for box in map(_box, ink) if box is not None]
+    if not boxes:
+        return None
+    extents, centres = zip(*boxes, strict=True)
+    centre = np.mean(centres, axis=0)
+    return {"background": background.tolist(), "extent": float(np.mean(extents)), "centre": centre.tolist()}
+
+
+def _box(ink: Float[np.ndarray, "H W"]) -> tuple[int, tuple[float, float]] | None:
+    """(longer side, centre of mass) of one image's ink; None for an empty image."""
+    drawn = ink > FAINTEST_INK * max(float(ink.max()), FAINTEST_INK)
+    if not drawn.any():
+        return None
+    rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
+    weight = ink / ink.sum()
+    centre = [float((np.arange(n) + 0.5) @ weight.sum(axis=other)) for n, other in zip(ink.shape, (1, 0), strict=True)]
+    return int(max(np.ptp(rows), np.ptp(columns))) + 1, (centre[0], centre[1])

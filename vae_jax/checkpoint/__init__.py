@@ -1,7 +1,0 @@
-"""Checkpoints of a run: saved by orbax in the background, sealed by a manifest, the two latest and the best kept."""
-
-from vae_jax.checkpoint.checkpoints import Checkpoints
-from vae_jax.checkpoint.manifest import MANIFEST
-from vae_jax.checkpoint.trees import Restored
-
-__all__ = ["MANIFEST", "Checkpoints", "Restored"]

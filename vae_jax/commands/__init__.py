@@ -1,0 +1,1 @@
+"""The commands on a run: their flags, one call, one print."""

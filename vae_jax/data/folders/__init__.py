@@ -1,0 +1,137 @@
+"""A person's own folders of images, decoded once into the cache, each split a file of its own."""
+
+import itertools
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int32
+
+from vae_jax.data.allotment import NAMES, SPLIT_RULES, Allotment, allot
+from vae_jax.data.cache import entry_folder, load_cached
+from vae_jax.data.folders.image_file import are_grey, decode
+from vae_jax.data.folders.listing import Listing, label, leads_outside, list_images
+from vae_jax.data.folders.threads import decoding
+from vae_jax.data.mapped import write_rows
+from vae_jax.data.source import Source
+from vae_jax.errors import InputError
+from vae_jax.system.cache_folder import cache_root
+from vae_jax.types import Config, Split
+
+_SHOWN = 20
+
+
+def load_folder(config: Config) -> Source:
+    """Images u8[N, H, W, 1 or 3] of train_dir, val_dir and test_dir, or of train/, val/ and test/ below data_dir.
+
+    The class of an image is the first folder below the given one. One channel if `grayscale` or if every image is grey.
+    The three splits come in random order. What is left out, and what else looks odd, is said on stderr.
+
+    Raises:
+        InputError: missing or empty folders; folders and `split` that fit no rule; images that cannot be read (all of
+            them named, unless skip_broken); images that vary in size without image_size.
+    """
+    listings = _listings(config)
+    labels, class_names, notices = label(listings)
+    allotment = allot(labels, config.split, config.split_target, config.split_seed)
+    root, key = cache_root(config), _key(config, listings)
+    source = load_cached(root, "folder", key, lambda scratch: _build(config, listings, allotment, labels, scratch))
+    notices += [_ignored(listing) for listing in listings.values() if listing.ignored]
+    if source.left_out:
+        where = entry_folder(root, "folder", key) / "meta.json"
+        notices.append(f"files left out: {len(source.left_out)}, listed with the reasons in {where}")
+    for notice in notices:
+        print(f"dataset=folder: {notice}", file=sys.stderr)
+    return source._replace(class_names=class_names)
+
+
+def _listings(config: Config) -> dict[str, Listing]:
+    """Part (train, val or test) -> what lies in its folder."""
+    folders = {part: (f"{part}_dir={config[f'{part}_dir']}", config[f"{part}_dir"]) for part in NAMES}
+    folders = {part: (given, Path(folder)) for part, (given, folder) in folders.items() if folder}
+    if config.data_dir and not folders:
+        folders = _folders_below(f"data_dir={config.data_dir}", Path(config.data_dir).expanduser())
+    listings = {part: list_images(given, folder) for part, (given, folder) in folders.items()}
+    for a, b in itertools.permutations(listings.values(), 2):
+        if a.root.is_relative_to(b.root):
+            raise InputError(f"{a.given}: lies in {b.given}, so that the same images would be in two splits")
+    for listing in listings.values():
+        if "train" in listing.classes and listing.classes <= {*NAMES}:
+            raise InputError(f"{listing.given}: holds {_and(listing.classes)}; give it as data_dir")
+    return listings
+
+
+def _folders_below(given: str, folder: Path) -> dict[str, tuple[str, Path]]:
+    if not os.path.isdir(folder):
+        raise InputError(f"{given}: no such folder")
+    found = {
+        part: (f"{given}/{part}", folder / part)
+        for part in NAMES
+        if (folder / part).is_dir() and not leads_outside(folder, folder / part)
+    }
+    if not {"train", "test"} <= set(found):
+        raise InputError(
+            f"{given}: holds {_and(found) or 'neither train/ nor test/'}, not train/ and test/ (and val/); "
+            f"choices: these, or {SPLIT_RULES}"
+        )
+    return found
+
+
+def _and(parts: Iterable[str]) -> str:
+    return " and ".join(f"{part}/" for part in NAMES if part in parts)
+
+
+def _key(config: Config, listings: Mapping[str, Listing]) -> dict[str, Any]:
+    names = ("split", "split_target", "split_seed", "image_size", "grayscale", "background", "skip_broken")
+    return {
+        "source": "folder",
+        "version": "1",
+        "folders": {part: [os.fsencode(one.root).hex(), one.digest] for part, one in listings.items()},
+        "options": {name: config[name] for name in names},
+    }
+
+
+def _ignored(listing: Listing) -> str:
+    kinds = ", ".join(f"{extension} ({count})" for extension, count in sorted(listing.ignored.items()))
+    return f"{listing.given}: ignored files that are not images by their names: {kinds}"
+
+
+def _build(
+    config: Config,
+    listings: Mapping[str, Listing],
+    allotment: Allotment,
+    labels: Mapping[str, Int32[np.ndarray, " N"]],
+    scratch: Path,
+) -> Source:
+    """Decode every image into the file of its split, in the split's order."""
+    files = {part: [listing.root / file for file in listing.files] for part, listing in listings.items()}
+    total = sum(map(len, files.values()))
+    channels = 1 if config.grayscale or are_grey(itertools.chain(*files.values())) else 3
+    one = partial(decode, size=tuple(config.image_size), channels=channels, background=config.background)
+    parts = {}
+    with decoding(one, total) as images:
+        for name, (part, rows) in allotment.items():
+            good: list[int] = []
+            decoded = images.images([files[part][row] for row in rows], good)
+            pixels = write_rows(scratch / f"{name}.npy", decoded, len(rows))
+            parts[name] = Split(pixels, labels[part][rows[good]])
+    broken = sorted(images.broken)
+    _check(broken, total, parts, config.skip_broken)
+    left_out = itertools.chain(*(listing.left_out for listing in listings.values()), broken)
+    return Source(**parts, left_out=tuple(left_out))
+
+
+def _check(broken: list[str], total: int, parts: Mapping[str, Split], skip_broken: bool) -> None:
+    if broken and not skip_broken:
+        more = [f"and {len(broken) - _SHOWN} more"] if len(broken) > _SHOWN else []
+        head = (
+            f"dataset=folder: {len(broken)} of {total} files cannot be used; --config.skip_broken=true leaves them out:"
+        )
+        raise InputError("\n".join([head, *broken[:_SHOWN], *more]))
+    empty = [name for name, split in parts.items() if not len(split.labels)]
+    if empty:
+        raise InputError(f"skip_broken=True: no image of the {' and '.join(empty)} split can be read; {broken[0]}")

@@ -1,0 +1,91 @@
+"""Many image files decoded at once, in order, in threads (PIL releases the lock of Python), under a progress bar."""
+
+import collections
+import contextlib
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from vae_jax.data.folders.image_file import BrokenImageError
+from vae_jax.errors import InputError
+
+_WINDOW = 8  # images in flight for each thread: bounds the memory
+
+
+class Decoding:
+    """Decodes files, insists on one size and collects those that are broken.
+
+    Attributes:
+        broken: "file: reason" of each so far.
+    """
+
+    def __init__(
+        self, decode: Callable[[Path], UInt8[np.ndarray, "H W C"]], pool: ThreadPoolExecutor, bar: Any
+    ) -> None:
+        self.broken: list[str] = []
+        self._decode, self._pool, self._bar = decode, pool, bar
+        self._first: tuple[Path, tuple[int, ...]] | None = None
+
+    def images(self, files: Sequence[Path], good: list[int]) -> Iterator[UInt8[np.ndarray, "H W C"]]:
+        """The images of the files that can be read, in order; their indices are appended to `good`.
+
+        Raises:
+            InputError: an image is not of the first one's size.
+        """
+        for i, future in enumerate(self._ahead(files)):
+            self._bar.update()
+            try:
+                image = future.result()
+            except BrokenImageError as error:
+                self.broken.append(f"{files[i]}: {error}")
+                continue
+            self._check_size(files[i], image.shape)
+            good.append(i)
+            yield image
+
+    def _ahead(self, files: Sequence[Path]) -> Iterator[Future]:
+        flying: collections.deque[Future] = collections.deque()
+        try:
+            for file in files:
+                if len(flying) == _WINDOW * num_threads():
+                    yield flying.popleft()
+                flying.append(self._pool.submit(self._decode, file))
+            while flying:
+                yield flying.popleft()
+        finally:
+            for future in flying:
+                future.cancel()
+
+    def _check_size(self, file: Path, shape: tuple[int, ...]) -> None:
+        self._first = self._first or (file, shape)
+        if shape != self._first[1]:
+            other, (h, w, _) = self._first
+            raise InputError(
+                f"dataset=folder: its images vary in size ({other} is {h} x {w}, {file} {shape[0]} x {shape[1]}); "
+                "give --config.image_size=HEIGHT,WIDTH"
+            )
+
+
+@contextlib.contextmanager
+def decoding(decode: Callable[[Path], UInt8[np.ndarray, "H W C"]], total: int) -> Iterator[Decoding]:
+    """A Decoding with threads and a progress bar over `total` files, on stderr and only where that is a terminal."""
+    from tqdm import tqdm
+
+    with (
+        warnings.catch_warnings(),
+        ThreadPoolExecutor(num_threads()) as pool,
+        tqdm(total=total, desc="decoding images", disable=None, leave=False) as bar,
+    ):
+        warnings.simplefilter("ignore")  # PIL's: what matters is an error, or checked
+        yield Decoding(decode, pool, bar)
+
+
+def num_threads() -> int:
+    """One for each core."""
+    return os.cpu_count() or 1

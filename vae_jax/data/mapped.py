@@ -1,0 +1,56 @@
+"""Images written to a .npy file one after another, so that memory does not grow with their number."""
+
+import mmap
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from vae_jax.system.disk import assert_room
+
+
+def write_rows(file: Path, rows: Iterable[UInt8[np.ndarray, "H W C"]], most: int) -> UInt8[np.ndarray, "N H W C"]:
+    """Write images of one shape, at most so many, to a new .npy file; a read-only map of it, or an empty array if there are none.
+
+    Plain writes, not a map: pages written through a map stay resident until the system wants them back.
+
+    Raises:
+        TrainingError: the disk has no room for that many.
+        OSError: the file cannot be written. Whatever `rows` raises.
+    """
+    count, shape = 0, (0, 0, 0)
+    with file.open("wb") as stream:
+        for row in rows:
+            if not count:
+                shape = row.shape
+                assert_room(file, most * row.nbytes)
+                _write_header(stream, count, shape)
+            stream.write(np.ascontiguousarray(row).data)
+            count += 1
+        if count:
+            stream.seek(0)
+            _write_header(stream, count, shape)
+    return np.load(file, "r", allow_pickle=False) if count else np.empty((0, *shape), np.uint8)
+
+
+def _write_header(stream: Any, count: int, shape: tuple[int, ...]) -> None:
+    """The header of a .npy file; numpy pads it, so that it is as long for every count."""
+    descr = np.lib.format.dtype_to_descr(np.dtype(np.uint8))
+    header = {"descr": descr, "fortran_order": False, "shape": (count, *shape)}
+    np.lib.format.write_array_header_1_0(stream, header)
+
+
+def unmap(images: np.ndarray) -> None:
+    """Give back the memory of what was read of a mapped file; without it all of a set stays resident in the end.
+
+    Views have no map of their own, np.asarray's of a map neither: it is that of the array whose memory they show.
+    """
+    if not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    shown: Any = images
+    while shown is not None and not isinstance(shown, mmap.mmap):
+        shown = getattr(shown, "base", None)
+    if shown is not None:
+        shown.madvise(mmap.MADV_DONTNEED)

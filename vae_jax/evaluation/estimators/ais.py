@@ -1,0 +1,182 @@
+"""Annealed importance sampling (Neal 2001): log p(x) by chains that go from the prior to the posterior, without an encoder.
+
+Settings are those of Wu et al. (2017), "On the quantitative analysis of decoder-based generative models", the check by
+bidirectional Monte Carlo that of Grosse et al. (2015), "Sandwiching the marginal likelihood using bidirectional Monte Carlo".
+
+On any image `log_p` is a LOWER BOUND on log p(x) on average, however badly the chains mix. Only of images that were drawn from
+the model itself is there an upper bound too, by `reverse_ais`: the gap between both is at least what the lower bound of such
+images lacks, on average. What that of real ones lacks it suggests, and does not prove.
+
+    sizes = tune_step_sizes(model, params, key_tune, val_images[:20], 1000)  # then fixed, so that weights are right
+    found = ais_estimate(make_ais(model, 1000)(params, key, test_images, sizes))
+
+    z = model.sample_prior(params, key_z, 100)
+    x = jax.random.bernoulli(key_x, model.pixel_mean(params, model.decode(params, z))).astype(jnp.float32)
+    lower = ais_estimate(make_ais(model, 1000)(params, key, x, sizes)).log_p
+    upper = upper_bound(reverse_ais(model, params, key_reverse, x, z, sizes))
+
+Axes: S chains of an image, T temperatures.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, PRNGKeyArray
+
+from vae_jax.data.mapped import unmap
+from vae_jax.errors import InputError
+from vae_jax.evaluation.estimators.annealing import (
+    Path,
+    as_pixels,
+    forward_path,
+    images_of_a_call,
+    make_anneal,
+    reverse_path,
+)
+from vae_jax.evaluation.estimators.diagnostics import estimate, log_mean
+from vae_jax.evaluation.estimators.whole_split import Pixels
+from vae_jax.objectives.weights import fold_range
+from vae_jax.types import Model, Params
+
+
+class Annealed(NamedTuple):
+    """Consecutive images and the log weights of their chains, nats."""
+
+    start: int
+    """The number of the first."""
+    log_weights: Float[np.ndarray, "B S"]
+    acceptance: Float[np.ndarray, " T"]
+    """Mean probability of acceptance of each transition."""
+
+
+class AIS(NamedTuple):
+    """What annealed importance sampling says of N images."""
+
+    log_weights: Float[np.ndarray, "N S"]
+    """Of every chain, nats."""
+    log_p: Float[np.ndarray, " N"]
+    """log of the mean weight, nats: a lower bound on log p(x) on average."""
+    error: Float[np.ndarray, " N"]
+    """Its Monte Carlo standard error over the chains, nats, by the delta method. Of what all chains missed it knows nothing."""
+    ess: Float[np.ndarray, " N"]
+    """Effective number of chains, 1 to S."""
+    acceptance: Float[np.ndarray, " T"]
+    """Mean probability of acceptance at each temperature."""
+
+
+Chains = Callable[..., Iterator[Annealed]]
+"""(params, key, images [N,H,W,C], step_sizes [T], first=0) -> Annealed after Annealed; image i has the number first + i."""
+
+
+def make_ais(
+    model: Model, num_temperatures: int, num_chains: int = 16, num_leapfrog: int = 10, num_bytes: int | None = None
+) -> Chains:
+    """Log weights of every image, block by block, by chains from the prior to the posterior.
+
+    Image i has the key fold_in(key, i) and its chain c fold_in(fold_in(key, i), c), so that what is drawn depends neither on
+    the images beside it nor on how the work is cut. Rounding does, and where the dynamics amplify it the same draws lead
+    elsewhere in a long run.
+
+    Args:
+        model: one with a prior.
+        num_temperatures: T, 1,000 to 10,000 (Wu et al. 2017).
+        num_chains: S.
+        num_leapfrog: steps of a transition.
+        num_bytes: of the decoder's outputs in a call, at least those of an image's chains; None: 1 MiB on a CPU, where
+            convolutions like half of it better, 256 MiB else. Hidden layers and derivatives come on top of them.
+
+    Raises:
+        InputError: the model has no prior, or the number of step sizes is not T.
+    """
+    anneal = make_anneal(model, num_chains, num_leapfrog)
+
+    def chains(
+        params: Params, key: PRNGKeyArray, images: Pixels, step_sizes: Float[np.ndarray, " n"], first: int = 0
+    ) -> Iterator[Annealed]:
+        if len(step_sizes) != num_temperatures:
+            raise InputError(f"{len(step_sizes)} step sizes for {num_temperatures} temperatures; tune as many")
+        size = images_of_a_call(model, params, images, num_chains, num_bytes)
+        return _blocks(anneal, params, key, images, None, forward_path(step_sizes), size, first)
+
+    return chains
+
+
+def reverse_ais(
+    model: Model,
+    params: Params,
+    key: PRNGKeyArray,
+    x: Pixels,
+    z: Any,
+    step_sizes: Float[np.ndarray, " T"],
+    num_chains: int = 16,
+    num_leapfrog: int = 10,
+    num_bytes: int | None = None,
+) -> Float[np.ndarray, "N S"]:
+    """Log weights of chains from the posterior to the prior [N, S], nats, to be combined by `upper_bound`.
+
+    The z that an image was drawn from is an exact draw of p(z|x), and there all its chains start: images, and not the chains
+    of one, are independent draws, so the error of a mean over images is that of its spread over them.
+
+    Args:
+        model: one with a prior.
+        params: its parameters.
+        key: of the chains, see `make_ais`.
+        x: images drawn from p(x|z); never real ones.
+        z: drawn from the prior, leaves [N, ...].
+        step_sizes: those of the forward chains.
+        num_chains: S.
+        num_leapfrog: steps of a transition.
+        num_bytes: see `make_ais`.
+
+    Raises:
+        InputError: the model has no prior.
+    """
+    anneal = make_anneal(model, num_chains, num_leapfrog)
+    size = images_of_a_call(model, params, x, num_chains, num_bytes)
+    blocks = _blocks(anneal, params, key, x, z, reverse_path(step_sizes), size, 0)
+    return np.concatenate([block.log_weights for block in blocks])
+
+
+def ais_estimate(blocks: Iterable[Annealed]) -> AIS:
+    """All blocks of `make_ais` as one result."""
+    parts = list(blocks)
+    log_weights = np.concatenate([part.log_weights for part in parts])
+    found = estimate(log_weights)
+    acceptance = np.average([part.acceptance for part in parts], axis=0, weights=[len(p.log_weights) for p in parts])
+    return AIS(log_weights, found.log_p, found.error, found.ess, acceptance)
+
+
+def upper_bound(log_weights: Float[np.ndarray, "N S"]) -> Float[np.ndarray, " N"]:
+    """-log of the mean of 1 / w over the chains of `reverse_ais` [N], nats: an upper bound on log p(x) on average.
+
+    Grosse et al. (2015): the mean of 1 / w is 1 / p(x) on average, and -log is convex.
+    """
+    return -log_mean(-log_weights)
+
+
+def _blocks(
+    anneal: Callable[..., Any],
+    params: Params,
+    key: PRNGKeyArray,
+    images: Pixels,
+    z: Any,
+    path: Path,
+    size: int,
+    first: int,
+) -> Iterator[Annealed]:
+    """The chains of `size` images a call; the last call is filled up with zeros, which its results leave out."""
+    images, z = np.asarray(images), jax.tree.map(np.asarray, z)
+    for start in range(0, len(images), size):
+        count = min(size, len(images) - start)
+
+        def cut(values: np.ndarray, start: int = start, count: int = count) -> np.ndarray:
+            return np.pad(values[start : start + count], [(0, size - count), *[(0, 0)] * (values.ndim - 1)])
+
+        x, keys = as_pixels(cut(images)), fold_range(key, first + start + jnp.arange(size))
+        unmap(images)
+        share = np.where(np.arange(size) < count, np.float32(1 / count), np.float32(0))
+        log_weights, acceptance = jax.device_get(anneal(params, keys, x, jax.tree.map(cut, z), path, share))
+        yield Annealed(first + start, log_weights[:count], acceptance)

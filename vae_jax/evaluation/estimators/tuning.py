@@ -1,0 +1,69 @@
+"""Step sizes for annealed importance sampling, found on images that are not estimated."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float32, Key, PRNGKeyArray
+
+from vae_jax.evaluation.estimators.annealing import as_pixels, begin, beta_schedule, chain_keys, fold_each
+from vae_jax.evaluation.estimators.hmc import Scalar, State, transition
+from vae_jax.evaluation.estimators.whole_split import Pixels
+from vae_jax.objectives.weights import check_prior, fold_range
+from vae_jax.types import Images, Model, Params
+
+FIRST_SIZE, WARM_UP, GAIN = 0.5, 50, 0.2
+"""Tuning starts with this step size and so many transitions at the first temperature; a transition moves the size's logarithm
+by GAIN times what its acceptance exceeds the wanted one by."""
+
+
+def tune_step_sizes(
+    model: Model,
+    params: Params,
+    key: PRNGKeyArray,
+    images: Pixels,
+    num_temperatures: int,
+    num_chains: int = 16,
+    num_leapfrog: int = 10,
+    acceptance: float = 0.65,
+    num_rounds: int = 3,
+) -> Float32[np.ndarray, " T"]:
+    """The step size of each temperature at which chains of these images are accepted as often as wanted.
+
+    Sizes are adapted while the chains are annealed, `num_rounds` transitions a temperature, to the mean over all images and
+    chains. They may not be the images that are estimated: sizes that depend on the chains' states make wrong weights, and
+    fixed ones right weights, whatever they are. All images and chains are in memory at once; a few dozen images are enough.
+
+    Args:
+        model: one with a prior.
+        params: its parameters.
+        key: of all draws.
+        images: of the same kind as those to come.
+        num_temperatures: T.
+        num_chains: of each image.
+        num_leapfrog: steps of a transition.
+        acceptance: wanted mean probability of acceptance.
+        num_rounds: more of them follow a faster change from temperature to temperature.
+
+    Raises:
+        InputError: the model has no prior.
+    """
+    check_prior(model)
+    betas = np.repeat(beta_schedule(num_temperatures)[1:], num_rounds)
+    betas = np.concatenate([np.full(WARM_UP, betas[0]), betas]).astype(np.float32)
+
+    @jax.jit
+    def tune(params: Params, keys: Key[Array, " B"], x: Images) -> Float[Array, " n"]:
+        chains = chain_keys(keys, num_chains)
+        target, state = begin(model, params, chains, x, None)
+
+        def step(carry: tuple[State, Scalar], at: tuple[Array, Scalar]) -> tuple[tuple[State, Scalar], Scalar]:
+            (state, size), (number, beta) = carry, at
+            state, found = transition(target, fold_each(chains, number), state, beta, size, num_leapfrog)
+            return (state, size * jnp.exp(GAIN * (found.mean() - acceptance))), size
+
+        numbered = (jnp.arange(1, len(betas) + 1), jnp.asarray(betas))
+        return jax.lax.scan(step, (state, jnp.float32(FIRST_SIZE)), numbered)[1]
+
+    keys = fold_range(key, jnp.arange(len(images)))
+    sizes = jax.device_get(tune(params, keys, as_pixels(images)))
+    return sizes[WARM_UP + num_rounds - 1 :: num_rounds]

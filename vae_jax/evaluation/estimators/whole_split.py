@@ -1,0 +1,126 @@
+"""Importance weights of a whole split, cut into calls of the device that stay within a given memory.
+
+They cost N x S decoder passes and little else. On a CPU a call decodes some 1000 pairs of image and sample at once, as one
+product whose outputs stay in the cache, and the pixels are summed by `pixels.sum_pixels`.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int32, Key, PRNGKeyArray, UInt8
+
+from vae_jax.data.mapped import unmap
+from vae_jax.evaluation.estimators.diagnostics import log_mean
+from vae_jax.objectives.weights import check_prior, fold_range, weigh
+from vae_jax.types import Images, Model, Params
+
+IMAGES_OF_A_CALL = 16
+"""At least so many images share a call where memory allows, so that they are encoded together."""
+CACHE_BYTES, MEMORY_BYTES = 4 * 2**20, 256 * 2**20
+"""Of the decoder's outputs in a call, on a CPU and on an accelerator."""
+
+Pixels = UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"] | Float[Array, "N H W C"]
+"""u8 from 0 to 255, which are divided by 255, or x itself."""
+Bound = Callable[[Params, PRNGKeyArray, Pixels], Float[np.ndarray, " N"]]
+
+
+class Block(NamedTuple):
+    """Consecutive images and the log weights of their samples, nats."""
+
+    start: int
+    """The number of the first."""
+    log_weights: Float[np.ndarray, "B S"]
+
+
+Weights = Callable[..., Iterator[Block]]
+"""(params, key, images [N,H,W,C], first=0) -> Block after Block; image i of them has the number first + i."""
+
+
+def make_split_weights(model: Model, num_samples: int, num_bytes: int | None = None) -> Weights:
+    """Log weights of every image, block by block.
+
+    Images are u8 from 0 to 255, which are divided by 255, or x itself in [0, 1].
+
+    Image i has the key fold_in(key, i) and its sample s fold_in(fold_in(key, i), s), so that a weight depends neither on the
+    images beside it nor on how the work is cut. An image is encoded once.
+
+    Args:
+        model: one with a prior.
+        num_samples: S.
+        num_bytes: of the decoder's outputs in a call; None: 4 MiB on a CPU (its cache), 256 MiB else. Hidden layers come
+            on top of them.
+
+    Raises:
+        InputError: the model has no prior.
+    """
+    check_prior(model)
+
+    @jax.jit
+    def encode(params: Params, images: UInt8[Array, "B H W C"] | Images) -> tuple[Images, Any]:
+        x = images.astype(jnp.float32) / 255 if images.dtype == jnp.uint8 else images
+        return x, model.encode(params, x)
+
+    def of_image(
+        params: Params, key: PRNGKeyArray, x: Float[Array, "H W C"], posterior: Any, samples: Int32[Array, " S"]
+    ) -> Float[Array, " S"]:
+        alone = jax.tree.map(lambda leaf: leaf[None], posterior)
+        return jax.vmap(lambda key: weigh(model, params, key, x[None], alone)[0])(fold_range(key, samples))
+
+    @jax.jit
+    def of_part(
+        params: Params, keys: Key[Array, " B"], x: Images, posterior: Any, samples: Int32[Array, " S"]
+    ) -> Float[Array, "B S"]:
+        return jax.vmap(of_image, in_axes=(None, 0, 0, 0, None))(params, keys, x, posterior, samples)
+
+    def weights(params: Params, key: PRNGKeyArray, images: Pixels, first: int = 0) -> Iterator[Block]:
+        images = np.asarray(images)
+        size, parts = _cut(model, params, images, num_samples, num_bytes)
+        for start in range(0, len(images), size):
+            block = images[start : start + size]
+            filled = np.pad(block, [(0, size - len(block)), (0, 0), (0, 0), (0, 0)])
+            unmap(images)
+            x, posterior = encode(params, filled)
+            keys = fold_range(key, first + start + jnp.arange(size))
+            found = jax.device_get([of_part(params, keys, x, posterior, samples) for samples in parts])
+            yield Block(first + start, np.concatenate(found, axis=1)[: len(block), :num_samples])
+
+    return weights
+
+
+def make_split_bound(model: Model, num_samples: int, num_bytes: int | None = None) -> Bound:
+    """(params, key, images [N,H,W,C]) -> iwae_bound [N] of every image, nats: see `make_split_weights`.
+
+    Raises:
+        InputError: the model has no prior.
+    """
+    weights = make_split_weights(model, num_samples, num_bytes)
+
+    def bound(params: Params, key: PRNGKeyArray, images: Pixels) -> Float[np.ndarray, " N"]:
+        return np.concatenate([log_mean(block.log_weights) for block in weights(params, key, images)])
+
+    return bound
+
+
+def _cut(
+    model: Model, params: Params, images: Pixels, num_samples: int, num_bytes: int | None
+) -> tuple[int, list[Int32[Array, " S"]]]:
+    """(images of a call, samples of each of their calls): whole numbers near num_bytes of outputs, calls alike."""
+    if num_bytes is None:
+        num_bytes = CACHE_BYTES if jax.default_backend() == "cpu" else MEMORY_BYTES
+    one = jax.ShapeDtypeStruct((1, *images.shape[1:]), jnp.float32)
+    key = jax.eval_shape(jax.random.key, 0)
+    outputs = jax.eval_shape(
+        lambda params, key, x: model.decode(params, model.reparameterize(params, key, model.encode(params, x))),
+        params,
+        key,
+        one,
+    )
+    pairs = max(1, num_bytes // (outputs.size * outputs.dtype.itemsize))
+    calls = -(-num_samples // max(1, pairs // IMAGES_OF_A_CALL))
+    width = -(-num_samples // calls)
+    samples = np.arange(calls * width, dtype=np.int32).reshape(calls, width)
+    blocks = -(-len(images) // max(1, pairs // width))
+    return -(-len(images) // blocks), list(map(jnp.asarray, samples))

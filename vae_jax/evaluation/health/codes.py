@@ -1,0 +1,98 @@
+"""What the encoder makes of images: posteriors, one sampled z each, and their log-densities; arrays on the host."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray, UInt8
+
+from vae_jax.evaluation.aggregate_posterior import Aggregate
+from vae_jax.models.standard_normal import flat, from_standard
+from vae_jax.objectives.weights import check_prior, fold_range
+from vae_jax.types import Model, Params
+
+BATCH = 500
+
+
+class Codes(NamedTuple):
+    """N images as codes; each sampled z is one of its image's posterior. Densities in nats."""
+
+    posterior: Any
+    """A pytree of [N, ...], with `mean` [N, Z]."""
+    z: Any
+    """A pytree of [N, ...]."""
+    kl_terms: Float[np.ndarray, "N K"]
+    elbo: Float[np.ndarray, " N"]
+    log_own: Float[np.ndarray, " N"]
+    """log q(z_i|x_i)."""
+    log_prior: Float[np.ndarray, " N"]
+    """log p(z_i)."""
+    from_standard: Float[np.ndarray, " N"]
+    """Of `aggregate.from_standard`."""
+
+    @property
+    def kl(self) -> Float[np.ndarray, " N"]:
+        """KL(q(z|x) || p(z)) of every image, nats."""
+        return self.kl_terms.sum(axis=1, dtype=np.float64)
+
+    @property
+    def points(self) -> Float[np.ndarray, "N D"]:
+        """All numbers of every z."""
+        return points_of(self.z)
+
+    def first(self, count: int) -> "Codes":
+        """The first so many."""
+        return Codes(*jax.tree.map(lambda values: values[:count], tuple(self)))
+
+    def aggregate(self) -> Aggregate:
+        """The means that evaluation takes, of these codes."""
+        z = self.points
+        away = np.abs(self.from_standard).mean(dtype=np.float64)
+        return Aggregate(
+            self.kl_terms.mean(axis=0, dtype=np.float64), z.mean(0), np.square(z).mean(0), np.asarray(away)
+        )
+
+
+def points_of(z: Any) -> Float[np.ndarray, "N D"]:
+    """All numbers of every z, in float64."""
+    return np.asarray(flat(z), np.float64)
+
+
+DrawCodes = Callable[[Params, PRNGKeyArray, UInt8[np.ndarray, "N H W C"]], Codes]
+
+
+def make_draw_codes(model: Model) -> DrawCodes:
+    """(params, key, images u8[N,H,W,C]) -> their codes; z of image i comes from fold_in(key, i).
+
+    Raises:
+        InputError: the model has no prior.
+    """
+    log_prior, log_posterior = check_prior(model)
+    assert model.kl_terms is not None
+    kl_terms_of = model.kl_terms
+
+    def of_image(params: Params, key: PRNGKeyArray, image: UInt8[Array, "H W C"]) -> Any:
+        x = image[None].astype(jnp.float32) / 255
+        posterior = model.encode(params, x)
+        z = model.reparameterize(params, key, posterior)
+        kl_terms = kl_terms_of(params, posterior, z)
+        elbo = model.log_likelihood(params, x, model.decode(params, z)) - kl_terms.sum(axis=1)
+        densities = log_posterior(params, posterior, z), log_prior(params, z)
+        found = (posterior, z, kl_terms, elbo, *densities, from_standard(model, params, z))
+        return jax.tree.map(lambda values: values[0], found)
+
+    of_batch = jax.jit(jax.vmap(of_image, in_axes=(None, 0, 0)))
+
+    def draw_codes(params: Params, key: PRNGKeyArray, images: UInt8[np.ndarray, "N H W C"]) -> Codes:
+        pieces, size = [], min(BATCH, len(images))
+        for start in range(0, len(images), size):
+            batch = images[start : start + size]
+            filled = np.pad(batch, [(0, size - len(batch)), (0, 0), (0, 0), (0, 0)])
+            found = jax.device_get(of_batch(params, fold_range(key, start + jnp.arange(size)), filled))
+            own = slice(len(batch))
+            pieces.append(jax.tree.map(lambda values, own=own: values[own], found))
+        return Codes(*jax.tree.map(lambda *arrays: np.concatenate(arrays), *pieces))
+
+    return draw_codes

@@ -1,0 +1,132 @@
+"""How much codes say of their images, and how far all codes together are from the prior: two brackets, by mixtures.
+
+With q_N the mixture of N encoders, log q_N(z_i) is estimated too high where z_i's own encoder is one of the N, and too low
+where it is left out, both on average over data; so the mutual information and the divergence lie between the two (Hoffman and
+Johnson 2016; Poole et al. 2019, eqs. 13 and 14). E_x KL(q(z|x) || p) = I(x; z) + KL(q || p): what is not information is paid for
+an aggregate posterior that is not the prior.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from vae_jax.evaluation.health.codes import Codes
+from vae_jax.objectives.weights import check_prior
+from vae_jax.types import Model, Params
+
+LOG_TWO_PI = math.log(2 * math.pi)
+BLOCK = 500
+"""Codes whose densities under all encoders are in memory at once: 40 MB for 10,000."""
+BLOCK_OF_A_MODEL = 20
+MOST_PAIRED_BY_MODEL = 1000
+"""Images of which all pairs go through a model's own `log_posterior`, where it is no diagonal Gaussian."""
+
+Pairs = Callable[[slice], Float[np.ndarray, "b N"]]
+"""(rows i) -> log q(z_i|x_j) for all j, nats."""
+
+
+class Mixture(NamedTuple):
+    """log q(z_i) of the aggregate posterior, nats, for each of N codes."""
+
+    with_own: Float[np.ndarray, " N"]
+    """log of the mean over all N encoders."""
+    without_own: Float[np.ndarray, " N"]
+    """log of the mean over the N - 1 others."""
+
+
+class Bracket(NamedTuple):
+    """Two estimates between which a quantity lies on average, with their standard errors over images, nats."""
+
+    low: float
+    high: float
+    low_error: float
+    high_error: float
+
+
+def mixture(pairs: Pairs, log_own: Float[np.ndarray, " N"]) -> Mixture:
+    """The aggregate posterior's density at every code; N x N densities, a block of rows at a time."""
+    count = len(log_own)
+    size = BLOCK if count > BLOCK else count
+    others = np.empty(count)
+    for start in range(0, count, size):
+        rows = slice(start, min(start + size, count))
+        block = pairs(rows)
+        block[np.arange(len(block)), np.arange(rows.start, rows.stop)] = -np.inf
+        top = block.max(axis=1, keepdims=True)
+        with np.errstate(under="ignore"):
+            np.exp(np.subtract(block, top, out=block), out=block)
+        others[rows] = np.log(block.sum(axis=1)) + top[:, 0]
+    own = log_own.astype(np.float64)
+    return Mixture(np.logaddexp(others, own) - math.log(count), others - math.log(count - 1))
+
+
+def gaussian_pairs(
+    z: Float[np.ndarray, "N Z"], mean: Float[np.ndarray, "N Z"], logvar: Float[np.ndarray, "N Z"]
+) -> Pairs:
+    """Of diagonal Gaussians: (z - m)^2 / v expanded, so that a block is two matrix products; in float64, since it cancels."""
+    z, mean, logvar = (np.asarray(values, np.float64) for values in (z, mean, logvar))
+    precision = np.exp(-logvar)
+    constants = (logvar + np.square(mean) * precision + LOG_TWO_PI).sum(axis=1)
+    linear = mean * precision
+
+    def pairs(rows: slice) -> Float[np.ndarray, "b N"]:
+        block = np.square(z[rows]) @ precision.T
+        block -= 2 * (z[rows] @ linear.T)
+        block += constants
+        block *= -0.5
+        return block
+
+    return pairs
+
+
+def model_pairs(model: Model, params: Params, codes: Codes) -> Pairs:
+    """Of any model: every z through its `log_posterior` beside every posterior."""
+    _, log_posterior = check_prior(model)
+    count = len(codes.elbo)
+
+    @jax.jit
+    def block(params: Params, posterior: object, z: object) -> Float[Array, "b N"]:
+        def of_one(one: object) -> Float[Array, " N"]:
+            return log_posterior(
+                params, posterior, jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), one)
+            )
+
+        return jax.lax.map(of_one, z, batch_size=BLOCK_OF_A_MODEL)
+
+    return lambda rows: np.asarray(block(params, codes.posterior, jax.tree.map(lambda a: a[rows], codes.z)), np.float64)
+
+
+def pairs_of(model: Model, params: Params, codes: Codes) -> tuple[Pairs, int]:
+    """(pairs, the number N of images that they are of): all, or the first 1,000 where posteriors are no diagonal Gaussians."""
+    mean, logvar = codes.posterior.mean, getattr(codes.posterior, "logvar", None)
+    if isinstance(codes.z, np.ndarray) and logvar is not None and codes.z.shape == mean.shape:
+        own = -0.5 * (LOG_TWO_PI + logvar + np.square(codes.z - mean) * np.exp(-logvar)).sum(axis=1)
+        if np.allclose(own, codes.log_own, rtol=1e-3, atol=1e-2):
+            return gaussian_pairs(codes.z, mean, logvar), len(codes.elbo)
+    few = codes.first(MOST_PAIRED_BY_MODEL)
+    return model_pairs(model, params, few), len(few.elbo)
+
+
+def mutual_information(found: Mixture, codes: Codes) -> Bracket:
+    """I(x; z) under the encoder, nats: E[log q(z|x) - log q(z)]; at most log N with its own encoder, at most E[KL] anyway."""
+    with_own, without_own, rate = codes.log_own - found.with_own, codes.log_own - found.without_own, codes.kl
+    upper = rate if rate.mean() < without_own.mean() else without_own
+    return _bracket(with_own, upper)
+
+
+def marginal_kl(found: Mixture, codes: Codes) -> Bracket:
+    """KL(q(z) || p(z)) of the aggregate posterior, nats: E[log q(z) - log p(z)], never below 0."""
+    bracket = _bracket(found.without_own - codes.log_prior, found.with_own - codes.log_prior)
+    return bracket._replace(low=max(bracket.low, 0.0), high=max(bracket.high, 0.0))
+
+
+def _bracket(lower: Float[np.ndarray, " N"], upper: Float[np.ndarray, " N"]) -> Bracket:
+    """Of the means; where noise has them cross, both are the lower one."""
+    low, high = float(lower.mean()), float(upper.mean())
+    errors = (float(values.std(ddof=1) / math.sqrt(len(values))) for values in (lower, upper))
+    return Bracket(low, max(low, high), *errors)

@@ -1,0 +1,162 @@
+"""Posteriors made better one image at a time, the decoder as it is: what the encoder leaves, and what the family leaves.
+
+log p(x) - elbo = (log p(x) - elbo of the best q of the family) + (that - elbo of the encoder's q): the approximation gap and
+the amortisation gap (Cremer et al. 2018, eq. 4).
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Key, PRNGKeyArray, UInt8
+
+from vae_jax.evaluation.estimators.diagnostics import log_mean
+from vae_jax.objectives.weights import check_prior, fold_range, weigh
+from vae_jax.types import Images, Model, Params, PerExample
+
+IMAGES_OF_A_BLOCK = 250
+PAIRS_OF_A_CALL = 1000
+"""Of image and sample, decoded at once."""
+
+
+class Effort(NamedTuple):
+    """How hard posteriors are optimised and how well they are measured."""
+
+    steps: int = 300
+    """Of Adam, its step size falling to 0 as a cosine."""
+    learning_rate: float = 0.05
+    samples_of_a_step: int = 2
+    starts: int = 2
+    """The encoder's answer, and its answers to so many less one other images."""
+    samples_to_choose: int = 50
+    """Of each answer, to choose an image's best by."""
+    samples: int = 500
+    """Of the encoder's answer and of the best one, fresh and shared."""
+
+
+class Refined(NamedTuple):
+    """B images under the encoder's posteriors and under the best ones found, nats."""
+
+    elbo: Float[np.ndarray, " B"]
+    """Under the encoder's, a mean over samples."""
+    refined_elbo: Float[np.ndarray, " B"]
+    """Under the best, by the same random numbers."""
+    bounds: dict[str, Float[np.ndarray, " B"]]
+    """Bounds on log p(x), `iwae_S`: of the encoder's posteriors' samples and of the best ones'."""
+    kl: Float[np.ndarray, " B"]
+    refined_kl: Float[np.ndarray, " B"]
+    """KL(q || p) of both."""
+
+    @property
+    def gain(self) -> Float[np.ndarray, " B"]:
+        """Each image's amortisation gap, as far as the optimisation got."""
+        return self.refined_elbo - self.elbo
+
+
+Refine = Callable[..., Refined]
+"""(params, key, images u8[B,H,W,C], progress=None) -> Refined; progress is told how many images are done."""
+
+
+def make_refine(model: Model, effort: Effort = Effort()) -> Refine:  # noqa: B008 - immutable
+    """A function that optimises the elbo of every image over its posterior, whatever numbers posteriors are made of.
+
+    The decoder stays, and so does what of a z follows from another part of it, as upper layers from a sampled lower one: what
+    these lose counts as the family's. The cost is that of steps x samples_of_a_step x starts decoder passes and derivatives an
+    image.
+
+    Args:
+        model: one with a prior.
+        effort: see there.
+
+    Raises:
+        InputError: the model has no prior.
+    """
+    check_prior(model)
+    compiled = _compile(model, effort)
+
+    def refine(
+        params: Params,
+        key: PRNGKeyArray,
+        images: UInt8[np.ndarray, "B H W C"],
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> Refined:
+        found = []
+        for start in range(0, len(images), IMAGES_OF_A_BLOCK):
+            x = jnp.asarray(images[start : start + IMAGES_OF_A_BLOCK] / np.float32(255))
+            found.append(_refine_block(compiled, params, jax.random.fold_in(key, start), x, effort))
+            progress(start + len(x))
+        return jax.tree.map(lambda *arrays: np.concatenate(arrays), *found)
+
+    return refine
+
+
+class _Compiled(NamedTuple):
+    encode: Callable[..., Any]
+    step: Callable[..., Any]
+    """(params, x, posterior, optimizer state, key) -> (posterior, optimizer state)."""
+    init: Callable[..., Any]
+    log_weights: Callable[..., Float[Array, "S B"]]
+    kl: Callable[..., PerExample]
+
+
+def _compile(model: Model, effort: Effort) -> _Compiled:
+    optimizer = optax.adam(optax.cosine_decay_schedule(effort.learning_rate, effort.steps))
+    kl_terms = model.kl_terms
+    assert kl_terms is not None
+
+    def elbo(params: Params, x: Images, posterior: Any, key: PRNGKeyArray) -> PerExample:
+        z = model.reparameterize(params, key, posterior)
+        likelihood = model.log_likelihood(params, x, model.decode(params, z))
+        return likelihood - kl_terms(params, posterior, z).sum(axis=1)
+
+    def loss(posterior: Any, params: Params, x: Images, keys: Key[Array, " S"]) -> Float[Array, ""]:
+        # A sum over images: each has the gradient that it would have alone, and Adam looks at numbers one by one.
+        return -jax.vmap(partial(elbo, params, x, posterior))(keys).mean(axis=0).sum()
+
+    def step(params: Params, x: Images, posterior: Any, state: Any, key: PRNGKeyArray) -> tuple[Any, Any]:
+        gradient = jax.grad(loss)(posterior, params, x, jax.random.split(key, effort.samples_of_a_step))
+        updates, state = optimizer.update(gradient, state)
+        return optax.apply_updates(posterior, updates), state
+
+    def log_weights(params: Params, keys: Key[Array, " S"], x: Images, posterior: Any) -> Float[Array, "S B"]:
+        return jax.vmap(lambda key: weigh(model, params, key, x, posterior))(keys)
+
+    def kl(params: Params, key: PRNGKeyArray, posterior: Any) -> PerExample:
+        return kl_terms(params, posterior, model.reparameterize(params, key, posterior)).sum(axis=1)
+
+    return _Compiled(jax.jit(model.encode), jax.jit(step), optimizer.init, jax.jit(log_weights), jax.jit(kl))
+
+
+def _refine_block(compiled: _Compiled, params: Params, key: PRNGKeyArray, x: Images, effort: Effort) -> Refined:
+    key_steps, key_choose, key_measure, key_starts = jax.random.split(key, 4)
+    given = compiled.encode(params, x)
+    answers, scores = [given], [_weights(compiled, params, key_choose, x, given, effort.samples_to_choose).mean(axis=1)]
+    for i in range(effort.starts):
+        order = jax.random.permutation(jax.random.fold_in(key_starts, i), len(x)) if i else jnp.arange(len(x))
+        posterior = jax.tree.map(lambda leaf, order=order: leaf[order], given)
+        state = compiled.init(posterior)
+        for key_step in jax.random.split(jax.random.fold_in(key_steps, i), effort.steps):
+            posterior, state = compiled.step(params, x, posterior, state, key_step)
+        answers.append(posterior)
+        scores.append(_weights(compiled, params, key_choose, x, posterior, effort.samples_to_choose).mean(axis=1))
+    best = np.nan_to_num(np.stack(scores), nan=-np.inf).argmax(axis=0)
+    chosen = jax.tree.map(lambda *leaves: jnp.stack(leaves)[best, np.arange(len(x))], *answers)
+    log_weights = [_weights(compiled, params, key_measure, x, q, effort.samples) for q in (given, chosen)]
+    name = f"iwae_{effort.samples}"
+    bounds = {f"{name} of the encoder": log_mean(log_weights[0]), name: log_mean(log_weights[1])}
+    kl, refined_kl = (np.asarray(compiled.kl(params, key_measure, q), np.float64) for q in (given, chosen))
+    return Refined(log_weights[0].mean(axis=1), log_weights[1].mean(axis=1), bounds, kl, refined_kl)
+
+
+def _weights(
+    compiled: _Compiled, params: Params, key: PRNGKeyArray, x: Images, posterior: Any, num_samples: int
+) -> Float[np.ndarray, "B S"]:
+    """Log weights of every image's samples; sample s has the key fold_in(key, s) whatever the posterior."""
+    size = min(num_samples, max(1, PAIRS_OF_A_CALL // len(x)))
+    calls = [fold_range(key, start + jnp.arange(size)) for start in range(0, num_samples, size)]
+    found = [jax.device_get(compiled.log_weights(params, keys, x, posterior)) for keys in calls]
+    return np.concatenate(found)[:num_samples].T.astype(np.float64)

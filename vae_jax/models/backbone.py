@@ -1,0 +1,41 @@
+"""What every family's decoder side has in common: networks joined to a likelihood."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+from jaxtyping import Float, PRNGKeyArray
+
+from vae_jax.models.likelihoods import make_likelihood
+from vae_jax.models.networks import NETWORKS, Networks
+from vae_jax.models.padding import latent_mask, widened
+from vae_jax.types import Config, Images, Outputs, Params, PerExample
+
+
+class Observed(NamedTuple):
+    """The functions of a Model that do not depend on its latent variables."""
+
+    networks: Networks
+    init: Callable[..., Params]
+    log_likelihood: Callable[..., PerExample]
+    pixel_mean: Callable[..., Images]
+
+
+def make_observed(config: Config, shape: tuple[int, int, int], num_features: int) -> Observed:
+    """Networks and likelihood that config names, for images (H, W, C) and an encoder with num_features outputs."""
+    likelihood = make_likelihood(config)
+    networks = NETWORKS[config.network](widened(config), shape, num_features, shape[2] * likelihood.outputs_per_channel)
+
+    def init(key: PRNGKeyArray, mean_image: Float[jax.Array, "H W C"]) -> Params:
+        key_networks, key_likelihood = jax.random.split(key)
+        bias = None if likelihood.output_bias is None else likelihood.output_bias(mean_image)
+        params = networks.init(key_networks, bias) | {"likelihood": likelihood.init(key_likelihood)}
+        return params | latent_mask(config)
+
+    def log_likelihood(params: Params, x: Images, outputs: Outputs) -> PerExample:
+        return likelihood.log_prob(params["likelihood"], x, outputs)
+
+    def pixel_mean(params: Params, outputs: Outputs) -> Images:
+        return likelihood.pixel_mean(params["likelihood"], outputs)
+
+    return Observed(networks, init, log_likelihood, pixel_mean)

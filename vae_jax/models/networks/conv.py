@@ -1,0 +1,176 @@
+"""Convolutional encoder and decoder, for images of any height, width and number of channels."""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from vae_jax.models.networks.convolution import (
+    Large,
+    Pair,
+    Small,
+    conv_transpose,
+    convolve,
+    padding_to_size,
+    same_padding,
+)
+from vae_jax.models.networks.network import ACTIVATIONS, INITS, Networks, apply
+from vae_jax.types import Config, Images, Params
+
+KERNEL = (3, 3)
+STRIDES = (2, 2)
+GROUP_SIZE = 8
+"""Channels that are normalised together. Not one: a group of one channel of one pixel would always be zero."""
+
+hidden_init, output_init = INITS["he"]
+transposed_init = nn.initializers.variance_scaling(2.0 * STRIDES[0] * STRIDES[1], "fan_in", "truncated_normal")
+"""He's, for the taps that a pixel meets: one in STRIDES[0] * STRIDES[1] of the kernel's."""
+
+Finish = Callable[[Images, bool], Images]
+"""(x, deterministic) -> x: what follows every hidden layer, its submodules belonging to the module that calls it."""
+
+
+class Conv(nn.Module):
+    """3x3 convolution of stride 2; height and width are halved, rounded up."""
+
+    num_outputs: int
+    use_bias: bool
+
+    @nn.compact
+    def __call__(self, x: Large) -> Small:
+        """[B, H, W, F] -> [B, h, w, num_outputs], h = ceil(H / 2)."""
+        kernel = self.param("kernel", hidden_init, (*KERNEL, x.shape[-1], self.num_outputs))
+        x = convolve(x, kernel, STRIDES, same_padding(x.shape[1:3], KERNEL, STRIDES))
+        if self.use_bias:
+            x += self.param("bias", nn.initializers.zeros_init(), (self.num_outputs,)).reshape(1, 1, 1, -1)
+        return x
+
+
+class Encoder(nn.Module):
+    """3x3 convolutions of stride 2, each halving height and width, rounded up, and a dense layer at the end."""
+
+    channels: tuple[int, ...]
+    num_outputs: int
+    finish: Finish
+    use_bias: bool
+
+    @nn.compact
+    def __call__(self, x: Images, deterministic: bool) -> Float[Array, "B E"]:
+        """[B, H, W, C] -> [B, num_outputs]."""
+        for width in self.channels:
+            x = self.finish(Conv(width, self.use_bias)(x), deterministic)
+        return nn.Dense(self.num_outputs, kernel_init=output_init, name="output")(x.reshape(x.shape[0], -1))
+
+
+class ConvTranspose(nn.Module):
+    """3x3 transposed convolution of stride 2, to exactly `output_size`."""
+
+    num_outputs: int
+    output_size: Pair
+    use_bias: bool
+
+    @nn.compact
+    def __call__(self, x: Small) -> Large:
+        """[B, h, w, F] -> [B, H, W, num_outputs], h = ceil(H / 2)."""
+        kernel = self.param("kernel", transposed_init, (*KERNEL, x.shape[-1], self.num_outputs))
+        padding = padding_to_size((x.shape[1], x.shape[2]), self.output_size, KERNEL, STRIDES)
+        x = conv_transpose(x, kernel, STRIDES, padding)
+        if self.use_bias:
+            x += self.param("bias", nn.initializers.zeros_init(), (self.num_outputs,)).reshape(1, 1, 1, -1)
+        return x
+
+
+class Output(nn.Module):
+    """3x3 convolution of stride 1 with a bias of its own for every pixel, so that it can start at the mean image."""
+
+    num_outputs: int
+
+    @nn.compact
+    def __call__(self, x: Large) -> Float[Array, "B H W O"]:
+        """[B, H, W, F] -> [B, H, W, num_outputs]."""
+        kernel = self.param("kernel", output_init, (*KERNEL, x.shape[-1], self.num_outputs))
+        bias = self.param("bias", nn.initializers.zeros_init(), (*x.shape[1:3], self.num_outputs))
+        return convolve(x, kernel, (1, 1), same_padding(x.shape[1:3], KERNEL, (1, 1))) + bias[None]
+
+
+class Decoder(nn.Module):
+    """The encoder mirrored: a dense layer, then a transposed convolution for each of its convolutions, back to its sizes.
+
+    The last layer is a convolution of stride 1 and not the last transposed one: of that one's 3x3 taps a pixel meets 1, 2
+    or 4, by its place, and the image shows it as a checkerboard (Odena et al. 2016).
+    """
+
+    channels: tuple[int, ...]
+    sizes: tuple[Pair, ...]
+    """(H, W) of the image and of what each of the encoder's convolutions makes of it."""
+    num_outputs: int
+    finish: Finish
+    use_bias: bool
+
+    @nn.compact
+    def __call__(self, z: Float[Array, "B Z"], deterministic: bool) -> Images:
+        """[B, Z] -> [B, H, W, num_outputs]."""
+        (height, width), deepest = self.sizes[-1], self.channels[-1]
+        x = nn.Dense(height * width * deepest, kernel_init=hidden_init)(z).reshape(z.shape[0], height, width, deepest)
+        x = self.finish(x, deterministic)
+        for i in reversed(range(len(self.channels))):
+            layer = ConvTranspose(self.channels[max(i - 1, 0)], self.sizes[i], self.use_bias)
+            x = self.finish(layer(x), deterministic)
+        return Output(self.num_outputs, name="output")(x)
+
+
+def make_conv(config: Config, shape: tuple[int, int, int], num_features: int, num_channels: int) -> Networks:
+    """Convolutional networks of any depth; whatever H and W are, the decoder returns exactly these.
+
+    Args:
+        config: reads channels, normalization, latent_dim, activation, dropout, dtype.
+        shape: (H, W, C) of the images.
+        num_features: what the encoder returns for each image: mean and log variance, say.
+        num_channels: what the decoder returns for each pixel.
+    """
+    sizes = downsampled(shape[:2], len(config.channels))
+    finish = _make_finish(config)
+    use_bias = config.normalization == "none"
+    encoder = Encoder(config.channels, num_features, finish, use_bias)
+    decoder = Decoder(config.channels, sizes, num_channels, finish, use_bias)
+
+    def init(key: PRNGKeyArray, output_bias: Float[Array, "H W F"] | None = None) -> Params:
+        key_encoder, key_decoder = jax.random.split(key)
+        params = {
+            "encoder": encoder.init(key_encoder, jnp.zeros((1, *shape)), True)["params"],
+            "decoder": decoder.init(key_decoder, jnp.zeros((1, config.latent_dim)), True)["params"],
+        }
+        if output_bias is not None:
+            params["decoder"]["output"]["bias"] = output_bias
+        return params
+
+    def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Float[Array, "B E"]:
+        return apply(encoder, params["encoder"], x, key, config.dtype)
+
+    def decode(params: Params, z: Float[Array, "B Z"], key: PRNGKeyArray | None = None) -> Images:
+        return apply(decoder, params["decoder"], z, key, config.dtype)
+
+    return Networks(init, encode, decode)
+
+
+def downsampled(size: Pair, times: int) -> tuple[Pair, ...]:
+    """(H, W) of an image and of what each of so many convolutions of stride 2 makes of it: halves, rounded up."""
+    sizes = [size]
+    for _ in range(times):
+        sizes.append((-(-sizes[-1][0] // STRIDES[0]), -(-sizes[-1][1] // STRIDES[1])))
+    return tuple(sizes)
+
+
+def _make_finish(config: Config) -> Finish:
+    """Group normalisation (Wu and He 2018) if asked for, activation, dropout."""
+
+    def finish(x: Images, deterministic: bool) -> Images:
+        if config.normalization == "group":
+            channels = x.shape[-1]
+            x = nn.GroupNorm(num_groups=channels // GROUP_SIZE if channels % GROUP_SIZE == 0 else 1)(x)
+        x = ACTIVATIONS[config.activation](x)
+        return nn.Dropout(config.dropout, deterministic=deterministic)(x)
+
+    return finish

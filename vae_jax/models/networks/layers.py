@@ -1,0 +1,109 @@
+"""A network as a plain list of layers with their weights, for programs that have no flax: a web page, an exchange format.
+
+All activations are NHWC, and flattening or unflattening keeps that order, so a layer's input is the array that the layer
+before left, whatever its shape is called.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vae_jax.models.networks.conv import GROUP_SIZE, KERNEL, STRIDES, downsampled
+from vae_jax.models.networks.convolution import padding_to_size, same_padding
+from vae_jax.types import Config, Params
+
+GROUP_NORM_EPSILON = 1e-6
+"""flax's."""
+
+
+class Layer(NamedTuple):
+    """One step of a network.
+
+    kind and what belongs to it; x is the layer's input:
+
+    dense: arrays kernel [I, O], bias [O]. x @ kernel + bias.
+    conv: arrays kernel [KH, KW, F, O], bias [O] or [H, W, O] or none; numbers strides, padding as for
+        `lax.conv_general_dilated`.
+    conv_transpose: the same, numbers as for `lax.conv_transpose`: x is spread by its strides, padded, and correlated.
+    group_norm: arrays scale [F], bias [F]; numbers groups, epsilon: over each image's pixels and each group of channels.
+    activation: numbers name, of ACTIVATIONS.
+    reshape: no arrays; the output's shape says it all.
+    """
+
+    kind: str
+    output: tuple[int, ...]
+    """Shape of what comes out, without the batch axis: [O] or [H, W, O]."""
+    arrays: dict[str, np.ndarray] = {}  # noqa: RUF012 - never written to
+    numbers: dict[str, Any] = {}  # noqa: RUF012
+
+
+def mlp_layers(config: Config, shape: tuple[int, int, int], params: Params) -> tuple[list[Layer], list[Layer]]:
+    """(encoder, decoder) of `make_mlp` with these params; the decoder returns [H, W, F]."""
+    decoder = _dense_stack(config, params["decoder"])
+    return (
+        [Layer("reshape", (math.prod(shape),)), *_dense_stack(config, params["encoder"])],
+        [*decoder, Layer("reshape", (*shape[:2], decoder[-1].output[0] // math.prod(shape[:2])))],
+    )
+
+
+def conv_layers(config: Config, shape: tuple[int, int, int], params: Params) -> tuple[list[Layer], list[Layer]]:
+    """(encoder, decoder) of `make_conv` with these params; the decoder returns [H, W, F]."""
+    sizes = downsampled(shape[:2], len(config.channels))
+    encoder: list[Layer] = []
+    for i, width in enumerate(config.channels):
+        padding = same_padding(sizes[i], KERNEL, STRIDES)
+        numbers = {"strides": STRIDES, "padding": padding}
+        encoder.append(Layer("conv", (*sizes[i + 1], width), _arrays(params["encoder"][f"Conv_{i}"]), numbers))
+        encoder += _finish(config, params["encoder"], i, encoder[-1].output)
+    encoder.append(Layer("reshape", (math.prod(encoder[-1].output),)))
+    encoder.append(_dense(params["encoder"]["output"]))
+
+    smallest = (*sizes[-1], config.channels[-1])
+    decoder = [_dense(params["decoder"]["Dense_0"]), Layer("reshape", smallest)]
+    decoder += _finish(config, params["decoder"], 0, smallest)
+    for i in range(len(config.channels)):
+        above = len(config.channels) - 1 - i
+        numbers = {"strides": STRIDES, "padding": padding_to_size(sizes[above + 1], sizes[above], KERNEL, STRIDES)}
+        arrays = _arrays(params["decoder"][f"ConvTranspose_{i}"])
+        decoder.append(Layer("conv_transpose", (*sizes[above], arrays["kernel"].shape[-1]), arrays, numbers))
+        decoder += _finish(config, params["decoder"], i + 1, decoder[-1].output)
+    arrays = _arrays(params["decoder"]["output"])
+    numbers = {"strides": (1, 1), "padding": same_padding(shape[:2], KERNEL, (1, 1))}
+    decoder.append(Layer("conv", (*shape[:2], arrays["kernel"].shape[-1]), arrays, numbers))
+    return encoder, decoder
+
+
+LAYERS: dict[str, Callable[[Config, tuple[int, int, int], Params], tuple[list[Layer], list[Layer]]]] = {
+    "conv": conv_layers,
+    "mlp": mlp_layers,
+}
+"""(config, (H, W, C), params) -> layers of encoder and decoder, by the name in NETWORKS."""
+
+
+def _dense_stack(config: Config, params: Params) -> list[Layer]:
+    layers = []
+    for i in range(len(params) - 1):
+        layers.append(_dense(params[f"Dense_{i}"]))
+        layers.append(Layer("activation", layers[-1].output, {}, {"name": config.activation}))
+    return [*layers, _dense(params["output"])]
+
+
+def _dense(params: Params) -> Layer:
+    arrays = _arrays(params)
+    return Layer("dense", arrays["bias"].shape, arrays)
+
+
+def _finish(config: Config, params: Params, index: int, shape: tuple[int, ...]) -> list[Layer]:
+    """What `conv._make_finish` puts behind a layer, but dropout."""
+    layers = []
+    if config.normalization == "group":
+        groups = shape[-1] // GROUP_SIZE if shape[-1] % GROUP_SIZE == 0 else 1
+        numbers = {"groups": groups, "epsilon": GROUP_NORM_EPSILON}
+        layers.append(Layer("group_norm", shape, _arrays(params[f"GroupNorm_{index}"]), numbers))
+    return [*layers, Layer("activation", shape, {}, {"name": config.activation})]
+
+
+def _arrays(params: Params) -> dict[str, np.ndarray]:
+    return {name: np.asarray(array, np.float32) for name, array in params.items()}

@@ -1,6 +1,0 @@
-"""Web pages of runs: one self-contained HTML file each, that opens from disk, by mail or from any static host."""
-
-from vae_jax.report.comparison import write_comparison
-from vae_jax.report.run_page import FILE, write_report
-
-__all__ = ["FILE", "write_comparison", "write_report"]

@@ -1,0 +1,7 @@
+"""Checkpoints of a run: saved by orbax in the background, sealed by a manifest, the two latest and the best kept."""
+
+from vae_jax.runs.checkpoint.checkpoints import Checkpoints
+from vae_jax.runs.checkpoint.manifest import MANIFEST
+from vae_jax.runs.checkpoint.trees import Restored
+
+__all__ = ["MANIFEST", "Checkpoints", "Restored"]

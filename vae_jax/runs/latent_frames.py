@@ -1,0 +1,87 @@
+"""The latents of the same few test images, stored every so many steps of training: WORKDIR/latents/STEP.npy."""
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from vae_jax.system import disk
+from vae_jax.errors import TrainingError
+
+FOLDER = "latents"
+MOST_IMAGES = 2000
+
+Encode = Callable[[Any], Float[np.ndarray, "M Z"]]
+
+
+class Film:
+    """Stores a frame at every multiple of `every` steps (0: never); frames that a killed run left beyond `resume_step` go.
+
+    Args:
+        workdir: the run's directory.
+        every: steps between frames.
+        resume_step: the step that training starts from; at 0 the untrained model is the first frame.
+        encode: (params) -> latents of the images that `rows` picks.
+    """
+
+    def __init__(self, workdir: Path, every: int, resume_step: int, encode: Encode) -> None:
+        self._folder, self._every, self._encode = workdir / FOLDER, every, encode
+        for step, path in _frames(self._folder):
+            if step > resume_step:
+                path.unlink()
+
+    def record(self, step: int, params: Any) -> None:
+        """Store the frame of this step if it is one."""
+        if not self._every or step % self._every or (self._folder / f"{step}.npy").exists():
+            return
+        self._folder.mkdir(exist_ok=True)
+        path, temporary = self._folder / f"{step}.npy", self._folder / f"{step}.npy.tmp"
+        content = io.BytesIO()  # NumPy itself does not say that a disk is full
+        np.save(content, np.asarray(self._encode(params), np.float32), allow_pickle=False)
+        try:
+            with disk.writing(path, content.tell()), temporary.open("wb") as file:
+                file.write(content.getvalue())
+        except TrainingError:
+            temporary.unlink(missing_ok=True)
+            raise
+        os.replace(temporary, path)
+
+
+def rows(num_images: int) -> Int[np.ndarray, " M"]:
+    """Which test images are filmed: at most 2,000, always the same random ones, in the split's order."""
+    chosen = np.random.default_rng(0).choice(num_images, min(num_images, MOST_IMAGES), replace=False)
+    return np.sort(chosen)
+
+
+
+
+def load_film(
+    workdir: Path, num_images: int
+) -> tuple[list[int], Float[np.ndarray, "F M Z"], Int[np.ndarray, " M"]] | None:
+    """(steps, latents, test images that they are of), or None without frames.
+
+    Args:
+        workdir: the run's directory.
+        num_images: images in the test split; frames of another number of images are left out, as are damaged ones.
+    """
+    chosen = rows(num_images)
+    loaded = [(step, _read(path)) for step, path in _frames(workdir / FOLDER)]
+    kept = [(step, latents) for step, latents in loaded if latents is not None and len(latents) == len(chosen)]
+    return ([step for step, _ in kept], np.stack([latents for _, latents in kept]), chosen) if kept else None
+
+
+def _read(path: Path) -> np.ndarray | None:
+    try:
+        latents = np.load(path, allow_pickle=False)
+    except (OSError, EOFError, ValueError):
+        return None
+    return latents if isinstance(latents, np.ndarray) and latents.ndim == 2 else None
+
+
+def _frames(folder: Path) -> list[tuple[int, Path]]:
+    """(step, file) of every frame, in the order of steps."""
+    return sorted((int(path.stem), path) for path in folder.glob("*.npy") if path.stem.isdecimal())

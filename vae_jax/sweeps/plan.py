@@ -1,0 +1,102 @@
+"""From `latent_dim=2,100,200` to a list of runs."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from vae_jax import config as config_lib
+from vae_jax.errors import InputError
+from vae_jax.types import Config
+
+Point = tuple[tuple[str, str], ...]
+"""(key, text) pairs that go together."""
+
+
+class Planned(NamedTuple):
+    """One run of a sweep."""
+
+    point: Point
+    seed: int
+    config: Config
+    workdir: Path
+
+
+def parse_over(text: str) -> list[Point]:
+    """The points of one flag: `beta=0.5,1,4`, or keys that go together, `latent_dim:num_epochs=2:50,100:100`.
+
+    Commas within brackets belong to a value: `hidden_dims=(64,32),(512,256)`.
+
+    Raises:
+        InputError: no key, no value, or not as many values as keys.
+    """
+    names, equals, values = text.partition("=")
+    keys = names.split(":")
+    if not equals or not values.strip() or not all(keys):
+        raise InputError(f"--over={text}: not KEY=VALUE,VALUE,... or KEY:KEY=VALUE:VALUE,...")
+    points = []
+    for value in _split(values):
+        parts = value.split(":") if len(keys) > 1 else [value]
+        if len(parts) != len(keys) or not all(parts):
+            raise InputError(
+                f"--over={text}: {value or 'an empty value'} does not give a value to each of {', '.join(keys)}"
+            )
+        points.append(tuple(zip(keys, parts, strict=True)))
+    return points
+
+
+def _split(text: str) -> list[str]:
+    """Parts between commas that are in no bracket."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character in "([") - (character in ")]")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts]
+
+
+def product(overs: Sequence[str]) -> list[Point]:
+    """Every combination of the points of several flags, the first flag changing slowest.
+
+    Raises:
+        InputError: a flag is malformed, two flags sweep the same key, or one sweeps the seed.
+    """
+    combined = [sum(parts, ()) for parts in itertools.product(*map(parse_over, overs))]
+    names = [key for key, _ in combined[0]]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"--over: {', '.join(twice)} is swept twice")
+    if "seed" in names:
+        raise InputError(
+            "--over: seed is no point of a sweep, whose table has means over seeds; choices: --seeds=0,1,2"
+        )
+    return combined
+
+
+def plan(
+    points: Sequence[Point], seeds: Sequence[int], read: Callable[[Point], Config], name: str, root: Path
+) -> list[Planned]:
+    """A run for every point and seed, in a directory named as `vae_jax.main` names it.
+
+    Args:
+        points: of `product`.
+        seeds: of the key `seed`.
+        read: (overrides) -> validated config.
+        name: of the config file.
+        root: where the runs' directories lie.
+
+    Raises:
+        InputError: a config is not valid, or two points are one and the same run.
+    """
+    runs, places = [], {}
+    for point, seed in itertools.product(points, seeds):
+        config = read((*point, ("seed", str(seed))))
+        workdir = root / config_lib.run_name(config, name)
+        if workdir in places:
+            told = " and ".join(",".join(f"{k}={v}" for k, v in p) for p in (places[workdir], point))
+            raise InputError(f"--over: {told} are the same run, {workdir.name}: these keys do not tell runs apart")
+        places[workdir] = point
+        runs.append(Planned(point, seed, config, workdir))
+    return runs

@@ -1,0 +1,117 @@
+"""One run of a population: its own files, its own place in training, and what became of it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from vae_jax.runs import workdir as workdir_lib
+from vae_jax.system import signals
+from vae_jax.system.console import Console
+from vae_jax.training.conclude import conclude as conclude_run
+from vae_jax.training.epochs import Outside, Progress, save
+from vae_jax.training.opening import complete, opened
+from vae_jax.training.prepare import Prepared, joined
+from vae_jax.types import Config, TrainState
+
+Outcome = dict[str, Any] | Exception
+"""The content of a run's results.json, or why there is none."""
+
+
+class Member:
+    """A run that is trained with others, and fails alone.
+
+    Attributes:
+        run: what it computes with; of its initial state only hparams are arrays, the rest is shapes.
+        workdir: its directory.
+        state: where it stands; None while it is part of the population's state.
+        progress: as of a run alone.
+        outside: its files; its console is silent while it is trained.
+        outcome: None until it is known.
+    """
+
+    run: Prepared
+    outside: Outside
+
+    def __init__(self, workdir: Path) -> None:
+        self.workdir = workdir
+        self.state: TrainState | None = None
+        self.progress = Progress()
+        self.outcome: Outcome | None = None
+        self._files = ExitStack()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """A context in which whatever goes wrong is this run's own misfortune: it is kept as the outcome."""
+        try:
+            yield
+        except Exception as error:
+            self.outcome, self.state = error, None
+            with suppress(Exception):  # the first error is the one to tell
+                self._files.close()
+
+    def open(self, first: Prepared, config: Config, stop: signals.StopRequest, quiet: Console) -> None:
+        """Go on where the workdir stands; a complete run has its outcome at once.
+
+        Raises:
+            InputError: as `train_and_evaluate`.
+        """
+        workdir_lib.check(config, self.workdir)
+        run = joined(first, config)
+        self._files.enter_context(workdir_lib.claimed(config, self.workdir))
+        self.state, self.progress, outside, self.outcome = self._files.enter_context(
+            opened(run, self.workdir, stop, quiet)
+        )
+        if outside is not None:
+            self.outside = outside
+        shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=a.sharding), run.state)
+        self.run = run._replace(state=shapes._replace(hparams=run.state.hparams))
+
+    @property
+    def training(self) -> bool:
+        """Whether there is something left to train."""
+        return self.outcome is None and not complete(self.run, self.progress)
+
+    def release(self) -> TrainState:
+        """Its state, which it forgets."""
+        state, self.state = self.state, None
+        assert state is not None
+        return state
+
+    def keep(self, state: TrainState) -> None:
+        """Save the state, unless the checkpoint of its step is there."""
+        if self.progress.step and self.outside.checkpoints.latest_step() != self.progress.step:
+            save(self.run, state, self.progress, None, self.outside.checkpoints)
+
+    def conclude(self, console: Console) -> None:
+        """Evaluate and draw the best checkpoint; that is the outcome."""
+        out = self.outside
+        self.outcome = conclude_run(self.run, self.progress.step, out.checkpoints, out.writer, self.workdir, console)
+
+    def close(self) -> None:
+        """Wait for the last save and close the files; a second call does nothing."""
+        self._files.close()
+
+
+def settle(members: Sequence[Member]) -> None:
+    """Save every state that is not saved yet, all at the same time, and wait."""
+    for member in members:
+        if member.outcome is None and member.state is not None:
+            with member.alone():
+                member.keep(member.release())
+    for member in members:
+        if member.outcome is None:
+            with member.alone():
+                member.outside.checkpoints.wait()
+
+
+def conclude(members: Sequence[Member], console: Console) -> None:
+    """The end of every run that has no outcome yet, one after another."""
+    for i, member in enumerate(members):
+        if member.outcome is None:
+            console.line(f"\nrun {i + 1} of {len(members)}: {member.workdir.name}")
+            with member.alone():
+                member.conclude(console)
+                member.close()

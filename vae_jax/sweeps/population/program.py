@@ -1,0 +1,93 @@
+"""The compiled functions of a population: those of a run alone, mapped over a first axis P of runs."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+from jaxtyping import Array, Int32, Key, PRNGKeyArray, UInt8
+
+from vae_jax.config import flatten, nest
+from vae_jax.evaluation.evaluate import Evaluate, batches_per_call, make_evaluate
+from vae_jax.system.devices import Layout
+from vae_jax.training.prepare import Prepared
+from vae_jax.training.step import copy_state
+from vae_jax.types import TrainState
+
+
+class Program(NamedTuple):
+    """What P runs compute with, all at once."""
+
+    chunk: Callable[..., tuple[TrainState, dict[str, Array]]]
+    """(state [P, ...], images, rows, keys [P]) -> (state, metrics f32[P,T]); images and rows are what a Feed gives for
+    rows [P*T, B], those of the first run's T steps, then of the second's. It takes the memory of the state."""
+    evaluate: Evaluate
+    """(state [P, ...], keys [P], split) -> PerImage with terms [P,N] and means [P,N,Z]."""
+    stack: Callable[[Sequence[TrainState]], TrainState]
+    """The states of P runs -> one of arrays [P, ...]."""
+    take: Callable[[TrainState, int], TrainState]
+    """(state [P, ...], i) -> the state of run i."""
+    stack_keys: Callable[[Sequence[PRNGKeyArray]], Key[Array, " P"]]
+    most_steps: int
+    """Steps of one call."""
+
+
+def spreads(count: int) -> bool:
+    """Whether so many runs are spread over the devices; else they lie on each, and the batches are spread."""
+    return count % jax.device_count() == 0
+
+
+def make_program(run: Prepared, count: int) -> Program:
+    """The program of `count` runs that share with `run` all but their seed and the numbers of HPARAMS.
+
+    Where the number of devices divides the number of runs, each device trains its share of them and no number crosses
+    between devices; else every step's batch is spread over the devices, as that of a run alone.
+    """
+    replicated = run.layout.replicated
+    members = NamedSharding(replicated.mesh, PartitionSpec("batch")) if spreads(count) else replicated
+    spec = PartitionSpec("batch") if spreads(count) else PartitionSpec(None, None, "batch")
+    chunk = _make_chunk(run, count, NamedSharding(replicated.mesh, spec))
+    index = jax.lax.dynamic_index_in_dim
+
+    def stack(states: Sequence[TrainState]) -> TrainState:
+        # By way of the host: no program is compiled for it, and at no time are there two copies on the device.
+        whole = jax.tree.map(lambda *leaves: np.stack(leaves), *map(jax.device_get, states))
+        return copy_state(jax.device_put(whole, members))
+
+    return Program(
+        chunk=jax.jit(chunk, donate_argnums=0, out_shardings=(members, None)),
+        evaluate=_make_evaluate(run, count, run.layout._replace(order=replicated) if spreads(count) else run.layout),
+        stack=stack,
+        take=jax.jit(
+            lambda state, i: jax.tree.map(lambda a: index(a, i, keepdims=False), state), out_shardings=replicated
+        ),
+        stack_keys=lambda given: jax.device_put(jnp.stack(given), members),
+        most_steps=max(1, min(run.steps_per_dispatch, run.feed.most_steps // count)),
+    )
+
+
+def _make_chunk(run: Prepared, count: int, sharding: NamedSharding) -> Callable[..., Any]:
+    def of_each(values: Array) -> Array:
+        """[P*T, B, ...] -> [P, T, B, ...]."""
+        return jax.lax.with_sharding_constraint(values.reshape(count, -1, *values.shape[1:]), sharding)
+
+    def chunk(
+        state: TrainState, images: UInt8[Array, "..."], rows: Int32[Array, "PT B"] | None, key: Key[Array, " P"]
+    ) -> tuple[TrainState, dict[str, Array]]:
+        if rows is None:
+            return jax.vmap(run.pure_chunk, in_axes=(0, 0, None, 0))(state, of_each(images), None, key)
+        return jax.vmap(run.pure_chunk, in_axes=(0, None, 0, 0))(state, images, of_each(rows), key)
+
+    return chunk
+
+
+def _make_evaluate(run: Prepared, count: int, layout: Layout) -> Evaluate:
+    """Evaluation in smaller batches than a run's alone, down to those of training: so much memory there is. What is found
+    of an image does not depend on its batch."""
+    config = run.config
+    size = min(config.eval.batch_size, max(config.batch_size, -(-config.eval.batch_size // count)))
+    smaller = nest(flatten(config) | {"eval.batch_size": size})
+    calls = batches_per_call(smaller, run.dataset)
+    return make_evaluate(smaller, run.model, run.objective, layout, calls, population=True)

@@ -1,0 +1,60 @@
+"""What a person sees while a population trains: a line an epoch for all of its runs."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from vae_jax.sweeps.population.program import spreads
+from vae_jax.system import signals
+from vae_jax.system.console import Console, format_value
+from vae_jax.training.prepare import Prepared
+
+
+class Common(NamedTuple):
+    """What all runs of a population share."""
+
+    run: Prepared
+    stop: signals.StopRequest
+    console: Console
+    num_epochs: int
+    """The most of any run."""
+
+
+def tell_start(common: Common, steps: Sequence[int]) -> None:
+    """Tell how runs that stand at these steps lie on the devices, and start the bar."""
+    run, number, devices = common.run, len(steps), jax.device_count()
+    if not number:
+        return
+    if devices > 1:
+        where = f"{number // devices} on each of {devices} devices"
+        if not spreads(number):
+            where = f"which do not divide among {devices} devices: each step's batch is spread over them instead"
+        common.console.line(f"{number} runs, {where}")
+    images = run.steps_per_epoch * run.config.batch_size * number
+    common.console.start(images, common.num_epochs, sum(steps) / number / run.steps_per_epoch)
+
+
+def tell_steps(common: Common, step: int, losses: Float[np.ndarray, "P T"]) -> None:
+    """Tell the bar of T steps of P runs, by which these have come to `step`."""
+    epoch = -(-step // common.run.steps_per_epoch)
+    common.console.advance(epoch, losses.size * common.run.config.batch_size, float(losses[:, -1].mean()))
+
+
+def tell_epoch(common: Common, epoch: int, metrics: Sequence[Mapping[str, float]]) -> None:
+    """Print mean and range over the runs: `epoch  3/10 | 6 runs | train loss 101.20 (99.10 to 103.20)  val elbo ...`."""
+    if not metrics:
+        return
+    parts = []
+    for name in ("train/loss", "val/elbo" if "val/elbo" in metrics[0] else "val/loss"):
+        if name in metrics[0]:
+            values = [each[name] for each in metrics]
+            mean, low, high = (
+                format_value(name, value) for value in (float(np.mean(values)), min(values), max(values))
+            )
+            parts.append(f"{name.replace('/', ' ')} {mean} ({low} to {high})")
+    runs = f"{len(metrics)} run{'s' * (len(metrics) > 1)}"
+    width = len(str(common.num_epochs))
+    common.console.line(f"epoch {epoch:>{width}}/{common.num_epochs} | {runs} | " + "  ".join(parts))

@@ -1,0 +1,121 @@
+"""From the results of a sweep's runs to means and standard errors over seeds: as a table, as CSV, as lines to draw."""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vae_jax.sweeps.plan import Point
+
+SPLIT = "test/"
+
+
+class Row(NamedTuple):
+    """One point of a sweep, over its seeds."""
+
+    point: Point
+    seeds: int
+    kind: str
+    """What the numbers were taken on; rows of different kinds are never put in one column."""
+    means: dict[str, float]
+    errors: dict[str, float]
+    """Standard errors of the means; NaN for a single seed."""
+    padded: int = 0
+    """The size to which the latents were padded; 0: they were not."""
+
+
+def summarize(point: Point, results: Sequence[Mapping[str, Any]]) -> Row:
+    """Mean and standard error (sample standard deviation over the root of the number of seeds) of each test metric."""
+    names = [name.removeprefix(SPLIT) for name in results[0] if name.startswith(SPLIT)]
+    columns = {name: np.array([run[SPLIT + name] for run in results], np.float64) for name in names}
+    n = len(results)
+    errors = {name: float(values.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan for name, values in columns.items()}
+    kind = f"{results[0]['pixels']} pixels, {results[0]['likelihood']}"
+    padded = results[0].get("padded_latent_dim", 0)
+    kind += f", latents padded to {padded}" if padded else ""
+    kind += ", last checkpoint" if results[0].get("which") == "latest" else ""
+    return Row(point, n, kind, {name: float(values.mean()) for name, values in columns.items()}, errors, padded)
+
+
+def metric_names(rows: Sequence[Row]) -> list[str]:
+    """Every metric of any row, in the order in which they come."""
+    return list(dict.fromkeys(name for row in rows for name in row.means))
+
+
+def table_rows(rows: Sequence[Row], formatted: Any) -> dict[str, tuple[list[str], list[tuple[str, list[str | None]]]]]:
+    """For each kind of numbers a table: (columns, [(the point, "mean ± error" of each metric)]).
+
+    Args:
+        rows: of `summarize`.
+        formatted: (metric, value) -> text.
+    """
+    tables = {}
+    for kind in dict.fromkeys(row.kind for row in rows):
+        own = [row for row in rows if row.kind == kind]
+        names = metric_names(own)
+        tables[kind] = (["seeds", *names], [(point_text(row.point), _cells(row, names, formatted)) for row in own])
+    return tables
+
+
+def _cells(row: Row, names: Sequence[str], formatted: Any) -> list[str | None]:
+    cells: list[str | None] = [str(row.seeds)]
+    for name in names:
+        if name not in row.means:
+            cells.append(None)
+            continue
+        # A mean of counts is not a count: it keeps its digits.
+        mean = formatted("mean" if row.seeds > 1 and name == "active_units" else name, row.means[name])
+        error = (
+            ""
+            if math.isnan(row.errors[name])
+            else f" ± {formatted('mean' if name == 'active_units' else name, row.errors[name])}"
+        )
+        cells.append(mean + error)
+    return cells
+
+
+def point_text(point: Point) -> str:
+    """`latent_dim=2 num_epochs=50`."""
+    return " ".join(f"{key}={value}" for key, value in point)
+
+
+def csv_text(rows: Sequence[Row]) -> str:
+    """A line a point: the swept keys, seeds, what the numbers were taken on, then each metric and its standard error."""
+    names = metric_names(rows)
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    keys = [key for key, _ in rows[0].point]
+    writer.writerow([*keys, "seeds", "taken_on", *(column for name in names for column in (name, f"{name}_se"))])
+    for row in rows:
+        numbers = [value for name in names for value in (row.means.get(name, math.nan), row.errors.get(name, math.nan))]
+        texts = ["" if math.isnan(number) else repr(number) for number in numbers]
+        writer.writerow([*(value for _, value in row.point), row.seeds, row.kind, *texts])
+    return buffer.getvalue()
+
+
+def lines(rows: Sequence[Row]) -> dict[str, dict[str, tuple[list[str], np.ndarray, np.ndarray]]]:
+    """Metric -> line -> (values of the first swept key, means, errors).
+
+    The keys of the first flag go together along the axis; a line is named by the other keys, and by the kind of its
+    numbers where kinds differ.
+    """
+    mixed = len({row.kind for row in rows}) > 1
+    first = [key for key, _ in rows[0].point]
+    varied = [key for key in first[1:] if len({(dict(row.point)[first[0]], dict(row.point)[key]) for row in rows})
+              > len({dict(row.point)[first[0]] for row in rows})]  # fmt: skip
+    gathered: dict[str, dict[str, list[tuple[str, float, float]]]] = {}
+    for row in rows:
+        values = dict(row.point)
+        name = " ".join([f"{key}={values[key]}" for key in varied] + [row.kind] * mixed)
+        for metric, mean in row.means.items():
+            gathered.setdefault(metric, {}).setdefault(name, []).append((values[first[0]], mean, row.errors[metric]))
+    return {
+        metric: {
+            name: ([p[0] for p in points], np.array([p[1] for p in points]), np.array([p[2] for p in points]))
+            for name, points in named.items()
+        }
+        for metric, named in gathered.items()
+    }

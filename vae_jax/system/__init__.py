@@ -1,0 +1,1 @@
+"""The machine: processes, devices, memory, compilation, signals, console, disk, locks, profiling."""

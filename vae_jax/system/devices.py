@@ -1,0 +1,82 @@
+"""One mesh over all devices: parameters on each of them, the batch spread over them."""
+
+import contextlib
+import ctypes
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec, Sharding
+
+from vae_jax.errors import InputError
+from vae_jax.types import Config
+
+M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
+"""Of glibc's malloc.h."""
+
+
+class Layout(NamedTuple):
+    """Where arrays lie on the mesh, whose one axis is "batch"."""
+
+    replicated: NamedSharding
+    batch: NamedSharding
+    """[B, ...]: the first axis is spread."""
+    order: NamedSharding
+    """[T, B, ...]: the second axis is spread."""
+
+
+def keep_memory(config: Config) -> None:
+    """For convolutions on a CPU let the C library keep freed memory, in one heap, where it can; before JAX starts threads.
+
+    XLA asks for the memory of a call's intermediate results at every call. Large pieces would come from the system and go
+    back to it each time, and be zeroed page by page, a third of the time of a step of 128 MNIST images. Not for dense
+    networks, whose pieces are small: compiling, in many threads, is slower with one heap.
+    """
+    if config.network != "conv":
+        return
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # no glibc
+        mallopt = ctypes.CDLL(None).mallopt
+        for option, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_ARENA_MAX, 1)):
+            mallopt(option, value)
+
+
+def make_layout() -> Layout:
+    """A layout over all devices, those of other processes included."""
+    mesh = jax.make_mesh((jax.device_count(),), ("batch",), axis_types=(AxisType.Auto,))
+    specs = PartitionSpec(), PartitionSpec("batch"), PartitionSpec(None, "batch")
+    return Layout(*(NamedSharding(mesh, spec) for spec in specs))
+
+
+def put(array: np.ndarray, sharding: Sharding | None) -> jax.Array:
+    """The array on the devices. Of several processes each has the same array, and only its own devices' share is read."""
+    if sharding is None or sharding.is_fully_addressable:
+        return jax.device_put(array, sharding)
+    return jax.make_array_from_callback(array.shape, sharding, lambda place: array[place])
+
+
+def check_batch_size(batch_size: int, num_devices: int, accumulate_steps: int = 1) -> None:
+    """Refuse a batch that cannot be spread evenly over devices and over the parts that are computed one after another.
+
+    Raises:
+        InputError: naming the nearest sizes that can.
+    """
+    pieces = num_devices * accumulate_steps
+    below = batch_size // pieces * pieces
+    if below != batch_size:
+        near = [str(size) for size in (below, below + pieces) if size]
+        sharers = f"{num_devices} device" + "s" * (num_devices > 1)
+        if accumulate_steps > 1:
+            sharers += f" in {accumulate_steps} parts (accumulate_steps)"
+        raise InputError(f"batch_size={batch_size}: {sharers} cannot share it evenly; choices: {' or '.join(near)}")
+
+
+def describe() -> str:
+    """The devices in words: "1 CPU device", "8 NVIDIA H200 of 2 processes"."""
+    devices, processes = jax.devices(), jax.process_count()
+    kind = devices[0].device_kind
+    if devices[0].platform == "cpu":
+        kind = "CPU device" + "s" * (len(devices) > 1)
+    return f"{len(devices)} {kind}" + (f" of {processes} processes" if processes > 1 else "")
+
+
+BYTES_OF_A_CALL = 16 * 2**20

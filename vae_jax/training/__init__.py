@@ -1,0 +1,1 @@
+"""Everything behind the loop: preparation, steps, epochs, opening and concluding a run."""

@@ -1,0 +1,186 @@
+"""What a run computes with, made from its config alone: data, model, compiled steps, initial state, keys."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray
+
+from vae_jax import data
+from vae_jax.data.digest import data_digest, mean_of
+from vae_jax.data.preprocess import kind_of_pixels, make_preprocess
+from vae_jax.errors import InputError
+from vae_jax.evaluation.evaluate import Evaluate, batches_per_call, make_evaluate
+from vae_jax.models import latent_mask, make_model, unpadded
+from vae_jax.models.likelihoods import make_likelihood
+from vae_jax.objectives import make_objective
+from vae_jax.randomness import keys_of
+from vae_jax.runs import latent_frames
+from vae_jax.system import devices, memory
+from vae_jax.system.compilation import compile_ahead, keep_compiled
+from vae_jax.training import chunks
+from vae_jax.training.feed import Feed, make_feed
+from vae_jax.training.optimizers import make_optimizer
+from vae_jax.training.step import init_state, make_hparams, make_train_chunk, make_train_step
+from vae_jax.types import Config, Dataset, Model, Objective, Params, TrainState
+
+STEPS_BETWEEN_CHECKPOINTS = 200
+"""With `checkpoint.every_epochs` = 0: at least so many steps lie between two checkpoints."""
+
+
+class Prepared(NamedTuple):
+    """What a run computes with."""
+
+    config: Config
+    dataset: Dataset
+    model: Model
+    objective: Objective
+    layout: devices.Layout
+    chunk: Callable[..., tuple[TrainState, dict[str, Array]]]
+    """`pure_chunk`, compiled; it takes the memory of the state that it is given."""
+    pure_chunk: Callable[..., tuple[TrainState, dict[str, Array]]]
+    ready: Callable[[], object]
+    """Waits for the first call's program, where it is compiled ahead.
+
+    Raises:
+        InputError: it does not fit into memory.
+    """
+    evaluate: Evaluate
+    init: Callable[[PRNGKeyArray], TrainState]
+    """(key) -> an initial state; each run's own is `state`."""
+    state: TrainState
+    feed: Feed
+    key_train: PRNGKeyArray
+    key_eval: PRNGKeyArray
+    data_digest: str
+    """Of the splits: a continued run must find the same, see `data_digest`."""
+    steps_per_epoch: int
+    steps_per_dispatch: int
+    checkpoint_epochs: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C)."""
+        return self.dataset.train.images.shape[1:]
+
+    @property
+    def pixels(self) -> str:
+        """What kind of data the numbers are taken on: see `kind_of_pixels`."""
+        return kind_of_pixels(self.config.binarize, self.shape[2])
+
+
+def prepare(config: Config, ahead: bool = False) -> Prepared:
+    """Data, model, objective, compiled steps and initial state of a run.
+
+    Args:
+        config: validated.
+        ahead: whether the first training call's program is compiled meanwhile, for a run that will train.
+
+    Raises:
+        InputError: the data cannot be had, the batch does not fit them or the devices, the objective not the model.
+    """
+    devices.keep_memory(config)
+    devices.check_batch_size(config.batch_size, jax.device_count(), config.accumulate_steps)
+    keep_compiled(config)
+    dataset = data.load(config)
+    num_train, *shape = dataset.train.images.shape
+    if num_train < config.batch_size:
+        raise InputError(f"batch_size={config.batch_size}: the training split has only {num_train} images")
+    steps_per_epoch = num_train // config.batch_size
+    model = make_model(config, tuple(shape))
+    objective = make_objective(config, model, steps_per_epoch)
+    optimizer = make_optimizer(config, steps_per_epoch)
+    layout = devices.make_layout()
+    key_init, key_train, key_eval = keys_of(config.seed)
+    init = jax.jit(
+        lambda key, mean: init_state(config, model.init(key, mean), optimizer), out_shardings=layout.replicated
+    )
+    refit = make_likelihood(config).refit
+    step = make_train_step(objective, optimizer, refit=refit, accumulate_steps=config.accumulate_steps)
+    pure_chunk = make_train_chunk(step, make_preprocess(config.binarize))
+    chunk = jax.jit(pure_chunk, donate_argnums=0, out_shardings=layout.replicated)
+    feed = make_feed(dataset.train.images, config.batch_size, config.streaming, layout)
+    one_step = config.network == "conv" and jax.default_backend() == "cpu"
+    most_steps = min(feed.most_steps, config.steps_per_dispatch or (1 if one_step else steps_per_epoch))
+    shapes = _shapes_on(layout, jax.eval_shape(init, key_init, np.zeros(shape, np.float32)))
+    memory.assert_state_fits(shapes, config)
+    ready: Callable[[], object] = lambda: None  # noqa: E731
+    if ahead:
+        steps = chunks.chunk_size(0, config.log.latent_every_steps, steps_per_epoch, most_steps)
+        chunk, ready = _compile_ahead(config, chunk, shapes, partial(feed.shapes, steps), key_train)
+    mean_image = mean_of(dataset.train.images)
+    return Prepared(
+        config=config,
+        dataset=dataset,
+        model=model,
+        objective=objective,
+        layout=layout,
+        chunk=chunk,
+        ready=ready,
+        pure_chunk=pure_chunk,
+        evaluate=_make_evaluate(config, dataset, model, objective, layout),
+        init=lambda key: init(key, mean_image),
+        state=init(key_init, mean_image),
+        feed=feed,
+        key_train=key_train,
+        key_eval=key_eval,
+        data_digest=data_digest(dataset, mean_image),
+        steps_per_epoch=steps_per_epoch,
+        steps_per_dispatch=most_steps,
+        checkpoint_epochs=config.checkpoint.every_epochs or -(-STEPS_BETWEEN_CHECKPOINTS // steps_per_epoch),
+    )
+
+
+def _compile_ahead(
+    config: Config, chunk: Any, state: TrainState, shapes: Callable[[int], tuple[Any, Any]], key: PRNGKeyArray
+) -> tuple[Callable[..., Any], Callable[[], object]]:
+    """As `compile_ahead`; the program must fit into memory."""
+
+    def arguments(batch_size: int) -> tuple[Any, ...]:
+        return state, *shapes(batch_size), key
+
+    check = partial(
+        memory.assert_fits,
+        config=config,
+        compile_for=lambda batch_size: chunk.lower(*arguments(batch_size)).compile(),
+        least=jax.device_count() * config.accumulate_steps,
+    )
+    return compile_ahead(chunk, *arguments(config.batch_size), check=check)
+
+
+def _make_evaluate(
+    config: Config, dataset: Dataset, model: Model, objective: Objective, layout: devices.Layout
+) -> Evaluate:
+    """As `make_evaluate`; of no more images at a time than there are."""
+    config = deepcopy(config)
+    config.eval.batch_size = min(config.eval.batch_size, max(len(split.images) for split in dataset[:3]))
+    return make_evaluate(config, model, objective, layout, batches_per_call(config, dataset))
+
+
+def _shapes_on(layout: devices.Layout, state: TrainState) -> TrainState:
+    return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=layout.replicated), state)
+
+
+def joined(run: Prepared, config: Config) -> Prepared:
+    """What a run computes with that differs from `run` only in its seed, in numbers of HPARAMS and, if the latents are
+    padded, in latent_dim: all else is shared."""
+    key_init, key_train, key_eval = keys_of(config.seed)
+    state, mask = run.init(key_init), jax.device_put(latent_mask(config), run.layout.replicated)
+    state = state._replace(hparams=make_hparams(config), params=state.params | mask)
+    return run._replace(config=config, state=state, key_train=key_train, key_eval=key_eval)
+
+
+def encode_filmed(run: Prepared) -> latent_frames.Encode:
+    """(params) -> posterior means [M, Z] of the test images that are filmed, `eval.batch_size` of them at a time."""
+    images, size = run.dataset.test.images, run.config.eval.batch_size
+    filmed = latent_frames.rows(len(images))
+    model = unpadded(run.model, run.config)
+    encode = jax.jit(lambda params, x: model.encode(params, x.astype(np.float32) / 255).mean)
+
+    def means(params: Params) -> np.ndarray:
+        return np.concatenate([encode(params, images[filmed[i : i + size]]) for i in range(0, len(filmed), size)])
+
+    return means

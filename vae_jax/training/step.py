@@ -1,0 +1,122 @@
+"""The state of training and the pure steps that advance it."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
+
+from vae_jax.data.preprocess import Preprocess
+from vae_jax.types import Config, Images, Objective, Params, TrainState
+
+Metrics = dict[str, Float[Array, ""]]
+Step = Callable[[TrainState, Images, PRNGKeyArray], tuple[TrainState, Metrics]]
+HPARAMS = ("beta", "learning_rate")
+"""Keys of the config whose numbers are given to the compiled program and are no part of it: runs that differ in them alone
+can be trained as one."""
+
+
+def init_state(config: Config, params: Params, optimizer: optax.GradientTransformation) -> TrainState:
+    """The state before the first step, for initial params."""
+    return TrainState(jnp.int32(0), params, optimizer.init(params), make_hparams(config))
+
+
+def make_hparams(config: Config) -> dict[str, Float[Array, ""]]:
+    """The numbers of a run that its compiled program is given."""
+    return {name: jnp.float32(config[name]) for name in HPARAMS}
+
+
+@jax.jit
+def copy_state(state: TrainState) -> TrainState:
+    """The same state in memory of its own: a training call takes the memory of the state that it is given."""
+    return jax.tree.map(jnp.copy, state)
+
+
+def make_train_step(
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    axis_name: str | None = None,
+    refit: Callable[..., Params] | None = None,
+    accumulate_steps: int = 1,
+) -> Step:
+    """(state, x[B,H,W,C], key) -> (state, metrics): one step on the mean loss of a batch, pure and not jitted.
+
+    The noise of a step comes from fold_in(key, state.step), so `key` is the same at every step. With `axis_name` the step
+    runs inside `jax.pmap` or `jax.shard_map` on its part of the batch: the key is then folded with the axis index too, and
+    gradients and metrics are averaged over the axis. With the `refit` of a Likelihood its parameters are set by that, from
+    their gradient, and the optimizer never sees them. With `accumulate_steps` the batch is computed in so many parts, one
+    after another, each with noise of its own (and, of an objective that couples examples, coupled in itself), and their
+    gradients are averaged: the memory of one part.
+
+    Metrics are means over the batch, nats per image.
+    """
+
+    def step(state: TrainState, x: Images, key: PRNGKeyArray) -> tuple[TrainState, Metrics]:
+        key = jax.random.fold_in(key, state.step)
+        if axis_name is not None:
+            key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
+
+        def mean_loss(params: Params, x: Images, key: PRNGKeyArray) -> tuple[Float[Array, ""], Metrics]:
+            terms = objective(params, key, x, state.step, state.hparams)
+            metrics = {name: values.mean() for name, values in terms.items()}
+            return metrics["loss"], metrics
+
+        slopes = partial(jax.grad(mean_loss, has_aux=True), state.params)
+        grads, metrics = slopes(x, key) if accumulate_steps == 1 else _mean_of_parts(slopes, x, key, accumulate_steps)
+        if axis_name is not None:
+            grads, metrics = jax.lax.pmean((grads, metrics), axis_name)
+        refitted = {}
+        if refit is not None:
+            own = refit(state.params["likelihood"], grads["likelihood"], state.step, math.prod(x.shape[1:]))
+            refitted = {"likelihood": own}
+            grads = grads | jax.tree.map(jnp.zeros_like, refitted)
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        updates = jax.tree.map(lambda u: state.hparams["learning_rate"] * u, updates)
+        params = cast(Params, optax.apply_updates(state.params, updates)) | refitted
+        return TrainState(state.step + 1, params, opt_state, state.hparams), metrics
+
+    return step
+
+
+def _mean_of_parts(slopes: Callable[..., Any], x: Images, key: PRNGKeyArray, count: int) -> Any:
+    """The mean of slopes(part of x, key of its own) over `count` equal parts, the sum of few in memory at once."""
+    # Part i holds the rows i, i + count, ...: a batch that is spread over devices stays where it is.
+    parts = jnp.moveaxis(x.reshape(-1, count, *x.shape[1:]), 1, 0)
+    keys = jax.random.split(key, count)
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(slopes, parts[0], keys[0]))
+
+    def add(total: Any, part: tuple[Images, PRNGKeyArray]) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, slopes(*part)), None
+
+    total, _ = jax.lax.scan(add, zeros, (parts, keys))
+    return jax.tree.map(lambda leaf: leaf / count, total)
+
+
+def make_train_chunk(step: Step, preprocess: Preprocess) -> Callable[..., tuple[TrainState, Metrics]]:
+    """(state, images u8[N,H,W,C], order i32[T,B], key) -> (state, metrics f32[T]): T steps in one call, pure.
+
+    Row t of `order` picks the images of step t. Streaming passes them already picked, u8[T,B,H,W,C], and None as order.
+    """
+
+    def chunk(
+        state: TrainState, images: UInt8[Array, "..."], order: Int32[Array, "T B"] | None, key: PRNGKeyArray
+    ) -> tuple[TrainState, dict[str, Float[Array, " T"]]]:
+        key_pixels, key_step = jax.random.split(key)
+
+        def body(state: TrainState, picked: Array) -> tuple[TrainState, Metrics]:
+            batch = picked if order is None else images[picked]
+            x = preprocess(jax.random.fold_in(key_pixels, state.step), batch)
+            return step(state, x, key_step)
+
+        steps = images if order is None else order
+        if len(steps) == 1:
+            # Not a loop of one: XLA's CPU backend runs convolutions inside loops 10 times slower.
+            state, metrics = body(state, steps[0])
+            return state, {name: value[None] for name, value in metrics.items()}
+        return jax.lax.scan(body, state, steps)
+
+    return chunk
