@@ -57,12 +57,6 @@ def read_flags(argv: list[str]) -> Any:
         help="train runs that can join as one program: auto (the default), where there is an accelerator; on, on a CPU too; "
         "off, one after another",
     )
-    parser.add_argument(
-        "--pad_latent",
-        action="store_true",
-        help="give every run the largest latent_dim's arrays (padded_latent_dim), its further dimensions switched off, so that "
-        "latent sizes join; such a run starts from other weights than one that is not padded",
-    )
     flags, rest = parser.parse_known_args(argv)
     unknown = [word for word in rest if not word.startswith("--config.") or "=" not in word]
     if unknown:
@@ -117,14 +111,8 @@ def run(argv: list[str]) -> int:
     points = flags.points
     name = Path(flags.config).stem
 
-    padding: tuple[tuple[str, str], ...] = ()
-
     def read(point: sweeps.Point) -> Any:
-        return command_line.read_file(flags.config, (*flags.overrides, *point, *padding))
-
-    if flags.pad_latent:
-        sizes = {read(point).latent_dim for point in points}
-        padding = (("padded_latent_dim", str(max(sizes))),) if len(sizes) > 1 else ()
+        return command_line.read_file(flags.config, (*flags.overrides, *point))
 
     runs = sweeps.plan(points, flags.seeds, read, name, disk.make_folder("--output", flags.output))
     for planned in runs:
@@ -168,8 +156,6 @@ def tell(
     disk.write(folder / "sweep.csv", sweeps.csv_text(rows))
     seeds = sorted({row.seeds for row in rows})
     counted = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else f"{seeds[0]} seed{'s' * (seeds[0] > 1)}"
-    padded = sorted({row.padded for row in rows if row.padded})
-    counted += "".join(f", latents padded to {size}" for size in padded)
     counted += ", last checkpoint" if last else ""
     title = f"Test images, {counted}" + (", mean and standard error" if seeds[-1] > 1 else "")
     drawn = {

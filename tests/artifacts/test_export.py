@@ -22,7 +22,7 @@ from vae_jax.artifacts.export.graph import Graph
 from vae_jax.artifacts.export.layers import Layer, list_layers
 from vae_jax.artifacts.export.operators import ACTIVATIONS, OPERATORS, PIXEL_MEANS, chain
 from vae_jax.artifacts.export.safetensors import named
-from vae_jax.models import latent_mask, make_model
+from vae_jax.models import make_model
 from vae_jax.models.likelihoods import LIKELIHOODS, make_likelihood
 from vae_jax.models.networks import ACTIVATIONS as NETWORK_ACTIVATIONS
 from vae_jax.models.two_layer import Latents
@@ -34,8 +34,8 @@ from vae_jax.train import train_and_evaluate
 BATCHES = (1, 3, 8)
 NETWORKS = [
     {"hidden_dims": ()},
-    {"hidden_dims": (12, 7), "padded_latent_dim": 5, "likelihood": "discretized_logistic", "activation": "elu"},
-    {"model": "ae", "objective": "reconstruction", "padded_latent_dim": 5, "likelihood": "gaussian"},
+    {"hidden_dims": (12, 7), "likelihood": "discretized_logistic", "activation": "elu"},
+    {"model": "ae", "objective": "reconstruction", "likelihood": "gaussian"},
     {"model": "two_layer", "upper_latent_dim": 2, "upper_hidden_dims": (5,), "likelihood": "continuous_bernoulli"},
     {"network": "conv", "channels": (4,), "activation": "leaky_relu"},
     {"network": "conv", "channels": (16, 5), "normalization": "group", "likelihood": "discretized_logistic"},
@@ -59,7 +59,7 @@ def random_run(shape: tuple[int, int, int], **changes) -> Run:
     shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros(shape))
     rng = np.random.default_rng(0)
     params = jax.tree.map(lambda a: 0.3 * rng.normal(size=a.shape).astype(np.float32), shapes)
-    return Run(config, model, params | latent_mask(config), shape, 1)
+    return Run(config, model, params, shape, 1)
 
 
 def made(run: Run, form: str, workdir: Path = Path("nowhere")) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from conftest import small_config
 
-from vae_jax.models import latent_mask, make_model
+from vae_jax.models import make_model
 from vae_jax.runs.run import Run
 
 
@@ -26,4 +26,4 @@ def random_run(shape, **changes) -> Run:
     # Shapes alone: to draw initial weights and throw them away takes longer than the rest of a test.
     shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros(shape))
     params = jax.tree_util.tree_map_with_path(draw, shapes)
-    return Run(config, model, params | latent_mask(config), shape, 1)
+    return Run(config, model, params, shape, 1)

@@ -19,7 +19,6 @@ from experiments import sweep as sweep_script
 from vae_jax import sweeps
 from vae_jax.errors import InputError, TrainingError
 from vae_jax.runs.checkpoint import Checkpoints
-from vae_jax.runs.run import load_run
 from vae_jax.runs.writer import history, read_metrics
 from vae_jax.sweeps.population import train_population, train_runs
 from vae_jax.system import signals
@@ -219,24 +218,6 @@ def test_members_that_end_early_or_cannot_begin_leave_the_others_alone(tmp_path)
 
 
 @pytest.mark.slow
-def test_latent_sizes_join_when_padded_and_are_what_they_are_alone(tmp_path):
-    common = {"padded_latent_dim": 3, "optimizer": "adamw", "num_epochs": 1, "beta": 0.1}
-    members = {"small": {"latent_dim": 1}, "large": {"latent_dim": 3}}
-    found: dict[str, Any] = population(tmp_path, members, **common)
-    alone(tmp_path, "alone", **common | members["small"])
-    assert_same_run(tmp_path / "small", tmp_path / "alone")
-    for name, size in (("small", 1), ("large", 3)):
-        run = load_run(tmp_path / name)
-        assert run.encode(np.zeros((2, 8, 8, 1), np.uint8)).mean.shape == (2, size)
-        assert run.decode(np.zeros((2, size))).shape == run.sample(2).shape == (2, 8, 8, 1)
-        assert run.kl_terms(np.zeros((2, 8, 8, 1), np.uint8)).shape == (2, size)
-        assert found[name]["test/active_units"] <= size
-        assert found[name]["padded_latent_dim"] == 3
-        mask = latest(tmp_path / name).state["params"]["latent"]["mask"]
-        assert ((mask > 0) == (np.arange(3) < size)).all()
-
-
-@pytest.mark.slow
 def test_a_sweep_of_populations_is_stopped_continued_and_told(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     flags = [
@@ -284,25 +265,3 @@ def test_a_population_that_memory_does_not_hold_is_halved(make_config, tmp_path,
     found = dict(train_runs(runs, sweeps.groups([run.config for run in runs]), Console(Lines()), ""))
     assert sizes == [4, 2, 2]
     assert found == {i: {"epochs": 1} for i in range(4)}
-
-
-def test_a_sweep_pads_to_its_largest_latent_size_and_says_so(tmp_path, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    rows, seen = [], []
-
-    def train(runs, groups, console, farewell):
-        seen.extend((run.config.padded_latent_dim, run.workdir.name) for run in runs)
-        assert groups == [[0, 1]]
-        facts = {"epochs": 1, "pixels": "grey", "likelihood": "bernoulli", "padded_latent_dim": 5, "test/elbo": -1.0}
-        return [(i, facts) for i in range(len(runs))]
-
-    monkeypatch.setattr(sweep_script, "train_runs", train)
-    monkeypatch.setattr(sweep_script, "tell", lambda found, *rest: rows.extend(found))
-    monkeypatch.setattr(sweep_script.report, "write_comparison", lambda *given: None)
-    flags = ["--config=configs/vae.py", "--over=latent_dim=2,5", "--population=on", f"--output={tmp_path}"]
-    assert sweep_script.run([*flags, "--pad_latent"]) == 0
-    assert [padded for padded, _ in seen] == [5, 5]
-    assert "latents padded to 5" in sweeps.csv_text(rows)
-    assert list(sweeps.table_rows(rows, lambda name, value: "")) == ["grey pixels, bernoulli, latents padded to 5"]
-    with pytest.raises(InputError, match=r"latent_dim=2,5; .* with --pad_latent in latent_dim"):
-        sweep_script.run(flags)

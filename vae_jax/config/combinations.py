@@ -16,13 +16,6 @@ def combination_problems(c: Mapping[str, Any]) -> list[str]:
             f"schedule_epochs={c['schedule_epochs']:g}: schedule={c['schedule']} needs its own length, more than "
             f"warmup_epochs={c['warmup_epochs']:g} (num_epochs={c['num_epochs']}, say); extending a run must not change its past"
         )
-    if 0 < c["padded_latent_dim"] < c["latent_dim"]:
-        problems.append(
-            f"padded_latent_dim={c['padded_latent_dim']}: holds latent_dim={c['latent_dim']} dimensions; choices: 0, or at "
-            f"least {c['latent_dim']}"
-        )
-    if c["padded_latent_dim"] and c["model"] == "two_layer":
-        problems.append(f"padded_latent_dim={c['padded_latent_dim']}: model=two_layer cannot be padded; choices: 0")
     if c["val_fraction"] >= 1 and c["val_fraction"] != int(c["val_fraction"]):
         problems.append(f"val_fraction={c['val_fraction']:g}: from 1 on it is a count, a whole number")
     if c["val_fraction"] == 0 and c["dataset"] != "folder":

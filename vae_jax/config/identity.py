@@ -9,6 +9,9 @@ from vae_jax.config.validation import as_reals, key_problems
 from vae_jax.errors import InputError, shown
 from vae_jax.types import Config
 
+RETIRED = (("padded_latent_dim", 0),)
+"""Keys of older runs that are gone, at the one value that needs nothing in their place."""
+
 
 def differences(old: Config, new: Config) -> list[tuple[str, Any, Any]]:
     """(key, old value, new value) of every key of the run's identity in which two validated configs differ."""
@@ -44,7 +47,7 @@ def from_json(text: str | bytes, source: str) -> Config:
         values = json.loads(text if isinstance(text, str) else text.decode())
         if not isinstance(values, dict):
             raise ValueError("not a JSON object")
-        found = as_reals(flatten(values))
+        found = {name: value for name, value in as_reals(flatten(values)).items() if (name, value) not in RETIRED}
     except ValueError as error:
         raise InputError(f"{source}: not a run's configuration: {shown(error)}") from None
     except RecursionError:

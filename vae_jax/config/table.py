@@ -23,8 +23,6 @@ KEYS: tuple[Key, ...] = (
            "dimensions", 1),
     numbers("upper_hidden_dims", (100, 100), "widths of the layers between lower and upper latents (model=two_layer)", int,
              1),
-    count("padded_latent_dim", 0, "latent dimensions of the arrays, of which all but latent_dim do nothing, so that runs of "
-           "different sizes are one program; 0: latent_dim", "dimensions"),
     real("dropout", 0.0, "probability that a hidden unit is dropped while training", high=0.95),
     text("likelihood", "bernoulli", "p(x|z)"),
     real("sigma", 1.0, "standard deviation of the gaussian likelihood; where it is learned or optimal, the first one",

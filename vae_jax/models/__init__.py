@@ -5,12 +5,11 @@ from collections.abc import Callable
 import jax
 
 from vae_jax.models.ae import make_ae
-from vae_jax.models.padding import latent_mask, unpadded
 from vae_jax.models.two_layer import make_two_layer
 from vae_jax.models.vae import make_vae
 from vae_jax.types import Config, Model, Params
 
-__all__ = ["MODELS", "latent_mask", "make_model", "num_parameters", "parameter_table", "unpadded"]
+__all__ = ["MODELS", "make_model", "num_parameters", "parameter_table"]
 
 MODELS: dict[str, Callable[[Config, tuple[int, int, int]], Model]] = {
     "ae": make_ae,

@@ -3,23 +3,22 @@
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from vae_jax.models.backbone import make_observed
-from vae_jax.models.padding import own_only, widened
 from vae_jax.types import Code, Config, Images, Model, Outputs, Params
 
 
 def make_ae(config: Config, shape: tuple[int, int, int]) -> Model:
     """An autoencoder with a code of `config.latent_dim` numbers for images of shape (H, W, C)."""
-    observed = make_observed(config, shape, widened(config).latent_dim)
+    observed = make_observed(config, shape, config.latent_dim)
 
     def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Code:
-        return Code(own_only(params, observed.networks.encode(params, x, key)))
+        return Code(observed.networks.encode(params, x, key))
 
     def reparameterize(params: Params, key: PRNGKeyArray, posterior: Code) -> Float[Array, "B Z"]:
         del params, key
         return posterior.mean
 
     def decode(params: Params, z: Float[Array, "B Z"], key: PRNGKeyArray | None = None) -> Outputs:
-        return observed.networks.decode(params, own_only(params, z), key)
+        return observed.networks.decode(params, z, key)
 
     return Model(
         init=observed.init,

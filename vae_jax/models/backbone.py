@@ -8,7 +8,6 @@ from jaxtyping import Float, PRNGKeyArray
 
 from vae_jax.models.likelihoods import make_likelihood
 from vae_jax.models.networks import NETWORKS, Networks
-from vae_jax.models.padding import latent_mask, widened
 from vae_jax.types import Config, Images, Outputs, Params, PerExample
 
 
@@ -24,13 +23,12 @@ class Observed(NamedTuple):
 def make_observed(config: Config, shape: tuple[int, int, int], num_features: int) -> Observed:
     """Networks and likelihood that config names, for images (H, W, C) and an encoder with num_features outputs."""
     likelihood = make_likelihood(config)
-    networks = NETWORKS[config.network](widened(config), shape, num_features, shape[2] * likelihood.outputs_per_channel)
+    networks = NETWORKS[config.network](config, shape, num_features, shape[2] * likelihood.outputs_per_channel)
 
     def init(key: PRNGKeyArray, mean_image: Float[jax.Array, "H W C"]) -> Params:
         key_networks, key_likelihood = jax.random.split(key)
         bias = None if likelihood.output_bias is None else likelihood.output_bias(mean_image)
-        params = networks.init(key_networks, bias) | {"likelihood": likelihood.init(key_likelihood)}
-        return params | latent_mask(config)
+        return networks.init(key_networks, bias) | {"likelihood": likelihood.init(key_likelihood)}
 
     def log_likelihood(params: Params, x: Images, outputs: Outputs) -> PerExample:
         return likelihood.log_prob(params["likelihood"], x, outputs)

@@ -6,7 +6,6 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from vae_jax.models.backbone import make_observed
 from vae_jax.models.distributions import normal_kl_standard, normal_log_prob, normal_sample
-from vae_jax.models.padding import own_only, widened
 from vae_jax.types import Config, Images, Model, Outputs, Params, PerExample, Posterior
 
 Z = Float[Array, "B Z"]
@@ -14,31 +13,33 @@ Z = Float[Array, "B Z"]
 
 def make_vae(config: Config, shape: tuple[int, int, int]) -> Model:
     """A VAE with `config.latent_dim` dimensions for images of shape (H, W, C)."""
-    size = widened(config).latent_dim
-    observed = make_observed(config, shape, 2 * size)
+    observed = make_observed(config, shape, 2 * config.latent_dim)
 
     def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Posterior:
-        parts = jnp.split(observed.networks.encode(params, x, key), 2, axis=-1)
-        return Posterior(*(own_only(params, part) for part in parts))
+        return Posterior(*jnp.split(observed.networks.encode(params, x, key), 2, axis=-1))
 
     def reparameterize(params: Params, key: PRNGKeyArray, posterior: Posterior) -> Z:
-        return own_only(params, normal_sample(key, posterior.mean, posterior.logvar))
+        del params
+        return normal_sample(key, posterior.mean, posterior.logvar)
 
     def decode(params: Params, z: Z, key: PRNGKeyArray | None = None) -> Outputs:
-        return observed.networks.decode(params, own_only(params, z), key)
+        return observed.networks.decode(params, z, key)
 
     def log_prior(params: Params, z: Z) -> PerExample:
-        return own_only(params, normal_log_prob(z, jnp.zeros_like(z), jnp.zeros_like(z))).sum(axis=-1)
+        del params
+        return normal_log_prob(z, jnp.zeros_like(z), jnp.zeros_like(z)).sum(axis=-1)
 
     def log_posterior(params: Params, posterior: Posterior, z: Z) -> PerExample:
-        return own_only(params, normal_log_prob(z, posterior.mean, posterior.logvar)).sum(axis=-1)
+        del params
+        return normal_log_prob(z, posterior.mean, posterior.logvar).sum(axis=-1)
 
     def kl_terms(params: Params, posterior: Posterior, z: Z) -> Float[Array, "B K"]:
-        del params, z  # the encoder's N(0, 1) of a dimension that does nothing has a kl of 0
+        del params, z
         return normal_kl_standard(posterior.mean, posterior.logvar)
 
     def sample_prior(params: Params, key: PRNGKeyArray, n: int) -> Z:
-        return own_only(params, jax.random.normal(key, (n, size)))
+        del params
+        return jax.random.normal(key, (n, config.latent_dim))
 
     return Model(
         init=observed.init,

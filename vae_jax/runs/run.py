@@ -16,7 +16,7 @@ from vae_jax.models.standard_normal import flat, from_standard, is_standard
 from vae_jax.runs.checkpoint import Checkpoints
 from vae_jax.system.compilation import keep_compiled
 from vae_jax.data.mapped import unmap
-from vae_jax.models import make_model, unpadded
+from vae_jax.models import make_model
 from vae_jax.objectives import make_corrupt
 from vae_jax.config.registries import REGISTRIES
 from vae_jax.runs.checkpoint.ownership import abstract_state, assert_own
@@ -39,7 +39,6 @@ class Run:
     """
 
     def __init__(self, config: Config, model: Model, params: Params, shape: tuple[int, int, int], step: int) -> None:
-        model = unpadded(model, config)
         self.config, self.model, self.params, self.shape, self.step = config, model, params, shape, step
         self._encode = jax.jit(model.encode)
         self._decode = jax.jit(lambda params, z: model.pixel_mean(params, model.decode(params, z)))

@@ -17,8 +17,8 @@ LOOKED_AT = ("log.latent_every_steps", "log.profile")
 def groups(configs: Sequence[Config]) -> list[list[int]]:
     """Places of the configs that can be trained as one program, in the order of the first of each group.
 
-    They are equal but for JOINED, and for latent_dim where the latents are padded to the same `padded_latent_dim`. A run
-    that is filmed (`log.latent_every_steps`) or traced (`log.profile`) is a group of its own.
+    They are equal but for JOINED. A run that is filmed (`log.latent_every_steps`) or traced (`log.profile`) is a group of its
+    own.
     """
     found: dict[tuple, list[int]] = {}
     for i, config in enumerate(configs):
@@ -30,8 +30,7 @@ def groups(configs: Sequence[Config]) -> list[list[int]]:
 
 def _apart(config: Config) -> dict[str, Any]:
     """What keeps runs apart where it differs."""
-    joined = JOINED | {"latent_dim"} if config.padded_latent_dim else JOINED
-    return {key: value for key, value in flatten(config).items() if key not in joined}
+    return {key: value for key, value in flatten(config).items() if key not in JOINED}
 
 
 def keys_apart(configs: Sequence[Config]) -> list[str]:
@@ -54,6 +53,6 @@ def refuse_lone(configs: Sequence[Config]) -> None:
     if len(configs) > 1 and len(groups(configs)) == len(configs):
         raise InputError(
             f"--population=on: no two of the {len(configs)} runs can be one program: {' '.join(keys_apart(configs))}; runs "
-            f"join that differ only in {', '.join(sorted(JOINED))}, or with --pad_latent in latent_dim; choices: "
+            f"join that differ only in {', '.join(sorted(JOINED))}; choices: "
             "--population=off, auto"
         )

@@ -23,8 +23,6 @@ class Row(NamedTuple):
     means: dict[str, float]
     errors: dict[str, float]
     """Standard errors of the means; NaN for a single seed."""
-    padded: int = 0
-    """The size to which the latents were padded; 0: they were not."""
 
 
 def summarize(point: Point, results: Sequence[Mapping[str, Any]]) -> Row:
@@ -34,10 +32,8 @@ def summarize(point: Point, results: Sequence[Mapping[str, Any]]) -> Row:
     n = len(results)
     errors = {name: float(values.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan for name, values in columns.items()}
     kind = f"{results[0]['pixels']} pixels, {results[0]['likelihood']}"
-    padded = results[0].get("padded_latent_dim", 0)
-    kind += f", latents padded to {padded}" if padded else ""
     kind += ", last checkpoint" if results[0].get("which") == "latest" else ""
-    return Row(point, n, kind, {name: float(values.mean()) for name, values in columns.items()}, errors, padded)
+    return Row(point, n, kind, {name: float(values.mean()) for name, values in columns.items()}, errors)
 
 
 def metric_names(rows: Sequence[Row]) -> list[str]:

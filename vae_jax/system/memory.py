@@ -12,7 +12,7 @@ from vae_jax.errors import InputError, shown
 from vae_jax.system.console import format_bytes
 from vae_jax.types import Config
 
-SIZES = ("latent_dim", "padded_latent_dim", "upper_latent_dim", "hidden_dims", "upper_hidden_dims", "channels")
+SIZES = ("latent_dim", "upper_latent_dim", "hidden_dims", "upper_hidden_dims", "channels")
 """Keys that decide how many parameters there are."""
 
 GROUPS = Path("/sys/fs/cgroup")

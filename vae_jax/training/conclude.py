@@ -68,7 +68,6 @@ def measure(run: Prepared, checkpoints: Checkpoints, which: Literal["best", "lat
         "pixels": run.pixels,
         "likelihood": run.config.likelihood,
         "likelihood_params": jax.tree.map(float, state.params["likelihood"]),
-        **({"padded_latent_dim": run.config.padded_latent_dim} if run.config.padded_latent_dim else {}),
         "num_parameters": num_parameters(state.params),
         "num_images": {name: len(getattr(run.dataset, name).images) for name in SPLITS},
         "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
@@ -77,8 +76,7 @@ def measure(run: Prepared, checkpoints: Checkpoints, which: Literal["best", "lat
     }
     if of_test is None or of_test.aggregate is None:
         return Measured(state, restored.step, table, facts, [])
-    own = run.config.latent_dim if run.config.padded_latent_dim else None
-    latents = health.summarize_latents(of_test.means, of_test.aggregate, own)
+    latents = health.summarize_latents(of_test.means, of_test.aggregate)
     gap = health.difference(elbos["train"], elbos["test"])
     return Measured(state, restored.step, table, facts | health.facts(latents, gap), health.told(latents, gap))
 

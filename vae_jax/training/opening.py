@@ -70,10 +70,9 @@ def opened(run: Prepared, workdir: Path, stop: signals.StopRequest, console: Con
 def announce(run: Prepared, workdir: Path, console: Console) -> None:
     """Tell what is trained on what, where."""
     config, params = run.config, run.state.params
-    padded = f" padded to {config.padded_latent_dim}" if config.padded_latent_dim else ""
     sizes = "/".join(f"{len(split.images):,}" for split in run.dataset[:3])
     console.line(
-        f"{config.model} ({config.network}, latent {config.latent_dim}{padded}, {num_parameters(params):,} parameters) on "
+        f"{config.model} ({config.network}, latent {config.latent_dim}, {num_parameters(params):,} parameters) on "
         f"{config.dataset} ({' x '.join(map(str, run.shape))}, {run.pixels} pixels, train/val/test {sizes}), "
         f"{devices.describe()}, in {workdir}"
     )

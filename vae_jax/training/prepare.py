@@ -14,7 +14,7 @@ from vae_jax.data.digest import data_digest, mean_of
 from vae_jax.data.preprocess import kind_of_pixels, make_preprocess
 from vae_jax.errors import InputError
 from vae_jax.evaluation.evaluate import Evaluate, batches_per_call, make_evaluate
-from vae_jax.models import latent_mask, make_model, unpadded
+from vae_jax.models import make_model
 from vae_jax.models.likelihoods import make_likelihood
 from vae_jax.objectives import make_objective
 from vae_jax.randomness import keys_of
@@ -165,11 +165,9 @@ def _shapes_on(layout: devices.Layout, state: TrainState) -> TrainState:
 
 
 def joined(run: Prepared, config: Config) -> Prepared:
-    """What a run computes with that differs from `run` only in its seed, in numbers of HPARAMS and, if the latents are
-    padded, in latent_dim: all else is shared."""
+    """What a run computes with that differs from `run` only in its seed and in numbers of HPARAMS: all else is shared."""
     key_init, key_train, key_eval = keys_of(config.seed)
-    state, mask = run.init(key_init), jax.device_put(latent_mask(config), run.layout.replicated)
-    state = state._replace(hparams=make_hparams(config), params=state.params | mask)
+    state = run.init(key_init)._replace(hparams=make_hparams(config))
     return run._replace(config=config, state=state, key_train=key_train, key_eval=key_eval)
 
 
@@ -177,8 +175,7 @@ def encode_filmed(run: Prepared) -> latent_frames.Encode:
     """(params) -> posterior means [M, Z] of the test images that are filmed, `eval.batch_size` of them at a time."""
     images, size = run.dataset.test.images, run.config.eval.batch_size
     filmed = latent_frames.rows(len(images))
-    model = unpadded(run.model, run.config)
-    encode = jax.jit(lambda params, x: model.encode(params, x.astype(np.float32) / 255).mean)
+    encode = jax.jit(lambda params, x: run.model.encode(params, x.astype(np.float32) / 255).mean)
 
     def means(params: Params) -> np.ndarray:
         return np.concatenate([encode(params, images[filmed[i : i + size]]) for i in range(0, len(filmed), size)])

@@ -18,7 +18,7 @@ from vae_jax import data
 from vae_jax.data import splits
 from vae_jax.data.preprocess import make_preprocess
 from vae_jax.evaluation.estimators import diagnostics, whole_split
-from vae_jax.models import latent_mask, make_model
+from vae_jax.models import make_model
 from vae_jax.models.distributions import normal_log_prob
 from vae_jax.objectives import make_objective
 from vae_jax.training.optimizers import make_optimizer
@@ -33,9 +33,9 @@ SPACING = 0.09
 class Digits(NamedTuple):
     """VAEs of one and of two latent dimensions, trained for a moment, as one program: the one's second dimension is padding."""
 
-    model: Model
+    model: dict[int, Model]
+    """Latent dimensions -> model, and its parameters below."""
     params: dict[int, dict]
-    """Latent dimensions -> parameters."""
     images: np.ndarray
     """u8[16, 8, 8, 1], the first 12 of them binarised."""
     grey: np.ndarray
@@ -43,24 +43,25 @@ class Digits(NamedTuple):
 
 @cache
 def digits() -> Digits:
-    config = small_config(hidden_dims=(16,), latent_dim=2, padded_latent_dim=2, activation="tanh", learning_rate=2e-2)
+    config = small_config(hidden_dims=(16,), activation="tanh", learning_rate=2e-2)
     found = data.load(config)
     train, grey = found.train.images, found.test.images[:16]
-    model, optimizer = make_model(config, (8, 8, 1)), make_optimizer(config, 1)
-    shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((8, 8, 1)))  # compiling it would take a second
-    step = make_train_step(make_objective(config, model, 1), optimizer)
-    chunk = jax.jit(make_train_chunk(step, make_preprocess("dynamic")))
-    rng = np.random.default_rng(0)
+    optimizer, rng = make_optimizer(config, 1), np.random.default_rng(0)
     order = rng.integers(0, len(train), (200, 128), np.int32)
-    params = {}
+    models, params = {}, {}
     for size in (1, 2):
         config.latent_dim = size
+        models[size] = make_model(config, (8, 8, 1))
+        # compiling it would take a second
+        shapes = jax.eval_shape(models[size].init, jax.random.key(0), jnp.zeros((8, 8, 1)))
         first = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(0, 0.2, leaf.shape), jnp.float32), shapes)
-        state = init_state(config, first | latent_mask(config), optimizer)
+        step = make_train_step(make_objective(config, models[size], 1), optimizer)
+        chunk = jax.jit(make_train_chunk(step, make_preprocess("dynamic")))
+        state = init_state(config, first, optimizer)
         state, _ = chunk(state, jnp.asarray(train), jnp.asarray(order), jax.random.key(0))
         params[size] = jax.device_get(state.params)
     images = np.concatenate([splits.binarize(grey[:12], 0, 0), grey[12:]])
-    return Digits(model, params, images, grey)
+    return Digits(models, params, images, grey)
 
 
 def layers(params: dict, h: np.ndarray) -> np.ndarray:
@@ -77,7 +78,7 @@ def log_normal(z: np.ndarray, mean: float | np.ndarray = 0.0, logvar: float | np
 def log_joint(size: int, z: np.ndarray) -> np.ndarray:
     """log p(x, z) [16, G] in float64, by hand, of points z [G, size]."""
     found = digits()
-    logits = layers(found.params[size]["decoder"], np.pad(z, [(0, 0), (0, 2 - size)]))
+    logits = layers(found.params[size]["decoder"], z)
     x = found.images.reshape(16, 64) / 255
     return x @ logits.T - np.logaddexp(0, logits).sum(axis=1) + log_normal(z).sum(axis=1)
 
@@ -114,7 +115,7 @@ def moved(params: dict, size: int, shift: float, scale: float) -> dict:
     """An encoder whose posteriors lie elsewhere and are narrower; p(x) does not change."""
     bias = params["encoder"]["output"]["bias"].copy()
     bias[:size] += shift
-    bias[2 : 2 + size] += 2 * math.log(scale)
+    bias[size:] += 2 * math.log(scale)
     output = params["encoder"]["output"] | {"bias": bias}
     return params | {"encoder": params["encoder"] | {"output": output}}
 
@@ -122,7 +123,7 @@ def moved(params: dict, size: int, shift: float, scale: float) -> dict:
 def prove_quadrature(size: int) -> None:
     """The estimate of trained posteriors is the integral, to its error."""
     found, truth = digits(), quadrature(size)
-    [estimate] = measured(found.model, found.params[size], found.images, SAMPLES)
+    [estimate] = measured(found.model[size], found.params[size], found.images, SAMPLES)
     difference = estimate.log_p - truth
     assert (difference <= 4 * estimate.error).all()
     enough = estimate.ess > diagnostics.ENOUGH
@@ -134,7 +135,7 @@ def prove_quadrature(size: int) -> None:
 def prove_warning(size: int, shift: float, scale: float) -> diagnostics.Estimate:
     """Where a bad posterior makes the estimate wrong by more than its error, it is not trusted."""
     found, truth = digits(), quadrature(size)
-    [estimate] = measured(found.model, moved(found.params[size], size, shift, scale), found.images, SAMPLES)
+    [estimate] = measured(found.model[size], moved(found.params[size], size, shift, scale), found.images, SAMPLES)
     difference = estimate.log_p - truth
     assert (difference <= 4 * estimate.error).all()
     wrong = np.abs(difference) > 4 * estimate.error + 0.01
@@ -147,7 +148,7 @@ def prove_grey_bound() -> None:
     found, draws = digits(), 100
     params, x = found.params[2], found.grey[:4].reshape(4, 64) / 255
     binary = np.concatenate([splits.binarize(found.grey[:4], seed, 0) for seed in range(draws)])
-    [estimate] = measured(found.model, params, np.concatenate([found.grey[:4], binary]), 200)
+    [estimate] = measured(found.model[2], params, np.concatenate([found.grey[:4], binary]), 200)
     grey, bounds = estimate.log_p[:4], estimate.log_p[4:].reshape(draws, 4)
     # Most of their spread is linear in the pixels, 0 on average.
     slope = layers(params["decoder"], np.split(layers(params["encoder"], x), 2, axis=1)[0])
@@ -161,7 +162,7 @@ def prove_one_sample() -> None:
     """The bound of one sample is the log weight of the z that its key draws."""
     found, key = digits(), jax.random.key(0)
     params = found.params[2]
-    [estimate] = measured(found.model, params, found.images, 1)
+    [estimate] = measured(found.model[2], params, found.images, 1)
     x = found.images / np.float32(255)
     mean, logvar = np.split(layers(params["encoder"], x.reshape(16, 64)), 2, axis=1)
 
@@ -261,7 +262,7 @@ def test_a_posterior_far_off_is_flagged(size):
 def test_most_images_of_a_posterior_that_is_too_narrow_are_flagged():
     """Not all of them: what no sample comes near, no weight can tell."""
     found = digits()
-    [estimate] = measured(found.model, moved(found.params[2], 2, 0.0, 0.25), found.images, SAMPLES)
+    [estimate] = measured(found.model[2], moved(found.params[2], 2, 0.0, 0.25), found.images, SAMPLES)
     assert (estimate.log_p - quadrature(2) < -4 * estimate.error - 0.01).mean() > 0.5
     assert diagnostics.trusted(estimate, SAMPLES).mean() < 0.15
     assert np.median(estimate.pareto_k) > 0.7

@@ -95,13 +95,6 @@ def test_a_prior_that_is_not_standard_gets_no_verdict_on_moments():
     assert is_standard(1e-6, 3)
 
 
-def test_dimensions_of_padding_are_left_out():
-    codes = codes_of(draws(200, 3), 0.5)
-    whole, own = summary_of(codes), summarize_latents(codes.posterior.mean, codes.aggregate(), 2)
-    for cut, full in zip(own[:4], whole[:4], strict=True):
-        np.testing.assert_array_equal(cut, full[:2])
-
-
 def test_the_gap_and_its_error():
     first, second = draws(1000, 1)[:, 0] + 3, 2 * draws(500, 1, seed=3)[:, 0]
     found = difference(first, second)

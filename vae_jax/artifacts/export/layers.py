@@ -5,8 +5,6 @@ Where `networks.layers` lists what a network does, this adds what the model and 
 
 from typing import NamedTuple
 
-import numpy as np
-
 from vae_jax.models.networks import LAYERS, Layer
 from vae_jax.runs.run import Run
 
@@ -28,16 +26,9 @@ class Layers(NamedTuple):
 
 
 def list_layers(run: Run) -> Layers:
-    """The layers of a trained model, its weights float32; of a padded one those of its own latent dimensions."""
+    """The layers of a trained model, its weights float32."""
     config = run.config
     encoder, decoder = LAYERS[config.network](config, run.shape, run.params)
-    size, padded = config.latent_dim, config.padded_latent_dim
-    if padded:
-        parts = 1 if run.model.log_prior is None else 2
-        own = np.concatenate([np.arange(size) + part * padded for part in range(parts)])
-        arrays = {name: array[..., own] for name, array in encoder[-1].arrays.items()}
-        encoder[-1] = encoder[-1]._replace(arrays=arrays, output=(len(own),))
-        decoder[0] = decoder[0]._replace(arrays=decoder[0].arrays | {"kernel": decoder[0].arrays["kernel"][:size]})
     decoder.append(Layer("pixel_mean", run.shape, {}, {"likelihood": config.likelihood}))
     return Layers(encoder, decoder, _prior(run))
 

@@ -45,18 +45,16 @@ class Gap(NamedTuple):
     error: float
 
 
-def summarize_latents(means: Float[np.ndarray, "N Z"], aggregate: Aggregate, size: int | None = None) -> Summary:
+def summarize_latents(means: Float[np.ndarray, "N Z"], aggregate: Aggregate) -> Summary:
     """The summary of one split.
 
     Args:
         means: posterior means.
         aggregate: of the same images.
-        size: dimensions that are the model's own, where its latents are padded; the prior is then that of N(0, I) too.
     """
-    own = slice(None, size)
     standard = is_standard(float(aggregate.from_standard), means.shape[1])
-    activity = means[:, own].astype(np.float64).var(axis=0)
-    return Summary(aggregate.kl[own], activity, aggregate.z[own], aggregate.variance[own], standard, len(means))
+    activity = means.astype(np.float64).var(axis=0)
+    return Summary(aggregate.kl, activity, aggregate.z, aggregate.variance, standard, len(means))
 
 
 def difference(first: Float[np.ndarray, " N"], second: Float[np.ndarray, " M"]) -> Gap:
