@@ -10,7 +10,7 @@ def run(argv: list[str]) -> int:
     return run_command(lambda: _run(argv))
 
 
-def _run(argv: list[str]) -> None:
+def _run(argv: list[str]) -> int:
     from pathlib import Path
 
     from vae_jax import config, train
@@ -21,14 +21,15 @@ def _run(argv: list[str]) -> None:
     flags = command_line.parse(argv)
     if flags.help:
         print(command_line.USAGE + config.key_table(registries.names("digits")))
-        return
+        return 0
     with processes.together(flags.distributed):
         if flags.config:
             settings = command_line.read_file(flags.config, flags.overrides)
         else:
             settings = command_line.overridden(read_config(Path(flags.workdir)), flags.overrides)
         workdir = flags.workdir or Path("runs", config.run_name(settings, Path(flags.config).stem))
-        train.train_and_evaluate(settings, Path(workdir))
+        results = train.train_and_evaluate(settings, Path(workdir))
+    return int("left_out" in results)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from experiments.benchmarks.train_speed import Bench
 from vae_jax.data.digest import mean_of
 from vae_jax.randomness import epoch_order
 from vae_jax.training.optimizers import make_optimizer
-from vae_jax.training.prepare import Prepared, prepare
+from vae_jax.training.prepare import Training, prepare
 from vae_jax.training.step import init_state
 from vae_jax.types import Config, TrainState
 
@@ -32,7 +32,7 @@ def train(config: Config, epochs: int, rounds: int) -> tuple[float, int]:
         def train_epochs() -> None:
             for _ in range(epochs):
                 bench.epoch()
-            jax.block_until_ready(bench.state)
+            jax.block_until_ready(bench.session.whole_state())
 
         bench.epoch()
         seconds = [timed(train_epochs) for _ in range(rounds)]
@@ -46,7 +46,7 @@ def timed(function: Timed) -> float:
     return time.perf_counter() - started
 
 
-def make_population(run: Prepared, seeds: int) -> Timed:
+def make_population(run: Training, seeds: int) -> Timed:
     """An epoch of so many seeds at once: each its own parameters, order of the images and noise."""
     config, images = run.config, jax.device_put(run.dataset.train.images)
     optimizer, mean = make_optimizer(config, run.steps_per_epoch), jax.device_put(mean_of(run.dataset.train.images))
@@ -57,7 +57,7 @@ def make_population(run: Prepared, seeds: int) -> Timed:
     return _stepping(chunk, init(keys), images, jax.device_put(np.stack(orders)), keys)
 
 
-def make_single(run: Prepared) -> Timed:
+def make_single(run: Training) -> Timed:
     """An epoch of one."""
     config, images = run.config, jax.device_put(run.dataset.train.images)
     order = jax.device_put(epoch_order(0, 0, len(images), config.batch_size))

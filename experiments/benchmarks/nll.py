@@ -29,7 +29,7 @@ from vae_jax.errors import InputError
 from vae_jax.evaluation.estimators import make_split_bound
 from vae_jax.randomness import epoch_order
 from vae_jax.system.command import run_command
-from vae_jax.training.prepare import Prepared, prepare
+from vae_jax.training.prepare import Training, prepare
 from vae_jax.types import Params
 
 PRODUCTS = "matrix products"
@@ -37,7 +37,7 @@ KEYS = {"dataset": "mnist", "binarize": "static_seeded", "hidden_dims": "400", "
 COLUMNS = ("log-likelihood by", "images a round", "ms an image", "vae_jax / it", "10,000 images, s", "nll", "versions")
 
 
-def train(data_dir: str) -> tuple[Prepared, Params]:
+def train(data_dir: str) -> tuple[Training, Params]:
     """The model, and its parameters after an epoch."""
     keys = KEYS | {"data_dir": data_dir}
     run = prepare(command_line.read_file("configs/vae.py", tuple(keys.items())))

@@ -12,7 +12,7 @@ import numpy as np
 
 from vae_jax.config import command_line
 from vae_jax.randomness import epoch_order
-from vae_jax.training.prepare import Prepared, prepare
+from vae_jax.training.prepare import Training, prepare
 
 BLOCKS, STEPS = 4, 50
 """The median of so many blocks of so many steps is told."""
@@ -30,7 +30,7 @@ def peak_memory() -> float:
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
 
 
-def calls(run: Prepared, steps: int) -> Iterator[np.ndarray]:
+def calls(run: Training, steps: int) -> Iterator[np.ndarray]:
     """The rows of one call of the device after another, through epoch after epoch; none of more than `steps`."""
     size, epoch = min(run.steps_per_dispatch, steps), 0
     while True:
@@ -40,7 +40,7 @@ def calls(run: Prepared, steps: int) -> Iterator[np.ndarray]:
         epoch += 1
 
 
-def milliseconds(run: Prepared, blocks: int = BLOCKS, steps: int = STEPS) -> list[float]:
+def milliseconds(run: Training, blocks: int = BLOCKS, steps: int = STEPS) -> list[float]:
     """Of a step, in each block; the images' way to the device is in it, compilation is not."""
     state, source, found = run.state, calls(run, steps), []
     state, _ = run.chunk(state, *run.feed.images(next(source)), run.key_train)

@@ -28,14 +28,16 @@ from vae_jax.commands import arguments
 from vae_jax.config import command_line
 from vae_jax.randomness import epoch_order
 from vae_jax.runs.checkpoint import Checkpoints
-from vae_jax.runs.latent_frames import Film
+from vae_jax.runs.latent_frames import LatentFrames
 from vae_jax.runs.writer import Writer
 from vae_jax.system import devices, signals
 from vae_jax.system.command import run_command
 from vae_jax.system.console import Console
 from vae_jax.system.profiling import Profile
-from vae_jax.training import conclude, epochs
-from vae_jax.training.prepare import Prepared, encode_filmed, prepare
+from vae_jax.training import epochs
+from vae_jax.training import measure as run_measure
+from vae_jax.training.prepare import Training, encode_filmed, prepare
+from vae_jax.training.session import Progress, Session
 from vae_jax.types import Config
 
 CONFIGS = {
@@ -51,13 +53,15 @@ class Bench:
     """Our loop, prepared, in a temporary run directory."""
 
     def __init__(self, config: Config, workdir: Path) -> None:
-        self.run: Prepared = prepare(config)
-        self.state, self.progress = jax.tree.map(jnp.copy, self.run.state), epochs.Progress()
+        self.run: Training = prepare(config)
         nowhere = open(os.devnull, "w")  # noqa: SIM115
-        film = Film(workdir, 0, 0, encode_filmed(self.run))
+        film = LatentFrames(workdir, 0, 0, encode_filmed(self.run))
         self.checkpoints = Checkpoints(workdir / "checkpoints")
         writer = Writer(workdir, 0, True)
-        self.outside = epochs.Outside(
+        self.session = Session(
+            jax.tree.map(jnp.copy, self.run.state),
+            Progress(),
+            workdir,
             signals.StopRequest(),
             self.checkpoints.__enter__(),
             writer.__enter__(),
@@ -68,26 +72,26 @@ class Bench:
 
     def epoch(self) -> None:
         """Train an epoch as a run does, and start the next one's sums."""
-        self.state, progress = epochs.train_epoch(self.run, self.state, self.progress, self.outside)
-        self.progress = progress._replace(sums={})
+        session = epochs.train_epoch(self.run, self.session)
+        self.session = session._replace(progress=session.progress._replace(sums={}))
 
     def full(self) -> None:
         """FULL_EPOCHS epochs with all that happens at their ends, and the final evaluation."""
         for _ in range(FULL_EPOCHS):
-            self.state, progress = epochs.train_epoch(self.run, self.state, self.progress, self.outside)
-            self.progress = epochs.end_epoch(self.run, self.state, progress, self.outside)
+            self.session = epochs.end_epoch(self.run, epochs.train_epoch(self.run, self.session))
         self.checkpoints.wait()
-        conclude.measure(self.run, self.checkpoints, "best")
+        run_measure.measure(self.run, self.checkpoints, "best")
 
     def calls(self) -> None:
         """FULL_EPOCHS epochs' calls of the device, and nothing else."""
-        config, size = self.run.config, self.run.steps_per_dispatch
+        config, size, state = self.run.config, self.run.steps_per_dispatch, self.session.whole_state()
         for epoch in range(FULL_EPOCHS):
             order = epoch_order(config.seed, epoch, len(self.run.dataset.train.images), config.batch_size)
             for start in range(0, len(order), size):
                 images, places = self.run.feed.images(order[start : start + size])
-                self.state, _ = self.run.chunk(self.state, images, places, self.run.key_train)
-        jax.block_until_ready(self.state)
+                state, _ = self.run.chunk(state, images, places, self.run.key_train)
+        jax.block_until_ready(state)
+        self.session = self.session._replace(state=state)
 
     def order(self) -> np.ndarray:
         """Rows of an epoch, [T, B]."""

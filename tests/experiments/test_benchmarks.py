@@ -85,8 +85,8 @@ def test_the_loop_that_is_timed_is_that_of_a_run(make_config, tmp_path):
     bench = train_speed.Bench(make_config(), tmp_path)
     bench.epoch()
     bench.epoch()
-    assert bench.progress.step == 2 * len(bench.order()) == 40
-    assert bench.progress.sums == {}
+    assert bench.session.progress.step == 2 * len(bench.order()) == 40
+    assert bench.session.progress.sums == {}
     products.make_products(make_config(), 64, 3)()
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from vae_jax.system import disk
 from vae_jax.errors import TrainingError
+from vae_jax.system import disk
 
 FOLDER = "latents"
 MOST_IMAGES = 2000
@@ -18,7 +18,7 @@ MOST_IMAGES = 2000
 Encode = Callable[[Any], Float[np.ndarray, "M Z"]]
 
 
-class Film:
+class LatentFrames:
     """Stores a frame at every multiple of `every` steps (0: never); frames that a killed run left beyond `resume_step` go.
 
     Args:
@@ -51,15 +51,13 @@ class Film:
         os.replace(temporary, path)
 
 
-def rows(num_images: int) -> Int[np.ndarray, " M"]:
+def filmed_rows(num_images: int) -> Int[np.ndarray, " M"]:
     """Which test images are filmed: at most 2,000, always the same random ones, in the split's order."""
     chosen = np.random.default_rng(0).choice(num_images, min(num_images, MOST_IMAGES), replace=False)
     return np.sort(chosen)
 
 
-
-
-def load_film(
+def load_frames(
     workdir: Path, num_images: int
 ) -> tuple[list[int], Float[np.ndarray, "F M Z"], Int[np.ndarray, " M"]] | None:
     """(steps, latents, test images that they are of), or None without frames.
@@ -68,7 +66,7 @@ def load_film(
         workdir: the run's directory.
         num_images: images in the test split; frames of another number of images are left out, as are damaged ones.
     """
-    chosen = rows(num_images)
+    chosen = filmed_rows(num_images)
     loaded = [(step, _read(path)) for step, path in _frames(workdir / FOLDER)]
     kept = [(step, latents) for step, latents in loaded if latents is not None and len(latents) == len(chosen)]
     return ([step for step, _ in kept], np.stack([latents for _, latents in kept]), chosen) if kept else None

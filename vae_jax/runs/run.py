@@ -1,9 +1,9 @@
 """A finished or running workdir as an object, for notebooks and figures."""
 
-import math
 import os
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -11,20 +11,19 @@ import numpy as np
 from jaxtyping import Float
 
 from vae_jax import config as config_lib
-from vae_jax.runs import workdir as workdir_lib
-from vae_jax.models.standard_normal import flat, from_standard, is_standard
-from vae_jax.runs.checkpoint import Checkpoints
-from vae_jax.system.compilation import keep_compiled
-from vae_jax.data.mapped import unmap
-from vae_jax.models import make_model
-from vae_jax.objectives import make_corrupt
 from vae_jax.config.registries import REGISTRIES
-from vae_jax.runs.checkpoint.ownership import abstract_state, assert_own
-from vae_jax.types import Config, Model, Params
 from vae_jax.errors import InputError
+from vae_jax.models import make_model
+from vae_jax.models.standard_normal import flat, from_standard, is_standard
+from vae_jax.objectives import make_corrupt
+from vae_jax.runs import workdir as workdir_lib
+from vae_jax.runs.checkpoint import Checkpoints, Which
+from vae_jax.runs.checkpoint.ownership import assert_own
+from vae_jax.runs.pieces import in_pieces, unit
+from vae_jax.system.compilation import keep_compiled
+from vae_jax.types import Config, Model, Params
 
 Pixels = Float[np.ndarray, "N H W C"]
-Which = Literal["best", "latest"]
 
 
 class Run:
@@ -55,11 +54,11 @@ class Run:
         Raises:
             InputError: the shape or the range is not that of the run's images.
         """
-        return self._batched(self._encode, self._as_images(x))
+        return self._in_pieces(self._encode, self._as_images(x))
 
     def decode(self, z: Any) -> Pixels:
         """Pixel means E[x|z] in [0, 1] of latent points z [N, Z], or of what a model of several layers has for a z."""
-        return self._batched(self._decode, jax.tree.map(lambda a: np.asarray(a, np.float32), z))
+        return self._in_pieces(self._decode, jax.tree.map(lambda a: np.asarray(a, np.float32), z))
 
     def reconstruct(self, x: np.ndarray) -> Pixels:
         """Images decoded from their own posterior means; x as for `encode`. A denoiser takes what `corrupt` returns."""
@@ -74,7 +73,7 @@ class Run:
         corrupt = make_corrupt(self.config)
         if corrupt is None:
             raise InputError(f"objective={self.config.objective}: does not corrupt its input; choices: denoising")
-        return np.asarray(corrupt(jax.random.key(seed), jnp.asarray(_unit(self._as_images(x)))))
+        return np.asarray(corrupt(jax.random.key(seed), jnp.asarray(unit(self._as_images(x)))))
 
     def sample(self, n: int, seed: int = 0) -> Pixels:
         """Pixel means of n draws from the prior; the first of n are those of a smaller n.
@@ -132,21 +131,8 @@ class Run:
                 f"model={self.config.model}: has no prior to sample from; choices: a variational model, as vae"
             )
 
-    def _batched(self, function: Any, rows: Any) -> Any:
-        count = len(jax.tree.leaves(rows)[0])
-        # Padded to a power of 8, so that few sizes are compiled.
-        size = min(self.config.eval.batch_size, 8 ** math.ceil(math.log(max(count, 1), 8)))
-
-        def piece(rows: np.ndarray, start: int) -> np.ndarray:
-            part = _unit(rows[start : start + size])
-            unmap(rows)
-            return np.pad(part, [(0, size - len(part)), *[(0, 0)] * (rows.ndim - 1)])
-
-        pieces = []
-        for start in range(0, max(count, 1), size):
-            parts = jax.tree.map(lambda a, start=start: piece(a, start), rows)
-            pieces.append(jax.device_get(function(self.params, parts)))
-        return jax.tree.map(lambda *arrays: np.concatenate(arrays)[:count], *pieces)
+    def _in_pieces(self, function: Any, rows: Any) -> Any:
+        return in_pieces(partial(function, self.params), rows, self.config.eval.batch_size)
 
     def _as_images(self, x: np.ndarray) -> np.ndarray:
         """The images as uint8, or checked and as float32."""
@@ -161,11 +147,6 @@ class Run:
         if x.size and make_corrupt(self.config) is None and not (x.min() >= 0 and x.max() <= 1):
             raise InputError(f"x lies in [{x.min():g}, {x.max():g}]; float images lie in [0, 1], others are uint8")
         return x
-
-
-def _unit(x: np.ndarray) -> np.ndarray:
-    """Pixels in [0, 1] of uint8, others as they are; a few images at a time, since floats take four times the memory."""
-    return x / np.float32(255) if x.dtype == np.uint8 else x
 
 
 def load_run(workdir: str | Path, which: Which = "best") -> Run:
@@ -198,14 +179,14 @@ def load_run(workdir: str | Path, which: Which = "best") -> Run:
     config = config_lib.validate(workdir_lib.read_config(workdir), REGISTRIES)
     keep_compiled(config)
     with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
-        restored = checkpoints.restore(None, which)
-        if restored is None:
+        found = checkpoints.info(which)
+        if found is None:
             raise InputError(
-                f"--workdir={workdir}: the run has no checkpoint yet; continue it: {workdir_lib.continue_command(workdir)}"
+                f"--workdir={workdir}: the run has no checkpoint yet; resume it: {workdir_lib.resume_command(workdir)}"
             )
-        assert_own(restored, config, ["shape"])
-        shape = tuple(restored.info["shape"])
+        assert_own(found, config, ["shape"])
+        shape = tuple(found.info["shape"])
         model = make_model(config, shape)
-        restored = checkpoints.restore(abstract_state(config, model, shape), step=restored.step)
-    assert restored is not None
-    return Run(config, model, restored.state.params, shape, restored.step)
+        template = jax.eval_shape(model.init, jax.random.key(0), np.zeros(shape, np.float32))
+        params = checkpoints.restore_params(template, found.step)
+    return Run(config, model, params, shape, found.step)

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from vae_jax.system import disk
-from vae_jax.runs.tensorboard import Board
 from vae_jax.errors import InputError
+from vae_jax.runs.tensorboard import Board
+from vae_jax.system import disk
 
 FILE = "metrics.jsonl"
 ROOM = 2**20
@@ -25,26 +25,48 @@ ROOM = 2**20
 
 
 class Writer:
-    """Appends a run's metrics to `workdir`; what a killed run left beyond `resume_step` goes first. A context manager.
+    """Appends a run's metrics to `workdir`. A context manager.
 
-    Rows of metrics.jsonl with a larger step and a half-written last line are removed. TensorBoard's readers are told to
-    drop events of a larger step, and points that its files have lost are written again from metrics.jsonl.
-    `tensorboard=False` writes metrics.jsonl only. `mended` tells, in a line each, what was damaged.
+    Anything that a killed run left beyond `resume_step` is removed first: rows of metrics.jsonl, and a half-written last line.
+    TensorBoard's readers drop events of a larger step, and points that its files have lost are written again from
+    metrics.jsonl.
+
+    Args:
+        workdir: created if it is missing.
+        resume_step: the step that training starts from.
+        tensorboard: False writes metrics.jsonl only.
+        config: the flat config (`{"eval.batch_size": 1000}`), which TensorBoard shows as text and as hyperparameters; it is
+            written once in the life of a workdir.
+        beside: the scalars that stand beside the hyperparameters, such as `test/elbo`.
+
+    Attributes:
+        mended: a line for each damage that was found and repaired.
 
     Raises:
         InputError: metrics.jsonl holds a line that is not a row.
     """
 
-    def __init__(self, workdir: Path, resume_step: int, tensorboard: bool) -> None:
+    def __init__(
+        self,
+        workdir: Path,
+        resume_step: int,
+        tensorboard: bool,
+        config: Mapping[str, Any] | None = None,
+        beside: Iterable[str] = (),
+    ) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
         self.mended: list[str] = _cut(workdir / FILE, resume_step)
         self._step = resume_step
         self._path = workdir / FILE
         self._rows = self._path.open("ab", buffering=0)
         self._board = Board(workdir, resume_step) if tensorboard else None
-        lost = 0 if self._board is None else self._board.write_lost(read_metrics(workdir))
+        if self._board is None:
+            return
+        lost = self._board.write_lost(read_metrics(workdir))
         if lost:
             self.mended.append(f"TensorBoard's files had lost {lost} points; they are written again from {FILE}")
+        if config is not None:
+            self._board.declare(config, beside)
 
     def __enter__(self) -> "Writer":
         return self
@@ -54,10 +76,11 @@ class Writer:
     ) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Write what is still in memory and close the files; a second call does nothing."""
+    def close(self, metrics: Mapping[str, float] | None = None) -> None:
+        """Log the final metrics in TensorBoard, at the last step, and close the files; a second call does nothing."""
         self._rows.close()
         if self._board is not None:
+            self._board.scalars(self._step, metrics or {})
             self._board.close()
             self._board = None
 
@@ -87,17 +110,6 @@ class Writer:
         if self._board is not None:
             disk.assert_room(self._path, ROOM)
             self._board.image(step, path)
-
-    def hyperparameters(self, flat: Mapping[str, Any], metrics: Mapping[str, float] | Iterable[str] = ()) -> None:
-        """Show the flat config (`{"eval.batch_size": 1000}`) in TensorBoard, as text and among the hyperparameters.
-
-        It is written once in the life of a workdir, so a continued run may call again. `metrics` names the scalars that
-        stand beside the hyperparameters (`test/elbo`); where it holds values, they are logged at the last step.
-        """
-        if self._board is not None:
-            self._board.declare(flat, metrics)
-            if isinstance(metrics, Mapping):
-                self._board.scalars(self._step, metrics)
 
 
 def read_metrics(workdir: Path) -> list[dict[str, Any]]:
