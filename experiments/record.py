@@ -21,13 +21,13 @@ LOCAL = ("--data_dir", "--scratch", "--envs")
 HEADS = {
     "benchmarks": """# Benchmarks
 
-Made by the scripts of this folder; each table names the command that measured it. Ratios within one table were taken in one
-run; seconds belong to the machine that is named.
+The scripts in this folder write this page. Each table names the command that measured it. Ratios within one table are from one
+run; seconds are of the machine that is named below the table.
 """,
     "reproduce": """# Published tables, reproduced
 
-Made by the scripts of this folder; each table names the command that trained and measured its rows, and what differs from the
-paper.
+The scripts in this folder write this page. Each table names the command that trained and measured its rows, and the differences
+from the paper.
 """,
 }
 
