@@ -49,21 +49,21 @@ class Layer(NamedTuple):
 def layers(config: Config) -> list[Layer]:
     """Return the convolutions of a config's networks, in order."""
     batch, sizes, channels = config.batch_size, [SIZE], (1, *config.channels)
-    found = []
+    result = []
     for i, (narrow, wide) in enumerate(zip(channels, config.channels, strict=False)):
         sizes.append(-(-sizes[-1] // STRIDES[0]))
         x, y = (batch, sizes[i], sizes[i], narrow), (batch, sizes[i + 1], sizes[i + 1], wide)
         function = _bound(convolve, STRIDES, same_padding(x[1:3], KERNEL, STRIDES))
-        found.append(Layer(f"encoder {i + 1}", function, x, (*KERNEL, narrow, wide), y))
+        result.append(Layer(f"encoder {i + 1}", function, x, (*KERNEL, narrow, wide), y))
     for number, i in enumerate(reversed(range(len(config.channels)))):
         wide, narrow, small, large = config.channels[i], config.channels[max(i - 1, 0)], sizes[i + 1], sizes[i]
         padding = padding_to_size((small, small), (large, large), KERNEL, STRIDES)
         function = _bound(conv_transpose, STRIDES, padding)
         x, y = (batch, small, small, wide), (batch, large, large, narrow)
-        found.append(Layer(f"decoder {number + 1}", function, x, (*KERNEL, wide, narrow), y))
+        result.append(Layer(f"decoder {number + 1}", function, x, (*KERNEL, wide, narrow), y))
     x, y = (batch, SIZE, SIZE, config.channels[0]), (batch, SIZE, SIZE, 1)
     function = _bound(convolve, (1, 1), same_padding(x[1:3], KERNEL, (1, 1)))
-    return [*found, Layer("decoder output", function, x, (*KERNEL, config.channels[0], 1), y)]
+    return [*result, Layer("decoder output", function, x, (*KERNEL, config.channels[0], 1), y)]
 
 
 def _bound(function: Callable[..., jax.Array], strides: Any, padding: Any) -> Callable[..., jax.Array]:

@@ -20,7 +20,7 @@ import jax
 import numpy as np
 
 from experiments import record
-from experiments.benchmarks.nll_contenders import PEER, Found, Round, ask_peer, make_products
+from experiments.benchmarks.nll_contenders import PEER, Results, Round, ask_peer, make_products
 from experiments.benchmarks.peers_code import contestants
 from experiments.benchmarks.peers_code.contestants import OURS
 from vae_jax.commands import arguments
@@ -34,15 +34,7 @@ from vae_jax.types import Params
 
 PRODUCTS = "matrix products"
 KEYS = {"dataset": "mnist", "binarize": "static_seeded", "hidden_dims": "400", "latent_dim": "20"}
-COLUMNS = (
-    "log-likelihood by",
-    "images per round",
-    "ms per image",
-    "vae_jax / this",
-    "10,000 images, s",
-    "nll",
-    "versions",
-)
+COLUMNS = ("contender", "images per round", "ms per image", "vae_jax / this", "10,000 images, s", "nll", "versions")
 
 
 def train(data_dir: str) -> tuple[Prepared, Params]:
@@ -56,7 +48,7 @@ def train(data_dir: str) -> tuple[Prepared, Params]:
     return run, state.params
 
 
-def measure(flags: Any, scratch: Path) -> Found:
+def measure(flags: Any, scratch: Path) -> Results:
     """Time all contenders, who take turns in each round.
 
     Raises:
@@ -68,47 +60,45 @@ def measure(flags: Any, scratch: Path) -> Found:
         raise InputError(f"--images={flags.images}: the test split has {len(test)} images")
     bound, products = make_split_bound(run.model, flags.samples), make_products(params, flags.samples)
     bound(params, run.key_eval, test[:size])  # compiles
-    found = Found({OURS: [], PRODUCTS: []}, "", "")
+    results = Results({OURS: [], PRODUCTS: []}, "", "")
     for number in range(flags.rounds):
         images = test[number * size : (number + 1) * size]
         shared = images[: flags.peer_images]
         started = time.perf_counter()
         bounds = bound(params, jax.random.fold_in(run.key_eval, number), images)
         seconds = (time.perf_counter() - started) / size
-        found.rounds[OURS].append(Round(size, seconds, -float(bounds[: len(shared)].mean(dtype=np.float64))))
-        found.rounds[PRODUCTS].append(Round(len(shared), products(len(shared))))
-        if not found.failure:
-            found = ask_peer(found, params, shared / np.float32(255), flags, number, scratch)
-    return found
+        results.rounds[OURS].append(Round(size, seconds, -float(bounds[: len(shared)].mean(dtype=np.float64))))
+        results.rounds[PRODUCTS].append(Round(len(shared), products(len(shared))))
+        if not results.failure:
+            results = ask_peer(results, params, shared / np.float32(255), flags, number, scratch)
+    return results
 
 
-def rows(found: Found) -> list[list[str]]:
+def rows(results: Results) -> list[list[str]]:
     """Return the cells of a row for each contender; ratios are medians over rounds of ratios within a round."""
     table = []
-    for name, rounds in found.rounds.items():
+    for name, rounds in results.rounds.items():
         each = np.array([one.seconds for one in rounds])
-        ours = np.array([one.seconds for one in found.rounds[OURS][: len(rounds)]])
+        ours = np.array([one.seconds for one in results.rounds[OURS][: len(rounds)]])
         nll = statistics.mean(one.nll for one in rounds)
         table.append([name, f"{rounds[0].images:,}", record.quartiles(1000 * each), record.quartiles(ours / each)])
         table[-1] += [f"{10_000 * np.median(each):.1f}", "" if math.isnan(nll) else f"{nll:.3f}"]
-        table[-1].append(found.versions if name.startswith(PEER) else "")
-    if found.failure:
-        table.append([PEER, *["-"] * 5, found.failure])
+        table[-1].append(results.versions if name.startswith(PEER) else "")
+    if results.failure:
+        table.append([PEER, *["-"] * 5, results.failure])
     return table
 
 
-def agreement(found: Found) -> list[str]:
+def agreement(results: Results) -> list[str]:
     """Compare pythae's nll with ours on the same images: the mean difference over rounds and its standard error."""
-    differences_of = []
-    for name, rounds in found.rounds.items():
+    texts = []
+    for name, rounds in results.rounds.items():
         if not name.startswith(PEER) or len(rounds) < 2:
             continue
-        differences = [one.nll - ours.nll for one, ours in zip(rounds, found.rounds[OURS], strict=False)]
+        differences = [one.nll - ours.nll for one, ours in zip(rounds, results.rounds[OURS], strict=False)]
         error = statistics.stdev(differences) / math.sqrt(len(differences))
-        differences_of.append(f"{name}: {statistics.mean(differences):+.4f} ± {error:.4f}")
-    if not differences_of:
-        return []
-    return [f"pythae's nll minus ours on the same images, nats, ± the standard error: {'; '.join(differences_of)}."]
+        texts.append(f"{name}: {statistics.mean(differences):+.4f} ± {error:.4f}")
+    return [f"pythae's nll minus ours on the same images, nats, ± standard error: {'; '.join(texts)}."] if texts else []
 
 
 def parse(argv: list[str]) -> Any:
@@ -144,16 +134,16 @@ def main(argv: list[str]) -> None:
     jax.config.update("jax_platforms", "cpu")
     started, others = time.perf_counter(), record.others_seconds()
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(flags, Path(folder))
+        results = measure(flags, Path(folder))
     others = (record.others_seconds() - others) / (time.perf_counter() - started)
     notes = [
         f"{flags.samples} samples per image. The nll, in nats, is the mean over the first {flags.peer_images} images of each "
         f"of {flags.rounds} rounds. Times are medians over rounds, with quartiles in brackets. Ratios are taken within a round; "
         f"smaller is faster. Other processes kept {others:.1f} cores busy.",
-        *agreement(found),
+        *agreement(results),
     ]
     title = f"log p(x) by importance sampling, {flags.samples} samples, binarised MNIST"
-    record.save("nll", record.command("nll", argv), title, COLUMNS, rows(found), notes, keep=not flags.trial)
+    record.save("nll", record.command("nll", argv), title, COLUMNS, rows(results), notes, keep=not flags.trial)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ class Round(NamedTuple):
     """The mean over the images that all contenders evaluate, nats per image."""
 
 
-class Found(NamedTuple):
+class Results(NamedTuple):
     """The measurements of all rounds."""
 
     rounds: dict[str, list[Round]]
@@ -37,8 +37,8 @@ class Found(NamedTuple):
     versions: str
 
 
-def ask_peer(found: Found, params: Params, images: np.ndarray, flags: Any, seed: int, scratch: Path) -> Found:
-    """Return `found` with a round of pythae added, on images f32[N, H, W, 1]."""
+def ask_peer(results: Results, params: Params, images: np.ndarray, flags: Any, seed: int, scratch: Path) -> Results:
+    """Return `results` with a round of pythae added, on images f32[N, H, W, 1]."""
     sizes = peer_batches(flags.samples)
     arrays: dict[str, Any] = {"images": images.reshape(len(images), -1), **arrays_of(params)}
     np.savez(scratch / "images.npz", **arrays)
@@ -49,11 +49,11 @@ def ask_peer(found: Found, params: Params, images: np.ndarray, flags: Any, seed:
         python = contestants.make_environment(PEER, flags.envs)
         answer = contestants.ask(PEER, "nll_with_pythae", python, task, flags.timeout)
     except (Failed, OSError) as failure:
-        return found._replace(failure=str(failure))
-    for size, result in zip(sizes, answer["found"], strict=True):
+        return results._replace(failure=str(failure))
+    for size, result in zip(sizes, answer["results"], strict=True):
         one = Round(len(images), result["seconds"], -result["log_likelihood"])
-        found.rounds.setdefault(f"{PEER}, batch_size={size}", []).append(one)
-    return found._replace(versions=", ".join(f"{name} {number}" for name, number in answer["versions"].items()))
+        results.rounds.setdefault(f"{PEER}, batch_size={size}", []).append(one)
+    return results._replace(versions=", ".join(f"{name} {number}" for name, number in answer["versions"].items()))
 
 
 def peer_batches(samples: int) -> list[int]:

@@ -54,9 +54,9 @@ def measure(flags: Any, scratch: Path) -> dict[tuple[str, Network], list[Measure
     entries = [(OURS, network) for network in networks if OURS in flags.peers]
     entries += [(name, PEERS[name].network) for name in flags.peers if name != OURS]
     pythons: dict[str, Path] = {}
-    found: dict[tuple[str, Network], list[Measured] | str] = {key: [] for key in entries}
+    results: dict[tuple[str, Network], list[Measured] | str] = {key: [] for key in entries}
     for seed in range(flags.rounds):
-        for key, runs in found.items():
+        for key, runs in results.items():
             if isinstance(runs, str):
                 continue
             name, network = key
@@ -68,19 +68,19 @@ def measure(flags: Any, scratch: Path) -> dict[tuple[str, Network], list[Measure
                     pythons[name] = contestants.make_environment(name, flags.envs)
                 runs.append(contestants.train_peer(name, pythons[name], flags, seed, scratch))
             except (Failed, OSError) as failure:
-                found[key] = str(failure)
-    return found
+                results[key] = str(failure)
+    return results
 
 
-def rows(found: dict[tuple[str, Network], list[Measured] | str]) -> list[list[str]]:
+def rows(results: dict[tuple[str, Network], list[Measured] | str]) -> list[list[str]]:
     """Return the cells of a row for each peer."""
     table = []
-    for (name, network), runs in found.items():
+    for (name, network), runs in results.items():
         if isinstance(runs, str):
             table.append([name, str(network), *["-"] * 5, runs])
             continue
         seconds = [middle(runs, field) for field in ("epoch", "training", "process")]
-        ours = found.get((OURS, network), "")
+        ours = results.get((OURS, network), "")
         ratio = "-" if isinstance(ours, str) else f"{middle(ours, 'epoch') / seconds[0]:.2f}"
         elbos = [run.elbo for run in runs]
         elbo = f"{statistics.mean(elbos):.2f}" + (f" ± {statistics.stdev(elbos):.2f}" if len(elbos) > 1 else "")

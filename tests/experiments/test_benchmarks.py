@@ -159,23 +159,23 @@ def test_a_peer_that_hangs_has_a_row_that_says_so(monkeypatch):
     assert table["keras-jax"][2:4] == ["1", "1.00"]
 
 
-def nll_found(failure: str = "") -> nll_contenders.Found:
+def nll_results(failure: str = "") -> nll_contenders.Results:
     rounds = {
         "vae_jax": [nll_contenders.Round(200, 0.004, 100.0), nll_contenders.Round(200, 0.006, 102.0)],
         "pythae, batch_size=100": [nll_contenders.Round(10, 0.02, 100.1), nll_contenders.Round(10, 0.03, 101.9)],
     }
     if failure:
         del rounds["pythae, batch_size=100"]
-    return nll_contenders.Found(rounds, failure, "pythae 1")
+    return nll_contenders.Results(rounds, failure, "pythae 1")
 
 
 def test_log_likelihoods_are_compared_within_rounds_and_on_the_same_images():
-    ours, theirs = nll.rows(nll_found())
+    ours, theirs = nll.rows(nll_results())
     assert ours == ["vae_jax", "200", "5.00 (4.50-5.50)", "1.00 (1.00-1.00)", "50.0", "101.000", ""]
     assert theirs[3:] == ["0.20 (0.20-0.20)", "250.0", "101.000", "pythae 1"]
-    assert nll.agreement(nll_found())[0].endswith("batch_size=100: +0.0000 ± 0.1000.")
-    assert nll.rows(nll_found("not installed"))[-1] == ["pythae", "-", "-", "-", "-", "-", "not installed"]
-    assert nll.agreement(nll_found("not installed")) == []
+    assert nll.agreement(nll_results())[0].endswith("batch_size=100: +0.0000 ± 0.1000.")
+    assert nll.rows(nll_results("not installed"))[-1] == ["pythae", "-", "-", "-", "-", "-", "not installed"]
+    assert nll.agreement(nll_results("not installed")) == []
 
 
 @pytest.mark.parametrize(("samples", "sizes"), [(1000, [100, 1000]), (50, [50]), (101, [1, 101]), (150, [75, 150])])

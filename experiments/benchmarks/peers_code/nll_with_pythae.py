@@ -52,7 +52,7 @@ def main() -> None:
             seconds = (time.perf_counter() - started) / len(images)
             results.append({"seconds": seconds, "log_likelihood": log_likelihood})
     versions = {name: version(name) for name in task.packages}
-    Path(task.answer).write_text(json.dumps({"found": results, "versions": versions}), encoding="utf-8")
+    Path(task.answer).write_text(json.dumps({"results": results, "versions": versions}), encoding="utf-8")
 
 
 if __name__ == "__main__":
