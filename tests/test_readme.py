@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from importlib.util import find_spec
 
 import pytest
 from support.paths import ROOT
@@ -54,6 +55,12 @@ def test_the_commands_were_found():
 def test_the_files_that_a_page_names_exist(page):
     for name in re.findall(r"(?:vae_jax|configs|tests|experiments)/[\w/]+\.(?:py|js)\b", page.read_text()):
         assert "NAME" in name or (ROOT / name).is_file(), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_commands_that_a_page_names_exist(page):
+    for name in re.findall(r"python -m (experiments\.[\w.]*\w)", page.read_text()):
+        assert find_spec(name), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
