@@ -1,4 +1,4 @@
-"""From a command line to a run: flags, config, `train.train_and_evaluate`. `python -m vae_jax.main --help`."""
+"""Train a run from the command line; `python -m vae_jax.main --help` lists the flags and keys."""
 
 import sys
 
@@ -6,7 +6,7 @@ from vae_jax.system.command import run_command
 
 
 def run(argv: list[str]) -> int:
-    """Do what a command line says; the exit code is that of `run_command`."""
+    """Run a command line; return the exit code of `run_command`."""
     return run_command(lambda: _run(argv))
 
 

@@ -1,4 +1,4 @@
-"""The latents of the same few test images, stored every so many steps of training: WORKDIR/latents/STEP.npy."""
+"""The latents of the same test images, stored at regular steps of training: WORKDIR/latents/STEP.npy."""
 
 import io
 import os
@@ -19,13 +19,13 @@ Encode = Callable[[Any], Float[np.ndarray, "M Z"]]
 
 
 class LatentFrames:
-    """Stores a frame at every multiple of `every` steps (0: never); frames that a killed run left beyond `resume_step` go.
+    """Stores a frame at every multiple of `every` steps, and removes frames that a killed run left beyond `resume_step`.
 
     Args:
         workdir: the run's directory.
-        every: steps between frames.
+        every: the steps between frames; 0: no frames.
         resume_step: the step that training starts from; at 0 the untrained model is the first frame.
-        encode: (params) -> latents of the images that `rows` picks.
+        encode: (params) -> latents of the images that `filmed_rows` picks.
     """
 
     def __init__(self, workdir: Path, every: int, resume_step: int, encode: Encode) -> None:
@@ -35,7 +35,7 @@ class LatentFrames:
                 path.unlink()
 
     def record(self, step: int, params: Any) -> None:
-        """Store the frame of this step if it is one."""
+        """Store a frame if this step is a multiple of `every`."""
         if not self._every or step % self._every or (self._folder / f"{step}.npy").exists():
             return
         self._folder.mkdir(exist_ok=True)
@@ -52,7 +52,7 @@ class LatentFrames:
 
 
 def filmed_rows(num_images: int) -> Int[np.ndarray, " M"]:
-    """Which test images are filmed: at most 2,000, always the same random ones, in the split's order."""
+    """Return the indices of the filmed test images: at most 2,000, always the same random ones, in the split's order."""
     chosen = np.random.default_rng(0).choice(num_images, min(num_images, MOST_IMAGES), replace=False)
     return np.sort(chosen)
 
@@ -60,11 +60,11 @@ def filmed_rows(num_images: int) -> Int[np.ndarray, " M"]:
 def load_frames(
     workdir: Path, num_images: int
 ) -> tuple[list[int], Float[np.ndarray, "F M Z"], Int[np.ndarray, " M"]] | None:
-    """(steps, latents, test images that they are of), or None without frames.
+    """Return (steps, latents, indices of their test images), or None without frames.
 
     Args:
         workdir: the run's directory.
-        num_images: images in the test split; frames of another number of images are left out, as are damaged ones.
+        num_images: the number of test images; damaged frames, and frames for another number, are left out.
     """
     chosen = filmed_rows(num_images)
     loaded = [(step, _read(path)) for step, path in _frames(workdir / FOLDER)]
@@ -81,5 +81,5 @@ def _read(path: Path) -> np.ndarray | None:
 
 
 def _frames(folder: Path) -> list[tuple[int, Path]]:
-    """(step, file) of every frame, in the order of steps."""
+    """Return (step, file) of every frame, in the order of steps."""
     return sorted((int(path.stem), path) for path in folder.glob("*.npy") if path.stem.isdecimal())

@@ -1,4 +1,4 @@
-"""A finished or running workdir as an object, for notebooks and figures."""
+"""A run loaded from its directory, for notebooks and figures."""
 
 import os
 from functools import partial
@@ -19,7 +19,7 @@ from vae_jax.objectives import make_corrupt
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.checkpoint import Checkpoints, Which
 from vae_jax.runs.checkpoint.ownership import assert_own
-from vae_jax.runs.pieces import in_pieces, unit
+from vae_jax.runs.pieces import as_images, in_pieces, unit
 from vae_jax.system.compilation import keep_compiled
 from vae_jax.types import Config, Model, Params
 
@@ -46,7 +46,7 @@ class Run:
         self._prior = jax.jit(jax.vmap(self._prior_one, in_axes=(None, 0)))
 
     def encode(self, x: np.ndarray) -> Any:
-        """The posterior of images, with `mean` [N, Z] (and `logvar` for a VAE).
+        """Return the posterior of images, with `mean` [N, Z] (and `logvar` for a VAE).
 
         Args:
             x: uint8, or floats in [0, 1] (a denoiser: any); [N, H, W, C], or [N, H, W] for grey images.
@@ -57,15 +57,15 @@ class Run:
         return self._in_pieces(self._encode, self._as_images(x))
 
     def decode(self, z: Any) -> Pixels:
-        """Pixel means E[x|z] in [0, 1] of latent points z [N, Z], or of what a model of several layers has for a z."""
+        """Return pixel means E[x|z] in [0, 1] of latent points z [N, Z], or of the z of a model with several layers."""
         return self._in_pieces(self._decode, jax.tree.map(lambda a: np.asarray(a, np.float32), z))
 
     def reconstruct(self, x: np.ndarray) -> Pixels:
-        """Images decoded from their own posterior means; x as for `encode`. A denoiser takes what `corrupt` returns."""
+        """Decode images from their own posterior means; x as for `encode`. A denoiser takes what `corrupt` returns."""
         return self.decode(self.encode(x).mean)
 
     def corrupt(self, x: np.ndarray, seed: int = 0) -> Pixels:
-        """Images with the noise of a denoiser's input, not clipped; x as for `encode`.
+        """Add the noise of a denoiser's input to images, not clipped; x as for `encode`.
 
         Raises:
             InputError: the run's objective encodes the images as they are.
@@ -76,7 +76,7 @@ class Run:
         return np.asarray(corrupt(jax.random.key(seed), jnp.asarray(unit(self._as_images(x)))))
 
     def sample(self, n: int, seed: int = 0) -> Pixels:
-        """Pixel means of n draws from the prior; the first of n are those of a smaller n.
+        """Return pixel means of n draws from the prior; the first draws do not depend on n.
 
         Raises:
             InputError: the model has no prior.
@@ -85,8 +85,9 @@ class Run:
         return self.decode(self._prior(self.params, jax.random.split(jax.random.key(seed), n)))
 
     def sample_posterior(self, x: np.ndarray, seed: int = 0) -> np.ndarray:
-        """One z [N, Z] drawn from the posterior of every image; x as for `encode`. Of several layers that of the last, whose
-        prior is the standard normal.
+        """Draw one z [N, Z] from the posterior of every image; x as for `encode`.
+
+        A model with several layers returns the z of the last layer, whose prior is N(0, I).
 
         Raises:
             InputError: the model has no prior, so its posteriors are points.
@@ -95,7 +96,7 @@ class Run:
         return np.asarray(jax.tree.leaves(self._sampled(self.encode(x), seed))[-1])
 
     def kl_terms(self, x: np.ndarray) -> Float[np.ndarray, "N K"]:
-        """KL(q(z|x) || p(z)) of every image, nats for each latent dimension; x as for `encode`.
+        """Return KL(q(z|x) || p(z)) of every image, in nats for each latent dimension; x as for `encode`.
 
         Raises:
             InputError: the model has no prior.
@@ -106,14 +107,14 @@ class Run:
 
     @property
     def standard_prior(self) -> bool:
-        """Whether the z that is decoded is N(0, I) under the prior; without a prior it is not."""
+        """True if there is a prior, and the z that is decoded is N(0, I) under it."""
         if self.model.sample_prior is None:
             return False
         z = self.model.sample_prior(self.params, jax.random.key(0), 100)
         return is_standard(float(jnp.abs(from_standard(self.model, self.params, z)).mean()), flat(z).shape[1])
 
     def _sampled(self, posterior: Any, seed: int) -> Any:
-        """z of every posterior; each row has a key of its own, so a row depends on its place alone."""
+        """Draw z from every posterior; each row has its own key, so it depends on its index alone."""
         keys = jax.random.split(jax.random.key(seed), len(jax.tree.leaves(posterior)[0]))
         return self._draw(self.params, keys, posterior)
 
@@ -135,30 +136,19 @@ class Run:
         return in_pieces(partial(function, self.params), rows, self.config.eval.batch_size)
 
     def _as_images(self, x: np.ndarray) -> np.ndarray:
-        """The images as uint8, or checked and as float32."""
-        x = np.asarray(x)
-        if x.ndim == 3 and self.shape[2] == 1:
-            x = x[..., None]
-        if x.shape[1:] != self.shape:
-            raise InputError(f"x has shape {x.shape}; the run's images are [N, {', '.join(map(str, self.shape))}]")
-        if x.dtype == np.uint8:
-            return x
-        x = x.astype(np.float32)
-        if x.size and make_corrupt(self.config) is None and not (x.min() >= 0 and x.max() <= 1):
-            raise InputError(f"x lies in [{x.min():g}, {x.max():g}]; float images lie in [0, 1], others are uint8")
-        return x
+        return as_images(x, self.shape, make_corrupt(self.config) is not None)
 
 
 def load_run(workdir: str | Path, which: Which = "best") -> Run:
-    """Load a run for looking at: its config, model, parameters and jitted functions. Nothing is written.
+    """Load a run's config, model and parameters, with jitted functions. Nothing is written.
 
     Args:
         workdir: the run's directory.
         which: the checkpoint with the best validation metric, or the latest.
 
     Raises:
-        InputError: not a run, or one without an intact checkpoint, or of a config that this version does not know; `which`
-            is neither.
+        InputError: workdir is not a run, has no intact checkpoint, or its config is unknown to this version; or `which` is
+            unknown.
 
     Example:
         >>> import vae_jax

@@ -1,7 +1,7 @@
-"""What a run writes while it trains: metrics.jsonl, which is the record, and TensorBoard files, which are for looking.
+"""The log of a run: metrics.jsonl, which is the record, and TensorBoard files, which show it.
 
-A row of metrics.jsonl is `{"step": 640, "epoch": 1, "train/loss": 98.1, "val/elbo": -101.3}`, in nats per image. What
-is not finite is written as null, since JSON has no NaN.
+A row of metrics.jsonl is `{"step": 640, "epoch": 1, "train/loss": 98.1, "val/elbo": -101.3}`, in nats per image. A
+value that is not finite is written as null, because JSON has no NaN.
 """
 
 import json
@@ -21,7 +21,7 @@ from vae_jax.system import disk
 
 FILE = "metrics.jsonl"
 ROOM = 2**20
-"""Bytes that must be free for a row or an image, TensorBoard's share included, whose thread would die of a full disk."""
+"""The bytes that must be free for a row or an image, with TensorBoard's files, whose thread would die on a full disk."""
 
 
 class Writer:
@@ -85,7 +85,7 @@ class Writer:
             self._board = None
 
     def write(self, step: int, epoch: int | float, metrics: Mapping[str, float]) -> None:
-        """Append one row, after `step` updates and `epoch` epochs; at once, so that a kill loses no row.
+        """Append one row, after `step` updates and `epoch` epochs; it is written at once, so that a kill loses no row.
 
         Raises:
             TrainingError: the disk is full.
@@ -102,7 +102,7 @@ class Writer:
             self._board.scalars(step, values)
 
     def image(self, step: int, path: Path) -> None:
-        """Show a PNG file in TensorBoard, by its name; nothing without it.
+        """Show a PNG file in TensorBoard, under its name.
 
         Raises:
             TrainingError: the disk is full.
@@ -113,9 +113,9 @@ class Writer:
 
 
 def read_metrics(workdir: Path) -> list[dict[str, Any]]:
-    """The rows of workdir/metrics.jsonl, null for what was not finite; none where there is no file.
+    """Read the rows of workdir/metrics.jsonl; none if there is no file. A value that was not finite is None.
 
-    A half-written last line, of a run that was killed or is writing now, is left out.
+    A half-written last line, from a run that was killed or is writing now, is left out.
 
     Raises:
         InputError: another line is not a row; the message names it.
@@ -126,7 +126,7 @@ def read_metrics(workdir: Path) -> list[dict[str, Any]]:
 def history(
     rows: Iterable[Mapping[str, Any]],
 ) -> dict[str, tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]]:
-    """Metric name -> (epochs, values), from the rows that hold it; null becomes NaN."""
+    """Return metric name -> (epochs, values), from the rows that have the metric; null becomes NaN."""
     series: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         for name, value in row.items():
@@ -137,7 +137,7 @@ def history(
 
 
 def _rows(path: Path) -> list[tuple[bytes, dict[str, Any]]]:
-    """Every whole line, with its newline, and the row it holds."""
+    """Return every whole line, with its newline, and its row."""
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
     rows: list[tuple[bytes, dict[str, Any]]] = []
     for i, line in enumerate(lines):
@@ -158,7 +158,7 @@ def _parse(line: bytes) -> dict[str, Any] | None:
 
 
 def _cut(path: Path, step: int) -> list[str]:
-    """Remove rows beyond `step` and a half last line, which is told; the other lines stay as they are, byte for byte."""
+    """Remove rows beyond `step` and a half last line, and say so; the other lines stay as they are, byte for byte."""
     if not path.exists():
         return []
     before, rows = path.read_bytes(), _rows(path)

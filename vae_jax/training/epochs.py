@@ -1,4 +1,4 @@
-"""One epoch: its chunks of steps, then the validation, the log and the checkpoint at its end."""
+"""One epoch: its chunks of steps, then validation, the log and a checkpoint."""
 
 import math
 from collections.abc import Mapping

@@ -46,7 +46,7 @@ class Training(NamedTuple):
     """() -> waits for the first call's program, if it is compiled ahead; raises InputError if it does not fit into memory."""
     evaluate: Evaluate
     init: Callable[[PRNGKeyArray], TrainState]
-    """(key) -> an initial state; each run's own is `state`."""
+    """(key) -> an initial state; `state` is the one of this run's seed."""
     state: TrainState
     feed: Feed
     key_train: PRNGKeyArray
@@ -136,7 +136,7 @@ def prepare(config: Config, ahead: bool = False) -> Training:
 def _compile_ahead(
     config: Config, chunk: Any, state: TrainState, shapes: Callable[[int], tuple[Any, Any]], key: PRNGKeyArray
 ) -> tuple[Callable[..., Any], Callable[[], object]]:
-    """As `compile_ahead`; the program must fit into memory."""
+    """Compile the chunk in the background, and raise InputError if it does not fit into memory; see `compile_ahead`."""
 
     def arguments(batch_size: int) -> tuple[Any, ...]:
         return state, *shapes(batch_size), key
@@ -153,7 +153,7 @@ def _compile_ahead(
 def _make_evaluate(
     config: Config, dataset: Dataset, model: Model, objective: Objective, layout: devices.Layout
 ) -> Evaluate:
-    """As `make_evaluate`; of no more images at a time than there are."""
+    """Make the run's evaluation, with batches no larger than the largest split."""
     config = deepcopy(config)
     config.eval.batch_size = min(config.eval.batch_size, max(len(split.images) for split in dataset[:3]))
     return make_evaluate(config, model, objective, layout, batches_per_call(config, dataset))
@@ -164,7 +164,7 @@ def _shapes_on(layout: devices.Layout, state: TrainState) -> TrainState:
 
 
 def joined(run: Training, config: Config) -> Training:
-    """What a run computes with that differs from `run` only in its seed and in numbers of HPARAMS: all else is shared."""
+    """Return the training of a run that differs from `run` only in its seed and in numbers of HPARAMS; all else is shared."""
     key_init, key_train, key_eval = keys_of(config.seed)
     state = run.init(key_init)._replace(hparams=make_hparams(config))
     return run._replace(config=config, state=state, key_train=key_train, key_eval=key_eval)

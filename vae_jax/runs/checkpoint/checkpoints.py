@@ -1,12 +1,10 @@
 """Checkpoints of a run: saved by orbax in the background, sealed by a manifest, the two latest and the best kept."""
 
-import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, TypeVar
 
 import jax
@@ -38,7 +36,7 @@ class Checkpoints:
         self._directory = Path(directory).absolute()
         self._read_only = read_only
         self._steps = Steps(self._directory)
-        self._store = OrbaxStore(self._directory, read_only, self._steps.preserve, self._seal_before_commit)
+        self._store = OrbaxStore(self._directory, read_only, self._steps.preserve, self._steps.seal_uncommitted)
         self._num_bytes = 0
         if not read_only:
             self._directory.mkdir(parents=True, exist_ok=True)
@@ -46,7 +44,7 @@ class Checkpoints:
     def __enter__(self) -> "Checkpoints":
         return self
 
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         """Wait for the save in flight and close; raise what that save raised."""
         try:
             self.wait()
@@ -74,7 +72,8 @@ class Checkpoints:
         if os.path.lexists(self._steps.path(step)):
             if step in self._steps.ranks() and self._steps.damage(step) is None:
                 return
-            self._set_aside(step)
+            self._store.close()  # orbax would still believe that the step exists
+            self._steps.set_aside(step)
         self._num_bytes = round(ROOM * sum(leaf.nbytes for leaf in jax.tree.leaves(state)))
         with self._full_disk_explained():
             disk.assert_room(self._steps.path(step), self._num_bytes)
@@ -126,9 +125,8 @@ class Checkpoints:
         A damaged checkpoint is skipped with one line on stderr.
 
         Args:
-            template: a pytree of arrays or jax.ShapeDtypeStruct. The result has its structure, shapes, dtypes and shardings
-                (without a sharding, or uncommitted: default device), whatever devices the state was saved from. None: host
-                arrays.
+            template: a pytree of arrays or jax.ShapeDtypeStruct, whose structure, shapes, dtypes and shardings the result has
+                (without a sharding, or uncommitted: default device). None: host arrays.
             which: "latest" or "best".
             step: the step to restore.
 
@@ -179,19 +177,3 @@ class Checkpoints:
 
     def _listed(self, skipped: dict[int, str]) -> str:
         return ", ".join(f"{self._steps.path(step)} is damaged ({reason})" for step, reason in skipped.items())
-
-    def _set_aside(self, step: int) -> None:
-        free = (self._directory / f"{step}.set-aside-{n}" for n in itertools.count())
-        self._store.close()  # orbax would still believe that the step exists
-        if jax.process_index() == 0:
-            os.rename(self._steps.path(step), next(path for path in free if not os.path.lexists(path)))
-        if jax.process_count() > 1:
-            from jax.experimental import multihost_utils
-
-            multihost_utils.sync_global_devices(f"step {step} set aside")
-
-    def _seal_before_commit(self) -> None:
-        if self._steps.pending is not None and jax.process_index() == 0:
-            step, metric = self._steps.pending
-            for path in self._directory.glob(f"{step}.orbax-checkpoint-tmp*"):
-                manifest.seal(path, metric, committed=False)
