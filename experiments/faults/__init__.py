@@ -1,1 +1,1 @@
-"""What `experiments.fault_drill` does to runs, and the table it makes; the tests of tests/faults use it too."""
+"""What `experiments.faults` does to runs, and the table it makes; the tests of tests/faults use it too."""

@@ -1,4 +1,4 @@
-"""Break runs on purpose: python -m experiments.fault_drill [--kills=100] [--output=docs/reliability.md] [--only=disk,lock]
+"""Break runs on purpose: python -m experiments.faults [--kills=100] [--output=docs/reliability.md] [--only=disk,lock]
 
 Kills a run of 30 epochs at random moments, start-up, saves and figures included, continues it each time, and compares what
 comes out with a run that nobody touched, bit for bit. Then runs the tests of tests/faults/ (some minutes), or those that --only
@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
     with signals.deferred() as stop, tempfile.TemporaryDirectory(prefix="vae_jax-drill-") as scratch:
         if flags.kills:
             done = drill(Path(scratch), flags.kills, console.line, stop)
-            parts["kills"] = [_kills_row(done, f"python -m experiments.fault_drill --kills={flags.kills}")]
+            parts["kills"] = [_kills_row(done, f"python -m experiments.faults --kills={flags.kills}")]
         if not flags.no_suite:
             console.line(f"the tests of {' '.join(files) or TESTS}")
             parts["tests"] = run_suite(Path(scratch), stop, files)

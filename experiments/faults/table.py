@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from experiments import record
+from experiments.benchmarks import record
 from experiments.faults.promises import PROMISES
 from experiments.faults.started import kill, start
 from vae_jax.system import disk
@@ -19,7 +19,7 @@ SECONDS = 7200
 """What the tests may take together."""
 HEAD = """# Reliability
 
-What a run survives, tried for real: processes, signals, damaged bytes. Made by `python -m experiments.fault_drill`, which
+What a run survives, tried for real: processes, signals, damaged bytes. Made by `python -m experiments.faults`, which
 kills runs at random moments and runs the tests of `tests/faults/`; nothing here was written by hand. "tried" and "survived"
 are counts, and the same where the promise was kept; "lost" is what a fault costs.
 """

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments import record
+from experiments.benchmarks import record
 from vae_jax import train
 from vae_jax.commands import arguments
 from vae_jax.config import command_line

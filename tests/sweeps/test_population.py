@@ -15,8 +15,8 @@ from support.paths import ROOT
 
 import vae_jax.sweeps.population.loop as training
 import vae_jax.sweeps.population.scheduling as together
-from experiments import sweep as sweep_script
 from vae_jax import sweeps
+from vae_jax.commands import sweep
 from vae_jax.errors import InputError, TrainingError
 from vae_jax.runs.checkpoint import Checkpoints
 from vae_jax.runs.writer import history, read_metrics
@@ -228,8 +228,7 @@ def test_a_sweep_of_populations_is_stopped_continued_and_told(tmp_path, monkeypa
     ]
     flags += ["--config.num_epochs=1", "--config.log.tensorboard=false"]
     rows = []
-    monkeypatch.setattr(sweep_script, "tell", lambda found, *rest: rows.extend(found))
-    monkeypatch.setattr(sweep_script.report, "write_comparison", lambda *given: None)
+    monkeypatch.setattr(sweep, "write_report", lambda finished, *rest: rows.extend(run for run, _ in finished))
     count, calls = training.count, []
 
     def stop(*arguments):
@@ -240,11 +239,11 @@ def test_a_sweep_of_populations_is_stopped_continued_and_told(tmp_path, monkeypa
 
     with monkeypatch.context() as patch:
         patch.setattr(training, "count", stop)
-        assert run_command(lambda: sweep_script.run(flags)) == 130
+        assert run_command(lambda: sweep.main(flags)) == 130
     told = capsys.readouterr().out.splitlines()
-    assert told[-1] == f"stopped; continue: python -m experiments.sweep {shlex.join(flags)}"
+    assert told[-1] == f"stopped; resume with: python -m experiments.sweep {shlex.join(flags)}"
     assert "3 runs, 2 programs: kept apart by hidden_dims=(16,),(8,)" in told
-    assert run_command(lambda: sweep_script.run(flags)) == 0
+    assert run_command(lambda: sweep.main(flags)) == 0
     told = capsys.readouterr()
     assert told.err == ""
     assert sum(line.startswith("epoch 1/1 | 2 runs") for line in told.out.splitlines()) <= 1

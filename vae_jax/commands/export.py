@@ -1,34 +1,27 @@
-"""A trained model as files for other programs: python -m experiments.export --workdir=RUN --format=stablehlo|safetensors|onnx
+"""Export a trained model for other programs: python -m experiments.export --workdir=RUN --format=stablehlo|safetensors|onnx
 
 stablehlo: programs that JAX runs without vae_jax, on CPU, CUDA and TPU. onnx: programs for ONNX runtimes, without JAX.
-safetensors: the weights by name, with a card that says what they are. Needs pip install -e '.[export]'.
+safetensors: the weights by name, with a card that describes them. Needs pip install -e '.[export]'.
 """
 
 import os
-import sys
 from pathlib import Path
 
+from vae_jax.artifacts.export import FORMATS
 from vae_jax.commands import arguments
 from vae_jax.errors import InputError
 from vae_jax.runs.run import load_run
 from vae_jax.system import disk
-from vae_jax.system.command import run_command
 from vae_jax.system.console import Console, format_bytes
 
 
 def main(argv: list[str]) -> None:
-    """Do what the command line says."""
-    from vae_jax.artifacts.export import FORMATS
-
+    """Run the command."""
     parser = arguments.Parser(__doc__)
-    parser.add_argument("--workdir", type=arguments.path, required=True, metavar="RUN", help="the run's directory")
+    parser.add_run()
     parser.add_argument("--format", required=True, metavar="FORMAT", help=f"one of {', '.join(FORMATS)}")
-    parser.add_argument("--which", choices=["best", "latest"], default="best", help="which checkpoint (best)")
-    parser.add_argument(
-        "--output", type=arguments.path, metavar="DIR", help="where to, a folder that exists (RUN/export)"
-    )
+    parser.add_argument("--output", type=arguments.path, metavar="DIR", help="an existing folder (RUN/export)")
     flags = parser.parse_args(argv)
-
     make = FORMATS[arguments.one_of("--format", flags.format, FORMATS)]
     given = None if flags.output is None else _existing(flags.output)
     run, console = load_run(flags.workdir, flags.which), Console()
@@ -43,15 +36,11 @@ def main(argv: list[str]) -> None:
 
 
 def _existing(folder: Path) -> Path:
-    """A folder to write in that is there: a mistyped one is not made.
+    """Return a writable folder. A missing one is not created, because its name may be mistyped.
 
     Raises:
-        InputError: there is none, it is a file, or it cannot be written.
+        InputError: the folder is missing, is a file, or cannot be written.
     """
-    if not os.path.isdir(folder):  # Path's own raises in a folder that must not be read
+    if not os.path.isdir(folder):  # Path.is_dir raises where a parent folder is not readable
         raise InputError(f"--output={folder}: {'a file, not a folder' if os.path.exists(folder) else 'no such folder'}")
     return disk.make_folder("--output", folder)
-
-
-if __name__ == "__main__":
-    sys.exit(run_command(lambda: main(sys.argv[1:])))

@@ -1,8 +1,8 @@
 """Examine a trained run: python -m experiments.health --workdir=RUN [--which=best|latest]
 
-Prints a line for each thing that can be wrong with a VAE, each with a verdict (collapsed, over-regularised, overfitting, prior
-hole, healthy, cannot tell) and what to try, then what the codes are good for, then one verdict over all; writes the numbers to
-RUN/health.json. Nothing is trained but the posteriors of single images and small classifiers.
+Prints one line for each thing that can be wrong with a VAE, with a verdict (collapsed, over-regularised, overfitting, prior
+hole, healthy, cannot tell) and advice. Further lines say what the codes are good for; one verdict sums up. The numbers are
+written to RUN/health.json. Nothing is trained except the posteriors of single images and small classifiers.
 """
 
 import json
@@ -10,36 +10,29 @@ import sys
 
 from vae_jax import data
 from vae_jax.commands import arguments
-from vae_jax.errors import InputError
 from vae_jax.evaluation import health, nll
 from vae_jax.runs.run import load_run
 from vae_jax.system import disk
-from vae_jax.system.command import run_command
 from vae_jax.system.console import Console
 
 
 def main(argv: list[str]) -> None:
-    """Do what the command line says."""
+    """Run the command."""
     parser = arguments.Parser(__doc__)
-    parser.add_argument("--workdir", type=arguments.path, required=True, metavar="RUN", help="the run's directory")
-    parser.add_argument("--which", choices=["best", "latest"], default="best", help="which checkpoint (best)")
+    parser.add_run()
     parser.add_argument(
-        "--num_images", type=arguments.count, default=10_000, help="most images of a split that are coded (10,000)"
+        "--num_images", type=arguments.count, default=10_000, help="at most this many images per split (10,000)"
     )
     parser.add_argument(
-        "--num_refined", type=arguments.count, default=500, help="of these, images whose posteriors are refined (500)"
+        "--num_refined", type=arguments.count, default=500, help="of these, images with a refined posterior (500)"
     )
-    parser.add_argument("--steps", type=arguments.count, default=300, help="steps in which they are refined (300)")
+    parser.add_argument("--steps", type=arguments.count, default=300, help="steps of refinement (300)")
     parser.add_argument(
-        "--temperatures", type=arguments.count, default=400, help="in which 100 of the test images are annealed (400)"
+        "--temperatures", type=arguments.count, default=400, help="temperatures of annealing, for 100 images (400)"
     )
     flags = parser.parse_args(argv)
     run, console = load_run(flags.workdir, flags.which), Console()
-    if run.model.log_prior is None:
-        raise InputError(
-            f"model={run.config.model}: has no prior, which every line of the report is about; choices: a variational model, "
-            "as vae"
-        )
+    nll.check_prior(run)
     path = disk.make_folder("--workdir", flags.workdir) / "health.json"
     kind, config = nll.kind_of(run), run.config
     subject = health.Subject(
@@ -51,27 +44,23 @@ def main(argv: list[str]) -> None:
     )
     if caveat := nll.caveat(kind):
         console.line(f"log p(x) below: {caveat}")
-    found = []
+    lines = []
     effort, anneal = health.Effort(steps=flags.steps), health.Anneal(num_temperatures=flags.temperatures)
     extent = health.Extent(flags.num_images, flags.num_refined, effort, anneal)
     for line in health.examine(subject, extent, progress=_progress):
         console.line(line.text)
-        found.append(line)
-    verdict = health.overall(found)
+        lines.append(line)
+    verdict = health.overall(lines)
     console.line(f"\n{verdict.name}: {verdict.told}")
-    asked = ("which", "num_images", "num_refined", "steps", "temperatures")
-    facts = {name: getattr(flags, name) for name in asked} | {"step": run.step, "seed": config.seed}
+    given = ("which", "num_images", "num_refined", "steps", "temperatures")
+    facts = {name: getattr(flags, name) for name in given} | {"step": run.step, "seed": config.seed}
     facts |= {"dataset": config.dataset, **kind}
-    report = facts | {"verdict": verdict.as_json()} | {line.name: line.as_json() for line in found}
+    report = facts | {"verdict": verdict.as_json()} | {line.name: line.as_json() for line in lines}
     disk.write(path, json.dumps(report, indent=2) + "\n")
     console.line(f"\nwritten to {path}")
 
 
 def _progress(text: str) -> None:
-    """For a person who waits; not for a file."""
+    """Print progress for a person at a terminal; a file does not get it."""
     if sys.stderr.isatty():
         print(text, file=sys.stderr)
-
-
-if __name__ == "__main__":
-    sys.exit(run_command(lambda: main(sys.argv[1:])))

@@ -1,5 +1,6 @@
 """From `latent_dim=2,100,200` to a list of runs."""
 
+import hashlib
 import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -100,3 +101,15 @@ def plan(
         places[workdir] = point
         runs.append(Planned(point, seed, config, workdir))
     return runs
+
+
+def point_text(point: Point) -> str:
+    """Return `latent_dim=2 num_epochs=50`."""
+    return " ".join(f"{key}={value}" for key, value in point)
+
+
+def folder_name(runs: Sequence[Planned], name: str) -> str:
+    """Return the name of the folder of a sweep's report: the config file, the swept keys and a hash of the runs."""
+    keys = "-".join(dict.fromkeys(key for key, _ in runs[0].point))
+    digest = hashlib.sha256(" ".join(run.workdir.name for run in runs).encode()).hexdigest()[:6]
+    return f"sweep-{name}-{keys}-{digest}"

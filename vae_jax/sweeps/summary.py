@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vae_jax.sweeps.plan import Point
+from vae_jax.sweeps.plan import Point, point_text
 
 SPLIT = "test/"
 
@@ -71,11 +71,6 @@ def _cells(row: Row, names: Sequence[str], formatted: Any) -> list[str | None]:
         )
         cells.append(mean + error)
     return cells
-
-
-def point_text(point: Point) -> str:
-    """`latent_dim=2 num_epochs=50`."""
-    return " ".join(f"{key}={value}" for key, value in point)
 
 
 def csv_text(rows: Sequence[Row]) -> str:

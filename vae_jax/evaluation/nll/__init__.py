@@ -1,5 +1,6 @@
 """log p(x) of a run's split: measured piece by piece, kept on disk, summarised, and compared with another run's."""
 
+from vae_jax.evaluation.nll.measurement import measure_run
 from vae_jax.evaluation.nll.record import Record, Source, differing, measure, read, resume
 from vae_jax.evaluation.nll.request import (
     METHODS,
@@ -13,6 +14,7 @@ from vae_jax.evaluation.nll.request import (
     read_other,
 )
 from vae_jax.evaluation.nll.summary import QUANTILES, Paired, Summary, caveat, compare, prefix, summarize
+from vae_jax.evaluation.nll.table import print_comparison, print_record, write_report
 
 __all__ = [
     "METHODS",
@@ -32,9 +34,13 @@ __all__ = [
     "kind_of",
     "make_source",
     "measure",
+    "measure_run",
     "prefix",
+    "print_comparison",
+    "print_record",
     "read",
     "read_other",
     "resume",
     "summarize",
+    "write_report",
 ]
