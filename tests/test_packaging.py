@@ -10,10 +10,11 @@ from setuptools.config.setupcfg import read_configuration
 from support.paths import ROOT
 
 
-def test_only_the_package_is_installed(monkeypatch):
+def test_the_package_is_installed_whole_and_alone(monkeypatch):
     monkeypatch.chdir(ROOT)
     packages = read_configuration("setup.cfg")["options"]["packages"]
-    assert {name.partition(".")[0] for name in packages} == {"vae_jax"}
+    folders = {path.parent.relative_to(ROOT) for path in (ROOT / "vae_jax").rglob("*.py")}
+    assert set(packages) == {".".join(folder.parts) for folder in folders}
 
 
 def test_an_editable_install_works_from_the_parent_of_a_clone_called_vae_jax(tmp_path):
