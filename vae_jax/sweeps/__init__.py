@@ -1,4 +1,4 @@
-"""Sweeps: from swept values to a list of runs, and from the runs' results to a table. Nothing is trained here."""
+"""Sweeps: a list of runs from the values of a key, and a table from their results. `population` trains them."""
 
 from vae_jax.sweeps.groups import groups, keys_apart, refuse_lone
 from vae_jax.sweeps.plan import Planned, Point, folder_name, parse_over, plan, point_text, product
