@@ -1,4 +1,4 @@
-"""Records of measurements: FOLDER/results/NAME.json with machine, versions and date, and a FOLDER/README.md of all of them."""
+"""Results of measurements: FOLDER/results/NAME.json with machine, versions and date, and FOLDER/README.md made of them."""
 
 import datetime
 import json
@@ -17,7 +17,7 @@ from vae_jax.system.console import Console
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("jax", "jaxlib", "flax", "numpy", "torch", "keras", "pythae")
 LOCAL = ("--data_dir", "--scratch", "--envs")
-"""The flags that name places on one machine."""
+"""Flags that name folders on one machine."""
 HEADS = {
     "benchmarks": """# Benchmarks
 
@@ -43,13 +43,13 @@ def save(
     keep: bool = True,
     folder: str = "benchmarks",
 ) -> None:
-    """Print a table, write it as JSON, and render README.md again.
+    """Print a table, store it as JSON, and write README.md again.
 
     Args:
         name: the name of the JSON file.
-        command: the command that measured it.
+        command: the command that measured the table.
         title: the heading.
-        columns: the names of all columns, with the first.
+        columns: the names of all columns, including the first.
         rows: the cells, text or numbers.
         notes: the lines below the table.
         picture: a PNG that README.md shows below the table, or None.
@@ -82,13 +82,13 @@ def save(
 
 
 def command(name: str, argv: Sequence[str], local: Sequence[str] = LOCAL) -> str:
-    """Return the command line of a script of benchmarks/, without the flags that name places on one machine."""
+    """Return the command line of a script of benchmarks/, without the flags of LOCAL."""
     kept = [word for word in argv if word.partition("=")[0] not in local]
     return " ".join([f"python -m experiments.benchmarks.{name}", *kept])
 
 
 def render(folder: str) -> None:
-    """Write the README.md of a folder from all its results."""
+    """Write README.md of a folder from all its results."""
     parts = [HEADS[folder]]
     for path in sorted((ROOT / folder / "results").glob("*.json")):
         facts = json.loads(path.read_text(encoding="utf-8"))
@@ -127,13 +127,13 @@ def _processor() -> str:
 
 
 def quartiles(values: Sequence[float] | np.ndarray, digits: int = 2) -> str:
-    """Format the median, with the quartiles in brackets."""
+    """Return the median, with quartiles in brackets, as text."""
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
     return f"{middle:.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"
 
 
 def others_seconds() -> float:
-    """Return the core seconds spent by other processes than this one and its children; 0 if the system does not say."""
+    """Return the core seconds used by processes other than this one and its children; 0 if they are not available."""
     try:
         words = Path("/proc/stat").read_text(encoding="utf-8").split("\n", 1)[0].split()
     except OSError:
@@ -143,11 +143,11 @@ def others_seconds() -> float:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of the compared packages that are installed."""
-    installed = {}
+    """Return the versions of the installed packages of PACKAGES."""
+    found = {}
     for name in PACKAGES:
         try:
-            installed[name] = version(name)
+            found[name] = version(name)
         except PackageNotFoundError:
             continue
-    return installed
+    return found

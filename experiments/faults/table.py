@@ -19,9 +19,9 @@ SECONDS = 7200
 """The limit for all tests together."""
 HEAD = """# Reliability
 
-The faults that a run survives, tested with real processes, signals and damaged bytes. `python -m experiments.faults` makes this
-page: it kills runs at random moments and runs the tests of `tests/faults/`; nothing here was written by hand. "tried" and
-"survived" are counts, equal if the promise was kept; "lost" is the cost of a fault.
+The faults that a run survives, tested with real processes, signals and damaged bytes. `python -m experiments.faults` kills
+runs at random moments, runs the tests of `tests/faults/` and writes this page. "tried" and "survived" are counts, which are equal
+if the promise was kept. "lost" is what a fault costs.
 """
 COLUMNS = ("fault", "promise", "tried", "survived", "lost", "command")
 
