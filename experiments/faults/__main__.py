@@ -62,10 +62,8 @@ def _kills_row(done: Drill, command: str) -> Row:
 
 def _file(name: str) -> str:
     """Return the test file of a name of --only."""
-    arguments.one_of(
-        "--only", name, [path.stem.removeprefix("test_") for path in sorted((ROOT / TESTS).glob("test_*.py"))]
-    )
-    return f"{TESTS}/test_{name}.py"
+    names = [path.stem.removeprefix("test_") for path in sorted((ROOT / TESTS).glob("test_*.py"))]
+    return f"{TESTS}/test_{arguments.one_of('--only', name, names)}.py"
 
 
 def _whole(text: str) -> int:

@@ -40,17 +40,13 @@ def digest(workdir: Path) -> str:
 
 def outcome(workdir: Path) -> Outcome:
     """Read the outcome of a finished run."""
-    names = [
-        path.relative_to(workdir).as_posix()
-        for place in ("*", "checkpoints/*", "figures/*")
-        for path in workdir.glob(place)
-    ]
+    paths = [path for place in ("*", "checkpoints/*", "figures/*") for path in workdir.glob(place)]
     return Outcome(
         digest(workdir),
         (workdir / FILE).read_text(),
         json.loads((workdir / RESULTS).read_text()),
         {tag: sorted(points, key=lambda point: point[0]) for tag, points in read_points(workdir).items()},
-        sorted(name for name in names if "tfevents" not in name),
+        sorted(path.relative_to(workdir).as_posix() for path in paths if "tfevents" not in path.name),
     )
 
 

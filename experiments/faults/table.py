@@ -126,10 +126,7 @@ def render(parts: dict) -> str:
     """Return the page."""
     rows = [Row(**row) for part in parts.values() for row in part["rows"]]
     rows = [row._replace(lost=tuple(row.lost), commands=tuple(row.commands)) for row in rows]
-    table = [
-        COLUMNS,
-        ["---"] * len(COLUMNS),
-        *([cell.replace("|", "\\|") for cell in cells(row)] for row in summed(rows)),
-    ]
+    body = [[cell.replace("|", "\\|") for cell in cells(row)] for row in summed(rows)]
+    table = [COLUMNS, ["---"] * len(COLUMNS), *body]
     measured = [f"{name}: {part['measured']}." for name, part in parts.items()]
     return "\n".join([HEAD, *("| " + " | ".join(row) + " |" for row in table), "", "\n\n".join(measured), ""])

@@ -16,12 +16,9 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, description: str | None) -> None:
         command = re.search(r"python -m [\w.]+", description or "")
-        super().__init__(
-            prog=command[0] if command else None,
-            description=description,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
+        formatter = argparse.RawDescriptionHelpFormatter
+        prog = command[0] if command else None
+        super().__init__(prog, description=description, formatter_class=formatter, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         """Raise InputError where argparse would print its usage and exit."""

@@ -16,9 +16,8 @@ def main(argv: list[str]) -> None:
     """Run the command."""
     parser = arguments.Parser(__doc__)
     parser.add_argument("--workdirs", required=True, metavar="RUN,RUN,...", help="the directories of the runs")
-    parser.add_argument(
-        "--output", type=arguments.path, default=Path("compare.html"), metavar="FILE", help="the page (compare.html)"
-    )
+    page = Path("compare.html")
+    parser.add_argument("--output", type=arguments.path, default=page, metavar="FILE", help=f"the page ({page})")
     flags = parser.parse_args(argv)
     workdirs = [arguments.path(part) for part in flags.workdirs.split(",") if part]
     if len(workdirs) < 2:

@@ -20,28 +20,19 @@ def main(argv: list[str]) -> None:
     """Run the command."""
     parser = arguments.Parser(__doc__)
     parser.add_run()
-    parser.add_argument(
-        "--num_images", type=arguments.count, default=10_000, help="at most this many images per split (10,000)"
-    )
-    parser.add_argument(
-        "--num_refined", type=arguments.count, default=500, help="of these, images with a refined posterior (500)"
-    )
+    parser.add_argument("--num_images", type=arguments.count, default=10_000, help="most images per split (10,000)")
+    parser.add_argument("--num_refined", type=arguments.count, default=500, help="images to refine posteriors of (500)")
     parser.add_argument("--steps", type=arguments.count, default=300, help="steps of refinement (300)")
-    parser.add_argument(
-        "--temperatures", type=arguments.count, default=400, help="temperatures of annealing, for 100 images (400)"
-    )
+    parser.add_argument("--temperatures", type=arguments.count, default=400, help="steps of annealing 100 images (400)")
     flags = parser.parse_args(argv)
     run, console = load_run(flags.workdir, flags.which), Console()
     nll.check_prior(run)
     path = disk.make_folder("--workdir", flags.workdir) / "health.json"
     kind, config = nll.kind_of(run), run.config
-    subject = health.Subject(
-        run.model, run.params, data.load(config), config.seed, config.binarize, prefix=nll.prefix(kind)
-    )
-    console.line(
-        f"{flags.workdir}, {flags.which} checkpoint, step {run.step:,}; {kind['pixels']} pixels, {config.likelihood}; nats per "
-        "image"
-    )
+    dataset, prefix = data.load(config), nll.prefix(kind)
+    subject = health.Subject(run.model, run.params, dataset, config.seed, config.binarize, prefix=prefix)
+    kinds = f"{kind['pixels']} pixels, {config.likelihood}; nats per image"
+    console.line(f"{flags.workdir}, {flags.which} checkpoint, step {run.step:,}; {kinds}")
     if caveat := nll.caveat(kind):
         console.line(f"log p(x) below: {caveat}")
     lines = []

@@ -30,18 +30,12 @@ def read_flags(argv: list[str]) -> Any:
     parser = arguments.Parser(__doc__)
     parser.add_run()
     parser.add_argument("--samples", type=arguments.count, metavar="S", help="weights per image (5000; ais: 16)")
-    parser.add_argument(
-        "--method", choices=[*nll.METHODS], default="importance", help="the source of the weights (importance)"
-    )
-    parser.add_argument(
-        "--temperatures", type=arguments.count, metavar="T", help="steps from prior to posterior (ais: 1000)"
-    )
+    parser.add_argument("--method", choices=[*nll.METHODS], default="importance", help="how to sample (importance)")
+    parser.add_argument("--temperatures", type=arguments.count, metavar="T", help="steps of annealing (ais: 1000)")
     parser.add_argument("--split", choices=["test", "val", "train"], default="test", help="the images (test)")
     parser.add_argument("--images", type=arguments.count, default=0, metavar="N", help="the first N of them (all)")
     parser.add_argument("--seed", type=arguments.seed, default=0, help="the seed of the samples (0)")
-    parser.add_argument(
-        "--against", type=arguments.path, metavar="OTHER_RUN", help="a run to compare with, image by image"
-    )
+    parser.add_argument("--against", type=arguments.path, metavar="OTHER_RUN", help="a run to compare with")
     flags = parser.parse_args(argv)
     annealed = flags.method == "ais"
     if flags.temperatures and not annealed:

@@ -33,14 +33,12 @@ def read_flags(argv: list[str]) -> Any:
     parser = arguments.Parser(__doc__)
     parser.add_argument("--config", required=True, metavar="FILE", help="a config file")
     parser.add_argument("--over", action="append", required=True, metavar="KEY=VALUE,...", help="a key and its values")
+    parser.add_argument("--seeds", type=arguments.seeds, default=(0,), metavar="SEED,...", help="seeds per value (0)")
     parser.add_argument(
-        "--seeds", type=arguments.seeds, default=(0,), metavar="SEED,...", help="the seeds of every value (0)"
+        "--output", type=arguments.path, default=Path("runs"), metavar="DIR", help="their folder (runs)"
     )
-    parser.add_argument(
-        "--output", type=arguments.path, default=Path("runs"), metavar="DIR", help="the folder of the runs (runs)"
-    )
-    parser.add_argument("--population", choices=("auto", "on", "off"), default="auto",
-                        help="train runs that can join as one program; auto (the default): on an accelerator only")  # fmt: skip
+    population = "train runs that can join as one program; auto (the default): on an accelerator only"
+    parser.add_argument("--population", choices=("auto", "on", "off"), default="auto", help=population)
     flags, rest = parser.parse_known_args(argv)
     unknown = [word for word in rest if not word.startswith("--config.") or "=" not in word]
     if unknown:
@@ -59,14 +57,12 @@ def main(argv: list[str]) -> int:
     flags, console = read_flags(argv), Console()
     stop_message = f"stopped; resume with: python -m experiments.sweep {shlex.join(argv)}"
     config, output = arguments.path(flags.config), disk.make_folder("--output", flags.output)
+
+    def read(point: sweeps.Point) -> Any:
+        return command_line.read_file(str(config), (*flags.overrides, *point))
+
     with signals.leaving(stop_message):
-        runs = sweeps.plan(
-            flags.points,
-            flags.seeds,
-            lambda point: command_line.read_file(str(config), (*flags.overrides, *point)),
-            config.stem,
-            output,
-        )
+        runs = sweeps.plan(flags.points, flags.seeds, read, config.stem, output)
         for run in runs:
             devices.keep_memory(run.config)
         groups, last = plan_groups(runs, flags.population, console), sweeps.over_beta(flags.points)

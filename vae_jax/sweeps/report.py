@@ -9,8 +9,9 @@ import numpy as np
 from vae_jax import data
 from vae_jax.artifacts.report import write_comparison
 from vae_jax.runs.run import load_run
-from vae_jax.sweeps.plan import Planned, point_text
+from vae_jax.sweeps.plan import Planned, Point, point_text
 from vae_jax.sweeps.rate_distortion import rates
+from vae_jax.sweeps.results import Finished
 from vae_jax.sweeps.summary import Row, csv_text, lines, summarize, table_rows
 from vae_jax.system import disk
 from vae_jax.system.console import Console, format_value
@@ -18,20 +19,11 @@ from vae_jax.system.console import Console, format_value
 NUM_IMAGES = 6
 
 
-def write_report(
-    finished: Sequence[tuple[Planned, dict[str, Any]]], last: bool, folder: Path, console: Console
-) -> None:
-    """Print the tables and write the files of a sweep to `folder`.
-
-    Args:
-        finished: (run, results), at least one, in the order of `plan`.
-        last: True if the results are of the last checkpoints; then rate is drawn against distortion, too.
-        folder: created if it is missing.
-        console: gets the tables and the names of the files.
-    """
+def write_report(finished: Sequence[Finished], last: bool, folder: Path, console: Console) -> None:
+    """Print the tables of at least one run and write the files to `folder`; `last` as in `results.finished`."""
     from vae_jax.artifacts import figures
 
-    grouped: dict[Any, list[tuple[Planned, dict[str, Any]]]] = {}
+    grouped: dict[Point, list[Finished]] = {}
     for run, results in finished:
         grouped.setdefault(run.point, []).append((run, results))
     rows = [summarize(point, [results for _, results in group]) for point, group in grouped.items()]
@@ -83,7 +75,7 @@ def fig_images(runs: Sequence[Planned], last: bool) -> Any:
     return figures.fig_sweep_images(originals / 255, pictures)
 
 
-def _fig_rates(finished: Sequence[tuple[Planned, dict[str, Any]]]) -> Any:
+def _fig_rates(finished: Sequence[Finished]) -> Any:
     """Draw rate against distortion, or return why not."""
     from vae_jax.artifacts import figures
 

@@ -9,22 +9,17 @@ from vae_jax.sweeps.plan import Planned, point_text
 from vae_jax.sweeps.population import Outcome
 from vae_jax.training import conclude
 
+Finished = tuple[Planned, dict[str, Any]]
+"""A run and the content of its results.json, or the same of its last checkpoint."""
 
-def finished(
-    runs: Sequence[Planned], outcomes: Mapping[int, Outcome], last: bool
-) -> list[tuple[Planned, dict[str, Any]]]:
-    """Return (run, results) of the runs that did not fail.
 
-    Args:
-        runs: the runs of `plan`.
-        outcomes: the outcome of each run, by its position.
-        last: True if the results are of the last checkpoint and not of the best one.
-    """
-    results = [_results(run, outcomes[i], last) for i, run in enumerate(runs)]
-    for run, values in zip(runs, results, strict=True):
+def finished(runs: Sequence[Planned], outcomes: Mapping[int, Outcome], last: bool) -> list[Finished]:
+    """Return the runs that did not fail, with the results of the last checkpoint or else of the best one."""
+    results = [(run, _results(run, outcomes[i], last)) for i, run in enumerate(runs)]
+    for run, values in results:
         if values is None:
             print(f"failed: {point_text(run.point)} seed={run.seed}: see above", file=sys.stderr)
-    return [(run, values) for run, values in zip(runs, results, strict=True) if values is not None]
+    return [(run, values) for run, values in results if values is not None]
 
 
 def _results(run: Planned, outcome: Outcome, last: bool) -> dict[str, Any] | None:

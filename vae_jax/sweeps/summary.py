@@ -57,14 +57,9 @@ def _cells(row: Row, names: Sequence[str], formatted: Any) -> list[str | None]:
         if name not in row.means:
             cells.append(None)
             continue
-        # A mean of counts is not a whole number: it keeps its digits.
-        mean = formatted("mean" if row.seeds > 1 and name == "active_units" else name, row.means[name])
-        error = (
-            ""
-            if math.isnan(row.errors[name])
-            else f" ± {formatted('mean' if name == 'active_units' else name, row.errors[name])}"
-        )
-        cells.append(mean + error)
+        counts, error = name == "active_units", row.errors[name]  # a mean of counts keeps its digits
+        mean = formatted("mean" if counts and row.seeds > 1 else name, row.means[name])
+        cells.append(mean if math.isnan(error) else f"{mean} ± {formatted('mean' if counts else name, error)}")
     return cells
 
 

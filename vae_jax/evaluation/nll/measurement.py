@@ -3,15 +3,7 @@
 from pathlib import Path
 
 from vae_jax.evaluation.nll.record import Record, measure, resume
-from vae_jax.evaluation.nll.request import (
-    Request,
-    check_prior,
-    facts_of,
-    file_name,
-    images_of,
-    make_source,
-    read_other,
-)
+from vae_jax.evaluation.nll.request import Request, check_prior, facts_of, file_name, images_of, make_source, read_other
 from vae_jax.runs.run import Run
 from vae_jax.system import disk, signals
 from vae_jax.system.console import Console
@@ -20,22 +12,14 @@ from vae_jax.system.console import Console
 def measure_run(
     run: Run, workdir: Path, request: Request, against: Path | None, console: Console, stop_message: str
 ) -> tuple[Path, Record, Record | None]:
-    """Measure what `request` names, or resume the measurement that workdir holds.
-
-    Args:
-        run: the run in workdir.
-        workdir: the folder that the record is written to.
-        request: the images, the method and its size.
-        against: a run to compare with, or None.
-        console: shows the progress.
-        stop_message: the message of `Stopped`.
+    """Measure the images of `request`, or resume their measurement in workdir.
 
     Returns:
-        (the file of the record, the record, the other run's record of the same images or None).
+        (the file of the record, the record, the record of the run `against` or None).
 
     Raises:
         InputError: the model has no prior, the images are not available, or the other run cannot be compared.
-        signals.Stopped: SIGINT or SIGTERM; the finished pieces are written.
+        signals.Stopped: SIGINT or SIGTERM, with `stop_message`; the finished pieces are written.
     """
     check_prior(run)
     path = disk.make_folder("--workdir", workdir) / file_name(request)

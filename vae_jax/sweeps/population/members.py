@@ -23,17 +23,13 @@ Outcome = dict[str, Any] | Exception
 class Member:
     """A run that is trained together with others but fails alone.
 
-    Attributes:
-        run: the data, model and functions of the run; in its initial state only hparams are arrays, the rest is shapes.
-        workdir: the directory of the run.
-        state: the current state, or None while it is part of the population's state.
-        progress: the progress of this run.
-        outside: the files of the run, with a silent console.
-        outcome: the outcome, or None if it is not known yet.
+    `state` is None while it is part of the population's state, `outcome` until it is known.
     """
 
     run: Prepared
+    """The data, model and functions of the run; in its initial state only hparams are arrays, the rest is shapes."""
     outside: Outside
+    """The files of the run, with a silent console."""
 
     def __init__(self, workdir: Path) -> None:
         self.workdir = workdir
