@@ -1,4 +1,4 @@
-"""Print the commands and the studies of this folder: python -m experiments"""
+"""Print the commands and the studies of this folder: `python -m experiments`"""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Run the command of vae_jax/commands/compare.py: python -m experiments.compare --help"""
+"""Run the command of vae_jax/commands/compare.py: `python -m experiments.compare --help`"""
 
 from vae_jax import commands
 

@@ -1,4 +1,4 @@
-"""Run the command of vae_jax/commands/evaluate.py: python -m experiments.evaluate --help"""
+"""Run the command of vae_jax/commands/evaluate.py: `python -m experiments.evaluate --help`"""
 
 from vae_jax import commands
 

@@ -1,4 +1,4 @@
-"""Run the command of vae_jax/commands/export.py: python -m experiments.export --help"""
+"""Run the command of vae_jax/commands/export.py: `python -m experiments.export --help`"""
 
 from vae_jax import commands
 

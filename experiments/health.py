@@ -1,4 +1,4 @@
-"""Run the command of vae_jax/commands/health.py: python -m experiments.health --help"""
+"""Run the command of vae_jax/commands/health.py: `python -m experiments.health --help`"""
 
 from vae_jax import commands
 

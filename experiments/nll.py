@@ -1,4 +1,4 @@
-"""Run the command of vae_jax/commands/nll.py: python -m experiments.nll --help"""
+"""Run the command of vae_jax/commands/nll.py: `python -m experiments.nll --help`"""
 
 from vae_jax import commands
 

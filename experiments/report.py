@@ -1,4 +1,4 @@
-"""Run the command of vae_jax/commands/report.py: python -m experiments.report --help"""
+"""Run the command of vae_jax/commands/report.py: `python -m experiments.report --help`"""
 
 from vae_jax import commands
 

@@ -1,4 +1,4 @@
-"""Run the command of vae_jax/commands/sample.py: python -m experiments.sample --help"""
+"""Run the command of vae_jax/commands/sample.py: `python -m experiments.sample --help`"""
 
 from vae_jax import commands
 

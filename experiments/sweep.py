@@ -1,4 +1,4 @@
-"""Run the command of vae_jax/commands/sweep.py: python -m experiments.sweep --help"""
+"""Run the command of vae_jax/commands/sweep.py: `python -m experiments.sweep --help`"""
 
 from vae_jax import commands
 

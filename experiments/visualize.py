@@ -1,4 +1,4 @@
-"""Run the command of vae_jax/commands/visualize.py: python -m experiments.visualize --help"""
+"""Run the command of vae_jax/commands/visualize.py: `python -m experiments.visualize --help`"""
 
 from vae_jax import commands
 

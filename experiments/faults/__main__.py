@@ -1,4 +1,4 @@
-"""Break runs on purpose: python -m experiments.faults [--kills=100] [--output=docs/reliability.md] [--only=disk,lock]
+"""Break runs on purpose: `python -m experiments.faults [--kills=100] [--output=docs/reliability.md] [--only=disk,lock]`
 
 Kills a run of 30 epochs at random moments, also during start-up, saves and figures, resumes it each time, and compares the
 result with an untouched run, bit for bit. Then runs the tests of tests/faults/ (some minutes), only those that --only names, or

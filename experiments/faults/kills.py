@@ -147,7 +147,7 @@ def _moment(workdir: Path, setting: Setting) -> Callable[[], bool]:
 
 def _complaints(killed: bool, code: int, out: str, err: str, saved: int) -> list[str]:
     """Return what is wrong with a process that should have resumed after step `saved`."""
-    resumed = re.search(r"^(?:resumed|goes on) after step (\d+)", out, re.MULTILINE)
+    resumed = re.search(r"^resumed after step (\d+)", out, re.MULTILINE)
     at = int(resumed[1]) if resumed else saved
     wrong = {
         f"step {saved} was saved, but the run resumed after {at}": at != saved,

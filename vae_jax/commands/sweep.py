@@ -1,4 +1,4 @@
-"""Train a run for each value of a key: python -m experiments.sweep --config=FILE --over=latent_dim=2,100,200 [--seeds=0,1,2]
+"""Train a run for each value of a key: `python -m experiments.sweep --config=FILE --over=latent_dim=2,100,200 [--seeds=0,1,2]`
 
 If --over is given more than once, every combination is trained; keys that change together are written
 --over=latent_dim:num_epochs=2:50,100:100. --config.KEY=VALUE holds for all runs. Every run has its own directory in --output,
