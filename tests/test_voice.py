@@ -57,7 +57,7 @@ def test_a_docstrings_first_sentence_stands_alone(name):
     odd = []
     for line, text in docstrings(ast.parse((ROOT / name).read_text())):
         first, blank, _ = text.strip().partition("\n\n")
-        if blank and first.rstrip()[-1:] not in ".:`)":
+        if blank and first.rstrip()[-1:] not in ".:`)]":
             odd.append(f"{name}:{line}: {first.splitlines()[-1]}")
     assert not odd, "\n".join(odd)
 

@@ -1,1 +1,1 @@
-"""What a trained run is made into: figures, a page, files for other programs."""
+"""The products of a trained run: figures, a page, files for other programs."""

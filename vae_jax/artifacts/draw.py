@@ -24,7 +24,7 @@ class Drawn(NamedTuple):
     figure: Any
     """The matplotlib Figure or what else the registry's function returns; None if there is none."""
     lacks: str = ""
-    """What the run lacks for this figure, such as "a model with a prior"."""
+    """The thing that the run lacks for this figure, such as "a model with a prior"."""
     error: Exception | None = None
     """The exception that drawing or writing raised."""
     paths: tuple[Path, ...] = ()
