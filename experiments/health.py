@@ -10,8 +10,8 @@ import sys
 
 from vae_jax import data
 from vae_jax.commands import arguments
-from vae_jax.errors import InputError
 from vae_jax.evaluation import health, nll
+from vae_jax.models import require_prior
 from vae_jax.runs.run import load_run
 from vae_jax.system import disk
 from vae_jax.system.command import run_command
@@ -35,11 +35,7 @@ def main(argv: list[str]) -> None:
     )
     flags = parser.parse_args(argv)
     run, console = load_run(flags.workdir, flags.which), Console()
-    if run.model.log_prior is None:
-        raise InputError(
-            f"model={run.config.model}: has no prior, which every line of the report is about; choices: a variational model, "
-            "as vae"
-        )
+    require_prior(run.model, run.config)
     path = disk.make_folder("--workdir", flags.workdir) / "health.json"
     kind, config = nll.kind_of(run), run.config
     subject = health.Subject(

@@ -21,6 +21,7 @@ from typing import Any
 from vae_jax.commands import arguments
 from vae_jax.evaluation import nll
 from vae_jax.evaluation.estimators import ENOUGH, largest_k
+from vae_jax.models import require_prior
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.run import load_run
 from vae_jax.system import devices, disk, signals
@@ -62,7 +63,7 @@ def main(argv: list[str]) -> None:
     flags, console = read_flags(argv), Console()
     devices.keep_memory(workdir_lib.read_config(flags.workdir))
     run = load_run(flags.workdir, flags.which)
-    nll.check_prior(run)
+    require_prior(run.model, run.config)
     path = disk.make_folder("--workdir", flags.workdir)
     request = nll.Request(*(getattr(flags, name) for name in nll.Request._fields))
     path = path / nll.file_name(request)

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vae_jax.objectives import make_objective, settled_after
+from vae_jax.objectives import make_objective, stable_after_epoch
 from vae_jax.objectives.kl import make_cost, make_weight
 
 STEPS = 10
@@ -38,7 +38,7 @@ def test_cycles_rise_stay_and_start_again_and_the_last_one_stays(make_config):
 )  # fmt: skip
 def test_the_objective_stands_still_from_where_it_is_said_to_settle_and_not_before(make_config, changes, epochs):
     config = make_config(**changes)
-    assert settled_after(config) == epochs
+    assert stable_after_epoch(config) == epochs
     if config.model == "vae":
         last = [float(cost(config, round(epochs * STEPS) + i).sum()) for i in (0, 1, 7, 10_000)]
         assert len(set(last)) == 1

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool
 
 from vae_jax.errors import TrainingError
 from vae_jax.evaluation.evaluate import PerImage, summarize
-from vae_jax.objectives import settled_after
+from vae_jax.objectives import stable_after_epoch
 from vae_jax.randomness import epoch_order
 from vae_jax.runs.checkpoint import Checkpoints
 from vae_jax.runs.checkpoint.ownership import FORMAT, saved
@@ -129,7 +129,7 @@ def end_epoch(
         metrics |= validated
         if not all(map(math.isfinite, metrics.values())):
             raise _diverged(run, progress.step, metrics, outside.checkpoints)
-    if evaluated and saving and epoch >= settled_after(config):
+    if evaluated and saving and epoch >= stable_after_epoch(config):
         score = _score(config, metrics)
         improved = progress.best is None or score > progress.best
         best, stale = (score, 0) if improved else (progress.best, progress.stale + 1)

@@ -4,7 +4,6 @@ from vae_jax.evaluation.nll.record import Record, Source, differing, measure, re
 from vae_jax.evaluation.nll.request import (
     METHODS,
     Request,
-    check_prior,
     facts_of,
     file_name,
     images_of,
@@ -23,7 +22,6 @@ __all__ = [
     "Source",
     "Summary",
     "caveat",
-    "check_prior",
     "compare",
     "differing",
     "facts_of",
