@@ -9,7 +9,7 @@ import sys
 from vae_jax.commands import arguments
 from vae_jax.system.command import run_command
 from vae_jax.system.console import Console
-from vae_jax.training import conclude
+from vae_jax.training import measure
 
 
 def main(argv: list[str]) -> None:
@@ -18,9 +18,9 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--workdir", type=arguments.path, required=True, metavar="RUN", help="the run's directory")
     parser.add_argument("--which", choices=["best", "latest"], default="best", help="which checkpoint (best)")
     flags = parser.parse_args(argv)
-    run, measured, path = conclude.evaluate_run(flags.workdir, flags.which)
+    run, measured, path = measure.evaluate_run(flags.workdir, flags.which)
     console = Console()
-    conclude.tell(run, measured, flags.which, console)
+    measure.print_measured(run, measured, flags.which, console)
     console.line(f"\nwritten to {path}")
 
 

@@ -1,4 +1,4 @@
-"""What was measured: FOLDER/results/NAME.json, with machine, versions and date, and FOLDER/README.md made of all of them."""
+"""Results of measurements: FOLDER/results/NAME.json with machine, versions and date, and FOLDER/README.md made of them."""
 
 import datetime
 import json
@@ -17,17 +17,17 @@ from vae_jax.system.console import Console
 ROOT = Path(__file__).parent
 PACKAGES = ("jax", "jaxlib", "flax", "numpy", "torch", "keras", "pythae")
 LOCAL = ("--data_dir", "--scratch", "--envs")
-"""Flags that name places on one machine."""
+"""Flags that name folders on one machine."""
 HEADS = {
     "benchmarks": """# Benchmarks
 
-Made by the scripts of this folder; each table names the command that measured it. Ratios within one table were taken in one
-run; seconds belong to the machine that is named.
+The scripts in this folder write this page. Each table names the command that measured it. Ratios within one table are from one
+run; seconds are of the machine that is named below the table.
 """,
     "reproduce": """# Published tables, reproduced
 
-Made by the scripts of this folder; each table names the command that trained and measured its rows, and what differs from the
-paper.
+The scripts in this folder write this page. Each table names the command that trained and measured its rows, and the differences
+from the paper.
 """,
 }
 
@@ -43,22 +43,22 @@ def save(
     keep: bool = True,
     folder: str = "benchmarks",
 ) -> None:
-    """Print a table, and keep it: as JSON, and in README.md, which is made anew.
+    """Print a table, store it as JSON, and write README.md again.
 
     Args:
-        name: of the JSON file.
-        command: what measured it.
-        title: a heading.
-        columns: names of the cells, the first one's included.
-        rows: cells, text or numbers.
-        notes: lines below the table.
-        picture: a PNG that README.md shows below the table.
+        name: the name of the JSON file.
+        command: the command that measured the table.
+        title: the heading.
+        columns: the names of all columns, including the first.
+        rows: the cells, text or numbers.
+        notes: the lines below the table.
+        picture: a PNG that README.md shows below the table, or None.
         keep: False for a trial, which is only printed.
         folder: a name of HEADS.
     """
     console = Console()
-    told = [(str(row[0]), [str(cell) for cell in row[1:]]) for row in rows]
-    console.table(title if keep else f"trial: {title}", list(columns[1:]), told)
+    cells = [(str(row[0]), [str(cell) for cell in row[1:]]) for row in rows]
+    console.table(title if keep else f"trial: {title}", list(columns[1:]), cells)
     for note in notes:
         console.line(note)
     if not keep:
@@ -82,13 +82,13 @@ def save(
 
 
 def command(name: str, argv: Sequence[str], local: Sequence[str] = LOCAL) -> str:
-    """The command line of a script of benchmarks/, without the flags that name places on one machine."""
+    """Return the command line of a script of benchmarks/, without the flags of LOCAL."""
     kept = [word for word in argv if word.partition("=")[0] not in local]
     return " ".join([f"python -m experiments.benchmarks.{name}", *kept])
 
 
 def render(folder: str) -> None:
-    """Make a folder's README.md of all its results."""
+    """Write README.md of a folder from all its results."""
     parts = [HEADS[folder]]
     for path in sorted((ROOT / folder / "results").glob("*.json")):
         facts = json.loads(path.read_text(encoding="utf-8"))
@@ -104,7 +104,7 @@ def render(folder: str) -> None:
 
 
 def machine() -> str:
-    """The processor, its cores and the accelerators, in words."""
+    """Describe the processor, its cores and the accelerators."""
     import jax
 
     cores = _cores()
@@ -127,13 +127,13 @@ def _processor() -> str:
 
 
 def quartiles(values: Sequence[float] | np.ndarray, digits: int = 2) -> str:
-    """A median, and in brackets the quartiles."""
+    """Return the median, with quartiles in brackets, as text."""
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
     return f"{middle:.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"
 
 
 def others_seconds() -> float:
-    """Seconds of all cores together that went to other processes than this one and its children; 0 where it is not told."""
+    """Return the core seconds used by processes other than this one and its children; 0 if they are not available."""
     try:
         words = Path("/proc/stat").read_text(encoding="utf-8").split("\n", 1)[0].split()
     except OSError:
@@ -143,7 +143,7 @@ def others_seconds() -> float:
 
 
 def versions() -> dict[str, str]:
-    """Versions of the packages that are compared, where they are installed."""
+    """Return the versions of the installed packages of PACKAGES."""
     found = {}
     for name in PACKAGES:
         try:

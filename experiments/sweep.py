@@ -34,7 +34,7 @@ from vae_jax.sweeps.population import Outcome, plan_groups, train_runs
 from vae_jax.system import devices, disk
 from vae_jax.system.command import run_command
 from vae_jax.system.console import Console, format_value
-from vae_jax.training import conclude
+from vae_jax.training import measure
 
 NUM_IMAGES = 6
 
@@ -80,7 +80,7 @@ def accept(run: sweeps.Planned, outcome: Outcome, last: bool) -> dict[str, Any] 
         )
     try:
         if isinstance(outcome, dict):
-            return conclude.at_latest(run.workdir, outcome) if last else outcome
+            return measure.at_latest(run.workdir, outcome) if last else outcome
     except InputError as error:
         outcome = error
     text = str(outcome) if isinstance(outcome, InputError) else f"{type(outcome).__name__}: {outcome}"

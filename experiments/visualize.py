@@ -39,8 +39,10 @@ def main(argv: list[str]) -> None:
     for drawn in draw.write_figures(source, only or FIGURES, folder):
         for path in drawn.paths:
             console.line(str(path))
-        if drawn.needs:
-            refused.append(f"{drawn.name}: does not fit this run, it needs {drawn.needs}")
+        if drawn.error is not None:
+            raise drawn.error
+        if drawn.lacks:
+            refused.append(f"{drawn.name}: does not fit this run, it needs {drawn.lacks}")
     if only and refused:
         raise InputError("\n".join(f"--only={line}" for line in refused))
     for line in refused:

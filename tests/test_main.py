@@ -130,7 +130,7 @@ def test_flags_are_read_in_any_order_and_form():
 
 def test_the_run_is_named_from_file_data_and_latent_size(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(train, "train_and_evaluate", lambda config, workdir: seen.append(workdir))
+    monkeypatch.setattr(train, "train_and_evaluate", lambda config, workdir: seen.append(workdir) or {})
     assert main.run([VAE, "--config.latent_dim=100"]) == 0
     assert main.run([VAE, "--config.latent_dim=100", "--config.num_epochs=3"]) == 0
     assert main.run([VAE]) == 0

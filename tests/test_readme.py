@@ -1,10 +1,12 @@
-"""The README tells the truth: its commands are ones that the program takes, its names are ones that exist."""
+"""The READMEs agree with the code: commands parse, named files exist, and line counts are close to the real ones."""
 
 import re
 import shlex
+from importlib.util import find_spec
 
 import pytest
 from support.paths import ROOT
+from test_layering import ORDER
 
 from vae_jax import config as config_lib
 from vae_jax.config import command_line
@@ -21,6 +23,9 @@ COMMANDS = sorted(
         )
     )
 )
+PAGES = (ROOT / "README.md", ROOT / "docs" / "reliability.md", *sorted((ROOT / "experiments").glob("**/README.md")))
+LINES_OFF = 0.15
+"""The largest relative error of a line count in the README, so that a small edit of a file needs no edit of the README."""
 
 
 def test_there_are_two_commands_and_ci_runs_them_as_they_stand():
@@ -46,9 +51,41 @@ def test_the_commands_were_found():
     assert len(COMMANDS) >= 6
 
 
-def test_the_files_and_metrics_it_names_exist():
-    for path in re.findall(r"`((?:vae_jax|configs|tests|experiments)/[\w/]+\.py)`|\]\((docs/[^)]+)\)", README):
-        name = path[0] or path[1]
-        assert "NAME" in name or (ROOT / name).exists(), name
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_files_that_a_page_names_exist(page):
+    for name in re.findall(r"(?:vae_jax|configs|tests|experiments)/[\w/]+\.(?:py|js)\b", page.read_text()):
+        assert "NAME" in name or (ROOT / name).is_file(), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_commands_that_a_page_names_exist(page):
+    for name in re.findall(r"python -m (experiments\.[\w.]*\w)", page.read_text()):
+        assert find_spec(name), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_links_of_a_page_lead_to_files_and_headings(page):
+    for name, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)", page.read_text()):
+        target = page.parent / name if name else page
+        assert target.is_file(), name
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", target.read_text(), re.M)
+            assert anchor in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}, anchor
+
+
+def test_every_metric_is_explained():
     for metric in METRICS:
         assert f"`{metric}`" in README
+
+
+def test_the_reading_path_names_files_with_their_lengths():
+    counts = {}
+    for name, count in re.findall(r"^\| `(vae_jax/[\w/]+\.py)` \| (\d+) \|", README, re.M):
+        counts[name] = len((ROOT / name).read_text().splitlines())
+        assert abs(int(count) - counts[name]) <= LINES_OFF * counts[name], f"{name} has {counts[name]} lines"
+    assert len(counts) >= 12
+    assert sum(counts.values()) <= 1650  # one sitting
+
+
+def test_the_plan_has_the_order_of_imports():
+    assert tuple(re.findall(r"^\| `(\w+)(?:/|\.py)` \|", README, re.M)) == ORDER

@@ -15,10 +15,11 @@ from support.commands import FAMILIES, digest, execute, results_of
 from vae_jax import config as config_lib
 from vae_jax.errors import InputError
 from vae_jax.randomness import epoch_order
+from vae_jax.runs.checkpoint import Checkpoints
 from vae_jax.runs.writer import history, read_metrics
 from vae_jax.system import signals
 from vae_jax.train import train_and_evaluate
-from vae_jax.training import conclude, epochs, feed
+from vae_jax.training import epochs, feed, measure
 
 
 @pytest.mark.slow
@@ -72,7 +73,7 @@ def test_results_hold_what_was_measured_and_on_what(run, tmp_path):
     assert measured["pixels"] == "grey"
     assert measured["likelihood"] == "bernoulli"
     assert measured["num_images"] == {"train": 1294, "val": 144, "test": 359}
-    for split in conclude.SPLITS:
+    for split in measure.SPLITS:
         assert measured[f"{split}/elbo"] == pytest.approx(
             -measured[f"{split}/reconstruction"] - measured[f"{split}/kl"]
         )
@@ -148,7 +149,7 @@ def test_other_data_under_the_same_name_are_refused(run, tmp_path):
     np.save(tmp_path / "b.npy", images[::-1])
     run(dataset="arrays", data_dir=str(tmp_path / "a.npy"), cache_dir=str(tmp_path / "cache"))
     before = digest(tmp_path / "run")
-    with pytest.raises(InputError, match="dataset=arrays: the data are not those"):
+    with pytest.raises(InputError, match="dataset=arrays: the run was trained on other data"):
         run(dataset="arrays", data_dir=str(tmp_path / "b.npy"), cache_dir=str(tmp_path / "cache"), num_epochs=5)
     assert digest(tmp_path / "run") == before
 
@@ -186,15 +187,32 @@ def test_best_is_chosen_after_the_warm_up_only(run, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_only_epochs_that_are_validated_and_saved_can_be_the_best(run, tmp_path, monkeypatch):
-    losses = iter([1.0, 2.0, 3.0])
+    losses = iter([1.0, 2.0, 3.0, 4.0])
     monkeypatch.setattr(epochs, "summarize_validation", lambda run, per_image: {"val/loss": next(losses)})
     changes = {"eval__every_epochs": 2, "checkpoint__every_epochs": 3, "checkpoint__best_metric": "val/loss"}
     measured = run(num_epochs=7, early_stopping=1, **changes)  # whose patience counts no others
     rows = read_metrics(tmp_path / "run")
     assert [row["epoch"] for row in rows] == [*range(1, 8)]
-    assert [row["epoch"] for row in rows if "val/loss" in row] == [2, 4, 6]
+    assert [row["epoch"] for row in rows if "val/loss" in row] == [2, 4, 6, 7]
     assert all("train/loss" in row for row in rows)
     assert measured["best_epoch"] == 6
+
+
+def test_the_last_epoch_is_a_candidate_for_the_best_checkpoint(run, tmp_path, monkeypatch):
+    """It is validated and saved off the schedule; early stopping does not count it, so that an extended run keeps its path."""
+    losses = iter([2.0, 1.0])
+    monkeypatch.setattr(epochs, "summarize_validation", lambda run, per_image: {"val/loss": next(losses)})
+    changes = {"eval__every_epochs": 2, "checkpoint__every_epochs": 2, "checkpoint__best_metric": "val/loss"}
+    assert run(num_epochs=3, **changes)["best_epoch"] == 3
+    with Checkpoints(tmp_path / "run" / "checkpoints", read_only=True) as checkpoints:
+        latest, best = checkpoints.info("latest"), checkpoints.info("best")
+    assert latest is not None
+    assert (latest.info["best"], latest.info["stale"]) == (-2.0, 0)
+    assert best == latest
+
+
+def test_a_warm_up_that_outlasts_the_run_still_ends_in_a_best_checkpoint(run, tmp_path):
+    assert run(num_epochs=2, kl_warmup_epochs=5.0, checkpoint__every_epochs=1)["best_epoch"] == 2
 
 
 def signalling(at: int):
@@ -283,7 +301,7 @@ def test_a_trace_is_written_on_request_and_changes_nothing(run, tmp_path, capsys
     run("plain", num_epochs=1)
     run("traced", num_epochs=1, log__profile=True, steps_per_dispatch=7)
     (trace,) = (tmp_path / "traced" / "profile").rglob("*.trace.json.gz")
-    assert f"traced: {trace}" in capsys.readouterr().out
+    assert f"trace: {trace}" in capsys.readouterr().out
     events = json.loads(gzip.decompress(trace.read_bytes()))["traceEvents"]
     assert any("chunk" in str(event.get("name")) for event in events)
     assert digest(tmp_path / "plain") == digest(tmp_path / "traced")

@@ -1,6 +1,6 @@
 """A laboratory for autoencoders and variational autoencoders on images, in JAX.
 
-`vae_jax.load_run(workdir)` gives a trained run for notebooks; `python -m vae_jax.main --help` says how to train one.
+`vae_jax.load_run(workdir)` loads a trained run in a notebook; `python -m vae_jax.main --help` says how to train one.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ __all__ = ["Run", "load_run"]
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded when asked for: importing vae_jax.config, say, must not cost the import of JAX.
+    # Loaded on first use: importing vae_jax.config, for example, must not cost the import of JAX.
     if name in __all__:
         from vae_jax.runs import run
 

@@ -1,4 +1,4 @@
-"""From a command line to a run: flags, config, `train.train_and_evaluate`. `python -m vae_jax.main --help`."""
+"""Train a run from the command line; `python -m vae_jax.main --help` lists the flags and keys."""
 
 import sys
 
@@ -6,11 +6,11 @@ from vae_jax.system.command import run_command
 
 
 def run(argv: list[str]) -> int:
-    """Do what a command line says; the exit code is that of `run_command`."""
+    """Run a command line; return the exit code of `run_command`."""
     return run_command(lambda: _run(argv))
 
 
-def _run(argv: list[str]) -> None:
+def _run(argv: list[str]) -> int:
     from pathlib import Path
 
     from vae_jax import config, train
@@ -21,14 +21,15 @@ def _run(argv: list[str]) -> None:
     flags = command_line.parse(argv)
     if flags.help:
         print(command_line.USAGE + config.key_table(registries.names("digits")))
-        return
+        return 0
     with processes.together(flags.distributed):
         if flags.config:
             settings = command_line.read_file(flags.config, flags.overrides)
         else:
             settings = command_line.overridden(read_config(Path(flags.workdir)), flags.overrides)
         workdir = flags.workdir or Path("runs", config.run_name(settings, Path(flags.config).stem))
-        train.train_and_evaluate(settings, Path(workdir))
+        results = train.train_and_evaluate(settings, Path(workdir))
+    return int("left_out" in results)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Measurements of speed and memory; each script renders its result into README.md here."""
+"""Measurements of speed and memory; each script writes its result into README.md of this folder."""

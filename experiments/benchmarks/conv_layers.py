@@ -1,9 +1,9 @@
-"""Every convolution of the configs, alone: python -m experiments.benchmarks.conv_layers [--only=conv_vae,...] [--rounds=15]
+"""Each convolution of the configs by itself: python -m experiments.benchmarks.conv_layers [--only=conv_vae,...] [--rounds=15]
 
-For each layer of a config's encoder and decoder, at MNIST's size and the config's batch: milliseconds of the forward pass,
-of the gradient for its input and of the gradient for its kernel, each a compiled program of its own, and how many billion
-floating point operations a second that is (two for each product; all three have the same number of products). A layer
-whose rate falls far below its neighbours' is where the compiler has a slow path.
+Time each layer of a config's encoder and decoder, at MNIST's size and the config's batch size. The forward pass, the gradient of
+the input and the gradient of the kernel are separate compiled programs. The table has their milliseconds and their billion
+floating point operations per second (two per product; all three have the same number of products). If a layer's rate is far
+below its neighbours', the compiler has a slow path for it.
 """
 
 import math
@@ -32,7 +32,7 @@ Shape = tuple[int, ...]
 
 
 class Layer(NamedTuple):
-    """One convolution: (x, kernel) -> y."""
+    """A convolution: (x, kernel) -> y."""
 
     name: str
     function: Callable[[jax.Array, jax.Array], jax.Array]
@@ -41,29 +41,29 @@ class Layer(NamedTuple):
     y: Shape
 
     def operations(self) -> int:
-        """Floating point operations of a pass: every position of the smaller side meets every tap."""
+        """Return the floating point operations of a pass: each position of the smaller side uses each kernel element."""
         positions = min(math.prod(self.x[:3]), math.prod(self.y[:3]))
         return 2 * positions * math.prod(self.kernel)
 
 
 def layers(config: Config) -> list[Layer]:
-    """The convolutions of a config's networks, in their order."""
+    """Return the convolutions of a config's networks, in order."""
     batch, sizes, channels = config.batch_size, [SIZE], (1, *config.channels)
-    found = []
+    result = []
     for i, (narrow, wide) in enumerate(zip(channels, config.channels, strict=False)):
         sizes.append(-(-sizes[-1] // STRIDES[0]))
         x, y = (batch, sizes[i], sizes[i], narrow), (batch, sizes[i + 1], sizes[i + 1], wide)
         function = _bound(convolve, STRIDES, same_padding(x[1:3], KERNEL, STRIDES))
-        found.append(Layer(f"encoder {i + 1}", function, x, (*KERNEL, narrow, wide), y))
+        result.append(Layer(f"encoder {i + 1}", function, x, (*KERNEL, narrow, wide), y))
     for number, i in enumerate(reversed(range(len(config.channels)))):
         wide, narrow, small, large = config.channels[i], config.channels[max(i - 1, 0)], sizes[i + 1], sizes[i]
         padding = padding_to_size((small, small), (large, large), KERNEL, STRIDES)
         function = _bound(conv_transpose, STRIDES, padding)
         x, y = (batch, small, small, wide), (batch, large, large, narrow)
-        found.append(Layer(f"decoder {number + 1}", function, x, (*KERNEL, wide, narrow), y))
+        result.append(Layer(f"decoder {number + 1}", function, x, (*KERNEL, wide, narrow), y))
     x, y = (batch, SIZE, SIZE, config.channels[0]), (batch, SIZE, SIZE, 1)
     function = _bound(convolve, (1, 1), same_padding(x[1:3], KERNEL, (1, 1)))
-    return [*found, Layer("decoder output", function, x, (*KERNEL, config.channels[0], 1), y)]
+    return [*result, Layer("decoder output", function, x, (*KERNEL, config.channels[0], 1), y)]
 
 
 def _bound(function: Callable[..., jax.Array], strides: Any, padding: Any) -> Callable[..., jax.Array]:
@@ -71,7 +71,7 @@ def _bound(function: Callable[..., jax.Array], strides: Any, padding: Any) -> Ca
 
 
 def milliseconds(layer: Layer, rounds: int) -> list[float]:
-    """Of the forward pass and of both gradients, the median over rounds."""
+    """Time the forward pass, the gradient of x and the gradient of the kernel: medians over rounds, ms."""
     key_x, key_kernel, key_y = jax.random.split(jax.random.key(0), 3)
     x, kernel = jax.random.normal(key_x, layer.x), jax.random.normal(key_kernel, layer.kernel)
     y = jax.random.normal(key_y, layer.y)
@@ -81,22 +81,22 @@ def milliseconds(layer: Layer, rounds: int) -> list[float]:
         (jax.jit(lambda x, kernel, y: jax.vjp(lambda k: layer.function(x, k), kernel)[1](y)), (x, kernel, y)),
     ]
     medians = []
-    for function, given in passes:
-        jax.block_until_ready(function(*given))
+    for function, inputs in passes:
+        jax.block_until_ready(function(*inputs))  # compiles
         seconds = []
         for _ in range(rounds):
             start = time.perf_counter()
-            jax.block_until_ready(function(*given))
+            jax.block_until_ready(function(*inputs))
             seconds.append(time.perf_counter() - start)
         medians.append(1000 * statistics.median(seconds))
     return medians
 
 
 def main(argv: list[str]) -> None:
-    """Do what the command line says."""
+    """Run the command."""
     parser = arguments.Parser(__doc__)
-    parser.add_argument("--only", default=",".join(CONFIGS), metavar="NAME,...", help="configs")
-    parser.add_argument("--rounds", type=arguments.count, default=15, metavar="N", help="passes of each (15)")
+    parser.add_argument("--only", default=",".join(CONFIGS), metavar="NAME,...", help=f"configs ({','.join(CONFIGS)})")
+    parser.add_argument("--rounds", type=arguments.count, default=15, metavar="N", help="passes per layer (15)")
     flags = parser.parse_args(argv)
     rows = []
     for name in flags.only.split(","):
@@ -113,7 +113,7 @@ def main(argv: list[str]) -> None:
         "Convolutions, layer by layer",
         COLUMNS,
         rows,
-        ["Milliseconds, medians, and billion floating point operations a second (operations/ns)."],
+        ["Median milliseconds, and billion floating point operations per second (operations/ns)."],
     )
 
 

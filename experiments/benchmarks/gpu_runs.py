@@ -1,4 +1,4 @@
-"""What gpu.py times: epochs of the real loop, an epoch as one call, of one seed or of many, and what a step waits for."""
+"""The parts that gpu.py times: epochs of the real loop, an epoch in one call for one seed or many, the limit of a step."""
 
 import inspect
 import tempfile
@@ -15,24 +15,24 @@ from experiments.benchmarks.train_speed import Bench
 from vae_jax.data.digest import mean_of
 from vae_jax.randomness import epoch_order
 from vae_jax.training.optimizers import make_optimizer
-from vae_jax.training.prepare import Prepared, prepare
+from vae_jax.training.prepare import Training, prepare
 from vae_jax.training.step import init_state
 from vae_jax.types import Config, TrainState
 
 ROUNDS = 3
 MOST = 0.5
-"""What takes at least this share of a step's time is said to limit it."""
+"""The share of a step's time from which a part is said to limit the step."""
 
 
 def train(config: Config, epochs: int, rounds: int) -> tuple[float, int]:
-    """(seconds of so many epochs, the median over rounds; steps of an epoch), after one that compiles."""
+    """Return (the median over rounds of the seconds of `epochs` epochs, steps per epoch), after one epoch that compiles."""
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(config, Path(folder))
 
         def train_epochs() -> None:
             for _ in range(epochs):
                 bench.epoch()
-            jax.block_until_ready(bench.state)
+            jax.block_until_ready(bench.session.whole_state())
 
         bench.epoch()
         seconds = [timed(train_epochs) for _ in range(rounds)]
@@ -40,14 +40,14 @@ def train(config: Config, epochs: int, rounds: int) -> tuple[float, int]:
 
 
 def timed(function: Timed) -> float:
-    """Seconds of one call."""
+    """Return the seconds of one call."""
     started = time.perf_counter()
     function()
     return time.perf_counter() - started
 
 
-def make_population(run: Prepared, seeds: int) -> Timed:
-    """An epoch of so many seeds at once: each its own parameters, order of the images and noise."""
+def make_population(run: Training, seeds: int) -> Timed:
+    """Make a function that trains an epoch of many seeds at once, each with its own parameters, image order and noise."""
     config, images = run.config, jax.device_put(run.dataset.train.images)
     optimizer, mean = make_optimizer(config, run.steps_per_epoch), jax.device_put(mean_of(run.dataset.train.images))
     chunk = jax.jit(jax.vmap(inspect.unwrap(run.chunk), in_axes=(0, None, 0, 0)), donate_argnums=0)
@@ -57,24 +57,24 @@ def make_population(run: Prepared, seeds: int) -> Timed:
     return _stepping(chunk, init(keys), images, jax.device_put(np.stack(orders)), keys)
 
 
-def make_single(run: Prepared) -> Timed:
-    """An epoch of one."""
+def make_single(run: Training) -> Timed:
+    """Make a function that trains an epoch of one seed."""
     config, images = run.config, jax.device_put(run.dataset.train.images)
     order = jax.device_put(epoch_order(0, 0, len(images), config.batch_size))
     return _stepping(run.chunk, run.state, images, order, run.key_train)
 
 
-def _stepping(chunk: Callable[..., Any], state: TrainState, *given: Any) -> Timed:
+def _stepping(chunk: Callable[..., Any], state: TrainState, *inputs: Any) -> Timed:
     def step() -> TrainState:
         nonlocal state
-        state, _ = chunk(state, *given)  # takes the old state's memory
+        state, _ = chunk(state, *inputs)  # reuses the memory of the old state
         return jax.block_until_ready(state)
 
     return step
 
 
 def limit(ours: float, tiny: float, products: float | None) -> tuple[str, str]:
-    """(what limits a step, and why), from seconds of it, of its like on tiny arrays, of its matrix products."""
+    """Return (the limit of a step, the reason), from the seconds of a step, of one on tiny arrays, and of its products."""
     shares = [f"on tiny arrays it takes {tiny / ours:.0%} of its time"]
     shares += [f"its matrix products alone {products / ours:.0%}"] if products is not None else []
     if tiny >= MOST * ours:
@@ -87,7 +87,7 @@ def limit(ours: float, tiny: float, products: float | None) -> tuple[str, str]:
 
 
 def step_seconds(config: Config) -> float:
-    """Of one step, in an epoch that is one call of the device."""
+    """Return the seconds of one step, in an epoch that is one call of the device."""
     run = prepare(config)
     steps, single = run.steps_per_epoch, make_single(run)
     single()

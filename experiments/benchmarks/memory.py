@@ -1,9 +1,9 @@
 """Peak memory of training against the size of the set: python -m experiments.benchmarks.memory [--images=10000,100000]
 
-Every number is that of a process, `python -m vae_jax.main` from its start to its last figure. MNIST: an epoch of the VAE
-784-400-20 (--data_dir; else it is downloaded). The others: an epoch of a small VAE on so many random 64 x 64 colour images
-from a .npy file, which lies in a temporary folder (--scratch) and takes 12 KiB an image, twice. `streaming=auto`, the default,
-is off for sets that take less than a quarter of the machine's memory.
+Each number is the peak of one process, `python -m vae_jax.main`, from its start to its last figure. The MNIST row is an epoch of
+the VAE 784-400-20 (--data_dir; default: download). The other rows are an epoch of a small VAE on random 64 x 64 colour images
+from a .npy file in a temporary folder (--scratch), which needs twice 12 KiB per image. `streaming=auto`, the default, is off for
+sets that take less than a quarter of the machine's memory.
 """
 
 import subprocess
@@ -27,11 +27,11 @@ assert main.run(sys.argv[1:]) == 0
 status = Path("/proc/self/status").read_text()
 print(next(line for line in status.splitlines() if line.startswith("VmHWM")))
 """
-"""Not the parent's `ru_maxrss`: a child starts with the peak of the process that made it."""
+"""The code of the process. It does not use `ru_maxrss`, because a child starts with the peak of its parent."""
 
 
 def write_images(file: Path, count: int) -> None:
-    """Random images, written piece by piece."""
+    """Write random images, piece by piece."""
     images = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=(count, *SHAPE))
     for start in range(0, count, 1000):
         images[start : start + 1000] = np.random.default_rng(start).integers(
@@ -40,7 +40,7 @@ def write_images(file: Path, count: int) -> None:
 
 
 def peak(keys: dict[str, Any], scratch: Path, streaming: str) -> float:
-    """MiB of the largest resident memory of a run of main, shared pages of files included."""
+    """Return the peak resident memory of a run of main, MiB, including shared pages of files."""
     keys = keys | {"num_epochs": 1, "streaming": streaming, "cache_dir": scratch / "cache"}
     with tempfile.TemporaryDirectory(dir=scratch) as workdir:
         flags = ["--config=configs/vae.py", f"--workdir={workdir}/run"]
@@ -50,19 +50,19 @@ def peak(keys: dict[str, Any], scratch: Path, streaming: str) -> float:
 
 
 def row(name: str, size: int, keys: dict[str, Any], scratch: Path) -> list[Any]:
-    """A row of cells, for a set of so many bytes; the first run of each kind fills the caches."""
+    """Return the cells of a row, for a set of `size` bytes; the first run of each kind fills the caches."""
     cells = [peak(keys, scratch, streaming) for streaming in ("on", "on", "off", "off")]
     return [name, round(size / 2**20), *map(round, (cells[1], cells[3], cells[2]))]
 
 
 def main(argv: list[str]) -> None:
-    """Do what the command line says."""
+    """Run the command."""
     parser = arguments.Parser(__doc__)
     parser.add_argument("--images", default="10000,100000", metavar="N,...", help="sizes of the set (10000,100000)")
     parser.add_argument(
-        "--scratch", type=arguments.path, metavar="DIR", help="where the sets are written (a temporary folder)"
+        "--scratch", type=arguments.path, metavar="DIR", help="the folder of the sets (a temporary one)"
     )
-    parser.add_argument("--data_dir", default="", metavar="DIR", help="MNIST's four original files (else downloaded)")
+    parser.add_argument("--data_dir", default="", metavar="DIR", help="MNIST's four .gz files (default: download them)")
     parser.add_argument("--trial", action="store_true", help="only print the table")
     flags = parser.parse_args(argv)
     rows = []
@@ -79,8 +79,8 @@ def main(argv: list[str]) -> None:
     kinds = ("streaming=on", "streaming=off", "streaming=off, compiling")
     columns = ["images", "size of the set, MiB", *(f"peak, {kind}, MiB" for kind in kinds)]
     notes = [
-        "From start to end of `python -m vae_jax.main`, final evaluation and figures included; with a filled compilation "
-        "cache, and in the last column without its programs."
+        "Peaks of `python -m vae_jax.main` from start to end, including final evaluation and figures. The compilation cache is "
+        "filled, except in the last column, where the programs are compiled."
     ]
     title, command = "Memory against the size of the set", record.command("memory", argv)
     record.save("memory", command, title, columns, rows, notes, keep=not flags.trial)

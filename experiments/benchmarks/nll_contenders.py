@@ -1,4 +1,4 @@
-"""What our log-likelihood is timed against in nll.py: pythae's, with our parameters, and the bare matrix products."""
+"""The contenders of our log-likelihood in nll.py: pythae's, with our parameters, and the bare matrix products."""
 
 import math
 import time
@@ -19,26 +19,26 @@ PEER_BATCH = 100
 
 
 class Round(NamedTuple):
-    """What a contender needed and found in a round."""
+    """The measurements of a contender in a round."""
 
     images: int
     seconds: float
-    """An image."""
+    """The seconds per image."""
     nll: float = math.nan
-    """Nats an image, over the images that all have."""
+    """The mean over the images that all contenders evaluate, nats per image."""
 
 
-class Found(NamedTuple):
-    """What all rounds gave."""
+class Results(NamedTuple):
+    """The measurements of all rounds."""
 
     rounds: dict[str, list[Round]]
     failure: str
-    """Why pythae has no numbers, if it has none."""
+    """The reason why pythae has no numbers, or empty."""
     versions: str
 
 
-def ask_peer(found: Found, params: Params, images: np.ndarray, flags: Any, seed: int, scratch: Path) -> Found:
-    """A round of pythae on images f32[N, H, W, 1], added."""
+def ask_peer(results: Results, params: Params, images: np.ndarray, flags: Any, seed: int, scratch: Path) -> Results:
+    """Return `results` with a round of pythae added, on images f32[N, H, W, 1]."""
     sizes = peer_batches(flags.samples)
     arrays: dict[str, Any] = {"images": images.reshape(len(images), -1), **arrays_of(params)}
     np.savez(scratch / "images.npz", **arrays)
@@ -49,31 +49,31 @@ def ask_peer(found: Found, params: Params, images: np.ndarray, flags: Any, seed:
         python = contestants.make_environment(PEER, flags.envs)
         answer = contestants.ask(PEER, "nll_with_pythae", python, task, flags.timeout)
     except (Failed, OSError) as failure:
-        return found._replace(failure=str(failure))
-    for size, told in zip(sizes, answer["found"], strict=True):
-        one = Round(len(images), told["seconds"], -told["log_likelihood"])
-        found.rounds.setdefault(f"{PEER}, batch_size={size}", []).append(one)
-    return found._replace(versions=", ".join(f"{name} {number}" for name, number in answer["versions"].items()))
+        return results._replace(failure=str(failure))
+    for size, result in zip(sizes, answer["results"], strict=True):
+        one = Round(len(images), result["seconds"], -result["log_likelihood"])
+        results.rounds.setdefault(f"{PEER}, batch_size={size}", []).append(one)
+    return results._replace(versions=", ".join(f"{name} {number}" for name, number in answer["versions"].items()))
 
 
 def peer_batches(samples: int) -> list[int]:
-    """Sizes that get_nll may decode at once without changing the number of samples: near its default, and all."""
+    """Return batch sizes for get_nll that keep the number of samples: one near its default, and all samples at once."""
     near = next(size for size in range(min(PEER_BATCH, samples), 0, -1) if samples % size == 0)
     return sorted({near, samples})
 
 
 def arrays_of(params: Params) -> dict[str, np.ndarray]:
-    """The parameters of dense layers as `encoder_kernel_0`, `encoder_bias_0`, ..., from input to output."""
-    found = {}
+    """Return the parameters of dense layers as `encoder_kernel_0`, `encoder_bias_0`, ..., from input to output."""
+    arrays = {}
     for side in ("encoder", "decoder"):
         layers = params[side]
         for i, name in enumerate(sorted(layers, key=lambda name: (name == "output", name))):
-            found |= {f"{side}_{part}_{i}": np.asarray(layers[name][part]) for part in ("kernel", "bias")}
-    return found
+            arrays |= {f"{side}_{part}_{i}": np.asarray(layers[name][part]) for part in ("kernel", "bias")}
+    return arrays
 
 
 def make_products(params: Params, samples: int) -> Callable[[int], float]:
-    """(images) -> seconds an image of the decoder's matrix products, for all its samples at once."""
+    """Make a function (images) -> seconds per image of the decoder's matrix products, with all samples at once."""
     arrays = arrays_of(params)
     kernels = [jax.device_put(arrays[name]) for name in sorted(arrays) if name.startswith("decoder_kernel")]
     z = jax.random.normal(jax.random.key(0), (samples, len(kernels[0])))

@@ -1,4 +1,4 @@
-"""What an epoch of an MLP cannot do without: its matrix products, in one compiled loop."""
+"""The matrix products of an epoch of an MLP, in one compiled loop: a lower limit of its time."""
 
 import itertools
 
@@ -12,14 +12,14 @@ SHIFTS = 64
 
 
 def make_products(config: Config, num_pixels: int, num_steps: int) -> Timed:
-    """The matrix products of an epoch of an MLP in one compiled loop: y = x W, dW = x^T g, dx = g W^T (not for pixels)."""
+    """Make a function that computes the matrix products of an epoch: y = x W, dW = x^T g, dx = g W^T (not for pixels)."""
     factor = 2 if config.model == "vae" else 1
     encoder = [num_pixels, *config.hidden_dims, factor * config.latent_dim]
     decoder = [config.latent_dim, *config.hidden_dims[::-1], num_pixels]
     layers = [*itertools.pairwise(encoder), *itertools.pairwise(decoder)]
     keys = jax.random.split(jax.random.key(0), 3 * len(layers)).reshape(3, len(layers))
     batch = config.batch_size
-    # Other rows at every step, and nothing a constant: XLA would take what does not change out of the loop.
+    # The rows differ in every step and nothing is constant, because XLA moves what does not change out of the loop.
     xs = [jax.random.normal(k, (batch + SHIFTS, a)) for k, (a, _) in zip(keys[0], layers, strict=True)]
     gs = [jax.random.normal(k, (batch + SHIFTS, b)) for k, (_, b) in zip(keys[1], layers, strict=True)]
     ws = [jax.random.normal(k, (a, b)) / a for k, (a, b) in zip(keys[2], layers, strict=True)]

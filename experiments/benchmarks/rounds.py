@@ -1,4 +1,4 @@
-"""Timing things that take turns, and what became of the rounds in which the machine was not ours alone."""
+"""Timing of functions that take turns; rounds in which other processes were busy are dropped."""
 
 import os
 import time
@@ -10,14 +10,15 @@ import numpy as np
 from experiments import record
 
 BUSY = 0.1
+"""The share of the machine from which other processes disturb a round."""
 ENOUGH = 3
-"""Fewer undisturbed rounds than this, and all are used."""
+"""The smallest number of undisturbed rounds; with fewer, all rounds are used."""
 
 Timed = Callable[[], Any]
 
 
 def interleave(timed: dict[str, Timed], rounds: int) -> tuple[dict[str, np.ndarray], int]:
-    """(name -> seconds of each undisturbed round, or of all where too few are, how many were disturbed); once unmeasured."""
+    """Return (name -> seconds of each round that is used, the number of disturbed rounds), after one call that is not timed."""
     for function in timed.values():
         function()
     taken: list[dict[str, float]] = []
@@ -37,13 +38,13 @@ def interleave(timed: dict[str, Timed], rounds: int) -> tuple[dict[str, np.ndarr
     return {name: np.array([seconds[name] for seconds in used]) for name in timed}, sum(disturbed)
 
 
-def told(name: str, disturbed: int, rounds: int) -> str:
-    """What became of the rounds in which other processes were busy; empty if there were none."""
+def describe_disturbed(name: str, disturbed: int, rounds: int) -> str:
+    """Return a sentence about the rounds in which other processes were busy, or an empty text if there were none."""
     if not disturbed:
         return ""
     if rounds - disturbed >= ENOUGH:
-        return f"{name}: {disturbed} of {rounds} rounds, in which other processes were busy, are left out."
+        return f"{name}: {disturbed} of {rounds} rounds are left out, because other processes were busy."
     return (
-        f"{name}: other processes were busy in {disturbed} of {rounds} rounds; all are used all the same, since fewer "
-        f"than {ENOUGH} would be left."
+        f"{name}: other processes were busy in {disturbed} of {rounds} rounds; all rounds are used, because fewer than "
+        f"{ENOUGH} would be left."
     )

@@ -1,10 +1,13 @@
-"""Time and memory against the sizes of things: python -m experiments.benchmarks.scaling [--data_dir=DIR] [--quick]
+"""Time and memory against size: python -m experiments.benchmarks.scaling [--data_dir=DIR] [--quick]
 
-A Bernoulli VAE 784-400-20 on 10,000 images of MNIST, batches of 128, on the CPU; from there one thing at a time grows: the
-set (MNIST repeated, a .npy file in a temporary folder of up to 1.6 GB, --scratch, read by `dataset=arrays`), the latent size, the
-hidden layer, the number of virtual devices over which a batch is spread (all of them share the machine's cores). Every point
-is a process: it trains a call to compile and then 4 times 50 steps, of which it tells the median, and the peak of its
-resident memory. Some minutes on two cores; --quick takes the ends of each line and only prints them.
+The base is a Bernoulli VAE 784-400-20 on 10,000 images of MNIST, with batches of 128, on the CPU. One size grows at a time:
+- the data set: MNIST repeated, in a .npy file of up to 1.6 GB in a temporary folder (--scratch), read by `dataset=arrays`;
+- the latent size;
+- the hidden layer;
+- the number of virtual devices over which a batch is spread. All of them share the machine's cores.
+
+Each point is a process. It trains one call to compile and then 4 times 50 steps, and reports the median time and its peak
+resident memory. All points take some minutes on two cores. --quick takes two points per line and only prints them.
 """
 
 import json
@@ -34,25 +37,25 @@ LINES = {
 }
 QUICK = {"images": (1000, 10_000), "latent size": (2, 512), "hidden units": (128, 1024), "devices": (1, 2)}
 LIMIT = 600
-"""Seconds of a point."""
+"""The seconds after which a point is stopped."""
 PIECE = 10_000
 
 
 class Point(NamedTuple):
-    """A measured one."""
+    """A measured point."""
 
     line: str
     value: int
     ms: float
-    """Of a step."""
+    """The time of a step."""
     steps: int
-    """Of an epoch."""
+    """The steps per epoch."""
     peak: float
-    """MiB."""
+    """The peak memory, MiB."""
 
 
 def write_images(source: np.ndarray, file: Path, count: int) -> None:
-    """So many images u8[count, H, W], the source's over and over, written piece by piece."""
+    """Write images u8[count, H, W], the source repeated, piece by piece."""
     images = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=(count, *source.shape[1:3]))
     for start in range(0, count, PIECE):
         rows = np.arange(start, min(start + PIECE, count)) % len(source)
@@ -60,7 +63,7 @@ def write_images(source: np.ndarray, file: Path, count: int) -> None:
 
 
 def measure(line: str, value: int, file: Path, scratch: Path) -> Point | str:
-    """A point, or why there is none."""
+    """Measure a point, or return the reason why it failed."""
     sizes = BASE | {line: value}
     keys = {
         "dataset": "arrays",
@@ -80,7 +83,7 @@ def measure(line: str, value: int, file: Path, scratch: Path) -> Point | str:
 
 
 def row(line: str, value: int, point: Point | str) -> list[str]:
-    """The cells of a point."""
+    """Return the cells of a point."""
     name = f"{line} = {value:,}"
     if isinstance(point, str):
         return [name, point, "", ""]
@@ -88,7 +91,7 @@ def row(line: str, value: int, point: Point | str) -> list[str]:
 
 
 def picture(points: list[Point]) -> bytes:
-    """A panel a line: milliseconds a step to the left, peak memory to the right, logarithmic, alike in all; a PNG."""
+    """Draw a PNG: a panel per line, with the time of a step (left axis) and the peak memory (right), on equal log scales."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 
@@ -116,13 +119,13 @@ def picture(points: list[Point]) -> bytes:
 
 
 def main(argv: list[str]) -> None:
-    """Do what the command line says."""
+    """Run the command."""
     parser = arguments.Parser(__doc__)
-    parser.add_argument("--data_dir", default="", metavar="DIR", help="MNIST's four .gz files; without it: download")
+    parser.add_argument("--data_dir", default="", metavar="DIR", help="MNIST's four .gz files (default: download them)")
     parser.add_argument(
-        "--scratch", type=arguments.path, metavar="DIR", help="where the sets are written (a temporary folder)"
+        "--scratch", type=arguments.path, metavar="DIR", help="the folder of the sets (a temporary one)"
     )
-    parser.add_argument("--quick", action="store_true", help="few points, only printed")
+    parser.add_argument("--quick", action="store_true", help="few points; only print the table")
     flags = parser.parse_args(argv)
     config = config_lib.defaults()
     config.dataset, config.data_dir = "mnist", flags.data_dir
@@ -143,10 +146,11 @@ def main(argv: list[str]) -> None:
                     file.unlink()
     others = (record.others_seconds() - others) / (time.perf_counter() - started)
     notes = [
-        "A VAE 784-400-20 on 10,000 images, one thing varied at a time; 72% of the images are trained on. An epoch: its "
-        f"steps times a step's time. The peak has the compilation in it. Other processes kept {others:.1f} cores busy meanwhile."
+        "A VAE 784-400-20 on 10,000 images, with one size varied at a time; 72% of the images are trained on. The time of an "
+        "epoch is its number of steps times the time of a step. The peak includes compilation. Other processes kept "
+        f"{others:.1f} cores busy."
     ]
-    columns = ["what grows", "a step, ms", "an epoch, s", "peak memory, MiB"]
+    columns = ["size", "step, ms", "epoch, s", "peak memory, MiB"]
     title, command = "Time and memory against size, on the CPU", record.command("scaling", argv)
     record.save(
         "scaling", command, title, columns, rows, notes, None if flags.quick else picture(points), not flags.quick

@@ -1,7 +1,7 @@
 """From the start of a process to the end of its first training step: python -m experiments.benchmarks.startup [--rounds=5]
 
-On the embedded digits, `configs/vae.py`; in each round once with an empty and once with a filled compilation cache. What the
-process does until then is what `vae_jax.main` does. `imports` is the same with nothing but main's imports.
+The run is `configs/vae.py` on the embedded digits. Each round measures it once with an empty and once with a filled compilation
+cache. The process does what `vae_jax.main` does up to the first step. The row `imports` has only the imports of main.
 """
 
 import os
@@ -19,19 +19,20 @@ from vae_jax.system.command import run_command
 
 FIRST_STEP = """
 import jax
-from vae_jax import cli, config, train
-from vae_jax.prepare import prepare
+from vae_jax import config, train
+from vae_jax.config import command_line
 from vae_jax.randomness import epoch_order
-run = prepare(cli.read(cli.parse(["--config=configs/vae.py", "--config.steps_per_dispatch=1"])))
+from vae_jax.training.prepare import prepare
+run = prepare(command_line.read_file("configs/vae.py", (("steps_per_dispatch", "1"),)))
 rows = epoch_order(0, 0, len(run.dataset.train.images), run.config.batch_size)[:1]
 state, metrics = run.chunk(run.state, *run.feed.images(rows), run.key_train)
 jax.block_until_ready(metrics)
 """
-IMPORTS = "from vae_jax import cli, config, train"
+IMPORTS = "from vae_jax import config, train; from vae_jax.config import command_line"
 
 
 def seconds(code: str, cache: Path) -> float:
-    """Wall-clock seconds of a Python process that runs this code."""
+    """Return the wall-clock seconds of a Python process that runs this code."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     start = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], check=True, env=environment | {"XDG_CACHE_HOME": str(cache)})
@@ -39,7 +40,7 @@ def seconds(code: str, cache: Path) -> float:
 
 
 def main(argv: list[str]) -> None:
-    """Do what the command line says."""
+    """Run the command."""
     parser = arguments.Parser(__doc__)
     parser.add_argument("--rounds", type=arguments.count, default=5, metavar="N", help="rounds (5)")
     flags = parser.parse_args(argv)
@@ -53,7 +54,7 @@ def main(argv: list[str]) -> None:
                 taken[name].append(seconds(code, cache))
     rows = [[name, *(f"{value:.2f}" for value in np.quantile(values, [0.5, 0, 1]))] for name, values in taken.items()]
     record.save(
-        "startup", record.command("startup", argv), "Start-up", ["until", "median, s", "least, s", "most, s"], rows
+        "startup", record.command("startup", argv), "Start-up", ["until", "median, s", "minimum, s", "maximum, s"], rows
     )
 
 

@@ -1,4 +1,4 @@
-"""The same networks, losses and optimisers as small eager PyTorch loops, to be timed against; imported only with torch."""
+"""The same networks, losses and optimisers as small eager PyTorch loops, for comparison; this module needs torch."""
 
 import itertools
 from collections.abc import Callable
@@ -12,11 +12,11 @@ from vae_jax.models.networks.conv import GROUP_SIZE
 from vae_jax.types import Config
 
 Epoch = Callable[[np.ndarray], float]
-"""(order i32[T, B]) -> the last step's loss."""
+"""(order i32[T, B]) -> the loss of the last step."""
 
 
 class MLP(nn.Module):
-    """Dense layers with ReLU and dropout between."""
+    """Dense layers with ReLU and dropout between them."""
 
     def __init__(self, widths: list[int], dropout: float) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class ConvEncoder(nn.Module):
 
 
 class ConvDecoder(nn.Module):
-    """The encoder mirrored with transposed convolutions, and a convolution of stride 1 at the end."""
+    """The mirrored encoder with transposed convolutions, and a convolution of stride 1 at the end."""
 
     def __init__(self, channels: tuple[int, ...], sizes: list[int], latent_dim: int) -> None:
         super().__init__()
@@ -72,11 +72,11 @@ def _norm(width: int) -> nn.Module:
 
 
 def make_epoch(config: Config, images: np.ndarray) -> Epoch:
-    """One epoch of an eager loop on the images u8[N, H, W, 1], kept as float32 in memory.
+    """Make a function (order) -> loss that trains an epoch in an eager loop.
 
     Args:
-        config: of `vae`, `conv_vae` or `ae`: model, network, sizes, likelihood, learning rate.
-        images: square and grey.
+        config: the config of `vae`, `conv_vae` or `ae`; model, network, sizes, likelihood and learning rate are read.
+        images: square grey images u8[N, H, W, 1], kept as float32 in memory.
     """
     torch.manual_seed(0)
     data = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).float() / 255
@@ -108,7 +108,7 @@ def make_epoch(config: Config, images: np.ndarray) -> Epoch:
 
 
 def _loss(config: Config, encoder: nn.Module, decoder: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """Nats per image, without the gaussian's constant."""
+    """Return the loss in nats per image, without the constant of the gaussian."""
     if config.model == "ae":
         return 0.5 / config.sigma**2 * functional.mse_loss(decoder(encoder(x)), x, reduction="sum") / len(x)
     mean, logvar = encoder(x).chunk(2, dim=1)

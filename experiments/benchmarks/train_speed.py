@@ -1,13 +1,15 @@
 """Speed of training: python -m experiments.benchmarks.train_speed [--data_dir=DIR] [--only=vae,ae,conv_vae] [--rounds=7]
 
-For each config, on MNIST, in one process and interleaved: an epoch of our real loop (`epochs.train_epoch`, with its console
-and writer), the bare matrix products of its layers (forward, and both gradients; MLPs only), and an epoch of a small eager
-PyTorch loop of the same network, where torch is installed (`pip install torch`); and our loop once more with
-`streaming=on`, the images of each call read from the mapped file. Ratios are medians over rounds of ratios
-within a round; a round in which other processes took more than a tenth of the machine is dropped and told, unless fewer than
-three were left. `products / PyTorch` is how far below PyTorch's whole loop the products alone are. Compilation is not
-counted. `full run` is 20 epochs with validation, checkpoints, log files and the final evaluation, against its epochs' calls
-of the device alone; figures and start-up are not in it.
+For each config, these take turns on MNIST in one process:
+- `ours`: an epoch of our real loop (`epochs.train_epoch`, with its console and writer);
+- `streamed`: our loop with `streaming=on`, which reads the images of each call from the mapped file;
+- `products`: the bare matrix products of the layers (forward and both gradients), for MLPs only;
+- `torch`: an epoch of a small eager PyTorch loop of the same network, if torch is installed (`pip install torch`).
+
+Ratios are medians over rounds of ratios within a round. A round in which other processes took more than a tenth of the machine
+is dropped and reported, unless fewer than three would be left. `products / PyTorch` compares the products alone with PyTorch's
+whole loop. Compilation is not counted. `full run` compares 20 epochs with validation, checkpoints, log files and the final
+evaluation with the calls of the device alone, without figures and start-up.
 """
 
 import importlib.util
@@ -23,19 +25,21 @@ import numpy as np
 
 from experiments import record
 from experiments.benchmarks.products import make_products
-from experiments.benchmarks.rounds import ENOUGH, Timed, interleave, told
+from experiments.benchmarks.rounds import ENOUGH, Timed, describe_disturbed, interleave
 from vae_jax.commands import arguments
 from vae_jax.config import command_line
 from vae_jax.randomness import epoch_order
 from vae_jax.runs.checkpoint import Checkpoints
-from vae_jax.runs.latent_frames import Film
+from vae_jax.runs.latent_frames import LatentFrames
 from vae_jax.runs.writer import Writer
 from vae_jax.system import devices, signals
 from vae_jax.system.command import run_command
 from vae_jax.system.console import Console
 from vae_jax.system.profiling import Profile
-from vae_jax.training import conclude, epochs
-from vae_jax.training.prepare import Prepared, encode_filmed, prepare
+from vae_jax.training import epochs
+from vae_jax.training import measure as run_measure
+from vae_jax.training.prepare import Training, encode_filmed, prepare
+from vae_jax.training.session import Progress, Session
 from vae_jax.types import Config
 
 CONFIGS = {
@@ -43,21 +47,23 @@ CONFIGS = {
     "ae": ("configs/ae.py", {}),
     "conv_vae": ("configs/conv_vae.py", {"num_train": "3200"}),
 }
-"""Name -> (file, keys). 100 steps make an epoch of the convolutional one."""
+"""Name -> (file, keys). An epoch of conv_vae has 100 steps."""
 FULL_EPOCHS = 20
 
 
 class Bench:
-    """Our loop, prepared, in a temporary run directory."""
+    """Our loop, prepared for a run in a temporary directory."""
 
     def __init__(self, config: Config, workdir: Path) -> None:
-        self.run: Prepared = prepare(config)
-        self.state, self.progress = jax.tree.map(jnp.copy, self.run.state), epochs.Progress()
+        self.run: Training = prepare(config)
         nowhere = open(os.devnull, "w")  # noqa: SIM115
-        film = Film(workdir, 0, 0, encode_filmed(self.run))
+        film = LatentFrames(workdir, 0, 0, encode_filmed(self.run))
         self.checkpoints = Checkpoints(workdir / "checkpoints")
         writer = Writer(workdir, 0, True)
-        self.outside = epochs.Outside(
+        self.session = Session(
+            jax.tree.map(jnp.copy, self.run.state),
+            Progress(),
+            workdir,
             signals.StopRequest(),
             self.checkpoints.__enter__(),
             writer.__enter__(),
@@ -67,36 +73,36 @@ class Bench:
         )
 
     def epoch(self) -> None:
-        """Train an epoch as a run does, and start the next one's sums."""
-        self.state, progress = epochs.train_epoch(self.run, self.state, self.progress, self.outside)
-        self.progress = progress._replace(sums={})
+        """Train an epoch as a run does, and reset the sums of the metrics."""
+        session = epochs.train_epoch(self.run, self.session)
+        self.session = session._replace(progress=session.progress._replace(sums={}))
 
     def full(self) -> None:
-        """FULL_EPOCHS epochs with all that happens at their ends, and the final evaluation."""
+        """Train FULL_EPOCHS epochs with validation, logging and checkpoints, and run the final evaluation."""
         for _ in range(FULL_EPOCHS):
-            self.state, progress = epochs.train_epoch(self.run, self.state, self.progress, self.outside)
-            self.progress = epochs.end_epoch(self.run, self.state, progress, self.outside)
+            self.session = epochs.end_epoch(self.run, epochs.train_epoch(self.run, self.session))
         self.checkpoints.wait()
-        conclude.measure(self.run, self.checkpoints, "best")
+        run_measure.measure(self.run, self.checkpoints, "best")
 
     def calls(self) -> None:
-        """FULL_EPOCHS epochs' calls of the device, and nothing else."""
-        config, size = self.run.config, self.run.steps_per_dispatch
+        """Run the device calls of FULL_EPOCHS epochs, and nothing else."""
+        config, size, state = self.run.config, self.run.steps_per_dispatch, self.session.whole_state()
         for epoch in range(FULL_EPOCHS):
             order = epoch_order(config.seed, epoch, len(self.run.dataset.train.images), config.batch_size)
             for start in range(0, len(order), size):
                 images, places = self.run.feed.images(order[start : start + size])
-                self.state, _ = self.run.chunk(self.state, images, places, self.run.key_train)
-        jax.block_until_ready(self.state)
+                state, _ = self.run.chunk(state, images, places, self.run.key_train)
+        jax.block_until_ready(state)
+        self.session = self.session._replace(state=state)
 
     def order(self) -> np.ndarray:
-        """Rows of an epoch, [T, B]."""
+        """Return the image rows of an epoch, [T, B]."""
         config = self.run.config
         return epoch_order(config.seed, 0, len(self.run.dataset.train.images), config.batch_size)
 
 
 def contenders(bench: Bench, streamed: Bench) -> dict[str, Timed]:
-    """What is timed for a config."""
+    """Return the functions that are timed for a config, by name."""
     config, order = bench.run.config, bench.order()
     timed: dict[str, Timed] = {"ours": bench.epoch, "streamed": streamed.epoch}
     if config.network == "mlp":
@@ -110,31 +116,31 @@ def contenders(bench: Bench, streamed: Bench) -> dict[str, Timed]:
 
 
 def ratio(seconds: dict[str, np.ndarray], one: str, other: str) -> str:
-    """Median over rounds of one / other, with its quartiles; empty if either was not timed."""
+    """Return the median over rounds of one / other, with quartiles; empty if either was not timed."""
     return record.quartiles(seconds[one] / seconds[other]) if {one, other} <= set(seconds) else ""
 
 
 def read(name: str, flags: Any, streaming: str) -> Config:
-    """A config of CONFIGS, on MNIST."""
+    """Read a config of CONFIGS, on MNIST."""
     file, keys = CONFIGS[arguments.one_of("--only", name, CONFIGS)]
     keys = keys | {"dataset": "mnist", "data_dir": flags.data_dir, "streaming": streaming}
     return command_line.read_file(file, tuple(keys.items()))
 
 
 def measure(name: str, flags: Any) -> tuple[list[str], list[str]]:
-    """The cells and the notes of a config."""
+    """Return the cells and the notes of a config."""
     configs = [read(name, flags, mode) for mode in ("off", "on")]
     with tempfile.TemporaryDirectory() as folder:
         bench, streamed = (Bench(config, Path(folder, config.streaming)) for config in configs)
         seconds, disturbed = interleave(contenders(bench, streamed), flags.rounds)
-        notes = [told(name, disturbed, flags.rounds)]
+        notes = [describe_disturbed(name, disturbed, flags.rounds)]
         full = ""
         if name == "vae":
             timed: dict[str, Timed] = {"ours": bench.full, "calls": bench.calls}
             rounds = max(ENOUGH, flags.rounds // 2)
             whole, disturbed = interleave(timed, rounds)
             full = ratio(whole, "ours", "calls")
-            notes.append(told(f"{name}, full run", disturbed, rounds))
+            notes.append(describe_disturbed(f"{name}, full run", disturbed, rounds))
     steps, own = len(bench.order()), float(np.median(seconds["ours"]))
     pairs = (("ours", "products"), ("ours", "torch"), ("products", "torch"), ("streamed", "ours"))
     compared = [ratio(seconds, one, other) for one, other in pairs]
@@ -142,26 +148,26 @@ def measure(name: str, flags: Any) -> tuple[list[str], list[str]]:
 
 
 def main(argv: list[str]) -> None:
-    """Do what the command line says."""
+    """Run the command."""
     parser = arguments.Parser(__doc__)
-    parser.add_argument("--data_dir", default="", metavar="DIR", help="MNIST's four original files (else downloaded)")
-    parser.add_argument("--only", default=",".join(CONFIGS), metavar="NAME,...", help="configs")
+    parser.add_argument("--data_dir", default="", metavar="DIR", help="MNIST's four .gz files (default: download them)")
+    parser.add_argument("--only", default=",".join(CONFIGS), metavar="NAME,...", help=f"configs ({','.join(CONFIGS)})")
     parser.add_argument("--rounds", type=arguments.count, default=7, metavar="N", help="rounds (7)")
     flags = parser.parse_args(argv)
     rows, notes = [], []
     for name in flags.only.split(","):
-        devices.keep_memory(read(name, flags, "off"))  # all before the first of them starts JAX's threads
+        devices.keep_memory(read(name, flags, "off"))  # for all configs, before the first one starts JAX's threads
     for name in flags.only.split(","):
         cells, more = measure(name, flags)
         rows.append(cells)
         notes += more
-    notes.append("Medians, and in brackets quartiles, of ratios within a round; smaller is faster.")
+    notes.append("Ratios are taken within a round: medians, with quartiles in brackets; smaller is faster.")
     ratios = ["ours / matrix products", "ours / PyTorch eager", "products / PyTorch eager", "streamed / ours"]
     record.save(
         "train_speed",
         record.command("train_speed", argv),
         "Speed of training, MNIST",
-        ["config", "steps", "seconds", "ms a step", *ratios, "full run / its calls"],
+        ["config", "steps", "seconds", "ms per step", *ratios, "full run / its calls"],
         rows,
         notes,
     )

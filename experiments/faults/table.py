@@ -19,9 +19,9 @@ SECONDS = 7200
 """What the tests may take together."""
 HEAD = """# Reliability
 
-What a run survives, tried for real: processes, signals, damaged bytes. Made by `python -m experiments.fault_drill`, which
-kills runs at random moments and runs the tests of `tests/faults/`; nothing here was written by hand. "tried" and "survived"
-are counts, and the same where the promise was kept; "lost" is what a fault costs.
+The faults that a run survives, tested with real processes, signals and damaged bytes. `python -m experiments.fault_drill` kills
+runs at random moments, runs the tests of `tests/faults/` and writes this page. "tried" and "survived" are counts, which are equal
+if the promise was kept. "lost" is what a fault costs.
 """
 COLUMNS = ("fault", "promise", "tried", "survived", "lost", "command")
 

@@ -1,1 +1,1 @@
-"""Published tables, trained and evaluated anew: a script each, its rows as configs."""
+"""Published tables, reproduced: one script per table, with its rows as configs."""

@@ -6,9 +6,18 @@ from scipy import stats
 
 from vae_jax.artifacts import arrays
 from vae_jax.artifacts.arrays import geometry, normality, tsne
-from vae_jax.artifacts.draw import attempt, draw
+from vae_jax.artifacts.draw import draw_figures, write_figures
 from vae_jax.errors import InputError
 from vae_jax.types import Code, Split
+
+
+def draw(source, figures):
+    """Name -> what the figures that fit return."""
+    found = {drawn.name: drawn for drawn in draw_figures(source, figures)}
+    for drawn in found.values():
+        if drawn.error is not None:
+            raise drawn.error
+    return {name: drawn.figure for name, drawn in found.items() if not drawn.lacks}
 
 
 def make_source(sample=None, size=50, latent_dim=5, **changes):
@@ -195,18 +204,18 @@ def test_what_a_run_lacks_is_told():
     wanted = {
         name: FIGURES[name] for name in ("samples", "manifold", "traversal", "kl_per_dimension", "qq", "animation")
     }
-    needs = {name: needs for name, figure, needs in attempt(make_source()[0], wanted)}
+    needs = {drawn.name: drawn.lacks for drawn in draw_figures(make_source()[0], wanted)}
     assert set(needs) == set(wanted)
     assert all("prior" in needs[name] for name in set(wanted) - {"animation"})
     assert "latent_every_steps" in needs["animation"]
     source, _ = make_source(latent_dim=3, sample=lambda n, seed: np.zeros((n, 4, 4, 1), np.float32))
-    (found,) = attempt(source, {"manifold": FIGURES["manifold"]})
-    assert "latent_dim=2" in found[2]
+    (found,) = draw_figures(source, {"manifold": FIGURES["manifold"]})
+    assert "latent_dim=2" in found.lacks
     source, _ = make_source(latent_dim=2, sample=lambda n, seed: np.zeros((n, 4, 4, 1), np.float32))
-    (found,) = attempt(source, {"manifold": FIGURES["manifold"]})
-    assert "N(0, I)" in found[2]
-    (found,) = attempt(source._replace(standard_prior=True), {"manifold": FIGURES["manifold"]})
-    assert not found[2]
+    (found,) = draw_figures(source, {"manifold": FIGURES["manifold"]})
+    assert "N(0, I)" in found.lacks
+    (found,) = draw_figures(source._replace(standard_prior=True), {"manifold": FIGURES["manifold"]})
+    assert not found.lacks
 
 
 def test_a_film_is_seen_along_the_axes_of_its_last_frame():
@@ -247,3 +256,18 @@ def test_every_array_name_of_the_figures_is_known():
     for name, figure in FIGURES.items():
         unknown = set(inspect.signature(figure).parameters) - set(arrays.ARRAYS)
         assert not unknown, pytest.fail(f"{name} asks for {unknown}, which latents.ARRAYS does not have")
+
+
+def test_a_figure_that_fails_stops_no_other(tmp_path, monkeypatch):
+    from vae_jax.artifacts.figures import FIGURES
+
+    def broken(latents):
+        raise ZeroDivisionError("no such figure")
+
+    only = {"broken": broken, "unwritable": lambda latents: object(), "scatter": FIGURES["latent_scatter"]}
+    monkeypatch.setattr("vae_jax.artifacts.figures.FIGURES", only)
+    one, two, three = write_figures(make_source()[0], only, tmp_path)
+    assert (str(one.error), one.paths) == ("no such figure", ())
+    assert two.error is not None
+    assert (three.error, three.paths) == (None, (tmp_path / "scatter.png",))
+    assert [path.name for path in tmp_path.iterdir()] == ["scatter.png"]

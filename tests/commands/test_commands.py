@@ -18,13 +18,13 @@ from experiments import evaluate, health, nll, sample, sweep, visualize
 from vae_jax.artifacts import draw
 from vae_jax.errors import InputError
 from vae_jax.evaluation.nll import read, record
-from vae_jax.runs.latent_frames import load_film
+from vae_jax.runs.latent_frames import load_frames
 from vae_jax.runs.run import load_run
 from vae_jax.sweeps import Planned, Row, parse_over
 from vae_jax.system.command import run_command
 from vae_jax.system.console import Console
 from vae_jax.train import train_and_evaluate
-from vae_jax.training import conclude
+from vae_jax.training import measure
 
 TINY = {"log__tensorboard": False, "num_epochs": 2, "checkpoint__every_epochs": 1}
 
@@ -237,18 +237,18 @@ def test_images_of_a_sweep_are_reconstructions_of_the_same_images(runs):
 def test_the_last_checkpoint_is_evaluated_once_and_only_where_it_is_not_the_best(runs, monkeypatch):
     concluded = json.loads((runs["vae"] / "results.json").read_text())
     same = concluded | {"best_epoch": concluded["epochs"]}
-    assert conclude.at_latest(runs["vae"], same) == same | {"which": "latest"}
+    assert measure.at_latest(runs["vae"], same) == same | {"which": "latest"}
     earlier = concluded | {"best_epoch": 1.0, "test/elbo": 0.0}
     (runs["vae"] / "evaluation_latest.json").write_text(
         json.dumps(same | {"step": 1, "test/elbo": -1.0})
     )  # of a shorter run
-    found = conclude.at_latest(runs["vae"], earlier)
+    found = measure.at_latest(runs["vae"], earlier)
     stored = json.loads((runs["vae"] / "evaluation_latest.json").read_text())
     assert found["which"] == stored["which"] == "latest"
     assert found["test/elbo"] == stored["test/elbo"] < -1
     assert stored["step"] == concluded["step"]
-    monkeypatch.setattr(conclude, "evaluate_run", None)
-    assert conclude.at_latest(runs["vae"], earlier)["test/elbo"] == stored["test/elbo"]
+    monkeypatch.setattr(measure, "evaluate_run", None)
+    assert measure.at_latest(runs["vae"], earlier)["test/elbo"] == stored["test/elbo"]
 
 
 def test_kl_per_dimension_sums_to_the_kl_metric(runs):
@@ -256,7 +256,8 @@ def test_kl_per_dimension_sums_to_the_kl_metric(runs):
 
     loaded = load_run(runs["vae"])
     source = draw.make_source(loaded, vae_jax.data.load(loaded.config), runs["vae"])
-    found = draw.draw(source, {"kl": lambda kl_per_dimension, active: (kl_per_dimension, active)})["kl"]
+    (drawn,) = draw.draw_figures(source, {"kl": lambda kl_per_dimension, active: (kl_per_dimension, active)})
+    found = drawn.figure
     results = json.loads((runs["vae"] / "results.json").read_text())
     np.testing.assert_allclose(found[0].sum(), results["test/kl"], rtol=1e-5)
     assert found[1].sum() == results["test/active_units"]
@@ -278,7 +279,7 @@ def test_a_filmed_run_that_was_stopped_and_continued_is_the_same_run(runs, tmp_p
         for epochs in (1, 2):
             config = small_config(**TINY | {"num_epochs": epochs}, latent_dim=2, log__latent_every_steps=8)
             train_and_evaluate(config, tmp_path, Console(nowhere))
-    films = [load_film(workdir, 359) for workdir in (runs["vae"], tmp_path)]
+    films = [load_frames(workdir, 359) for workdir in (runs["vae"], tmp_path)]
     assert films[0] is not None
     assert films[1] is not None
     assert films[0][0] == films[1][0] == [0, 8, 16, 24, 32, 40]

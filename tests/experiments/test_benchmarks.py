@@ -71,8 +71,8 @@ def test_rounds_in_which_others_were_busy_are_dropped_while_enough_are_left(monk
     seconds, disturbed = rounds.interleave({"ours": lambda: None, "other": lambda: None}, 6)
     assert len(seconds["ours"]) == len(seconds["other"]) == kept
     assert disturbed == len(busy_rounds)
-    assert ("used all the same" in rounds.told("vae", disturbed, 6)) == (kept == 6)
-    assert rounds.told("vae", 0, 6) == ""
+    assert ("all rounds are used" in rounds.describe_disturbed("vae", disturbed, 6)) == (kept == 6)
+    assert rounds.describe_disturbed("vae", 0, 6) == ""
 
 
 def test_a_ratio_is_the_median_of_ratios_within_rounds():
@@ -85,8 +85,8 @@ def test_the_loop_that_is_timed_is_that_of_a_run(make_config, tmp_path):
     bench = train_speed.Bench(make_config(), tmp_path)
     bench.epoch()
     bench.epoch()
-    assert bench.progress.step == 2 * len(bench.order()) == 40
-    assert bench.progress.sums == {}
+    assert bench.session.progress.step == 2 * len(bench.order()) == 40
+    assert bench.session.progress.sums == {}
     products.make_products(make_config(), 64, 3)()
 
 
@@ -159,23 +159,23 @@ def test_a_peer_that_hangs_has_a_row_that_says_so(monkeypatch):
     assert table["keras-jax"][2:4] == ["1", "1.00"]
 
 
-def nll_found(failure: str = "") -> nll_contenders.Found:
+def nll_results(failure: str = "") -> nll_contenders.Results:
     rounds = {
         "vae_jax": [nll_contenders.Round(200, 0.004, 100.0), nll_contenders.Round(200, 0.006, 102.0)],
         "pythae, batch_size=100": [nll_contenders.Round(10, 0.02, 100.1), nll_contenders.Round(10, 0.03, 101.9)],
     }
     if failure:
         del rounds["pythae, batch_size=100"]
-    return nll_contenders.Found(rounds, failure, "pythae 1")
+    return nll_contenders.Results(rounds, failure, "pythae 1")
 
 
 def test_log_likelihoods_are_compared_within_rounds_and_on_the_same_images():
-    ours, theirs = nll.rows(nll_found())
+    ours, theirs = nll.rows(nll_results())
     assert ours == ["vae_jax", "200", "5.00 (4.50-5.50)", "1.00 (1.00-1.00)", "50.0", "101.000", ""]
     assert theirs[3:] == ["0.20 (0.20-0.20)", "250.0", "101.000", "pythae 1"]
-    assert nll.agreement(nll_found())[0].endswith("batch_size=100: +0.0000 ± 0.1000.")
-    assert nll.rows(nll_found("not installed"))[-1] == ["pythae", "-", "-", "-", "-", "-", "not installed"]
-    assert nll.agreement(nll_found("not installed")) == []
+    assert nll.agreement(nll_results())[0].endswith("batch_size=100: +0.0000 ± 0.1000.")
+    assert nll.rows(nll_results("not installed"))[-1] == ["pythae", "-", "-", "-", "-", "-", "not installed"]
+    assert nll.agreement(nll_results("not installed")) == []
 
 
 @pytest.mark.parametrize(("samples", "sizes"), [(1000, [100, 1000]), (50, [50]), (101, [1, 101]), (150, [75, 150])])
@@ -195,7 +195,7 @@ def test_the_parameters_go_to_pythae_from_input_to_output(make_config, key):
 
 
 def test_rounds_without_images_for_pythae_are_refused(tmp_path):
-    with pytest.raises(InputError, match="--images=100: each of 5 rounds needs the 100 images"):
+    with pytest.raises(InputError, match="--images=100: each of 5 rounds needs the 100 images of --peer_images"):
         nll.parse(["--images=100", f"--envs={tmp_path}"])
 
 
@@ -272,10 +272,10 @@ def test_what_a_step_waits_for_is_what_takes_most_of_its_time(tiny, products, na
 def test_without_a_gpu_every_row_says_so_and_no_measured_one_is_written_over(folder):
     gpu.main([])
     facts = json.loads((folder / "results" / "gpu.json").read_text())
-    assert [row[0] for row in facts["rows"]] == [what for what, _ in gpu.wanted(gpu.FULL)]
+    assert [row[0] for row in facts["rows"]] == [what for what, _ in gpu.targets(gpu.FULL)]
     assert all(row[1] == "not measured: no GPU" for row in facts["rows"])
     gpu.main([])
     facts["rows"][0][1] = "2.50 s"
     (folder / "results" / "gpu.json").write_text(json.dumps(facts))
-    with pytest.raises(InputError, match=r"gpu\.json: was measured on .*; not written over"):
+    with pytest.raises(InputError, match=r"gpu\.json: was measured on .*; not overwritten"):
         gpu.main([])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from experiments import record
-from experiments.reproduce import iwae
+from experiments.reproduce import iwae, iwae_table
 from vae_jax.errors import InputError
 from vae_jax.evaluation import nll
 from vae_jax.evaluation.estimators import estimate
@@ -45,8 +45,8 @@ def test_the_schedules_are_whole_stages():
 def test_a_tables_rows_are_replaced_by_those_of_the_same_run_and_the_others_stay(tmp_path, monkeypatch):
     monkeypatch.setattr(record, "ROOT", tmp_path)
     columns = ("row", "schedule", "batch", "seed", "here")
-    iwae.keep("t", "Title", columns, [["b", "short", 100, 0, 1.0], ["a", "full", 20, 0, 2.0]], ["Note."])
-    iwae.keep("t", "Title", columns, [["b", "short", 100, 0, 3.0], ["b", "short", 100, 1, 4.0]], ["Note."])
+    iwae_table.keep("t", "Title", columns, [["b", "short", 100, 0, 1.0], ["a", "full", 20, 0, 2.0]], ["Note."])
+    iwae_table.keep("t", "Title", columns, [["b", "short", 100, 0, 3.0], ["b", "short", 100, 1, 4.0]], ["Note."])
     rows = json.loads((tmp_path / "reproduce" / "results" / "t.json").read_text())["rows"]
     assert rows == [["a", "full", 20, 0, 2.0], ["b", "short", 100, 0, 3.0], ["b", "short", 100, 1, 4.0]]
     assert "| b | short | 100 | 0 | 3.0 |" in (tmp_path / "reproduce" / "README.md").read_text()
@@ -54,10 +54,12 @@ def test_a_tables_rows_are_replaced_by_those_of_the_same_run_and_the_others_stay
 
 def test_another_number_of_samples_is_a_trial_that_changes_no_table(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(record, "ROOT", tmp_path)
-    iwae.keep("t", "Title", ("row", "schedule", "batch", "seed", "here"), [["a", "short", 100, 0, 7.0]], ["Note."], 50)
+    iwae_table.keep(
+        "t", "Title", ("row", "schedule", "batch", "seed", "here"), [["a", "short", 100, 0, 7.0]], ["Note."], 50
+    )
     assert not [*tmp_path.iterdir()]
     out = capsys.readouterr().out
-    assert "trial: Title; 50 samples an image" in out
+    assert "trial: Title; 50 samples per image" in out
     assert "Note." not in out
 
 
@@ -88,9 +90,9 @@ def test_gains_are_of_rows_on_the_same_images_by_as_many_samples(tmp_path):
 def test_rows_stand_in_the_papers_order_whenever_they_were_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(record, "ROOT", tmp_path)
     for name in reversed(iwae.ROWS):
-        iwae.keep("t", "Title", ("row", "schedule", "batch", "seed"), [[name, "short", 100, 0]], [])
+        iwae_table.keep("t", "Title", ("row", "schedule", "batch", "seed"), [[name, "short", 100, 0]], [])
     for name in reversed(iwae.GAINS):
-        iwae.keep("gains", "Title", ("row", "schedule", "batch", "seed"), [[name, "short", 100, 0]], [])
+        iwae_table.keep("gains", "Title", ("row", "schedule", "batch", "seed"), [[name, "short", 100, 0]], [])
     for table, order in (("t", iwae.ROWS), ("gains", iwae.GAINS)):
         rows = json.loads((tmp_path / "reproduce" / "results" / f"{table}.json").read_text())["rows"]
         assert [row[0] for row in rows] == [*order]

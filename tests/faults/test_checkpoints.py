@@ -11,8 +11,9 @@ from vae_jax import main
 from vae_jax.runs.checkpoint import MANIFEST
 from vae_jax.system.console import Console
 from vae_jax.system.signals import StopRequest
-from vae_jax.training.opening import opened
+from vae_jax.training.opening import open_session
 from vae_jax.training.prepare import prepare
+from vae_jax.training.session import Session
 
 pytestmark = pytest.mark.fault("a file of the newest checkpoint truncated, deleted, emptied or one bit flipped")
 LOST = "the steps since the older checkpoint, trained again"
@@ -41,7 +42,9 @@ def test_damage_to_any_file_is_found_before_a_step_is_taken(damaged, make_config
     record_property("lost", LOST)
     for path, intact in files.items():
         DAMAGE[name](path)
-        with opened(run, damaged, StopRequest(), Console(io.StringIO())) as start:
+        with open_session(run, damaged, StopRequest(), Console(io.StringIO())) as start:
+            assert isinstance(start, Session)
+            assert start.state is not None
             assert start.progress.step == int(start.state.step) == older, path
         (warning,) = capfd.readouterr().err.splitlines()
         assert f"checkpoints/{newest} is damaged (" in warning
@@ -49,7 +52,8 @@ def test_damage_to_any_file_is_found_before_a_step_is_taken(damaged, make_config
         assert path.exists() == (name != "deleted")
         path.write_bytes(intact)
         (damaged / "metrics.jsonl").write_bytes(rows)
-    with opened(run, damaged, StopRequest(), Console(io.StringIO())) as start:
+    with open_session(run, damaged, StopRequest(), Console(io.StringIO())) as start:
+        assert isinstance(start, Session)
         assert start.progress.step == newest
     assert capfd.readouterr().err == ""
 

@@ -39,8 +39,8 @@ def damaged(finished, tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def _tell_again():
-    workdir._tell_once.cache_clear()
+def _print_again():
+    workdir._print_once.cache_clear()
 
 
 @pytest.mark.fault("config.json half-written or lost")
@@ -69,7 +69,7 @@ def test_before_the_first_checkpoint_the_run_begins_anew(damaged, capsys, make_c
     assert main.run([f"--workdir={damaged}"]) == 2
     assert capsys.readouterr().err.startswith(f"error: {path}: not a run's configuration: damaged")
     train_and_evaluate(make_config(num_epochs=1, log__tensorboard=False), damaged)
-    assert "and there is no checkpoint: the run begins anew" in capsys.readouterr().err
+    assert "and there is no checkpoint: starting from scratch" in capsys.readouterr().err
     assert json.loads(path.read_text())["num_epochs"] == 1
     assert [row["epoch"] for row in read_metrics(damaged)] == [1]
 

@@ -33,7 +33,7 @@ def test_each_is_told_in_a_line_and_costs_nothing(damaged, continued, record_pro
     halve(damaged, HALVES[0])
     cut_tensorboard(damaged, 0.5)
     told = continued()
-    (strays,) = [line for line in told if line.startswith("left alone, no part of the run: ")]
+    (strays,) = [line for line in told if line.startswith("ignored, not part of the run: ")]
     assert set(strays.partition(": ")[2].split(", ")) == {*STRAYS, *IN_THE_WAY}
     assert all((damaged / name).is_dir() for name in STRAYS + IN_THE_WAY)
     assert told.count(f"{damaged}/metrics.jsonl ended in half a line, which is removed") == 1
@@ -61,4 +61,4 @@ def test_what_a_tensorboard_file_has_lost_is_written_again(damaged, continued, r
 @pytest.mark.slow
 def test_a_run_that_nobody_touched_has_nothing_to_tell(continued, record_property):
     record_property("tried", 0)
-    assert not any(word in line for line in continued() for word in ("left alone", "half a line", "TensorBoard"))
+    assert not any(word in line for line in continued() for word in ("ignored", "half a line", "TensorBoard"))

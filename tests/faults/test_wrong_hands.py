@@ -70,7 +70,7 @@ def test_a_pickle_is_refused_and_not_run(tmp_path, mark, record_property):
         frame = tmp_path / latent_frames.FOLDER / "0.npy"
         frame.parent.mkdir(exist_ok=True)
         frame.write_bytes(content)
-        assert latent_frames.load_film(tmp_path, 1) is None
+        assert latent_frames.load_frames(tmp_path, 1) is None
         assert not mark.exists(), name
     record_property("tried", 3 * len(pickled(mark)))
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vae_jax.runs import latent_frames
-from vae_jax.runs.latent_frames import Film, load_film
+from vae_jax.runs.latent_frames import LatentFrames, load_frames
 from vae_jax.training.chunks import chunk_size
 from vae_jax.errors import TrainingError
 
@@ -18,36 +18,36 @@ def test_frames_are_stored_at_multiples_and_those_beyond_the_resumed_step_go(tmp
     def encode(params):
         return np.full((5, 3), params, np.float32)
 
-    first = Film(tmp_path, 10, 0, encode)
+    first = LatentFrames(tmp_path, 10, 0, encode)
     for step in (0, 5, 10, 20, 30):
         first.record(step, step)
     assert frames(tmp_path) == [0, 10, 20, 30]
-    second = Film(tmp_path, 10, 15, encode)
+    second = LatentFrames(tmp_path, 10, 15, encode)
     assert frames(tmp_path) == [0, 10]
     second.record(10, 99)  # a frame that is there stays
     second.record(20, 21)
-    steps, latents, rows = load_film(tmp_path, 5) or ([], np.zeros(0), [])
+    steps, latents, rows = load_frames(tmp_path, 5) or ([], np.zeros(0), [])
     assert steps == [0, 10, 20]
     assert latents[:, 0, 0].tolist() == [0, 10, 21]
     assert list(rows) == [0, 1, 2, 3, 4]
-    assert load_film(tmp_path, 6) is None
-    Film(tmp_path / "off", 0, 0, encode).record(0, 0)
+    assert load_frames(tmp_path, 6) is None
+    LatentFrames(tmp_path / "off", 0, 0, encode).record(0, 0)
     assert not (tmp_path / "off").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"\x80\x05N.", b"PK\x05\x06" + bytes(18)])
 def test_a_damaged_frame_is_left_out(tmp_path, content):
-    stored = Film(tmp_path, 10, 0, lambda params: np.full((5, 3), params, np.float32))
+    stored = LatentFrames(tmp_path, 10, 0, lambda params: np.full((5, 3), params, np.float32))
     for step in (0, 10, 20):
         stored.record(step, step)
     (tmp_path / latent_frames.FOLDER / "10.npy").write_bytes(content)
-    steps, latents, _ = load_film(tmp_path, 5) or ([], np.zeros(0), [])
+    steps, latents, _ = load_frames(tmp_path, 5) or ([], np.zeros(0), [])
     assert steps == [0, 20]
     assert latents.shape == (2, 5, 3)
 
 
 def test_a_full_disk_is_told_and_leaves_no_part(tmp_path, monkeypatch):
-    stored = Film(tmp_path, 10, 0, lambda params: np.zeros((5, 3), np.float32))
+    stored = LatentFrames(tmp_path, 10, 0, lambda params: np.zeros((5, 3), np.float32))
     stored.record(0, 0)
 
     class Full(io.FileIO):
@@ -61,9 +61,9 @@ def test_a_full_disk_is_told_and_leaves_no_part(tmp_path, monkeypatch):
 
 
 def test_at_most_2000_images_are_filmed_and_always_the_same():
-    rows = latent_frames.rows(10_000)
+    rows = latent_frames.filmed_rows(10_000)
     assert len(set(rows.tolist())) == 2000
-    np.testing.assert_array_equal(rows, latent_frames.rows(10_000))
+    np.testing.assert_array_equal(rows, latent_frames.filmed_rows(10_000))
     assert rows.max() > 9000
 
 

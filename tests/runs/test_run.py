@@ -88,7 +88,7 @@ def test_what_is_no_run_is_refused(tmp_path, workdirs):
     with pytest.raises(InputError, match="not a run"):
         vae_jax.load_run(tmp_path)
     (tmp_path / "config.json").write_text((workdirs / "vae" / "config.json").read_text())
-    with pytest.raises(InputError, match=r"no checkpoint yet; continue it: python -m vae_jax\.main"):
+    with pytest.raises(InputError, match=r"no checkpoint yet; resume it: python -m vae_jax\.main"):
         vae_jax.load_run(tmp_path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["config.json"]
 

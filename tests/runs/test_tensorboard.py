@@ -48,21 +48,20 @@ def test_an_evaluation_that_was_killed_and_begun_again_is_shown_once(tmp_path):
     Image.new("P", (4, 5)).save(tmp_path / "samples.png")
     for _ in range(2):
         with Writer(tmp_path, 5, tensorboard=True) as writer:
-            writer.hyperparameters({"seed": 0}, {"test/elbo": -100.0})
             writer.image(5, tmp_path / "samples.png")
+            writer.close({"test/elbo": -100.0})
     assert read_points(tmp_path)["test/elbo"] == [(5, -100.0)]
     assert read_points(tmp_path)["samples"] == [(5, None)]
 
 
 def test_a_kill_between_the_config_and_the_hyperparameters_doubles_neither(tmp_path):
-    with Writer(tmp_path, 0, tensorboard=True) as writer:
-        writer.hyperparameters({"seed": 0}, ["test/elbo"])
+    declared = {"seed": 0}, ["test/elbo"]
+    Writer(tmp_path, 0, True, *declared).close()
     (events,) = tmp_path.glob("events.*")
     data = events.read_bytes()
     events.write_bytes(data[: data.index(b"_hparams_/session_start_info")])
     for _ in range(2):
-        with Writer(tmp_path, 0, tensorboard=True) as writer:
-            writer.hyperparameters({"seed": 0}, ["test/elbo"])
+        Writer(tmp_path, 0, True, *declared).close()
     points = read_points(tmp_path)
     assert {tag: len(known) for tag, known in points.items()} == dict.fromkeys(points, 1)
     assert {"config/text_summary", "_hparams_/experiment", "_hparams_/session_start_info"} <= points.keys()

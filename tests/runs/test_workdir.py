@@ -7,17 +7,17 @@ from vae_jax.runs import workdir as workdir_lib
 from vae_jax.errors import InputError
 
 
-def claim(config, workdir):
-    with workdir_lib.claimed(config, workdir):
+def open_once(config, workdir):
+    with workdir_lib.open_run(config, workdir):
         pass
 
 
-def test_a_claimed_workdir_reads_back_and_may_be_claimed_again(tmp_path):
+def test_an_opened_workdir_reads_back_and_may_be_opened_again(tmp_path):
     config, workdir = config_lib.defaults(), tmp_path / "a b" / "run"
-    claim(config, workdir)
+    open_once(config, workdir)
     assert workdir_lib.read_config(workdir).to_dict() == config.to_dict()
     config.num_epochs = 7
-    claim(config, workdir)
+    open_once(config, workdir)
     assert workdir_lib.read_config(workdir).num_epochs == 200
     workdir_lib.record(config, workdir)
     assert workdir_lib.read_config(workdir).num_epochs == 7
@@ -26,10 +26,10 @@ def test_a_claimed_workdir_reads_back_and_may_be_claimed_again(tmp_path):
 
 def test_another_config_does_not_overwrite(tmp_path):
     config = config_lib.defaults()
-    claim(config, tmp_path)
+    open_once(config, tmp_path)
     config.latent_dim = 3
     with pytest.raises(InputError, match=r"latent_dim=3: the run in .* has latent_dim=20"):
-        claim(config, tmp_path)
+        open_once(config, tmp_path)
     assert workdir_lib.read_config(tmp_path).latent_dim == 20
 
 

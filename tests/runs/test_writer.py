@@ -107,9 +107,9 @@ def test_two_openings_in_one_second_do_not_empty_each_other(tmp_path):
 
 
 def test_no_tensorboard_file_without_tensorboard(tmp_path):
-    with Writer(tmp_path, 0, tensorboard=False) as writer:
+    with Writer(tmp_path, 0, False, {"seed": 0}) as writer:
         writer.image(1, tmp_path / "samples.png")
-        writer.hyperparameters({"seed": 0})
+        writer.close({"test/elbo": -1.0})
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 
@@ -133,10 +133,9 @@ def test_hyperparameters_are_written_once_in_the_life_of_a_workdir_and_beside_it
         "x": True,
     }
     for start in (0, 1, 2):
-        with Writer(tmp_path, start, tensorboard=True) as writer:
-            writer.hyperparameters(flat, ["test/elbo"])
+        with Writer(tmp_path, start, True, flat, ["test/elbo"]) as writer:
             writer.write(start + 1, start + 1, {"val/elbo": -1.0})
-            writer.hyperparameters(flat, {"test/elbo": -100.0 - start})
+            writer.close({"test/elbo": -100.0 - start})
     assert sum(tag.startswith("_hparams_/session_start_info") for tag in tags(tmp_path)) == 1
     assert tags(tmp_path).count("config/text_summary") == 1
     assert scalars(tmp_path)["test/elbo"] == [(1, -100), (2, -101), (3, -102)]

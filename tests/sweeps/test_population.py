@@ -151,7 +151,7 @@ def test_a_member_that_diverges_fails_alone_and_members_need_not_divide_among_de
 def test_a_stopped_population_goes_on_with_others_at_other_steps_and_leaves_finished_runs(
     separate, tmp_path, monkeypatch
 ):
-    count, calls = training.count, []
+    count, calls = training.add_metrics, []
 
     def stop(*arguments):
         calls.append(arguments)
@@ -160,7 +160,7 @@ def test_a_stopped_population_goes_on_with_others_at_other_steps_and_leaves_fini
         return count(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "count", stop)
+        patch.setattr(training, "add_metrics", stop)
         with pytest.raises(signals.Stopped, match="farewell") as stopped:
             population(tmp_path, CHANGES, steps_per_dispatch=5)
     assert stopped.value.signum == signal.SIGTERM
@@ -230,7 +230,7 @@ def test_a_sweep_of_populations_is_stopped_continued_and_told(tmp_path, monkeypa
     rows = []
     monkeypatch.setattr(sweep_script, "tell", lambda found, *rest: rows.extend(found))
     monkeypatch.setattr(sweep_script.report, "write_comparison", lambda *given: None)
-    count, calls = training.count, []
+    count, calls = training.add_metrics, []
 
     def stop(*arguments):
         calls.append(arguments)
@@ -239,7 +239,7 @@ def test_a_sweep_of_populations_is_stopped_continued_and_told(tmp_path, monkeypa
         return count(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "count", stop)
+        patch.setattr(training, "add_metrics", stop)
         assert run_command(lambda: sweep_script.run(flags)) == 130
     told = capsys.readouterr().out.splitlines()
     assert told[-1] == f"stopped; continue: python -m experiments.sweep {shlex.join(flags)}"

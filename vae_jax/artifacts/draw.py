@@ -1,4 +1,4 @@
-"""Figures from arrays: each gets those that its parameters name, if the run has them all."""
+"""A run's figures on its test split: each gets the arrays that its parameters name, and fails alone."""
 
 import inspect
 from collections.abc import Callable, Collection, Iterator
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vae_jax.artifacts import arrays
-from vae_jax.artifacts.arrays.source import Source
 from vae_jax.artifacts.arrays.table import ARRAYS, NEEDS
+from vae_jax.errors import InputError, TrainingError
 from vae_jax.objectives import make_corrupt
 from vae_jax.runs import latent_frames
 from vae_jax.runs.run import Run
@@ -17,41 +17,18 @@ from vae_jax.system import disk
 from vae_jax.types import Dataset
 
 
-def attempt(source: Source, figures: dict[str, Callable[..., Any]]) -> Iterator[tuple[str, Any, str]]:
-    """(name, drawn figure or None, what it would need) of each figure in turn.
-
-    A figure's parameters are names of ARRAYS; it fits when all those without a default exist for this source.
-
-    Raises:
-        InputError: the source's request names a class or an image that is not there.
-    """
-
-    @cache
-    def array(name: str) -> Any:
-        return ARRAYS[name](source, array)
-
-    for name, figure in figures.items():
-        arguments = {}
-        for parameter, declared in inspect.signature(figure).parameters.items():
-            arguments[parameter] = array(parameter)
-            if arguments[parameter] is None and declared.default is inspect.Parameter.empty:
-                yield name, None, NEEDS.get(parameter, "a model with a prior, as vae")
-                break
-        else:
-            yield name, figure(**arguments), ""
-
-
-def draw(source: Source, figures: dict[str, Callable[..., Any]]) -> dict[str, Any]:
-    """The figures that fit: those whose parameters, names of ARRAYS, all exist for this source."""
-    return {name: drawn for name, drawn, needs in attempt(source, figures) if not needs}
-
-
 class Drawn(NamedTuple):
-    """A figure that was asked for: where it lies, or what it would need."""
+    """A requested figure."""
 
     name: str
-    paths: list[Path]
-    needs: str
+    figure: Any
+    """The matplotlib Figure or what else the registry's function returns; None if there is none."""
+    lacks: str = ""
+    """What the run lacks for this figure, such as "a model with a prior"."""
+    error: Exception | None = None
+    """The exception that drawing or writing raised."""
+    paths: tuple[Path, ...] = ()
+    """The files it was written to."""
 
 
 def make_source(
@@ -61,14 +38,14 @@ def make_source(
     request: arrays.Request = arrays.Request(),  # noqa: B008 - immutable
     progress: Callable[[str], None] = lambda text: None,
 ) -> arrays.Source:
-    """What a run's figures are computed from.
+    """Make the source that a run's figures are computed from.
 
     Args:
         run: the trained model.
         dataset: its test split is shown.
-        workdir: its metrics and stored latents are read when a figure asks for them.
-        request: what a person chose.
-        progress: told lines of text while something slow is computed.
+        workdir: its metrics and stored latents are read when a figure needs them.
+        request: the choices of a person.
+        progress: called with lines of text while something slow is computed.
     """
     with_prior = run.model.log_prior is not None
     return arrays.Source(
@@ -84,26 +61,68 @@ def make_source(
         sample_posterior=run.sample_posterior if with_prior else None,
         kl_terms=run.kl_terms if with_prior else None,
         corrupt=None if make_corrupt(run.config) is None else run.corrupt,
-        film=lambda: latent_frames.load_film(workdir, len(dataset.test.images)),
+        film=lambda: latent_frames.load_frames(workdir, len(dataset.test.images)),
         request=request,
         progress=progress,
     )
 
 
+def draw_figures(source: arrays.Source, figures: dict[str, Callable[..., Any]]) -> Iterator[Drawn]:
+    """Draw each figure in turn; one that fails does not stop the others.
+
+    A figure's parameters are names of ARRAYS. It fits if all those without a default exist for this source.
+
+    Raises:
+        InputError: the source's request names a class or an image that is missing.
+    """
+
+    @cache
+    def array(name: str) -> Any:
+        return ARRAYS[name](source, array)
+
+    for name, figure in figures.items():
+        try:
+            yield _draw(name, figure, array)
+        except (InputError, TrainingError):
+            raise
+        except Exception as error:
+            yield Drawn(name, None, error=error)
+
+
+def _draw(name: str, figure: Callable[..., Any], array: Callable[[str], Any]) -> Drawn:
+    arguments = {}
+    for parameter, declared in inspect.signature(figure).parameters.items():
+        arguments[parameter] = array(parameter)
+        if arguments[parameter] is None and declared.default is inspect.Parameter.empty:
+            return Drawn(name, None, lacks=NEEDS.get(parameter, "a model with a prior, such as vae"))
+    return Drawn(name, figure(**arguments))
+
+
 def write_figures(source: arrays.Source, names: Collection[str], folder: Path) -> Iterator[Drawn]:
-    """Draw figures one by one and write each as it is done: FOLDER/NAME.png, NAME_1.png, ... or NAME.gif.
+    """Draw figures one by one and write each when it is done: FOLDER/NAME.png, NAME_1.png, ... or NAME.gif.
 
     Args:
-        source: of `make_source`.
-        names: of figures.FIGURES; drawn in the registry's order.
-        folder: exists.
+        source: see `make_source`.
+        names: keys of figures.FIGURES; they are drawn in the registry's order.
+        folder: must exist.
+
+    Raises:
+        InputError: see `draw_figures`.
+        TrainingError: the disk is full.
     """
     # Here, not above: matplotlib is a large part of the start-up time.
     from vae_jax.artifacts import figures
 
     chosen = {name: figure for name, figure in figures.FIGURES.items() if name in names}
-    for name, figure, needs in attempt(source, chosen):
-        files = {} if needs else figures.as_files(name, figure)
+    for drawn in draw_figures(source, chosen):
+        if drawn.lacks or drawn.error is not None:
+            yield drawn
+            continue
+        try:
+            files = figures.as_files(drawn.name, drawn.figure)
+        except Exception as error:
+            yield drawn._replace(figure=None, error=error)
+            continue
         for file, content in files.items():
             disk.write(folder / file, content)
-        yield Drawn(name, [folder / file for file in files], needs)
+        yield drawn._replace(paths=tuple(folder / file for file in files))

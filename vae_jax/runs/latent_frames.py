@@ -1,4 +1,4 @@
-"""The latents of the same few test images, stored every so many steps of training: WORKDIR/latents/STEP.npy."""
+"""The latents of the same test images, stored at regular steps of training: WORKDIR/latents/STEP.npy."""
 
 import io
 import os
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from vae_jax.system import disk
 from vae_jax.errors import TrainingError
+from vae_jax.system import disk
 
 FOLDER = "latents"
 MOST_IMAGES = 2000
@@ -18,14 +18,14 @@ MOST_IMAGES = 2000
 Encode = Callable[[Any], Float[np.ndarray, "M Z"]]
 
 
-class Film:
-    """Stores a frame at every multiple of `every` steps (0: never); frames that a killed run left beyond `resume_step` go.
+class LatentFrames:
+    """Stores a frame at every multiple of `every` steps, and removes frames that a killed run left beyond `resume_step`.
 
     Args:
         workdir: the run's directory.
-        every: steps between frames.
+        every: the steps between frames; 0: no frames.
         resume_step: the step that training starts from; at 0 the untrained model is the first frame.
-        encode: (params) -> latents of the images that `rows` picks.
+        encode: (params) -> latents of the images that `filmed_rows` picks.
     """
 
     def __init__(self, workdir: Path, every: int, resume_step: int, encode: Encode) -> None:
@@ -35,7 +35,7 @@ class Film:
                 path.unlink()
 
     def record(self, step: int, params: Any) -> None:
-        """Store the frame of this step if it is one."""
+        """Store a frame if this step is a multiple of `every`."""
         if not self._every or step % self._every or (self._folder / f"{step}.npy").exists():
             return
         self._folder.mkdir(exist_ok=True)
@@ -51,24 +51,22 @@ class Film:
         os.replace(temporary, path)
 
 
-def rows(num_images: int) -> Int[np.ndarray, " M"]:
-    """Which test images are filmed: at most 2,000, always the same random ones, in the split's order."""
+def filmed_rows(num_images: int) -> Int[np.ndarray, " M"]:
+    """Return the indices of the filmed test images: at most 2,000, always the same random ones, in the split's order."""
     chosen = np.random.default_rng(0).choice(num_images, min(num_images, MOST_IMAGES), replace=False)
     return np.sort(chosen)
 
 
-
-
-def load_film(
+def load_frames(
     workdir: Path, num_images: int
 ) -> tuple[list[int], Float[np.ndarray, "F M Z"], Int[np.ndarray, " M"]] | None:
-    """(steps, latents, test images that they are of), or None without frames.
+    """Return (steps, latents, indices of their test images), or None without frames.
 
     Args:
         workdir: the run's directory.
-        num_images: images in the test split; frames of another number of images are left out, as are damaged ones.
+        num_images: the number of test images; damaged frames, and frames for another number, are left out.
     """
-    chosen = rows(num_images)
+    chosen = filmed_rows(num_images)
     loaded = [(step, _read(path)) for step, path in _frames(workdir / FOLDER)]
     kept = [(step, latents) for step, latents in loaded if latents is not None and len(latents) == len(chosen)]
     return ([step for step, _ in kept], np.stack([latents for _, latents in kept]), chosen) if kept else None
@@ -83,5 +81,5 @@ def _read(path: Path) -> np.ndarray | None:
 
 
 def _frames(folder: Path) -> list[tuple[int, Path]]:
-    """(step, file) of every frame, in the order of steps."""
+    """Return (step, file) of every frame, in the order of steps."""
     return sorted((int(path.stem), path) for path in folder.glob("*.npy") if path.stem.isdecimal())

@@ -1,9 +1,9 @@
-"""A finished or running workdir as an object, for notebooks and figures."""
+"""A run loaded from its directory, for notebooks and figures."""
 
-import math
 import os
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -11,20 +11,19 @@ import numpy as np
 from jaxtyping import Float
 
 from vae_jax import config as config_lib
-from vae_jax.runs import workdir as workdir_lib
-from vae_jax.models.standard_normal import flat, from_standard, is_standard
-from vae_jax.runs.checkpoint import Checkpoints
-from vae_jax.system.compilation import keep_compiled
-from vae_jax.data.mapped import unmap
-from vae_jax.models import make_model, require_prior
-from vae_jax.objectives import make_corrupt
 from vae_jax.config.registries import REGISTRIES
-from vae_jax.runs.checkpoint.ownership import abstract_state, assert_own
-from vae_jax.types import Config, Model, Params
 from vae_jax.errors import InputError
+from vae_jax.models import make_model, require_prior
+from vae_jax.models.standard_normal import flat, from_standard, is_standard
+from vae_jax.objectives import make_corrupt
+from vae_jax.runs import workdir as workdir_lib
+from vae_jax.runs.checkpoint import Checkpoints, Which
+from vae_jax.runs.checkpoint.ownership import assert_own
+from vae_jax.runs.pieces import as_images, in_pieces, unit
+from vae_jax.system.compilation import keep_compiled
+from vae_jax.types import Config, Model, Params
 
 Pixels = Float[np.ndarray, "N H W C"]
-Which = Literal["best", "latest"]
 
 
 class Run:
@@ -47,7 +46,7 @@ class Run:
         self._prior = jax.jit(jax.vmap(self._prior_one, in_axes=(None, 0)))
 
     def encode(self, x: np.ndarray) -> Any:
-        """The posterior of images, with `mean` [N, Z] (and `logvar` for a VAE).
+        """Return the posterior of images, with `mean` [N, Z] (and `logvar` for a VAE).
 
         Args:
             x: uint8, or floats in [0, 1] (a denoiser: any); [N, H, W, C], or [N, H, W] for grey images.
@@ -55,18 +54,18 @@ class Run:
         Raises:
             InputError: the shape or the range is not that of the run's images.
         """
-        return self._batched(self._encode, self._as_images(x))
+        return self._in_pieces(self._encode, self._as_images(x))
 
     def decode(self, z: Any) -> Pixels:
-        """Pixel means E[x|z] in [0, 1] of latent points z [N, Z], or of what a model of several layers has for a z."""
-        return self._batched(self._decode, jax.tree.map(lambda a: np.asarray(a, np.float32), z))
+        """Return pixel means E[x|z] in [0, 1] of latent points z [N, Z], or of the z of a model with several layers."""
+        return self._in_pieces(self._decode, jax.tree.map(lambda a: np.asarray(a, np.float32), z))
 
     def reconstruct(self, x: np.ndarray) -> Pixels:
-        """Images decoded from their own posterior means; x as for `encode`. A denoiser takes what `corrupt` returns."""
+        """Decode images from their own posterior means; x as for `encode`. A denoiser takes what `corrupt` returns."""
         return self.decode(self.encode(x).mean)
 
     def corrupt(self, x: np.ndarray, seed: int = 0) -> Pixels:
-        """Images with the noise of a denoiser's input, not clipped; x as for `encode`.
+        """Add the noise of a denoiser's input to images, not clipped; x as for `encode`.
 
         Raises:
             InputError: the run's objective encodes the images as they are.
@@ -74,10 +73,10 @@ class Run:
         corrupt = make_corrupt(self.config)
         if corrupt is None:
             raise InputError(f"objective={self.config.objective}: does not corrupt its input; choices: denoising")
-        return np.asarray(corrupt(jax.random.key(seed), jnp.asarray(_unit(self._as_images(x)))))
+        return np.asarray(corrupt(jax.random.key(seed), jnp.asarray(unit(self._as_images(x)))))
 
     def sample(self, n: int, seed: int = 0) -> Pixels:
-        """Pixel means of n draws from the prior; the first of n are those of a smaller n.
+        """Return pixel means of n draws from the prior; the first draws do not depend on n.
 
         Raises:
             InputError: the model has no prior.
@@ -86,8 +85,9 @@ class Run:
         return self.decode(self._prior(self.params, jax.random.split(jax.random.key(seed), n)))
 
     def sample_posterior(self, x: np.ndarray, seed: int = 0) -> np.ndarray:
-        """One z [N, Z] drawn from the posterior of every image; x as for `encode`. Of several layers that of the last, whose
-        prior is the standard normal.
+        """Draw one z [N, Z] from the posterior of every image; x as for `encode`.
+
+        A model with several layers returns the z of the last layer, whose prior is N(0, I).
 
         Raises:
             InputError: the model has no prior, so its posteriors are points.
@@ -96,7 +96,7 @@ class Run:
         return np.asarray(jax.tree.leaves(self._sampled(self.encode(x), seed))[-1])
 
     def kl_terms(self, x: np.ndarray) -> Float[np.ndarray, "N K"]:
-        """KL(q(z|x) || p(z)) of every image, nats for each latent dimension; x as for `encode`.
+        """Return KL(q(z|x) || p(z)) of every image, in nats for each latent dimension; x as for `encode`.
 
         Raises:
             InputError: the model has no prior.
@@ -107,14 +107,14 @@ class Run:
 
     @property
     def standard_prior(self) -> bool:
-        """Whether the z that is decoded is N(0, I) under the prior; without a prior it is not."""
+        """True if there is a prior, and the z that is decoded is N(0, I) under it."""
         if self.model.sample_prior is None:
             return False
         z = self.model.sample_prior(self.params, jax.random.key(0), 100)
         return is_standard(float(jnp.abs(from_standard(self.model, self.params, z)).mean()), flat(z).shape[1])
 
     def _sampled(self, posterior: Any, seed: int) -> Any:
-        """z of every posterior; each row has a key of its own, so a row depends on its place alone."""
+        """Draw z from every posterior; each row has its own key, so it depends on its index alone."""
         keys = jax.random.split(jax.random.key(seed), len(jax.tree.leaves(posterior)[0]))
         return self._draw(self.params, keys, posterior)
 
@@ -126,52 +126,23 @@ class Run:
         z = self.model.sample_prior(params, key, 1)  # pyright: ignore[reportOptionalCall]
         return jax.tree.map(lambda a: a[0], z)
 
-    def _batched(self, function: Any, rows: Any) -> Any:
-        count = len(jax.tree.leaves(rows)[0])
-        # Padded to a power of 8, so that few sizes are compiled.
-        size = min(self.config.eval.batch_size, 8 ** math.ceil(math.log(max(count, 1), 8)))
-
-        def piece(rows: np.ndarray, start: int) -> np.ndarray:
-            part = _unit(rows[start : start + size])
-            unmap(rows)
-            return np.pad(part, [(0, size - len(part)), *[(0, 0)] * (rows.ndim - 1)])
-
-        pieces = []
-        for start in range(0, max(count, 1), size):
-            parts = jax.tree.map(lambda a, start=start: piece(a, start), rows)
-            pieces.append(jax.device_get(function(self.params, parts)))
-        return jax.tree.map(lambda *arrays: np.concatenate(arrays)[:count], *pieces)
+    def _in_pieces(self, function: Any, rows: Any) -> Any:
+        return in_pieces(partial(function, self.params), rows, self.config.eval.batch_size)
 
     def _as_images(self, x: np.ndarray) -> np.ndarray:
-        """The images as uint8, or checked and as float32."""
-        x = np.asarray(x)
-        if x.ndim == 3 and self.shape[2] == 1:
-            x = x[..., None]
-        if x.shape[1:] != self.shape:
-            raise InputError(f"x has shape {x.shape}; the run's images are [N, {', '.join(map(str, self.shape))}]")
-        if x.dtype == np.uint8:
-            return x
-        x = x.astype(np.float32)
-        if x.size and make_corrupt(self.config) is None and not (x.min() >= 0 and x.max() <= 1):
-            raise InputError(f"x lies in [{x.min():g}, {x.max():g}]; float images lie in [0, 1], others are uint8")
-        return x
-
-
-def _unit(x: np.ndarray) -> np.ndarray:
-    """Pixels in [0, 1] of uint8, others as they are; a few images at a time, since floats take four times the memory."""
-    return x / np.float32(255) if x.dtype == np.uint8 else x
+        return as_images(x, self.shape, make_corrupt(self.config) is not None)
 
 
 def load_run(workdir: str | Path, which: Which = "best") -> Run:
-    """Load a run for looking at: its config, model, parameters and jitted functions. Nothing is written.
+    """Load a run's config, model and parameters, with jitted functions. Nothing is written.
 
     Args:
         workdir: the run's directory.
         which: the checkpoint with the best validation metric, or the latest.
 
     Raises:
-        InputError: not a run, or one without an intact checkpoint, or of a config that this version does not know; `which`
-            is neither.
+        InputError: workdir is not a run, has no intact checkpoint, or its config is unknown to this version; or `which` is
+            unknown.
 
     Example:
         >>> import vae_jax
@@ -192,14 +163,14 @@ def load_run(workdir: str | Path, which: Which = "best") -> Run:
     config = config_lib.validate(workdir_lib.read_config(workdir), REGISTRIES)
     keep_compiled(config)
     with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
-        restored = checkpoints.restore(None, which)
-        if restored is None:
+        found = checkpoints.info(which)
+        if found is None:
             raise InputError(
-                f"--workdir={workdir}: the run has no checkpoint yet; continue it: {workdir_lib.continue_command(workdir)}"
+                f"--workdir={workdir}: the run has no checkpoint yet; resume it: {workdir_lib.resume_command(workdir)}"
             )
-        assert_own(restored, config, ["shape"])
-        shape = tuple(restored.info["shape"])
+        assert_own(found, config, ["shape"])
+        shape = tuple(found.info["shape"])
         model = make_model(config, shape)
-        restored = checkpoints.restore(abstract_state(config, model, shape), step=restored.step)
-    assert restored is not None
-    return Run(config, model, restored.state.params, shape, restored.step)
+        template = jax.eval_shape(model.init, jax.random.key(0), np.zeros(shape, np.float32))
+        params = checkpoints.restore_params(template, found.step)
+    return Run(config, model, params, shape, found.step)

@@ -1,4 +1,4 @@
-"""TensorBoard's files of a run: written, and read as TensorBoard reads them, which tells what a kill has lost."""
+"""A run's TensorBoard files: written, and read as TensorBoard reads them, which shows what a kill has lost."""
 
 import math
 import struct
@@ -11,14 +11,14 @@ import numpy as np
 
 FILES = "events.out.tfevents.*"
 FLUSH_SECONDS = 1
-"""Seconds of events that a kill can lose, until the run is continued."""
+"""The seconds of events that a kill can lose; a resumed run writes them again."""
 
 Points = dict[str, list[tuple[int, float | None]]]
-"""Tag -> (step, value), in the order written; None for what is not a number (images, texts, hyperparameters)."""
+"""Tag -> (step, value), in the order written; the value is None for images, texts and hyperparameters."""
 
 
 class Board:
-    """A new TensorBoard file in `workdir`; what earlier ones hold beyond `resume_step` is taken away, and nothing doubled."""
+    """A new TensorBoard file in `workdir`. It hides what earlier files hold beyond `resume_step`, and doubles nothing."""
 
     def __init__(self, workdir: Path, resume_step: int) -> None:
         from tensorboardX import SummaryWriter
@@ -36,18 +36,18 @@ class Board:
         )
 
     def close(self) -> None:
-        """Write what is still in memory and close the file."""
+        """Write the events still in memory and close the file."""
         self._file.close()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> int:
-        """Log what is finite and not shown at this step yet (a killed run's last evaluation may be); how many that were."""
+        """Log the finite values that are not shown at this step yet (a killed run may have logged them); return their number."""
         new = {tag: x for tag, x in values.items() if math.isfinite(x) and (tag, step) not in self._shown}
         for tag, value in new.items():
             self._file.add_scalar(tag, value, step)
         return len(new)
 
     def write_lost(self, rows: Iterable[Mapping[str, Any]]) -> int:
-        """Log those values of metrics.jsonl's rows that the files do not show; how many that were."""
+        """Log the values in metrics.jsonl's rows that the files do not show; return their number."""
         lost = 0
         for row in rows:
             values = {tag: x for tag, x in row.items() if tag not in ("step", "epoch") and x is not None}
@@ -55,7 +55,7 @@ class Board:
         return lost
 
     def image(self, step: int, path: Path) -> None:
-        """Show a PNG file, by its name, unless it is shown at this step."""
+        """Show a PNG file under its name, unless it is shown at this step."""
         from PIL import Image
 
         if (path.stem, step) not in self._shown:
@@ -80,9 +80,9 @@ class Board:
 
 
 def read_points(workdir: Path) -> Points:
-    """What TensorBoard shows of a run: a restart takes away what earlier files hold from its step on.
+    """Read the points that TensorBoard shows of a run: a restart hides what earlier files hold from its step on.
 
-    A file is read up to its first record that is cut off or damaged, as TensorBoard does.
+    Like TensorBoard, read a file up to its first record that is cut off or damaged.
     """
     from tensorboardX.proto.event_pb2 import SessionLog  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -98,7 +98,7 @@ def read_points(workdir: Path) -> Points:
 
 
 def _events(path: Path) -> Iterator[Any]:
-    """The whole events of a file; a record is length, its checksum, the event, its checksum."""
+    """Yield the whole events of a file; a record is a length, its checksum, the event, its checksum."""
     from google.protobuf.message import DecodeError
     from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
     from tensorboardX.record_writer import masked_crc32c

@@ -1,4 +1,4 @@
-"""A run is a directory: what may be written where, and which config it belongs to."""
+"""A run is a directory: what may be written in it, and which config it belongs to."""
 
 import fnmatch
 import functools
@@ -11,22 +11,22 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from vae_jax.system import disk
 from vae_jax import config as config_lib
-from vae_jax.system import disk
-from vae_jax.system import locks
-from vae_jax.types import Config
 from vae_jax.errors import InputError, shown
+from vae_jax.system import disk, locks
+from vae_jax.types import Config
 
 CONFIG = "config.json"
 RESULTS = "results.json"
 FILES, FOLDERS = (CONFIG, RESULTS, "metrics.jsonl", "report.html"), ("checkpoints", "figures", "latents", "profile")
-OURS = (CONFIG, "metrics.jsonl", "events.out.tfevents.*", "checkpoints", locks.FILE, "*.tmp")
-"""What a run has before its first checkpoint."""
+BEFORE_CHECKPOINT = (CONFIG, "metrics.jsonl", "events.out.tfevents.*", "checkpoints", locks.FILE, "*.tmp")
+"""The names that a run may have before its first checkpoint."""
 
 
 def read_config(workdir: Path) -> Config:
-    """The config of the run in workdir; that of its latest intact checkpoint where config.json is lost, which is told.
+    """Read the config of the run in workdir.
+
+    If config.json is lost, the config of the latest intact checkpoint is used, and a line says so.
 
     Raises:
         InputError: there is no run, or its config.json cannot be read.
@@ -34,50 +34,53 @@ def read_config(workdir: Path) -> Config:
     path = workdir / CONFIG
     if not os.path.isdir(workdir):  # Path's own raises in a folder that must not be read
         raise InputError(f"--workdir={workdir}: no such folder; a new run needs --config=FILE, such as configs/vae.py")
-    lost = _lost(path)
-    if not lost:
-        return config_lib.from_json(path.read_bytes(), str(path))
-    kept = _kept_config(workdir)
-    if kept is not None:
-        _tell_once(f"{path}: {lost}; the config is taken from the checkpoint of step {kept[0]}")
-        return kept[1]
+    config, problem = _stored_config(workdir)
+    if config is not None:
+        return config
     if not os.path.isfile(path):
         raise InputError(f"--workdir={workdir}: not a run, there is no {CONFIG} in it; a new run needs --config=FILE")
-    raise InputError(f"{path}: not a run's configuration: {lost}")
+    raise InputError(f"{path}: not a run's configuration: {problem}")
 
 
-def _lost(path: Path) -> str:
-    """Why a config.json has no config at all; empty where it may have one."""
+def _stored_config(workdir: Path) -> tuple[Config | None, str]:
+    """Return (config, "") from config.json or else from a checkpoint, or (None, why config.json has no config)."""
+    path = workdir / CONFIG
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_bytes()
+        problem = "" if isinstance(json.loads(text.decode()), dict) else "damaged, not a JSON object"
     except FileNotFoundError:
-        return "is not there"
+        problem = "is missing"
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        return f"damaged, {shown(error)}"
-    return "" if isinstance(values, dict) else "damaged, not a JSON object"
+        problem = f"damaged, {shown(error)}"
+    else:
+        if not problem:
+            return config_lib.from_json(text, str(path)), ""
+    return _config_from_checkpoint(workdir, problem), problem
 
 
-def _kept_config(workdir: Path) -> tuple[int, Config] | None:
-    """(step, config) of the latest intact checkpoint."""
+def _config_from_checkpoint(workdir: Path, problem: str) -> Config | None:
+    """Return the config of the latest intact checkpoint, with a line that says so, or None."""
     from vae_jax.runs.checkpoint import Checkpoints
+    from vae_jax.runs.checkpoint.ownership import config_of
 
     folder = workdir / "checkpoints"
     with Checkpoints(folder, read_only=True) as checkpoints:
-        restored = checkpoints.restore(None)
-    if restored is None or "config" not in restored.info:
-        return None
-    return restored.step, config_lib.from_json(json.dumps(restored.info["config"]), str(folder / str(restored.step)))
+        latest = checkpoints.info()
+    config = latest and config_of(latest, str(folder / str(latest.step)))
+    if latest is not None and config is not None:
+        _print_once(f"{workdir / CONFIG}: {problem}; the config is taken from the checkpoint of step {latest.step}")
+    return config
 
 
 @functools.cache
-def _tell_once(line: str) -> None:
+def _print_once(line: str) -> None:
     print(line, file=sys.stderr)
 
 
 def read_results(workdir: Path) -> dict[str, Any]:
-    """The content of results.json; empty where there is none, or a damaged one."""
+    """Read results.json; empty if it is missing or damaged."""
     try:
         values = json.loads((workdir / RESULTS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -86,11 +89,11 @@ def read_results(workdir: Path) -> dict[str, Any]:
 
 
 def check(config: Config, workdir: Path) -> None:
-    """Refuse a workdir that this config must not write to; nothing is changed on disk.
+    """Raise InputError if this config must not write to workdir; nothing is changed on disk.
 
     Raises:
-        InputError: it is a file, cannot be written, holds something else, a run of another config (a line for each key), or
-            one that is training.
+        InputError: workdir is a file, cannot be written, holds something else, is a run of another config (a line for each
+            key), or is being trained.
     """
     for place in (workdir, *workdir.parents):
         if os.path.exists(place):
@@ -99,59 +102,54 @@ def check(config: Config, workdir: Path) -> None:
             if not os.access(place, os.W_OK | os.X_OK):
                 raise InputError(f"--workdir={workdir}: no permission to write in {place}")
             break
-    if not os.path.exists(workdir):
-        return
-    locks.assert_free(workdir)
-    _assert_ours(config, workdir)
+    if os.path.exists(workdir):
+        locks.assert_free(workdir)
+        _assert_same_run(config, workdir)
 
 
-def _assert_ours(config: Config, workdir: Path) -> None:
-    """Refuse a folder that holds something else than this run, or the beginning of one.
+def _assert_same_run(config: Config, workdir: Path) -> bool:
+    """Raise InputError unless the folder is empty, or holds this run or the beginning of one.
+
+    Returns:
+        True if config.json holds a config; False if it has to be written.
 
     Raises:
         InputError: see `check`.
     """
-    for name in FOLDERS:
-        if os.path.lexists(workdir / name) and not (workdir / name).is_dir():
-            raise InputError(f"--workdir={workdir}: {workdir / name} is in the place of a folder; move it away")
-    for name in FILES:
-        if os.path.lexists(workdir / name) and not (workdir / name).is_file():
-            raise InputError(f"--workdir={workdir}: {workdir / name} is in the place of a file; move it away")
-    path = workdir / CONFIG
-    lost = _lost(path)
-    if lost and _kept_config(workdir) is None:
-        names = [entry.name for entry in workdir.iterdir()]
-        if not all(any(fnmatch.fnmatchcase(name, pattern) for pattern in OURS) for name in names):
-            told = f"{lost}: not a run" if path.exists() else f"holds other files and no {CONFIG}: not a run"
-            raise InputError(f"--workdir={workdir}: {told}; name a new or empty folder")
-        if path.exists():
-            _tell_once(f"{path}: {lost}, and there is no checkpoint: the run begins anew")
-        return
-    changed = config_lib.differences(read_config(workdir), config)
-    if changed:
+    for kind, names, is_kind in (("folder", FOLDERS, Path.is_dir), ("file", FILES, Path.is_file)):
+        for path in (workdir / name for name in names):
+            if os.path.lexists(path) and not is_kind(path):
+                raise InputError(f"--workdir={workdir}: {path} is in the place of a {kind}; move it away")
+    stored, problem = _stored_config(workdir)
+    if stored is None:
+        names, exists = [entry.name for entry in workdir.iterdir()], os.path.lexists(workdir / CONFIG)
+        if not all(any(fnmatch.fnmatchcase(name, pattern) for pattern in BEFORE_CHECKPOINT) for name in names):
+            reason = problem if exists else f"holds other files and no {CONFIG}"
+            raise InputError(f"--workdir={workdir}: {reason}: not a run; name a new or empty folder")
+        if exists:
+            _print_once(f"{workdir / CONFIG}: {problem}, and there is no checkpoint: starting from scratch")
+    elif changed := config_lib.differences(stored, config):
         lines = [f"{key}={new}: the run in {workdir} has {key}={old}" for key, old, new in changed]
         raise InputError(
             "\n".join([*lines, "a changed run needs another folder: leave --workdir out, or name a new one"])
         )
-
-
-
-
+    return not problem
 
 
 @contextmanager
-def claimed(config: Config, workdir: Path) -> Iterator[None]:
-    """A context in which workdir is there, is locked for this process, and holds a config: an older run's, until `record`.
+def open_run(config: Config, workdir: Path) -> Iterator[None]:
+    """Context manager: create and lock workdir, and make sure that it holds a config.json.
+
+    The config of an existing run stays until `record` is called.
 
     Raises:
-        InputError: as `check`, or the folder cannot be made or written.
+        InputError: see `check`; or the folder cannot be created or written.
     """
     with ExitStack() as lock:
         try:
             workdir.mkdir(parents=True, exist_ok=True)
             lock.enter_context(locks.held(workdir))
-            _assert_ours(config, workdir)
-            if _lost(workdir / CONFIG):
+            if not _assert_same_run(config, workdir):
                 record(config, workdir)
         except OSError as error:
             raise InputError(f"--workdir={workdir}: cannot be written: {error.strerror}") from None
@@ -159,10 +157,10 @@ def claimed(config: Config, workdir: Path) -> Iterator[None]:
 
 
 def record(config: Config, workdir: Path) -> None:
-    """Write the config that the run goes on with."""
+    """Write the config that the run continues with."""
     disk.write(workdir / CONFIG, config_lib.to_json(config))
 
 
-def continue_command(workdir: Path) -> str:
-    """What to type to continue a run."""
+def resume_command(workdir: Path) -> str:
+    """Return the command line that resumes a run."""
     return f"python -m vae_jax.main --workdir={shlex.quote(str(workdir))}"

@@ -1,7 +1,7 @@
-"""What a run writes while it trains: metrics.jsonl, which is the record, and TensorBoard files, which are for looking.
+"""The log of a run: metrics.jsonl, which is the record, and TensorBoard files, which show it.
 
-A row of metrics.jsonl is `{"step": 640, "epoch": 1, "train/loss": 98.1, "val/elbo": -101.3}`, in nats per image. What
-is not finite is written as null, since JSON has no NaN.
+A row of metrics.jsonl is `{"step": 640, "epoch": 1, "train/loss": 98.1, "val/elbo": -101.3}`, in nats per image. A
+value that is not finite is written as null, because JSON has no NaN.
 """
 
 import json
@@ -15,36 +15,58 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from vae_jax.system import disk
-from vae_jax.runs.tensorboard import Board
 from vae_jax.errors import InputError
+from vae_jax.runs.tensorboard import Board
+from vae_jax.system import disk
 
 FILE = "metrics.jsonl"
 ROOM = 2**20
-"""Bytes that must be free for a row or an image, TensorBoard's share included, whose thread would die of a full disk."""
+"""The bytes that must be free for a row or an image, with TensorBoard's files, whose thread would die on a full disk."""
 
 
 class Writer:
-    """Appends a run's metrics to `workdir`; what a killed run left beyond `resume_step` goes first. A context manager.
+    """Appends a run's metrics to `workdir`. A context manager.
 
-    Rows of metrics.jsonl with a larger step and a half-written last line are removed. TensorBoard's readers are told to
-    drop events of a larger step, and points that its files have lost are written again from metrics.jsonl.
-    `tensorboard=False` writes metrics.jsonl only. `mended` tells, in a line each, what was damaged.
+    Anything that a killed run left beyond `resume_step` is removed first: rows of metrics.jsonl, and a half-written last line.
+    TensorBoard's readers drop events of a larger step, and points that its files have lost are written again from
+    metrics.jsonl.
+
+    Args:
+        workdir: created if it is missing.
+        resume_step: the step that training starts from.
+        tensorboard: False writes metrics.jsonl only.
+        config: the flat config (`{"eval.batch_size": 1000}`), which TensorBoard shows as text and as hyperparameters; it is
+            written once in the life of a workdir.
+        beside: the scalars that stand beside the hyperparameters, such as `test/elbo`.
+
+    Attributes:
+        mended: a line for each damage that was found and repaired.
 
     Raises:
         InputError: metrics.jsonl holds a line that is not a row.
     """
 
-    def __init__(self, workdir: Path, resume_step: int, tensorboard: bool) -> None:
+    def __init__(
+        self,
+        workdir: Path,
+        resume_step: int,
+        tensorboard: bool,
+        config: Mapping[str, Any] | None = None,
+        beside: Iterable[str] = (),
+    ) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
         self.mended: list[str] = _cut(workdir / FILE, resume_step)
         self._step = resume_step
         self._path = workdir / FILE
         self._rows = self._path.open("ab", buffering=0)
         self._board = Board(workdir, resume_step) if tensorboard else None
-        lost = 0 if self._board is None else self._board.write_lost(read_metrics(workdir))
+        if self._board is None:
+            return
+        lost = self._board.write_lost(read_metrics(workdir))
         if lost:
             self.mended.append(f"TensorBoard's files had lost {lost} points; they are written again from {FILE}")
+        if config is not None:
+            self._board.declare(config, beside)
 
     def __enter__(self) -> "Writer":
         return self
@@ -54,15 +76,16 @@ class Writer:
     ) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Write what is still in memory and close the files; a second call does nothing."""
+    def close(self, metrics: Mapping[str, float] | None = None) -> None:
+        """Log the final metrics in TensorBoard, at the last step, and close the files; a second call does nothing."""
         self._rows.close()
         if self._board is not None:
+            self._board.scalars(self._step, metrics or {})
             self._board.close()
             self._board = None
 
     def write(self, step: int, epoch: int | float, metrics: Mapping[str, float]) -> None:
-        """Append one row, after `step` updates and `epoch` epochs; at once, so that a kill loses no row.
+        """Append one row, after `step` updates and `epoch` epochs; it is written at once, so that a kill loses no row.
 
         Raises:
             TrainingError: the disk is full.
@@ -79,7 +102,7 @@ class Writer:
             self._board.scalars(step, values)
 
     def image(self, step: int, path: Path) -> None:
-        """Show a PNG file in TensorBoard, by its name; nothing without it.
+        """Show a PNG file in TensorBoard, under its name.
 
         Raises:
             TrainingError: the disk is full.
@@ -88,22 +111,11 @@ class Writer:
             disk.assert_room(self._path, ROOM)
             self._board.image(step, path)
 
-    def hyperparameters(self, flat: Mapping[str, Any], metrics: Mapping[str, float] | Iterable[str] = ()) -> None:
-        """Show the flat config (`{"eval.batch_size": 1000}`) in TensorBoard, as text and among the hyperparameters.
-
-        It is written once in the life of a workdir, so a continued run may call again. `metrics` names the scalars that
-        stand beside the hyperparameters (`test/elbo`); where it holds values, they are logged at the last step.
-        """
-        if self._board is not None:
-            self._board.declare(flat, metrics)
-            if isinstance(metrics, Mapping):
-                self._board.scalars(self._step, metrics)
-
 
 def read_metrics(workdir: Path) -> list[dict[str, Any]]:
-    """The rows of workdir/metrics.jsonl, null for what was not finite; none where there is no file.
+    """Read the rows of workdir/metrics.jsonl; none if there is no file. A value that was not finite is None.
 
-    A half-written last line, of a run that was killed or is writing now, is left out.
+    A half-written last line, from a run that was killed or is writing now, is left out.
 
     Raises:
         InputError: another line is not a row; the message names it.
@@ -114,7 +126,7 @@ def read_metrics(workdir: Path) -> list[dict[str, Any]]:
 def history(
     rows: Iterable[Mapping[str, Any]],
 ) -> dict[str, tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]]:
-    """Metric name -> (epochs, values), from the rows that hold it; null becomes NaN."""
+    """Return metric name -> (epochs, values), from the rows that have the metric; null becomes NaN."""
     series: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         for name, value in row.items():
@@ -125,7 +137,7 @@ def history(
 
 
 def _rows(path: Path) -> list[tuple[bytes, dict[str, Any]]]:
-    """Every whole line, with its newline, and the row it holds."""
+    """Return every whole line, with its newline, and its row."""
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
     rows: list[tuple[bytes, dict[str, Any]]] = []
     for i, line in enumerate(lines):
@@ -146,7 +158,7 @@ def _parse(line: bytes) -> dict[str, Any] | None:
 
 
 def _cut(path: Path, step: int) -> list[str]:
-    """Remove rows beyond `step` and a half last line, which is told; the other lines stay as they are, byte for byte."""
+    """Remove rows beyond `step` and a half last line, and say so; the other lines stay as they are, byte for byte."""
     if not path.exists():
         return []
     before, rows = path.read_bytes(), _rows(path)

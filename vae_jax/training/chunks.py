@@ -1,17 +1,18 @@
-"""How many steps one call of the device takes."""
+"""The number of steps in one device call."""
 
 
 def chunk_size(step: int, every: int, left: int, dispatch: int) -> int:
-    """How many steps to take in one call at `step`, so that no frame's step is passed over.
+    """Return the number of steps to take in one call at `step`, so that no call passes over a frame.
 
-    A call's length is part of its compiled program, so what is left before a frame or an epoch's end is taken in powers
-    of two: a few programs serve all. The size depends on the step alone, so a continued run cuts as it was cut before.
+    The length of a call is part of its compiled program. The steps before a frame or the end of an epoch are therefore taken
+    in powers of two, so that a few programs are enough. The size depends on the step alone, so a resumed run cuts its calls
+    in the same places.
 
     Args:
-        step: steps taken so far.
-        every: steps between frames; 0: no frames, and nothing is cut.
-        left: steps left in the epoch.
-        dispatch: most steps of a call.
+        step: the steps taken so far.
+        every: the steps between frames; 0: no frames, and nothing is cut.
+        left: the steps left in the epoch.
+        dispatch: the most steps of a call.
     """
     if not every:
         return min(dispatch, left)

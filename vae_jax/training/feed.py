@@ -1,4 +1,4 @@
-"""The training images of a call of the device: all of them lie there, or those of the call are gathered from disk."""
+"""Training images for each device call: the whole split on the device, or each call's images gathered from disk."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -12,28 +12,28 @@ from vae_jax.system.devices import BYTES_OF_A_CALL, Layout, put
 from vae_jax.system.memory import device_memory
 
 SHARE_OF_MEMORY = 4
-"""Images stay off a device of which they would take more than one part in so many."""
+"""The split is kept on the device only if it fits in 1/SHARE_OF_MEMORY of its memory."""
 
 
 class Feed(NamedTuple):
-    """Hands the training step its images."""
+    """The source of the training step's images."""
 
     images: Callable[[Int32[np.ndarray, "T B"]], tuple[UInt8[Array, "..."], Int32[Array, "T B"] | None]]
     """(rows of the split) -> (all images [N, H, W, C], the rows), or (the rows' images [T, B, H, W, C], None)."""
     shapes: Callable[[int, int], tuple[Any, Any]]
-    """(steps, batch size) -> what `images` gives for so many, as jax.ShapeDtypeStruct."""
+    """(steps, batch size) -> the shapes that `images` returns, as jax.ShapeDtypeStruct."""
     most_steps: int
-    """Steps for which images may be asked at once."""
+    """The most steps whose images may be requested at once."""
 
 
 def make_feed(images: UInt8[np.ndarray, "N H W C"], batch_size: int, streaming: str, layout: Layout) -> Feed:
-    """A feed of the split's images.
+    """Make a feed of the split's images.
 
     Args:
         images: the training split, perhaps a map of a file larger than memory.
-        batch_size: images of a step.
-        streaming: "on", "off", or "auto": on where the images would take more than a quarter of the device's memory.
-        layout: where arrays lie.
+        batch_size: the images of a step.
+        streaming: "on", "off", or "auto": on if the images would take more than a quarter of the device's memory.
+        layout: the placement of arrays on the devices.
     """
     if streaming == "off" or (streaming == "auto" and images.nbytes <= device_memory() // SHARE_OF_MEMORY):
         resident = put(images, layout.replicated)
@@ -46,7 +46,7 @@ def make_feed(images: UInt8[np.ndarray, "N H W C"], batch_size: int, streaming: 
 
     def gather(rows: Int32[np.ndarray, "T B"]) -> tuple[Array, None]:
         def share(place: Any) -> UInt8[np.ndarray, "t b H W C"]:
-            """The images of one device, which no other process reads."""
+            """Return the images of one device, which no other process reads."""
             return images[rows[place[:2]]]
 
         gathered = jax.make_array_from_callback((*rows.shape, *images.shape[1:]), layout.order, share)

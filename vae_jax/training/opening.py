@@ -1,79 +1,72 @@
-"""Where a run stands: its state restored, its files opened, what is printed of it."""
+"""Opening a run: its state restored, its files opened, and the lines that say so."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from vae_jax.config import flatten
 from vae_jax.errors import InputError
 from vae_jax.models import num_parameters, parameter_table
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.checkpoint import Checkpoints
-from vae_jax.runs.checkpoint.ownership import assert_own, saved
-from vae_jax.runs.latent_frames import Film
+from vae_jax.runs.checkpoint.ownership import assert_own, restore_state
+from vae_jax.runs.latent_frames import LatentFrames
 from vae_jax.runs.writer import Writer
 from vae_jax.system import devices, processes, profiling, signals
 from vae_jax.system.console import Console
 from vae_jax.system.profiling import Profile
-from vae_jax.training.epochs import Outside, Progress, best_metric
-from vae_jax.training.prepare import Prepared, encode_filmed
+from vae_jax.training.conclude import results_at
+from vae_jax.training.prepare import Training, encode_filmed
+from vae_jax.training.session import Progress, Session, best_metric, is_complete
 from vae_jax.training.step import copy_state
 from vae_jax.types import Config, TrainState
 
 
-class Opened(NamedTuple):
-    """A workdir from which training goes on."""
-
-    state: TrainState
-    progress: Progress
-    outside: Outside | None
-    """None where the run is complete: nothing of it is written again."""
-    done: dict[str, Any] | None
-    """What results.json holds, where the run is complete."""
-
-
 @contextmanager
-def opened(run: Prepared, workdir: Path, stop: signals.StopRequest, console: Console) -> Iterator[Opened]:
-    """Where the run in workdir stands, and the files that it goes on to write; leaving waits for the last save.
+def open_session(
+    training: Training, workdir: Path, stop: signals.StopRequest, console: Console
+) -> Iterator[Session | dict[str, Any]]:
+    """Context manager: restore the run in `workdir` and open the files it writes; on exit, wait for the last checkpoint.
 
     Args:
-        run: what the run computes with.
-        workdir: claimed for its config.
-        stop: what asks the run to stop.
-        console: where progress is told.
+        training: the run's functions and data.
+        workdir: opened by `open_run` for the run's config.
+        stop: set when a signal requests a stop.
+        console: where progress is printed.
+
+    Returns:
+        The session; or the content of results.json if the run is complete: nothing of it is written again.
 
     Raises:
-        InputError: the checkpoints are not of these data, or damaged.
+        InputError: the checkpoints belong to other data, or are damaged.
     """
-    from vae_jax.training import conclude
-
-    config = run.config
+    config = training.config
     with ExitStack() as files:
         checkpoints = files.enter_context(Checkpoints(workdir / "checkpoints"))
         folder = files.enter_context(processes.own_folder(workdir))
-        state, progress, told = _restore(run, checkpoints)
-        done = conclude.read(workdir, progress.step) if complete(run, progress) else None
-        if done is not None:
-            yield Opened(state, progress, None, done)
+        state, progress, messages = _restore(training, checkpoints)
+        results = results_at(workdir, progress.step) if is_complete(training, progress) else None
+        if results is not None:
+            yield results
             return
         processes.first_alone(lambda: workdir_lib.record(config, workdir))
-        writer = files.enter_context(Writer(folder, progress.step, config.log.tensorboard))
-        for line in [*told, *_strays(workdir, checkpoints), *writer.mended]:
+        metric = "test/mse" if training.model.log_prior is None else "test/elbo"
+        writer = files.enter_context(Writer(folder, progress.step, config.log.tensorboard, flatten(config), [metric]))
+        for line in [*messages, *_strays(workdir, checkpoints), *writer.mended]:
             console.line(line)
-        writer.hyperparameters(flatten(config), ["test/mse" if run.model.log_prior is None else "test/elbo"])
-        film = Film(folder, config.log.latent_every_steps, progress.step, encode_filmed(run))
+        frames = LatentFrames(folder, config.log.latent_every_steps, progress.step, encode_filmed(training))
         profile = Profile(folder / profiling.FOLDER if config.log.profile else None)
-        yield Opened(state, progress, Outside(stop, checkpoints, writer, console, film, profile), None)
+        yield Session(state, progress, workdir, stop, checkpoints, writer, console, frames, profile)
 
 
-def announce(run: Prepared, workdir: Path, console: Console) -> None:
-    """Tell what is trained on what, where."""
-    config, params = run.config, run.state.params
-    sizes = "/".join(f"{len(split.images):,}" for split in run.dataset[:3])
+def announce(training: Training, workdir: Path, console: Console) -> None:
+    """Print what is trained, on which data and devices, in which folder."""
+    config, params = training.config, training.state.params
+    sizes = "/".join(f"{len(split.images):,}" for split in training.dataset[:3])
     console.line(
         f"{config.model} ({config.network}, latent {config.latent_dim}, {num_parameters(params):,} parameters) on "
-        f"{config.dataset} ({' x '.join(map(str, run.shape))}, {run.pixels} pixels, train/val/test {sizes}), "
+        f"{config.dataset} ({' x '.join(map(str, training.shape))}, {training.pixels} pixels, train/val/test {sizes}), "
         f"{devices.describe()}, in {workdir}"
     )
     if config.schedule == "cosine" and config.num_epochs > config.schedule_epochs:
@@ -85,29 +78,28 @@ def announce(run: Prepared, workdir: Path, console: Console) -> None:
         console.table("parameters", ["shape", "count"], [(name, [s, n]) for name, s, n in parameter_table(params)])
 
 
-def _restore(run: Prepared, checkpoints: Checkpoints) -> tuple[TrainState, Progress, list[str]]:
-    """Also what there is to tell of it."""
-    restored = checkpoints.restore(saved(run.state))
+def _restore(training: Training, checkpoints: Checkpoints) -> tuple[TrainState, Progress, list[str]]:
+    """Return the latest state and progress, or the initial ones, with lines to print."""
+    restored = restore_state(checkpoints, training.state)
     if restored is None:
-        return copy_state(run.state), Progress(), []
-    assert_own(restored, run.config, [*Progress._fields, "shape"])
-    if not run.data_digest.startswith(restored.info.get("data", "")):  # older runs have the beginning
+        return copy_state(training.state), Progress(), []
+    assert_own(restored, training.config, [*Progress._fields, "shape"])
+    if not training.data_digest.startswith(restored.info.get("data", "")):  # older runs have the beginning
         raise InputError(
-            f"dataset={run.config.dataset}: the data are not those that the run was trained on (other images, labels "
-            "or sizes); name another --workdir for a new run"
+            f"dataset={training.config.dataset}: the run was trained on other data (other images, labels or sizes); a new "
+            "run needs another --workdir"
         )
-    _assert_comparable(restored.info.get("config", {}), run.config)
-    state = restored.state._replace(hparams=run.state.hparams)
+    _assert_comparable(restored.info.get("config", {}), training.config)
     progress = Progress(**{name: restored.info[name] for name in Progress._fields})
-    told, now = f"goes on after step {restored.step}", devices.describe()
+    message, now = f"resumed after step {restored.step}", devices.describe()
     before = restored.info.get("devices", now)
     if before != now:
-        told += f"; saved on {before}, now on {now}: the same up to rounding, not bit for bit"
-    return copy_state(state), progress, [told]
+        message += f"; it was saved on {before} and continues on {now}: equal up to rounding, not bit for bit"
+    return copy_state(restored.state), progress, [message]
 
 
 def _assert_comparable(stored: Mapping[str, Any], config: Config) -> None:
-    """Refuse another metric of the best checkpoint than that of the run so far: its numbers are no match for the old ones."""
+    """Refuse to change `checkpoint.best_metric` in the middle of a run: old and new scores cannot be compared."""
     was, now = stored.get("checkpoint", {}).get("best_metric"), config.checkpoint.best_metric
     if was is not None and best_metric(config, was) != best_metric(config, now):
         raise InputError(
@@ -117,14 +109,7 @@ def _assert_comparable(stored: Mapping[str, Any], config: Config) -> None:
 
 
 def _strays(workdir: Path, checkpoints: Checkpoints) -> list[str]:
-    """A line that names what looks like a part of the run, as a killed process or a person may leave it, and is none."""
+    """Return a line that names files which look like parts of a run but are not: a killed process may leave them."""
     names = sorted(path.name for path in workdir.iterdir() if path.suffix == ".tmp" or path.name.isdecimal())
     names += [f"checkpoints/{name}" for name in checkpoints.strays()]
-    return [f"left alone, no part of the run: {', '.join(names)}"] if names else []
-
-
-def complete(run: Prepared, progress: Progress) -> bool:
-    """Whether nothing is left to train: all epochs are done, or early stopping has lost its patience."""
-    patience = run.config.early_stopping
-    exhausted = patience > 0 and progress.stale >= patience and progress.step % run.steps_per_epoch == 0
-    return exhausted or progress.step >= run.config.num_epochs * run.steps_per_epoch
+    return [f"ignored, not part of the run: {', '.join(names)}"] if names else []

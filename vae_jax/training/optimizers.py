@@ -6,16 +6,16 @@ import optax
 from vae_jax.types import Config
 
 STAGES = 8
-"""Of the staircase."""
+"""The number of stages of the staircase."""
 LAST_STEP = 2**31 - 1
-"""That an int32 counts to."""
+"""The largest step that an int32 can count."""
 
 
 def make_optimizer(config: Config, steps_per_epoch: int) -> optax.GradientTransformation:
-    """The optimizer that config names, for a peak learning rate of 1.
+    """Make the optimizer that config names, for a peak learning rate of 1.
 
-    The train step multiplies its updates by `hparams["learning_rate"]`, a traced number, so that runs that differ in it
-    are one compiled program; every optimizer here is linear in its learning rate, so nothing else changes.
+    The train step multiplies its updates by `hparams["learning_rate"]`, a traced number, so that runs with different learning
+    rates share one compiled program. Every optimizer here is linear in its learning rate, so nothing else changes.
     """
     scalings = {
         "adam": lambda: [optax.scale_by_adam(config.adam_b1, config.adam_b2, config.adam_eps)],
@@ -33,10 +33,11 @@ def make_optimizer(config: Config, steps_per_epoch: int) -> optax.GradientTransf
 
 
 def make_schedule(config: Config, steps_per_epoch: int) -> optax.Schedule:
-    """(step) -> factor on the learning rate: linear warm-up from 0, then constant at 1, half a cosine to 0, or a staircase.
+    """Make a function (step) -> factor on the learning rate.
 
-    The cosine ends after `schedule_epochs`, warm-up included, and stays there. The staircase is that of Burda et al. (2016,
-    section 5): 10^(-i/7) for 3^i epochs, i = 0 to 7, 3,280 epochs in all; after them it stays.
+    After a linear warm-up from 0 the factor is constant at 1, half a cosine down to 0, or a staircase. The cosine ends after
+    `schedule_epochs`, warm-up included, and stays at 0. The staircase is from Burda et al. (2016, section 5): 10^(-i/7) for
+    3^i epochs, i = 0 to 7, 3,280 epochs in all; then it stays at its last value.
     """
     warmup, end = (
         min(round(epochs * steps_per_epoch), LAST_STEP) for epochs in (config.warmup_epochs, config.schedule_epochs)

@@ -1,4 +1,4 @@
-"""What a run computes with, made from its config alone: data, model, compiled steps, initial state, keys."""
+"""Everything a run computes with, built from its config alone: data, model, compiled steps, initial state, keys."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -28,11 +28,11 @@ from vae_jax.training.step import init_state, make_hparams, make_train_chunk, ma
 from vae_jax.types import Config, Dataset, Model, Objective, Params, TrainState
 
 STEPS_BETWEEN_CHECKPOINTS = 200
-"""With `checkpoint.every_epochs` = 0: at least so many steps lie between two checkpoints."""
+"""The least number of steps between two checkpoints if `checkpoint.every_epochs` is 0."""
 
 
-class Prepared(NamedTuple):
-    """What a run computes with."""
+class Training(NamedTuple):
+    """Everything a run computes with; nothing in it changes while the run trains."""
 
     config: Config
     dataset: Dataset
@@ -40,23 +40,19 @@ class Prepared(NamedTuple):
     objective: Objective
     layout: devices.Layout
     chunk: Callable[..., tuple[TrainState, dict[str, Array]]]
-    """`pure_chunk`, compiled; it takes the memory of the state that it is given."""
+    """`pure_chunk`, compiled; it donates the state that it is given."""
     pure_chunk: Callable[..., tuple[TrainState, dict[str, Array]]]
     ready: Callable[[], object]
-    """Waits for the first call's program, where it is compiled ahead.
-
-    Raises:
-        InputError: it does not fit into memory.
-    """
+    """() -> waits for the first call's program, if it is compiled ahead; raises InputError if it does not fit into memory."""
     evaluate: Evaluate
     init: Callable[[PRNGKeyArray], TrainState]
-    """(key) -> an initial state; each run's own is `state`."""
+    """(key) -> an initial state; `state` is the one of this run's seed."""
     state: TrainState
     feed: Feed
     key_train: PRNGKeyArray
     key_eval: PRNGKeyArray
     data_digest: str
-    """Of the splits: a continued run must find the same, see `data_digest`."""
+    """A hash of the splits: a resumed run must find the same, see `data_digest`."""
     steps_per_epoch: int
     steps_per_dispatch: int
     checkpoint_epochs: int
@@ -68,20 +64,22 @@ class Prepared(NamedTuple):
 
     @property
     def pixels(self) -> str:
-        """What kind of data the numbers are taken on: see `kind_of_pixels`."""
+        """The kind of pixels that the numbers are measured on: see `kind_of_pixels`."""
         return kind_of_pixels(self.config.binarize, self.shape[2])
 
 
-def prepare(config: Config, ahead: bool = False) -> Prepared:
-    """Data, model, objective, compiled steps and initial state of a run.
+def prepare(config: Config, ahead: bool = False) -> Training:
+    """Load the data and build the model, the objective, the compiled steps and the initial state of a run.
 
     Args:
         config: validated.
-        ahead: whether the first training call's program is compiled meanwhile, for a run that will train.
+        ahead: True to compile the first training call's program in the background, for a run that will train.
 
     Raises:
-        InputError: the data cannot be had, the batch does not fit them or the devices, the objective not the model.
+        InputError: the data are not available, the batch does not fit them or the devices, or the objective does not fit
+            the model.
     """
+    # First: it works only before JAX starts its threads, and device_count() starts them.
     devices.keep_memory(config)
     devices.check_batch_size(config.batch_size, jax.device_count(), config.accumulate_steps)
     keep_compiled(config)
@@ -103,6 +101,7 @@ def prepare(config: Config, ahead: bool = False) -> Prepared:
     pure_chunk = make_train_chunk(step, make_preprocess(config.binarize))
     chunk = jax.jit(pure_chunk, donate_argnums=0, out_shardings=layout.replicated)
     feed = make_feed(dataset.train.images, config.batch_size, config.streaming, layout)
+    # XLA's CPU backend runs convolutions inside a loop 10 times slower, so they are dispatched step by step.
     one_step = config.network == "conv" and jax.default_backend() == "cpu"
     most_steps = min(feed.most_steps, config.steps_per_dispatch or (1 if one_step else steps_per_epoch))
     shapes = _shapes_on(layout, jax.eval_shape(init, key_init, np.zeros(shape, np.float32)))
@@ -112,7 +111,7 @@ def prepare(config: Config, ahead: bool = False) -> Prepared:
         steps = chunks.chunk_size(0, config.log.latent_every_steps, steps_per_epoch, most_steps)
         chunk, ready = _compile_ahead(config, chunk, shapes, partial(feed.shapes, steps), key_train)
     mean_image = mean_of(dataset.train.images)
-    return Prepared(
+    return Training(
         config=config,
         dataset=dataset,
         model=model,
@@ -137,7 +136,7 @@ def prepare(config: Config, ahead: bool = False) -> Prepared:
 def _compile_ahead(
     config: Config, chunk: Any, state: TrainState, shapes: Callable[[int], tuple[Any, Any]], key: PRNGKeyArray
 ) -> tuple[Callable[..., Any], Callable[[], object]]:
-    """As `compile_ahead`; the program must fit into memory."""
+    """Compile the chunk in the background, and raise InputError if it does not fit into memory; see `compile_ahead`."""
 
     def arguments(batch_size: int) -> tuple[Any, ...]:
         return state, *shapes(batch_size), key
@@ -154,7 +153,7 @@ def _compile_ahead(
 def _make_evaluate(
     config: Config, dataset: Dataset, model: Model, objective: Objective, layout: devices.Layout
 ) -> Evaluate:
-    """As `make_evaluate`; of no more images at a time than there are."""
+    """Make the run's evaluation, with batches no larger than the largest split."""
     config = deepcopy(config)
     config.eval.batch_size = min(config.eval.batch_size, max(len(split.images) for split in dataset[:3]))
     return make_evaluate(config, model, objective, layout, batches_per_call(config, dataset))
@@ -164,17 +163,17 @@ def _shapes_on(layout: devices.Layout, state: TrainState) -> TrainState:
     return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=layout.replicated), state)
 
 
-def joined(run: Prepared, config: Config) -> Prepared:
-    """What a run computes with that differs from `run` only in its seed and in numbers of HPARAMS: all else is shared."""
+def joined(run: Training, config: Config) -> Training:
+    """Return the training of a run that differs from `run` only in its seed and in numbers of HPARAMS; all else is shared."""
     key_init, key_train, key_eval = keys_of(config.seed)
     state = run.init(key_init)._replace(hparams=make_hparams(config))
     return run._replace(config=config, state=state, key_train=key_train, key_eval=key_eval)
 
 
-def encode_filmed(run: Prepared) -> latent_frames.Encode:
+def encode_filmed(run: Training) -> latent_frames.Encode:
     """(params) -> posterior means [M, Z] of the test images that are filmed, `eval.batch_size` of them at a time."""
     images, size = run.dataset.test.images, run.config.eval.batch_size
-    filmed = latent_frames.rows(len(images))
+    filmed = latent_frames.filmed_rows(len(images))
     encode = jax.jit(lambda params, x: run.model.encode(params, x.astype(np.float32) / 255).mean)
 
     def means(params: Params) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The state of training and the pure steps that advance it."""
+"""The pure steps that advance a run's state."""
 
 import math
 from collections.abc import Callable
@@ -16,23 +16,22 @@ from vae_jax.types import Config, Images, Objective, Params, TrainState
 Metrics = dict[str, Float[Array, ""]]
 Step = Callable[[TrainState, Images, PRNGKeyArray], tuple[TrainState, Metrics]]
 HPARAMS = ("beta", "learning_rate")
-"""Keys of the config whose numbers are given to the compiled program and are no part of it: runs that differ in them alone
-can be trained as one."""
+"""The config keys whose numbers are arguments of the compiled program: runs that differ only in them can be trained as one."""
 
 
 def init_state(config: Config, params: Params, optimizer: optax.GradientTransformation) -> TrainState:
-    """The state before the first step, for initial params."""
+    """Return the state before the first step, for initial params."""
     return TrainState(jnp.int32(0), params, optimizer.init(params), make_hparams(config))
 
 
 def make_hparams(config: Config) -> dict[str, Float[Array, ""]]:
-    """The numbers of a run that its compiled program is given."""
+    """Return the numbers of a run that are arguments of its compiled program."""
     return {name: jnp.float32(config[name]) for name in HPARAMS}
 
 
 @jax.jit
 def copy_state(state: TrainState) -> TrainState:
-    """The same state in memory of its own: a training call takes the memory of the state that it is given."""
+    """Return a copy of the state in its own buffers, since a training call donates those it is given."""
     return jax.tree.map(jnp.copy, state)
 
 
@@ -43,16 +42,20 @@ def make_train_step(
     refit: Callable[..., Params] | None = None,
     accumulate_steps: int = 1,
 ) -> Step:
-    """(state, x[B,H,W,C], key) -> (state, metrics): one step on the mean loss of a batch, pure and not jitted.
+    """Make a step (state, x[B,H,W,C], key) -> (state, metrics) on the mean loss of a batch, pure and not jitted.
 
-    The noise of a step comes from fold_in(key, state.step), so `key` is the same at every step. With `axis_name` the step
-    runs inside `jax.pmap` or `jax.shard_map` on its part of the batch: the key is then folded with the axis index too, and
-    gradients and metrics are averaged over the axis. With the `refit` of a Likelihood its parameters are set by that, from
-    their gradient, and the optimizer never sees them. With `accumulate_steps` the batch is computed in so many parts, one
-    after another, each with noise of its own (and, of an objective that couples examples, coupled in itself), and their
-    gradients are averaged: the memory of one part.
+    The noise of a step comes from fold_in(key, state.step), so `key` is the same at every step. Metrics are means over the
+    batch, nats per image.
 
-    Metrics are means over the batch, nats per image.
+    Args:
+        objective: its "loss" is minimised.
+        optimizer: for a learning rate of 1; its updates are multiplied by hparams["learning_rate"].
+        axis_name: the axis of `jax.pmap` or `jax.shard_map` that the step runs under, each device on its part of the batch.
+            The key is then folded with the axis index too, and gradients and metrics are averaged over the axis.
+        refit: sets the likelihood's parameters from their gradient, in the optimizer's place; see `Likelihood.refit`.
+        accumulate_steps: the batch is split into this many parts, computed in turn, and their gradients are averaged; memory is
+            that of one part. Each part draws its own noise, and an objective that couples examples couples them within a
+            part only.
     """
 
     def step(state: TrainState, x: Images, key: PRNGKeyArray) -> tuple[TrainState, Metrics]:
@@ -65,15 +68,20 @@ def make_train_step(
             metrics = {name: values.mean() for name, values in terms.items()}
             return metrics["loss"], metrics
 
-        slopes = partial(jax.grad(mean_loss, has_aux=True), state.params)
-        grads, metrics = slopes(x, key) if accumulate_steps == 1 else _mean_of_parts(slopes, x, key, accumulate_steps)
+        gradients = partial(jax.grad(mean_loss, has_aux=True), state.params)
+        if accumulate_steps == 1:
+            grads, metrics = gradients(x, key)
+        else:
+            grads, metrics = _mean_of_parts(gradients, x, key, accumulate_steps)
         if axis_name is not None:
             grads, metrics = jax.lax.pmean((grads, metrics), axis_name)
         refitted = {}
         if refit is not None:
             own = refit(state.params["likelihood"], grads["likelihood"], state.step, math.prod(x.shape[1:]))
             refitted = {"likelihood": own}
+            # Zeros, not removed: the optimizer's state has the tree of all params. clip_norm does not count them then.
             grads = grads | jax.tree.map(jnp.zeros_like, refitted)
+        # adamw's weight decay is part of the updates, so it is scaled by the learning rate too.
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         updates = jax.tree.map(lambda u: state.hparams["learning_rate"] * u, updates)
         params = cast(Params, optax.apply_updates(state.params, updates)) | refitted
@@ -82,24 +90,24 @@ def make_train_step(
     return step
 
 
-def _mean_of_parts(slopes: Callable[..., Any], x: Images, key: PRNGKeyArray, count: int) -> Any:
-    """The mean of slopes(part of x, key of its own) over `count` equal parts, the sum of few in memory at once."""
+def _mean_of_parts(gradients: Callable[..., Any], x: Images, key: PRNGKeyArray, count: int) -> Any:
+    """Return the mean of gradients(part of x, its own key) over `count` equal parts, with one part in memory at a time."""
     # Part i holds the rows i, i + count, ...: a batch that is spread over devices stays where it is.
     parts = jnp.moveaxis(x.reshape(-1, count, *x.shape[1:]), 1, 0)
     keys = jax.random.split(key, count)
-    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(slopes, parts[0], keys[0]))
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(gradients, parts[0], keys[0]))
 
     def add(total: Any, part: tuple[Images, PRNGKeyArray]) -> tuple[Any, None]:
-        return jax.tree.map(jnp.add, total, slopes(*part)), None
+        return jax.tree.map(jnp.add, total, gradients(*part)), None
 
     total, _ = jax.lax.scan(add, zeros, (parts, keys))
     return jax.tree.map(lambda leaf: leaf / count, total)
 
 
 def make_train_chunk(step: Step, preprocess: Preprocess) -> Callable[..., tuple[TrainState, Metrics]]:
-    """(state, images u8[N,H,W,C], order i32[T,B], key) -> (state, metrics f32[T]): T steps in one call, pure.
+    """Make a function (state, images u8[N,H,W,C], order i32[T,B], key) -> (state, metrics f32[T]): T steps in one call, pure.
 
-    Row t of `order` picks the images of step t. Streaming passes them already picked, u8[T,B,H,W,C], and None as order.
+    Row t of `order` picks the images of step t. With streaming, images are picked already, u8[T,B,H,W,C], and order is None.
     """
 
     def chunk(

@@ -1,1 +1,1 @@
-"""The runs of experiments/benchmarks/peers.py; each with_*.py is run by the interpreter of a peer's own environment."""
+"""The runs of experiments/benchmarks/peers.py. The interpreter of a peer's own environment runs its with_*.py."""

@@ -1,4 +1,4 @@
-"""Who runs, how each is installed, and one run of each: this side of experiments/benchmarks/peers.py."""
+"""The peers of experiments/benchmarks/peers.py: how each is installed and run from our process."""
 
 import json
 import os
@@ -23,7 +23,7 @@ TORCH = "torch==2.13.0"
 
 
 class Network(NamedTuple):
-    """Sizes of an encoder; the decoder mirrors them."""
+    """The sizes of an encoder; the decoder mirrors them."""
 
     hidden_dims: tuple[int, ...]
     latent_dim: int
@@ -33,20 +33,20 @@ class Network(NamedTuple):
 
 
 class Peer(NamedTuple):
-    """How to install and run one."""
+    """The installation and the command of a peer."""
 
     module: str
-    """The file of peers_code/ that trains it."""
+    """The file of peers_code/ that trains the peer."""
     installs: tuple[tuple[str, ...], ...]
-    """Requirements for one pip command after another: torch first, so that nothing else chooses its version."""
+    """The requirements of each pip command, in order: torch first, so that nothing else chooses its version."""
     packages: tuple[str, ...]
-    """Whose versions the table names."""
+    """The packages whose versions are in the table."""
     network: Network
     environ: dict[str, str]
 
 
 class Measured(NamedTuple):
-    """One run; seconds."""
+    """The results of one run; times are seconds."""
 
     epoch: float
     training: float
@@ -66,10 +66,10 @@ PEERS = {
 
 
 def place(flags: Any) -> None:
-    """Make --data_dir absolute, and --envs, which is made if it is not there: the cache folder's peers/ by default.
+    """Make --data_dir and --envs absolute, and create --envs, by default peers/ in the cache folder.
 
     Raises:
-        InputError: --envs cannot be made or written.
+        InputError: --envs cannot be created or written.
     """
     flags.data_dir = str(Path(flags.data_dir).expanduser().resolve()) if flags.data_dir else ""
     envs = flags.envs or cache_root(config_lib.defaults()) / "peers"
@@ -77,10 +77,10 @@ def place(flags: Any) -> None:
 
 
 def make_environment(name: str, envs: Path) -> Path:
-    """The interpreter of a peer's environment, which is made if it is not there or not of these requirements.
+    """Return the interpreter of a peer's environment, which is made if it is missing or has other requirements.
 
     Raises:
-        Failed: with pip's reason.
+        Failed: pip failed; the message has its reason.
     """
     peer, folder, log = PEERS[name], envs / name, envs / f"{name}.log"
     python, made = folder / ("Scripts" if os.name == "nt" else "bin") / "python", folder / "requirements.txt"
@@ -99,17 +99,17 @@ def make_environment(name: str, envs: Path) -> Path:
 
 
 def ask(name: str, module: str, python: Path, task: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """What a file of peers_code/ answers, run by the interpreter of a peer's environment, on the CPU.
+    """Run a file of peers_code/ on the CPU, with the interpreter of a peer's environment, and return its answer.
 
     Args:
-        name: of the peer.
-        module: the file's name.
+        name: the name of the peer.
+        module: the name of the file.
         python: the interpreter.
-        task: its fields; `answer` names the JSON file that is written, and NAME.log lies beside that.
-        seconds: after which it is killed.
+        task: the fields of the task; `answer` names the JSON file to write, and NAME.log is written beside it.
+        seconds: the time after which the process is killed.
 
     Raises:
-        Failed: it did not end well, or not in time.
+        Failed: the process failed or was killed.
     """
     answer = Path(task["answer"])
     answer.unlink(missing_ok=True)
@@ -121,10 +121,10 @@ def ask(name: str, module: str, python: Path, task: dict[str, Any], seconds: flo
 
 
 def train_peer(name: str, python: Path, flags: Any, seed: int, scratch: Path) -> Measured:
-    """One run of a peer.
+    """Train a peer once.
 
     Raises:
-        Failed: it did not end well, or not in time.
+        Failed: the process failed or was killed.
     """
     peer = PEERS[name]
     task = {
@@ -147,16 +147,16 @@ def train_peer(name: str, python: Path, flags: Any, seed: int, scratch: Path) ->
 
 
 def train_ours(network: Network, flags: Any, seed: int, scratch: Path) -> Measured:
-    """One run of `python -m vae_jax.main`.
+    """Train with `python -m vae_jax.main` once.
 
     Raises:
-        Failed: it did not end well, or not in time.
+        Failed: the process failed or was killed.
     """
     workdir, log = scratch / f"{network}-{seed}", scratch / f"{OURS}.log"
     keys = {"dataset": "mnist", "data_dir": flags.data_dir, "num_train": flags.num_train, "seed": seed}
     keys |= {"hidden_dims": ",".join(map(str, network.hidden_dims)), "latent_dim": network.latent_dim}
     keys |= {"batch_size": BATCH_SIZE, "learning_rate": LEARNING_RATE, "num_epochs": flags.epochs}
-    # No epoch is validated, as none of the peers' is; the best checkpoint is then the last.
+    # The peers validate no epoch, so neither do we; the best checkpoint is then the last.
     keys |= {"eval.every_epochs": flags.epochs + 1}
     command = [sys.executable, "-m", "vae_jax.main", "--config=configs/vae.py", f"--workdir={workdir}"]
     command += [f"--config.{key}={value}" for key, value in keys.items()]
@@ -169,6 +169,6 @@ def train_ours(network: Network, flags: Any, seed: int, scratch: Path) -> Measur
     facts = json.loads((workdir / "results.json").read_text(encoding="utf-8"))
     epochs = np.diff(times)[1:].tolist()
     if facts["epochs"] != flags.epochs or facts["best_epoch"] != flags.epochs or len(epochs) != flags.epochs - 1:
-        raise Failed("failed: the epochs that were told are not those that were asked for")
+        raise Failed("failed: the printed epochs are not the requested ones")
     versions = ", ".join(f"{package} {facts['versions'][package]}" for package in ("jax", "flax"))
     return Measured(statistics.median(epochs), times[-1] - times[0], seconds, facts["test/elbo"], versions)

@@ -1,4 +1,4 @@
-"""Another program's process: run to its end or to a limit, and why it has no numbers."""
+"""Processes of other programs: run to their end or to a time limit, with the reason if they fail."""
 
 import subprocess
 import threading
@@ -9,20 +9,20 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 class Failed(Exception):
-    """Why a peer has no numbers."""
+    """The reason why a peer has no numbers."""
 
 
 def finish(command: Sequence[str], log: Path, environ: Mapping[str, str], seconds: float | None = None) -> None:
-    """Run a command in the project's root; what it says goes into the log.
+    """Run a command in the project's root; its output goes into the log.
 
     Args:
-        command: program and arguments.
-        log: a file, written anew.
-        environ: all of its environment.
-        seconds: after which it is killed; None: never.
+        command: the program and its arguments.
+        log: the log file, which is overwritten.
+        environ: the whole environment of the process.
+        seconds: the time after which the process is killed, or None.
 
     Raises:
-        Failed: it did not end well, or not in time.
+        Failed: the process failed or was killed.
     """
     with log.open("wb") as output:
         try:
@@ -37,10 +37,10 @@ def finish(command: Sequence[str], log: Path, environ: Mapping[str, str], second
 
 
 def lines(command: Sequence[str], log: Path, environ: Mapping[str, str], seconds: float) -> Iterator[str]:
-    """The lines that a command prints, as they come; its errors go into the log.
+    """Yield the lines that a command prints, as they come; its errors go into the log.
 
     Raises:
-        Failed: it did not end well, or not in `seconds`.
+        Failed: the process failed or took more than `seconds`.
     """
     with (
         log.open("wb") as errors,
@@ -63,12 +63,12 @@ def lines(command: Sequence[str], log: Path, environ: Mapping[str, str], seconds
 
 
 def late(seconds: float) -> Failed:
-    """Of a process that was killed."""
+    """Return the error for a process that was killed."""
     return Failed(f"stopped: not done after {seconds:g} s")
 
 
 def reason(log: Path) -> str:
-    """The last error in a log, or its last line, short enough for a cell."""
-    told = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    errors = [line for line in told if line.lower().startswith("error")]
-    return (errors or told or ["no reason given"])[-1].replace("|", "/")[:120]
+    """Return the last error in a log, or its last line, short enough for a cell."""
+    printed = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    errors = [line for line in printed if line.lower().startswith("error")]
+    return (errors or printed or ["no reason given"])[-1].replace("|", "/")[:120]

@@ -1,4 +1,4 @@
-"""A Keras model with a sampled layer and its losses added in `call`, trained by `fit`; KERAS_BACKEND names the backend."""
+"""A Keras VAE that samples z and adds its loss in `call`, trained by `fit`; KERAS_BACKEND names the backend."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from experiments.benchmarks.peers_code import common
 
 
 class VAE(keras.Model):
-    """Two stacks of dense layers and -elbo as the added loss."""
+    """Two stacks of dense layers, with -elbo as the added loss."""
 
     def __init__(self, pixels: int, task: common.Task) -> None:
         super().__init__()
@@ -18,7 +18,7 @@ class VAE(keras.Model):
         self.seeds = keras.random.SeedGenerator(task.seed)
 
     def call(self, x):
-        """Images -> logits."""
+        """Map images to logits and add the loss."""
         mean, logvar = ops.split(self.encoder(x), 2, axis=-1)
         z = mean + ops.exp(0.5 * logvar) * keras.random.normal(ops.shape(mean), seed=self.seeds)
         logits = self.decoder(z)
@@ -29,28 +29,28 @@ class VAE(keras.Model):
 
 
 class Timed(keras.callbacks.Callback):
-    """Tells the clock."""
+    """A callback that starts and stops the clock."""
 
     def __init__(self) -> None:
         super().__init__()
         self.clock = common.Clock()
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Before the first batch."""
+        """Start the clock before the first batch."""
         self.clock.begin()
 
     def on_epoch_end(self, epoch, logs=None):
-        """After the last batch."""
+        """Stop the clock after the last batch."""
         self.clock.end()
 
 
 def mlp(hidden_dims: Any, num_outputs: int) -> Any:
-    """Dense layers with ReLU, and a linear one at the end."""
+    """Return dense layers with ReLU, and a linear layer at the end."""
     return keras.Sequential([*(layers.Dense(n, activation="relu") for n in hidden_dims), layers.Dense(num_outputs)])
 
 
 def main() -> None:
-    """Train and answer."""
+    """Train, and write the answer."""
     task, train, test = common.read_task()
     keras.utils.set_random_seed(task.seed)
     model, timed = VAE(train.shape[1], task), Timed()

@@ -16,53 +16,53 @@ from experiments.benchmarks.peers_code.with_torch import mlp
 
 
 class Encoder(BaseEncoder):
-    """pixels -> mean and log variance."""
+    """A map from pixels to mean and log variance."""
 
     def __init__(self, pixels: int, hidden_dims: Sequence[int], latent_dim: int) -> None:
         super().__init__()
         self.layers = mlp(pixels, *hidden_dims, 2 * latent_dim)
 
     def forward(self, x):
-        """Under the names that pythae reads."""
+        """Return the outputs under the names that pythae reads."""
         mean, logvar = self.layers(x).chunk(2, dim=-1)
         return ModelOutput(embedding=mean, log_covariance=logvar)
 
 
 class Decoder(BaseDecoder):
-    """z -> pixels in [0, 1], as pythae's Bernoulli term wants them."""
+    """A map from z to pixels in [0, 1], which pythae's Bernoulli term needs."""
 
     def __init__(self, pixels: int, hidden_dims: Sequence[int], latent_dim: int) -> None:
         super().__init__()
         self.layers = mlp(latent_dim, *hidden_dims[::-1], pixels)
 
     def forward(self, z):
-        """Under the name that pythae reads."""
+        """Return the output under the name that pythae reads."""
         return ModelOutput(reconstruction=torch.sigmoid(self.layers(z)))
 
 
 class Timed(TrainingCallback):
-    """Tells the clock."""
+    """A callback that starts and stops the clock."""
 
     def __init__(self) -> None:
         self.clock = common.Clock()
 
     def on_epoch_begin(self, training_config, **_):
-        """Before the first batch."""
+        """Start the clock before the first batch."""
         self.clock.begin()
 
     def on_epoch_end(self, training_config, **_):
-        """After the last batch and the copy of the best model."""
+        """Stop the clock after the last batch and the copy of the best model."""
         self.clock.end()
 
 
 def make_vae(pixels: int, hidden_dims: Sequence[int], latent_dim: int) -> Any:
-    """pythae's VAE with dense networks of these sizes and Bernoulli pixels."""
+    """Make pythae's VAE with dense networks of these sizes and Bernoulli pixels."""
     encoder, decoder = Encoder(pixels, hidden_dims, latent_dim), Decoder(pixels, hidden_dims, latent_dim)
     return VAE(VAEConfig(input_dim=(pixels,), latent_dim=latent_dim, reconstruction_loss="bce"), encoder, decoder)
 
 
 def main() -> None:
-    """Train and answer."""
+    """Train, and write the answer."""
     task, train, test = common.read_task()
     torch.manual_seed(task.seed)
     vae, timed = make_vae(train.shape[1], task.hidden_dims, task.latent_dim), Timed()

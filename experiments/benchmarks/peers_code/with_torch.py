@@ -1,4 +1,4 @@
-"""A minimal PyTorch loop over a DataLoader, of tensors or, with pillow, of images as torchvision's sets hand them out."""
+"""A minimal PyTorch loop over a DataLoader of tensors or, with pillow, of images as torchvision's sets return them."""
 
 from itertools import pairwise
 from typing import Any
@@ -13,13 +13,13 @@ from experiments.benchmarks.peers_code import common
 
 
 def mlp(*sizes: int) -> Any:
-    """Linear layers with ReLU between them."""
+    """Return linear layers with ReLU between them."""
     layers = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.ReLU())]
     return nn.Sequential(*layers[:-1])
 
 
 class Images(Dataset):
-    """What torchvision.datasets.MNIST and its ToTensor do: an image of PIL, then a tensor, whenever it is asked for."""
+    """A data set like torchvision.datasets.MNIST with ToTensor: each item is made from a PIL image when it is read."""
 
     def __init__(self, pixels: np.ndarray) -> None:
         side = round(pixels.shape[1] ** 0.5)
@@ -36,7 +36,7 @@ class Images(Dataset):
 
 
 def main() -> None:
-    """Train and answer."""
+    """Train, and write the answer."""
     task, train, test = common.read_task()
     torch.manual_seed(task.seed)
     pixels = train.shape[1]

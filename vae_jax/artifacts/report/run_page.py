@@ -86,7 +86,7 @@ def write_report(
 def _commands(run: Run, workdir: Path) -> list[tuple[str, str]]:
     """(what for, what to type)."""
     return [
-        ("Continue it", workdir_lib.continue_command(workdir)),
+        ("Continue it", workdir_lib.resume_command(workdir)),
         ("Train it again", facts.reproduce_command(run.config)),
         ("Write this page again", f"python -m experiments.report --workdir={shlex.quote(str(workdir))}"),
     ]

@@ -1,7 +1,7 @@
 """Checkpoints of a run: saved by orbax in the background, sealed by a manifest, the two latest and the best kept."""
 
-from vae_jax.runs.checkpoint.checkpoints import Checkpoints
+from vae_jax.runs.checkpoint.checkpoints import Checkpoints, Which
 from vae_jax.runs.checkpoint.manifest import MANIFEST
-from vae_jax.runs.checkpoint.trees import Restored
+from vae_jax.runs.checkpoint.trees import Info, Restored
 
-__all__ = ["MANIFEST", "Checkpoints", "Restored"]
+__all__ = ["MANIFEST", "Checkpoints", "Info", "Restored", "Which"]

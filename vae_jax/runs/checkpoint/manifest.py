@@ -16,7 +16,7 @@ def _fingerprint(path: Path) -> list:
 
 
 def load(directory: Path) -> dict[str, Any]:
-    """The manifest of a step's directory; an absent one lists no files.
+    """Read the manifest of a step's directory; if it is absent, return one that lists no files.
 
     Raises:
         OSError, ValueError: it is damaged.
@@ -31,7 +31,7 @@ def load(directory: Path) -> dict[str, Any]:
 
 
 def metric_of(directory: Path) -> float | None:
-    """The metric that a step was saved with; None where the manifest is damaged or absent, or the metric was not finite."""
+    """Return the metric that a step was saved with, or None if the manifest is damaged or absent, or the metric was not finite."""
     try:
         return load(directory)["metric"]
     except (OSError, ValueError):
@@ -39,7 +39,7 @@ def metric_of(directory: Path) -> float | None:
 
 
 def seal(directory: Path, metric: float | None, committed: bool) -> None:
-    """Adds the files that the manifest does not list yet; what lies in the step's root changes until the commit."""
+    """Add the files that the manifest does not list yet; files in the step's root may change until the commit."""
     files = load(directory)["files"]
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory).as_posix()
@@ -52,7 +52,7 @@ def seal(directory: Path, metric: float | None, committed: bool) -> None:
 
 
 def damage(directory: Path) -> str | None:
-    """What differs from the manifest, or that there is none; None where all is well."""
+    """Return a line about what differs from the manifest, or None if the step is intact."""
     if not (directory / MANIFEST).exists():
         return f"{MANIFEST} is missing"
     try:

@@ -1,59 +1,54 @@
-"""What a checkpoint holds: which part of a state, its shapes, and whose it is."""
+"""The part of a training state that a checkpoint holds, and whether a checkpoint belongs to a run."""
 
 import json
 from collections.abc import Collection
-
-import jax
-import jax.numpy as jnp
+from typing import Any
 
 from vae_jax import config as config_lib
-from vae_jax.runs.checkpoint import Restored
-from vae_jax.training.optimizers import make_optimizer
-from vae_jax.types import TrainState
-from vae_jax.training.step import init_state
-from vae_jax.types import Config, Model
 from vae_jax.errors import InputError
+from vae_jax.runs.checkpoint import Checkpoints, Info, Restored, Which
+from vae_jax.types import Config, TrainState
 
 FORMAT = 1
-"""Of what a checkpoint holds beside arrays."""
+"""The format of the JSON item that a checkpoint holds beside arrays."""
 
 
-def abstract_state(config: Config, model: Model, shape: tuple[int, int, int]) -> TrainState:
-    """Shapes and dtypes of the state that a run of this config saves; nothing is computed."""
-
-    def state() -> TrainState:
-        params = model.init(jax.random.key(0), jnp.zeros(shape))
-        return saved(init_state(config, params, make_optimizer(config, 1)))
-
-    return jax.eval_shape(state)
-
-
-def saved(state: TrainState) -> TrainState:
-    """The part of a state that a checkpoint holds: hparams come from the config."""
+def saved_part(state: TrainState) -> TrainState:
+    """Return the part of a state that a checkpoint holds: hparams come from the config."""
     return state._replace(hparams={})
 
 
-def assert_own(restored: Restored, config: Config, needs: Collection[str]) -> None:
-    """Refuse a checkpoint that this run, or this version, did not write.
+def restore_state(checkpoints: Checkpoints, like: TrainState, which: Which = "latest") -> Restored | None:
+    """Restore a state with the shapes, shardings and hparams of `like`; see `Checkpoints.restore`."""
+    restored = checkpoints.restore(saved_part(like), which)
+    return restored and restored._replace(state=restored.state._replace(hparams=like.hparams))
+
+
+def config_of(checkpoint: Info | Restored, source: str) -> Config | None:
+    """Return the config that a checkpoint was saved with, or None for runs before format 1; `source` is for messages."""
+    stored: Any = checkpoint.info.get("config")
+    return None if stored is None else config_lib.from_json(json.dumps(stored), source)
+
+
+def assert_own(checkpoint: Info | Restored, config: Config, needs: Collection[str]) -> None:
+    """Raise InputError unless this run, and this version, wrote the checkpoint.
 
     Args:
-        restored: its info is looked at; of runs before format 1 it may lack the config.
+        checkpoint: its info is looked at.
         config: the run's.
         needs: names that the info must have.
 
     Raises:
         InputError: a line for each key of another config, or what the format lacks.
     """
-    info, name = restored.info, f"the checkpoint of step {restored.step}"
+    info, name = checkpoint.info, f"the checkpoint of step {checkpoint.step}"
     if info.get("format", FORMAT) != FORMAT:
         raise InputError(f"{name} has format {info['format']}, this version reads format {FORMAT}")
-    if lacking := [need for need in needs if need not in info]:
+    if missing := [need for need in needs if need not in info]:
         raise InputError(
-            f"{name} has an older format, which lacks {', '.join(lacking)}; a new run needs another folder"
+            f"{name} has an older format, which lacks {', '.join(missing)}; a new run needs another folder"
         )
-    if "config" in info:
-        theirs = config_lib.from_json(json.dumps(info["config"]), name)
-        changed = config_lib.differences(theirs, config)
-        if changed:
-            lines = [f"{key}={new}: {name} has {key}={old}" for key, old, new in changed]
-            raise InputError("\n".join([*lines, "it is another run's; a new run needs another folder"]))
+    theirs = config_of(checkpoint, name)
+    if changed := [] if theirs is None else config_lib.differences(theirs, config):
+        lines = [f"{key}={new}: {name} has {key}={old}" for key, old, new in changed]
+        raise InputError("\n".join([*lines, "it belongs to another run; a new run needs another folder"]))

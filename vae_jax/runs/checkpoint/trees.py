@@ -1,4 +1,4 @@
-"""Reading a checkpoint into a template: names, shapes and dtypes compared first, structure restored exactly."""
+"""Trees of arrays in a checkpoint: names, shapes and dtypes compared, and values put into a template's structure."""
 
 from typing import Any, NamedTuple
 
@@ -11,12 +11,20 @@ from vae_jax.errors import InputError
 _MOST_DIFFERENCES = 5
 
 
+class Info(NamedTuple):
+    """A checkpoint without its arrays."""
+
+    step: int
+    info: dict
+    """The JSON item, as it was saved."""
+
+
 class Restored(NamedTuple):
-    """What `Checkpoints.restore` found."""
+    """A checkpoint."""
 
     step: int
     state: Any
-    """A pytree like the template; without a template nested dicts and lists of numpy arrays."""
+    """A pytree like the template; without a template, nested dicts and lists of numpy arrays."""
     info: dict
     """The JSON item, as it was saved."""
 
@@ -25,20 +33,33 @@ def _name(path: Any) -> str:
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
-def _leaves(tree: Any) -> dict[str, Any]:
-    """The leaves by name, such as params/encoder/Dense_0/kernel."""
+def named_leaves(tree: Any) -> dict[str, Any]:
+    """Return the leaves by name, such as params/encoder/Dense_0/kernel."""
     return {_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
-def _described(leaf: Any) -> str:
-    return f"{np.dtype(leaf.dtype).name}[{','.join(map(str, leaf.shape))}]"
+def compare(saved: Any, template: Any, at: str = "") -> Any:
+    """Return the template's leaves in the saved structure.
+
+    Args:
+        saved: a pytree of anything with shape and dtype.
+        template: the pytree that is wanted.
+        at: the name of the tree within the state, for messages.
+
+    Raises:
+        InputError: a line for each array whose name, shape or dtype is not the template's, at most five.
+    """
+    ours, theirs = named_leaves(template), named_leaves(saved)
+    if differences := _differences(theirs, ours, f"{at}/" if at else ""):
+        raise InputError("\n".join(differences))
+    return jax.tree_util.tree_map_with_path(lambda path, _: ours[_name(path)], saved)
 
 
-def _differences(saved: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+def _differences(saved: dict[str, Any], wanted: dict[str, Any], at: str) -> list[str]:
     def line(name: str) -> str:
         before = f"saved {_described(saved[name])}" if name in saved else "not saved"
         now = f"gives {_described(wanted[name])}" if name in wanted else "has no such array"
-        return f"{name}: {before}, the config {now}"
+        return f"{at}{name}: {before}, the config {now}"
 
     names = dict.fromkeys([*wanted, *saved])
     same = {name for name in saved.keys() & wanted.keys() if _described(saved[name]) == _described(wanted[name])}
@@ -47,37 +68,23 @@ def _differences(saved: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     return lines if more <= 0 else [*lines[:_MOST_DIFFERENCES], f"and {more} more"]
 
 
-def _target(leaf: Any) -> Any:
-    """What orbax restores a leaf to: an array on the leaf's devices, or on the host where it is bound to none."""
+def _described(leaf: Any) -> str:
+    return f"{np.dtype(leaf.dtype).name}[{','.join(map(str, leaf.shape))}]"
+
+
+def target(leaf: Any) -> Any:
+    """Return what orbax restores a leaf to: an array on the leaf's devices, or on the host if it is bound to none."""
     sharding = getattr(leaf, "sharding", None)
     if isinstance(sharding, jax.sharding.Sharding) and getattr(leaf, "committed", True):
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
     return np.broadcast_to(np.zeros((), leaf.dtype), leaf.shape)
 
 
-def read(manager: Any, step: int, template: Any) -> Restored:
-    """The checkpoint of a step from orbax's manager, in the template's structure and shardings; None: host arrays.
-
-    Raises:
-        InputError: a line for each array whose name, shape or dtype is not the template's, at most five.
-    """
-    import orbax.checkpoint as ocp
-
-    tree = manager.item_metadata(step)["state"].tree
-    saved = _leaves(tree)
-    wanted = saved if template is None else _leaves(template)
-    if differences := _differences(saved, wanted):
-        raise InputError("\n".join(differences))
-    # Saved structure in, template's structure out: orbax forgets NamedTuples, and pads where the two differ.
-    target = jax.tree_util.tree_map_with_path(lambda path, _: _target(wanted[_name(path)]), tree)
-    args = ocp.args.Composite(state=ocp.args.StandardRestore(target), info=ocp.args.JsonRestore())
-    restored = manager.restore(step, args=args)
-    if template is None:
-        return Restored(step, restored["state"], restored["info"])
-    values = _leaves(restored["state"])
+def placed_like(template: Any, values: dict[str, Any]) -> Any:
+    """Return the named values in the template's structure, as device arrays unless the template's leaf is numpy's."""
 
     def placed(path: Any, leaf: Any) -> Any:
         value = values[_name(path)]
         return jnp.array(value) if isinstance(value, np.ndarray) and not isinstance(leaf, np.ndarray) else value
 
-    return Restored(step, jax.tree_util.tree_map_with_path(placed, template), restored["info"])
+    return jax.tree_util.tree_map_with_path(placed, template)

@@ -16,7 +16,7 @@ from vae_jax.sweeps.population.program import Program, make_program
 from vae_jax.sweeps.population.progress import Common, tell_epoch, tell_start, tell_steps
 from vae_jax.system import signals
 from vae_jax.system.console import Console
-from vae_jax.training.epochs import count, due, end_epoch, summarize_validation
+from vae_jax.training.epochs import add_metrics, end_epoch, schedule, summarize_validation
 from vae_jax.training.opening import announce
 from vae_jax.training.prepare import prepare
 from vae_jax.types import Config, TrainState
@@ -68,12 +68,12 @@ def train_population(
 def _fit(common: Common, members: Sequence[Member]) -> None:
     """Train until every run is complete or has failed, or a stop is asked for."""
     programs: dict[int, Program] = {}
-    tell_start(common, [member.progress.step for member in members if member.training])
+    tell_start(common, [member.session.progress.step for member in members if member.training])
     try:
         while common.stop.signum is None and (active := [member for member in members if member.training]):
-            step = min(member.progress.step for member in active)
-            level = [member for member in active if member.progress.step == step]
-            ahead = [member.progress.step for member in active if member.progress.step > step]
+            step = min(member.session.progress.step for member in active)
+            level = [member for member in active if member.session.progress.step == step]
+            ahead = [member.session.progress.step for member in active if member.session.progress.step > step]
             if len(level) not in programs:
                 programs[len(level)] = make_program(common.run, len(level))
             _advance(common, programs[len(level)], level, min(ahead, default=None))
@@ -100,7 +100,7 @@ def _advance(common: Common, program: Program, members: Sequence[Member], until:
     state = program.stack([member.release() for member in members])
     keys, keys_eval = ([getattr(m.run, name) for m in members] for name in ("key_train", "key_eval"))
     level = _Level(program, members, program.stack_keys(keys), program.stack_keys(keys_eval))
-    step, steps, running = members[0].progress.step, common.run.steps_per_epoch, level.running()
+    step, steps, running = members[0].session.progress.step, common.run.steps_per_epoch, level.running()
     while common.stop.signum is None and 2 * len(running) > len(members) and step != until:
         left = steps - step % steps
         state, taken = _train(common, level, running, state, step, left if until is None else min(left, until - step))
@@ -109,7 +109,7 @@ def _advance(common: Common, program: Program, members: Sequence[Member], until:
             _end_epoch(common, level, running, state)
         running = level.running()
     for i, member in running:
-        member.state = program.take(state, i)
+        member.session = member.session._replace(state=program.take(state, i))
 
 
 def _train(
@@ -141,10 +141,10 @@ def _count(common: Common, running: Sequence[tuple[int, Member]], metrics: dict[
         if member.outcome is None:
             with member.alone():
                 own = {name: steps[i] for name, steps in values.items()}
-                member.progress = count(member.run, member.progress, own, member.outside)
+                member.session = add_metrics(member.run, member.session, own)
                 losses.append(own["loss"])
     if losses:
-        tell_steps(common, running[0][1].progress.step, np.stack(losses))
+        tell_steps(common, running[0][1].session.progress.step, np.stack(losses))
 
 
 def _end_epoch(common: Common, level: _Level, running: Sequence[tuple[int, Member]], state: TrainState) -> None:
@@ -152,15 +152,17 @@ def _end_epoch(common: Common, level: _Level, running: Sequence[tuple[int, Membe
     running, told = [(i, member) for i, member in running if member.outcome is None], []
     if not running:
         return
-    run, progress = common.run, running[0][1].progress
-    evaluated, saving = due(run, progress)
+    run, progress = common.run, running[0][1].session.progress
+    due = [schedule(member.run, progress) for _, member in running]  # the last epoch is each run's own
+    evaluated = any(validated for validated, _ in due)
     found = level.program.evaluate(state, level.keys_eval, run.dataset.val) if evaluated else None
-    for i, member in running:
+    for (i, member), (_, saved) in zip(running, due, strict=True):
         with member.alone():
             validated = None if found is None else summarize_validation(member.run, found.of(i))
-            train = {"train/loss": member.progress.sums["loss"] / run.steps_per_epoch}
-            own = level.program.take(state, i) if saving else None
-            member.progress = end_epoch(member.run, own, member.progress, member.outside, validated)
+            train = {"train/loss": member.session.progress.sums["loss"] / run.steps_per_epoch}
+            own = level.program.take(state, i) if saved else None
+            ended = end_epoch(member.run, member.session._replace(state=own), validated)
+            member.session = ended._replace(state=None)
             if not member.training:
                 member.keep(level.program.take(state, i))
             told.append(train | (validated or {}))

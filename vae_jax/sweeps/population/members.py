@@ -11,9 +11,10 @@ from vae_jax.runs import workdir as workdir_lib
 from vae_jax.system import signals
 from vae_jax.system.console import Console
 from vae_jax.training.conclude import conclude as conclude_run
-from vae_jax.training.epochs import Outside, Progress, save
-from vae_jax.training.opening import complete, opened
-from vae_jax.training.prepare import Prepared, joined
+from vae_jax.training.opening import open_session
+from vae_jax.training.prepare import Training, joined
+from vae_jax.training.saving import save_unless_saved
+from vae_jax.training.session import Session, is_complete
 from vae_jax.types import Config, TrainState
 
 Outcome = dict[str, Any] | Exception
@@ -26,19 +27,16 @@ class Member:
     Attributes:
         run: what it computes with; of its initial state only hparams are arrays, the rest is shapes.
         workdir: its directory.
-        state: where it stands; None while it is part of the population's state.
-        progress: as of a run alone.
-        outside: its files; its console is silent while it is trained.
+        session: its progress and files; the state is None while it is part of the population's, and the console is silent
+            while it is trained.
         outcome: None until it is known.
     """
 
-    run: Prepared
-    outside: Outside
+    run: Training
+    session: Session
 
     def __init__(self, workdir: Path) -> None:
         self.workdir = workdir
-        self.state: TrainState | None = None
-        self.progress = Progress()
         self.outcome: Outcome | None = None
         self._files = ExitStack()
 
@@ -48,11 +46,13 @@ class Member:
         try:
             yield
         except Exception as error:
-            self.outcome, self.state = error, None
+            self.outcome = error
+            if "session" in vars(self):  # its state would keep the device's memory
+                self.session = self.session._replace(state=None)
             with suppress(Exception):  # the first error is the one to tell
                 self._files.close()
 
-    def open(self, first: Prepared, config: Config, stop: signals.StopRequest, quiet: Console) -> None:
+    def open(self, first: Training, config: Config, stop: signals.StopRequest, quiet: Console) -> None:
         """Go on where the workdir stands; a complete run has its outcome at once.
 
         Raises:
@@ -60,35 +60,33 @@ class Member:
         """
         workdir_lib.check(config, self.workdir)
         run = joined(first, config)
-        self._files.enter_context(workdir_lib.claimed(config, self.workdir))
-        self.state, self.progress, outside, self.outcome = self._files.enter_context(
-            opened(run, self.workdir, stop, quiet)
-        )
-        if outside is not None:
-            self.outside = outside
+        self._files.enter_context(workdir_lib.open_run(config, self.workdir))
+        opened = self._files.enter_context(open_session(run, self.workdir, stop, quiet))
+        if isinstance(opened, dict):
+            self.outcome = opened
+        else:
+            self.session = opened
         shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=a.sharding), run.state)
         self.run = run._replace(state=shapes._replace(hparams=run.state.hparams))
 
     @property
     def training(self) -> bool:
         """Whether there is something left to train."""
-        return self.outcome is None and not complete(self.run, self.progress)
+        return self.outcome is None and not is_complete(self.run, self.session.progress)
 
     def release(self) -> TrainState:
         """Its state, which it forgets."""
-        state, self.state = self.state, None
-        assert state is not None
+        state = self.session.whole_state()
+        self.session = self.session._replace(state=None)
         return state
 
     def keep(self, state: TrainState) -> None:
         """Save the state, unless the checkpoint of its step is there."""
-        if self.progress.step and self.outside.checkpoints.latest_step() != self.progress.step:
-            save(self.run, state, self.progress, None, self.outside.checkpoints)
+        save_unless_saved(self.run, self.session._replace(state=state))
 
     def conclude(self, console: Console) -> None:
         """Evaluate and draw the best checkpoint; that is the outcome."""
-        out = self.outside
-        self.outcome = conclude_run(self.run, self.progress.step, out.checkpoints, out.writer, self.workdir, console)
+        self.outcome = conclude_run(self.run, self.session._replace(console=console))
 
     def close(self) -> None:
         """Wait for the last save and close the files; a second call does nothing."""
@@ -98,13 +96,13 @@ class Member:
 def settle(members: Sequence[Member]) -> None:
     """Save every state that is not saved yet, all at the same time, and wait."""
     for member in members:
-        if member.outcome is None and member.state is not None:
+        if member.outcome is None and member.session.state is not None:
             with member.alone():
                 member.keep(member.release())
     for member in members:
         if member.outcome is None:
             with member.alone():
-                member.outside.checkpoints.wait()
+                member.session.checkpoints.wait()
 
 
 def conclude(members: Sequence[Member], console: Console) -> None:

@@ -12,7 +12,7 @@ from jaxtyping import Array, Int32, Key, PRNGKeyArray, UInt8
 from vae_jax.config import flatten, nest
 from vae_jax.evaluation.evaluate import Evaluate, batches_per_call, make_evaluate
 from vae_jax.system.devices import Layout
-from vae_jax.training.prepare import Prepared
+from vae_jax.training.prepare import Training
 from vae_jax.training.step import copy_state
 from vae_jax.types import TrainState
 
@@ -39,7 +39,7 @@ def spreads(count: int) -> bool:
     return count % jax.device_count() == 0
 
 
-def make_program(run: Prepared, count: int) -> Program:
+def make_program(run: Training, count: int) -> Program:
     """The program of `count` runs that share with `run` all but their seed and the numbers of HPARAMS.
 
     Where the number of devices divides the number of runs, each device trains its share of them and no number crosses
@@ -68,7 +68,7 @@ def make_program(run: Prepared, count: int) -> Program:
     )
 
 
-def _make_chunk(run: Prepared, count: int, sharding: NamedSharding) -> Callable[..., Any]:
+def _make_chunk(run: Training, count: int, sharding: NamedSharding) -> Callable[..., Any]:
     def of_each(values: Array) -> Array:
         """[P*T, B, ...] -> [P, T, B, ...]."""
         return jax.lax.with_sharding_constraint(values.reshape(count, -1, *values.shape[1:]), sharding)
@@ -83,7 +83,7 @@ def _make_chunk(run: Prepared, count: int, sharding: NamedSharding) -> Callable[
     return chunk
 
 
-def _make_evaluate(run: Prepared, count: int, layout: Layout) -> Evaluate:
+def _make_evaluate(run: Training, count: int, layout: Layout) -> Evaluate:
     """Evaluation in smaller batches than a run's alone, down to those of training: so much memory there is. What is found
     of an image does not depend on its batch."""
     config = run.config

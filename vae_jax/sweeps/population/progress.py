@@ -10,13 +10,13 @@ from jaxtyping import Float
 from vae_jax.sweeps.population.program import spreads
 from vae_jax.system import signals
 from vae_jax.system.console import Console, format_value
-from vae_jax.training.prepare import Prepared
+from vae_jax.training.prepare import Training
 
 
 class Common(NamedTuple):
     """What all runs of a population share."""
 
-    run: Prepared
+    run: Training
     stop: signals.StopRequest
     console: Console
     num_epochs: int

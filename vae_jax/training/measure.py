@@ -1,0 +1,117 @@
+"""A checkpoint evaluated on every split: at the end of a run, and for experiments.evaluate."""
+
+import json
+import math
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from vae_jax.errors import InputError
+from vae_jax.evaluation import health
+from vae_jax.evaluation.evaluate import summarize
+from vae_jax.models import num_parameters
+from vae_jax.runs.checkpoint import Checkpoints, Which
+from vae_jax.runs.checkpoint.ownership import restore_state
+from vae_jax.runs.run import load_run
+from vae_jax.system import disk
+from vae_jax.system.console import Console
+from vae_jax.training.prepare import Training, prepare
+from vae_jax.types import TrainState
+
+SPLITS = ("train", "val", "test")
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+class Measured(NamedTuple):
+    """A checkpoint, evaluated on every split."""
+
+    state: TrainState
+    step: int
+    table: dict[str, dict[str, float]]
+    """Split -> metric -> value."""
+    facts: dict[str, Any]
+    """The numbers, as `test/elbo`, and what they were measured on and with, for a JSON file."""
+    lines: list[str]
+    """Lines about the latent space, for a model with a prior."""
+
+
+def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measured:
+    """Evaluate the best or the latest checkpoint on train, val and test.
+
+    Raises:
+        InputError: there is no checkpoint.
+    """
+    restored = restore_state(checkpoints, training.state, which)
+    if restored is None:
+        raise InputError("the run has no checkpoint yet")
+    state, table, elbos, of_test = restored.state, {}, {}, None
+    for name in SPLITS:
+        # One split's per-image values are kept at a time; after the loop they are those of the test split.
+        of_test = training.evaluate(state, training.key_eval, getattr(training.dataset, name))
+        table[name] = summarize(training.config, training.model, of_test, math.prod(training.shape))
+        elbos[name] = of_test.terms.get("elbo")
+    facts: dict[str, Any] = {
+        "pixels": training.pixels,
+        "likelihood": training.config.likelihood,
+        "likelihood_params": jax.tree.map(float, state.params["likelihood"]),
+        "num_parameters": num_parameters(state.params),
+        "num_images": {name: len(getattr(training.dataset, name).images) for name in SPLITS},
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        "device": jax.devices()[0].device_kind,
+        **{f"{name}/{metric}": value for name in SPLITS for metric, value in table[name].items()},
+    }
+    if of_test is None or of_test.aggregate is None:
+        return Measured(state, restored.step, table, facts, [])
+    latents = health.summarize_latents(of_test.means, of_test.aggregate)
+    gap = health.difference(elbos["train"], elbos["test"])
+    return Measured(state, restored.step, table, facts | health.facts(latents, gap), health.told(latents, gap))
+
+
+def print_measured(training: Training, measured: Measured, which: str, console: Console) -> None:
+    """Print the table of splits and metrics, and the lines about the latent space."""
+    title = f"{which} checkpoint, epoch {measured.step / training.steps_per_epoch:g} "
+    title += f"({training.pixels} pixels; nats per image, mse per element)"
+    table = measured.table
+    console.table(title, list(SPLITS), [(metric, [table[s][metric] for s in SPLITS]) for metric in table["test"]])
+    for line in measured.lines:
+        console.line(line)
+
+
+def evaluate_run(workdir: Path, which: Which) -> tuple[Training, Measured, Path]:
+    """Evaluate a checkpoint of a run on disk, and write the numbers to evaluation_WHICH.json, the path returned.
+
+    Raises:
+        InputError: not a run, or one without an intact checkpoint; raised before any data are read.
+    """
+    training = prepare(load_run(workdir, which).config)
+    with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
+        measured = measure(training, checkpoints, which)
+    epoch = measured.step / training.steps_per_epoch
+    facts = {"which": which, "step": measured.step, "epoch": epoch} | measured.facts
+    path = disk.make_folder("--workdir", workdir) / f"evaluation_{which}.json"
+    disk.write(path, json.dumps(facts, indent=2) + "\n")
+    return training, measured, path
+
+
+def at_latest(workdir: Path, results: dict[str, Any]) -> dict[str, Any]:
+    """Return the numbers of a finished run's last checkpoint, with `which` added.
+
+    They are the results themselves if the best checkpoint is the last, or are read from evaluation_latest.json, or else
+    measured.
+
+    Args:
+        workdir: the run's.
+        results: the content of its results.json, whose numbers are the best checkpoint's.
+    """
+    if results["best_epoch"] == results["epochs"]:
+        return results | {"which": "latest"}
+    try:
+        values = json.loads((workdir / "evaluation_latest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        values = {}
+    if values.get("step") != results["step"]:
+        values = {"which": "latest", **evaluate_run(workdir, "latest")[1].facts}
+    return results | values

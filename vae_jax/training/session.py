@@ -1,0 +1,60 @@
+"""A run that is being trained: its state, its progress, and everything it talks to."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from vae_jax.runs.checkpoint import Checkpoints
+from vae_jax.runs.latent_frames import LatentFrames
+from vae_jax.runs.writer import Writer
+from vae_jax.system.console import Console
+from vae_jax.system.profiling import Profile
+from vae_jax.system.signals import StopRequest
+from vae_jax.training.prepare import Training
+from vae_jax.types import TrainState
+
+
+class Progress(NamedTuple):
+    """The progress of training; with the state, it is all that a checkpoint holds."""
+
+    step: int = 0
+    sums: dict[str, float] = {}  # noqa: RUF012
+    """The sums of the current epoch's metrics over its steps so far."""
+    best: float | None = None
+    """The highest score so far of the checkpoints that are saved on schedule."""
+    stale: int = 0
+    """The number of scored checkpoints since the best one."""
+
+
+class Session(NamedTuple):
+    """A run in its directory: where training stands, and the loop's side effects."""
+
+    state: TrainState | None
+    """None while the state is part of a population's."""
+    progress: Progress
+    workdir: Path
+    stop: StopRequest
+    """Ask `processes.agree` about it."""
+    checkpoints: Checkpoints
+    writer: Writer
+    console: Console
+    frames: LatentFrames
+    profile: Profile
+
+    def whole_state(self) -> TrainState:
+        """Return the state, which is there."""
+        assert self.state is not None
+        return self.state
+
+
+def is_complete(training: Training, progress: Progress) -> bool:
+    """Return True if nothing is left to train: all epochs are done, or early stopping has run out of patience."""
+    patience = training.config.early_stopping
+    exhausted = patience > 0 and progress.stale >= patience and progress.step % training.steps_per_epoch == 0
+    return exhausted or progress.step >= training.config.num_epochs * training.steps_per_epoch
+
+
+def best_metric(config: Any, name: str) -> str:
+    """Return the metric that a value of `checkpoint.best_metric` stands for: `val/elbo` or `val/loss`."""
+    if name == "auto":
+        return "val/elbo" if config.objective == "elbo" and config.beta == 1 else "val/loss"
+    return name
