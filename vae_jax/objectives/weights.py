@@ -150,8 +150,10 @@ def repeat_rows(tree: Any, count: int) -> Any:
 
 
 def _dreg_scale(log_weights: Float[Array, "S B"], num_groups: int, elbo_weight: float) -> Float[Array, "S B"]:
-    """Return the factor of each sample's derivative for z: with v the normalised weight in its group, (1 - a) v / G becomes
-    (1 - a) v^2 / G, while a / S stays."""
+    """Return the factor of each sample's derivative for z.
+
+    With v the normalised weight in its group, (1 - a) v / G becomes (1 - a) v^2 / G, while a / S stays.
+    """
     groups = log_weights.reshape(num_groups, len(log_weights) // num_groups, -1)
     normalised = jax.nn.softmax(groups, axis=1).reshape(log_weights.shape)
     if not elbo_weight:
