@@ -18,7 +18,7 @@ from support.paths import ROOT
 from experiments import compare, report
 from vae_jax import data
 from vae_jax.artifacts.arrays import geometry
-from vae_jax.artifacts.report import explorer, facts, sprites, write_comparison, write_report
+from vae_jax.artifacts.report import explorer, facts, measured, sprites, write_comparison, write_report
 from vae_jax.artifacts.report.comparison import differing, overlaid
 from vae_jax.artifacts.report.page import as_json
 from vae_jax.config import command_line
@@ -155,7 +155,7 @@ def test_health_is_on_the_page_where_the_run_has_it(trained, tmp_path):
     assert "collapsed: z1 z2; try free_bits" in " ".join(text.split())
     assert "1 of 3" in text
     (kept / "health.json").write_text("{")
-    assert facts.health(kept) is None
+    assert measured.health(kept) is None
 
 
 def without_results(workdir: Path) -> None:

@@ -1,4 +1,4 @@
-"""What figures are drawn from: arrays in, arrays out. Codes, projections, grids, walks, t-SNE, distances from the prior."""
+"""The arrays that figures are drawn from: codes, projections, grids, walks, t-SNE, distances from the prior."""
 
 from vae_jax.artifacts.arrays.geometry import project
 from vae_jax.artifacts.arrays.source import Request, Source

@@ -10,11 +10,11 @@ Axes = tuple[Float[np.ndarray, " Z"], Float[np.ndarray, "Z 2"]]
 
 
 def principal_axes(latents: Float[np.ndarray, "N Z"]) -> tuple[Axes, tuple[str, str]]:
-    """(centre [Z], axes [Z, 2]) to project on with `(latents - centre) @ axes`, and the two coordinates' names.
+    """Return (centre [Z], axes [Z, 2]) for `(latents - centre) @ axes`, and the names of the two coordinates.
 
-    The latents themselves if Z = 2, else two principal components; one dimension is drawn against zero. Components
-    carry their share of the total variance in their name, and their sign makes the largest weight positive, so that the
-    picture does not flip between machines.
+    The axes are the latents' own if Z = 2, else two principal components; a single dimension is drawn against zero. The name
+    of a component holds its share of the total variance. Its sign makes the largest weight positive, so that the picture
+    does not flip between machines.
     """
     size = latents.shape[1]
     if size <= 2:
@@ -29,39 +29,39 @@ def principal_axes(latents: Float[np.ndarray, "N Z"]) -> tuple[Axes, tuple[str, 
 
 
 def project(latents: Float[np.ndarray, "N Z"]) -> tuple[Float[np.ndarray, "N 2"], tuple[str, str]]:
-    """Two coordinates to look at and their names: those of the latents' own `principal_axes`."""
+    """Return two coordinates of the latents, along their own `principal_axes`, and the coordinates' names."""
     (centre, axes), names = principal_axes(latents)
     return ((latents - centre) @ axes).astype(np.float32), names
 
 
 def even_coordinates(size: int, reach: float = 3.0) -> Float[np.ndarray, " size"]:
-    """`size` equally spaced coordinates from -reach to reach."""
+    """Return `size` equally spaced coordinates from -reach to reach."""
     return np.linspace(-reach, reach, size)
 
 
 def quantile_coordinates(size: int) -> Float[np.ndarray, " size"]:
-    """The middles of `size` parts of equal probability of N(0, 1): its quantiles at (i + 1/2) / size."""
+    """Return the quantiles of N(0, 1) at (i + 1/2) / size: the middles of `size` parts of equal probability."""
     return ndtri((np.arange(size) + 0.5) / size)
 
 
 def plane(coordinates: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n*n 2"]:
-    """Every pair (z1, z2) as a picture is read: z1 grows to the right, z2 grows upwards."""
+    """Return every pair (z1, z2) in reading order: z1 grows to the right, z2 grows upwards."""
     z2, z1 = np.meshgrid(coordinates[::-1], coordinates, indexing="ij")
     return np.stack([z1.ravel(), z2.ravel()], axis=1).astype(np.float32)
 
 
 def straight_walk(start: Float[np.ndarray, " Z"], end: Float[np.ndarray, " Z"], n: int) -> Float[np.ndarray, "n Z"]:
-    """n points at equal steps on the straight line between two points, both included."""
+    """Return n points at equal steps on the straight line between two points, both included."""
     t = np.linspace(0, 1, n)[:, None]
     return ((1 - t) * start + t * end).astype(np.float32)
 
 
 def spherical_walk(start: Float[np.ndarray, " Z"], end: Float[np.ndarray, " Z"], n: int) -> Float[np.ndarray, "n Z"]:
-    """n points from start to end at equal steps of the angle, their distance from the origin changing evenly.
+    """Return n points from start to end at equal steps of the angle; their distance from the origin changes evenly.
 
-    On a sphere that is Shoemake's slerp (1985): sin((1-t) w) / sin w * a + sin(t w) / sin w * b, w the angle between the
-    unit vectors a and b. Between opposite points the way leads through the coordinate axis that is farthest from both.
-    Parallel points and the origin have no angle between them: the walk is straight.
+    On a sphere this is slerp (Shoemake 1985): sin((1-t) w) / sin w * a + sin(t w) / sin w * b, with w the angle between the
+    unit vectors a and b. Between opposite points the walk passes through the coordinate axis that is farthest from both.
+    Parallel points, and the origin, have no angle between them: the walk is straight.
     """
     a, b = np.asarray(start, np.float64), np.asarray(end, np.float64)
     lengths = np.linalg.norm(a), np.linalg.norm(b)
@@ -83,7 +83,7 @@ def spherical_walk(start: Float[np.ndarray, " Z"], end: Float[np.ndarray, " Z"],
 
 
 def by_activity(means: Float[np.ndarray, "N Z"]) -> tuple[list[int], Bool[np.ndarray, " Z"]]:
-    """Latent dimensions from the most active on, and which are active: Var_x E_q[z_k] > 0.01 (Burda et al. 2016)."""
+    """Return the latent dimensions, most active first, and which are active: Var_x E_q[z_k] > 0.01 (Burda et al. 2016)."""
     variance = means.astype(np.float64).var(axis=0)
     return np.argsort(-variance, kind="stable").tolist(), variance > ACTIVE_VARIANCE
 
@@ -91,7 +91,7 @@ def by_activity(means: Float[np.ndarray, "N Z"]) -> tuple[list[int], Bool[np.nda
 def one_at_a_time(
     dimensions: list[int], coordinates: Float[np.ndarray, " n"], size: int
 ) -> Float[np.ndarray, "points Z"]:
-    """For every dimension a row of n points of [size] numbers that are zero but for this one, which takes the coordinates."""
+    """Return n points [size] for every dimension: it takes the coordinates, all others are zero."""
     points = np.zeros((len(dimensions), len(coordinates), size), np.float32)
     for row, dimension in enumerate(dimensions):
         points[row, :, dimension] = coordinates

@@ -1,4 +1,4 @@
-"""How far one sampled z per image is from the prior N(0, 1), for each latent dimension by itself."""
+"""The distance of one sampled z per image from the prior N(0, 1), for each latent dimension."""
 
 import numpy as np
 from jaxtyping import Float
@@ -8,10 +8,10 @@ MOST_QUANTILES = 200
 
 
 def quantiles(z: Float[np.ndarray, "N Z"]) -> tuple[Float[np.ndarray, " Q"], Float[np.ndarray, "Q Z"]]:
-    """(quantiles [Q] of N(0, 1), quantiles [Q, Z] of z), for a Q-Q plot.
+    """Return (quantiles [Q] of N(0, 1), quantiles [Q, Z] of z), for a Q-Q plot.
 
-    The i-th smallest of N values stands at probability (i - 1/2) / N (Hazen). Of more than 200 values 200 evenly spaced
-    ones are kept, the smallest and the largest among them.
+    The i-th smallest of N values has probability (i - 1/2) / N (Hazen). At most 200 values are kept, evenly spaced, the
+    smallest and the largest among them.
     """
     n = len(z)
     kept = np.unique(np.linspace(0, n - 1, min(n, MOST_QUANTILES)).round().astype(int))
@@ -19,9 +19,9 @@ def quantiles(z: Float[np.ndarray, "N Z"]) -> tuple[Float[np.ndarray, " Q"], Flo
 
 
 def ks_distances(z: Float[np.ndarray, "N Z"]) -> Float[np.ndarray, " Z"]:
-    """Kolmogorov-Smirnov distance of every column from N(0, 1): the largest gap between the distribution functions.
+    """Return the Kolmogorov-Smirnov distance of every column from N(0, 1): the largest gap between distribution functions.
 
-    No p-value goes with it: the aggregate posterior is not N(0, 1), and with enough images every test says so.
+    There is no p-value: the aggregate posterior is not N(0, 1), and with enough images every test says so.
     """
     n = len(z)
     expected = ndtr(np.sort(z.astype(np.float64), axis=0))

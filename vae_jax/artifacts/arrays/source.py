@@ -1,4 +1,4 @@
-"""A trained model as functions on the host, with the images and the wishes that figures are drawn for."""
+"""A trained model as functions on the host, with its test images and a person's choices."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,14 +10,14 @@ from vae_jax.types import Split
 
 
 class Request(NamedTuple):
-    """What a person may choose of the figures."""
+    """A person's choices for the figures."""
 
     numbers: tuple[int, int] | None = None
-    """Classes that the walk leads between."""
+    """The classes at the two ends of the walk."""
     images: tuple[int, int] | None = None
-    """Test images that the walk leads between, instead of classes."""
+    """The test images at the two ends of the walk, in the place of classes."""
     points: int = 2500
-    """Most test images that t-SNE takes."""
+    """The most test images that t-SNE takes."""
 
 
 class Source(NamedTuple):
@@ -37,15 +37,15 @@ class Source(NamedTuple):
     sample: Callable[..., Float[np.ndarray, "N H W C"]] | None = None
     """(n, seed) -> pixel means of n draws from the prior; None without a prior."""
     standard_prior: bool = False
-    """Whether what is decoded is N(0, I) under the prior."""
+    """True if the z that is decoded is N(0, I) under the prior."""
     sample_posterior: Callable[..., Float[np.ndarray, "N Z"]] | None = None
-    """(images u8[N,H,W,C], seed) -> one z of q(z|x) an image; None without a prior."""
+    """(images u8[N,H,W,C], seed) -> one z per image, drawn from q(z|x); None without a prior."""
     kl_terms: Callable[..., Float[np.ndarray, "N K"]] | None = None
-    """(images u8[N,H,W,C]) -> nats of each latent dimension; None without a prior."""
+    """(images u8[N,H,W,C]) -> KL of each latent dimension, in nats; None without a prior."""
     film: Callable[[], tuple[list[int], Float[np.ndarray, "F M Z"], Int[np.ndarray, " M"]] | None] | None = None
-    """() -> steps, latents at these steps, and the test images that they are of, or None where none were stored."""
+    """() -> (steps, latents at these steps, indices of their test images), or None if none were stored."""
     corrupt: Callable[..., Float[np.ndarray, "N H W C"]] | None = None
-    """(images u8[N,H,W,C], seed) -> what the model encodes in their place; None where it is the images themselves."""
+    """(images u8[N,H,W,C], seed) -> the corrupted images that a denoiser encodes; None for other models."""
     request: Request = Request()
     progress: Callable[[str], None] = lambda text: None
-    """Gets a line of text now and then while something slow is computed."""
+    """Called with a line of text now and then while something slow is computed."""

@@ -1,4 +1,4 @@
-"""Arrays by name, computed from a trained model and its test split, each once and only when asked."""
+"""Arrays by name, each computed once and on request, from a trained model and its test split."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ Lookup = Callable[[str], Any]
 
 
 def random_rows(source: Source, most: int = NUM_RECONSTRUCTIONS) -> Int[np.ndarray, " n"]:
-    """Indices of at most so many random test images, by seed."""
+    """Return the indices of at most `most` random test images, by the source's seed."""
     count = min(most, len(source.test.images))
     return np.random.default_rng(source.seed).choice(len(source.test.images), count, replace=False)
 
@@ -50,7 +50,7 @@ def _traversal(source: Source, array: Lookup) -> Any:
 
 
 def _walk_ends(source: Source, array: Lookup) -> Any:
-    """(name, latent point) of both ends: classes where there are labels, else two random test images."""
+    """Return (name, latent point) of both ends: class means if there are labels, else two random test images."""
     latents, request = array("latents"), source.request
     if request.images is None and source.class_names:
         present = np.unique(source.test.labels).tolist()
@@ -81,7 +81,7 @@ def _tsne_rows(source: Source, _: Lookup) -> Any:
 
 
 def _of_rows(values: Callable[[Source, Lookup], Any]) -> Callable[[Source, Lookup], Any]:
-    """Of the test images' values those of the images that t-SNE shows."""
+    """Make a function that takes the values of the test images that t-SNE shows."""
 
     def chosen(source: Source, array: Lookup) -> Any:
         rows = array("tsne_rows")
@@ -101,7 +101,7 @@ def _tsne_points(source: Source, array: Lookup) -> Any:
 
 
 def _film(source: Source, _: Lookup) -> Any:
-    """(steps, points [F, M, 2], rows, axis names): all frames on the axes of the last one."""
+    """Return (steps, points [F, M, 2], rows, axis names): all frames on the axes of the last one."""
     film = source.film and source.film()
     if not film:
         return None
@@ -167,7 +167,7 @@ ARRAYS: dict[str, Callable[[Source, Lookup], Any]] = {
     "film_labels": lambda source, array: None if array("film") is None else source.test.labels[array("film")[2]],
     "film_axis_names": _part("film", 3),
 }
-"""Name -> (source, lookup of the other arrays) -> array; None where the run has no such thing."""
+"""Name -> function (source, lookup of the other arrays) -> array, or None if the run has no such array."""
 
 NEEDS = {
     "history": "a metrics.jsonl with at least one epoch",
@@ -175,4 +175,4 @@ NEEDS = {
     "film_steps": "latents stored while training: --config.log.latent_every_steps=N",
     "tsne_points": "at least 4 test images",
 }
-"""What has to be there for an array to exist; where nothing is said, a model with a prior."""
+"""The needs of an array that a run may lack; any array that is not listed needs a model with a prior."""

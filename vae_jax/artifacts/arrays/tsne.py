@@ -1,4 +1,4 @@
-"""t-SNE (van der Maaten and Hinton 2008) by scikit-learn, telling how far it has come."""
+"""t-SNE (van der Maaten and Hinton 2008) by scikit-learn, with a report of its progress."""
 
 import contextlib
 import io
@@ -15,12 +15,12 @@ Progress = Callable[[str], None]
 
 
 def embed(latents: Float[np.ndarray, "N Z"], seed: int, progress: Progress) -> Float[np.ndarray, "N 2"]:
-    """Two coordinates in which near latents stay near; distances between far groups and sizes of groups mean nothing.
+    """Return two coordinates in which near latents stay near; distances and sizes of groups mean nothing.
 
     Args:
         latents: at least 2 rows.
-        seed: of scikit-learn's generator.
-        progress: gets a line of text every 50 of the 1000 iterations.
+        seed: the seed of scikit-learn's generator.
+        progress: called with a line of text every 50 of the 1000 iterations.
     """
     # Here, not above: scikit-learn is a large part of the start-up time.
     from sklearn.manifold import TSNE
@@ -33,13 +33,13 @@ def embed(latents: Float[np.ndarray, "N Z"], seed: int, progress: Progress) -> F
         random_state=seed,
         verbose=2,
     )
-    # verbose is the only way in which it tells its progress.
+    # verbose is the only way to follow its progress.
     with contextlib.redirect_stdout(_Iterations(progress)):
         return tsne.fit_transform(latents.astype(np.float32)).astype(np.float32)
 
 
 class _Iterations(io.TextIOBase):
-    """A stream that passes on only how many iterations are done."""
+    """A stream that passes on only the number of iterations done."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress

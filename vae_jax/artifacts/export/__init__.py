@@ -1,6 +1,6 @@
-"""A trained model as files for programs that have no vae_jax: one file a format, one line in FORMATS.
+"""A trained model as files for programs without vae_jax: one file per format, one line in FORMATS.
 
-The packages that formats take are those of the extra `export`; they are imported when a format is made.
+The formats need the packages of the extra `export`, which are imported when a format is written.
 """
 
 from collections.abc import Callable
@@ -17,4 +17,4 @@ FORMATS: dict[str, Callable[[Run, Path], list[Artefact]]] = {
     "safetensors": safetensors.make,
     "stablehlo": stablehlo.make,
 }
-"""(run, its workdir) -> the files; nothing is written."""
+"""Name -> function (run, its workdir) -> the files' contents; nothing is written."""

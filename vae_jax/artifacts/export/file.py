@@ -1,4 +1,4 @@
-"""What every format makes: files with a line of Python that loads each, and the packages that making them takes."""
+"""The files of a format, each with a line of Python that loads it, and the import of the packages it needs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,28 +9,28 @@ from vae_jax.errors import InputError
 
 
 class Artefact(NamedTuple):
-    """A file that a program without vae_jax can read."""
+    """A file that programs without vae_jax can read."""
 
     name: str
-    """Of the file."""
+    """The file's name."""
     content: bytes
     load: str
-    """A line of Python that loads it, PATH in the place of the file's path as a Python string."""
+    """A line of Python that loads it, with PATH in the place of the path, a Python string."""
 
     def line(self, folder: Path) -> str:
-        """`load` for the file in this folder."""
+        """Return `load` for the file in this folder."""
         return self.load.replace("PATH", repr(str(folder / self.name)))
 
 
 @contextmanager
 def extra(form: str) -> Iterator[None]:
-    """A context for imports of packages of the extra `export`, which an installation may lack.
+    """Context manager: import packages of the extra `export`, which an installation may lack.
 
     Args:
-        form: the format that takes them.
+        form: the format that needs them.
 
     Raises:
-        InputError: one is not installed.
+        InputError: a package is not installed.
     """
     try:
         yield
@@ -40,5 +40,5 @@ def extra(form: str) -> Iterator[None]:
 
 
 def sizes(shape: tuple[int, ...]) -> str:
-    """The shape of a batch of what has this shape, as people write it: `[N, 8, 8, 1]`."""
+    """Return the shape of a batch as text, such as `[N, 8, 8, 1]`."""
     return f"[{', '.join(['N', *map(str, shape)])}]"

@@ -1,4 +1,4 @@
-"""An ONNX graph as it is put together, node by node. Every function that adds one returns the name of what comes out."""
+"""An ONNX graph built node by node. Every function that adds a node returns the name of its output."""
 
 from typing import Any
 
@@ -7,13 +7,14 @@ import numpy as np
 from vae_jax.artifacts.export.file import extra
 
 OPSET, IR_VERSION = 17, 8
-"""Of 2022, that programs of today and of some years ago read. What later ones add (Gelu, GroupNormalization) is composed here."""
+"""The opset of 2022, which programs of today and of some years ago read. Operators of later opsets (Gelu, GroupNormalization)
+are composed of older ones here."""
 Operand = str | float | np.ndarray
-"""A name, or a constant: numbers become float32, arrays stay what they are."""
+"""A name, or a constant: numbers become float32, arrays keep their dtype."""
 
 
 class Graph:
-    """Nodes and constants of one ONNX file.
+    """The nodes and constants of one ONNX file.
 
     Raises:
         InputError: onnx is not installed.
@@ -29,15 +30,15 @@ class Graph:
         self._constants: list[Any] = []
 
     def add(self, kind: str, *operands: Operand, **attributes: Any) -> str:
-        """A node with one output."""
+        """Add a node with one output."""
         return self._add(kind, operands, 1, attributes)[0]
 
     def split(self, x: str, parts: int) -> list[str]:
-        """Equal parts of the last axis."""
+        """Split the last axis into equal parts."""
         return self._add("Split", (x,), parts, {"axis": -1})
 
     def reshape(self, x: str, shape: tuple[int, ...]) -> str:
-        """x with this shape behind the batch axis, of which a 0 says that it stays."""
+        """Reshape x to this shape behind the batch axis; a 0 keeps the axis."""
         return self.add("Reshape", x, np.array([0, *shape], np.int64))
 
     def _add(self, kind: str, operands: tuple[Operand, ...], parts: int, attributes: dict[str, Any]) -> list[str]:
@@ -59,12 +60,12 @@ class Graph:
         found: dict[str, tuple[str, tuple[int, ...]]],
         facts: dict[str, str],
     ) -> bytes:
-        """The file's content, checked by onnx.
+        """Return the file's content, checked by onnx.
 
         Args:
-            title: of the graph.
-            given: inputs' names and shapes without the batch axis; all float32.
-            found: outputs' names, the names that they have in the graph, and shapes as above.
+            title: the graph's name.
+            given: the inputs' names and shapes without the batch axis; all are float32.
+            found: the outputs' names, their names in the graph, and their shapes as above.
             facts: the file's metadata.
         """
         nodes = [*self._nodes, *(self._helper.make_node("Identity", [own], [name]) for name, (own, _) in found.items())]

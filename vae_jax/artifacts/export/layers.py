@@ -1,6 +1,6 @@
-"""A trained model as lists of layers: what a program without JAX computes to encode, to decode and to draw from the prior.
+"""A trained model as lists of layers, for programs without JAX that encode, decode and draw from the prior.
 
-Where `networks.layers` lists what a network does, this adds what the model and the likelihood do around it.
+`networks.layers` lists the layers of a network; this adds those of the model and the likelihood around it.
 """
 
 from typing import NamedTuple
@@ -12,21 +12,22 @@ __all__ = ["Layer", "Layers", "list_layers"]
 
 
 class Layers(NamedTuple):
-    """A model, layer by layer. See `networks.layers.Layer` for the kinds; one more is
+    """A model, layer by layer. See `networks.layers.Layer` for the kinds of layers, with one more:
 
-    pixel_mean: numbers likelihood, of LIKELIHOODS. The decoder's last: outputs [H, W, F] -> E[x|z] [H, W, C] in [0, 1].
+    pixel_mean: numbers likelihood, a name in LIKELIHOODS. It is the decoder's last: outputs [H, W, F] -> E[x|z] [H, W, C] in
+        [0, 1].
     """
 
     encoder: list[Layer]
-    """[H, W, C] -> [2 Z], the posterior's mean and then its logvar; [Z] of a model without a prior."""
+    """[H, W, C] -> [2 Z], the posterior's mean and then its logvar; [Z] for a model without a prior."""
     decoder: list[Layer]
     """z [Z] -> pixel means [H, W, C]."""
     prior: list[Layer]
-    """Normal noise [U] -> [2 Z], mean and logvar of z given the layer above; empty where the prior is N(0, I), or none."""
+    """Normal noise [U] -> [2 Z], mean and logvar of z given the layer above; empty if the prior is N(0, I), or without one."""
 
 
 def list_layers(run: Run) -> Layers:
-    """The layers of a trained model, its weights float32."""
+    """List the layers of a trained model, with float32 weights."""
     config = run.config
     encoder, decoder = LAYERS[config.network](config, run.shape, run.params)
     decoder.append(Layer("pixel_mean", run.shape, {}, {"likelihood": config.likelihood}))

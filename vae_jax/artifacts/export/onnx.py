@@ -1,4 +1,4 @@
-"""Programs of ONNX's operators, for runtimes that know nothing of JAX, built from the plain list of layers."""
+"""ONNX files, for runtimes without JAX, built from the list of layers."""
 
 import json
 from pathlib import Path
@@ -13,17 +13,17 @@ LOAD = "import onnxruntime; {name} = onnxruntime.InferenceSession(PATH)  # {call
 
 
 def make(run: Run, workdir: Path) -> list[Artefact]:
-    """encoder.onnx and decoder.onnx, of two stochastic layers also prior.onnx; any number N of images.
+    """Make encoder.onnx and decoder.onnx, and prior.onnx for two stochastic layers, for any number N of images.
 
-    encoder: x [N, H, W, C] in [0, 1] (a denoiser: any) -> mean [N, Z], and of a model with a prior logvar [N, Z].
+    encoder: x [N, H, W, C] in [0, 1] (a denoiser: any) -> mean [N, Z], and logvar [N, Z] for a model with a prior.
     decoder: z [N, Z] -> pixel_mean [N, H, W, C] in [0, 1].
-    prior: noise [N, U], a draw from N(0, I) -> mean [N, Z] and logvar [N, Z] of z.
+    prior: noise [N, U] drawn from N(0, I) -> mean [N, Z] and logvar [N, Z] of z.
 
-    All is float32, also where the run computes in bfloat16: then the two differ by the rounding of bfloat16.
+    Everything is float32. If the run computes in bfloat16, results differ by the rounding of bfloat16.
 
     Args:
         run: the trained model.
-        workdir: not looked at.
+        workdir: not used.
 
     Raises:
         InputError: the package is not installed.
@@ -49,7 +49,7 @@ def _artefact(
     outputs: list[str],
     shape: tuple[int, ...],
 ) -> Artefact:
-    """The file of one list of layers; its output is split into so many `outputs`, each of this shape."""
+    """Make the file of one list of layers, whose output is split into `outputs` of one shape."""
     graph = Graph()
     found = chain(graph, layers, given[0])
     parts = graph.split(found, len(outputs)) if len(outputs) > 1 else [found]

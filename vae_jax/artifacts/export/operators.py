@@ -1,4 +1,4 @@
-"""What a layer of each kind, an activation and a likelihood's pixel mean is in ONNX's operators, computed in float32."""
+"""Layers, activations and pixel means in ONNX's operators, computed in float32."""
 
 import math
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Operator = Callable[[Graph, str, Layer], str]
 
 
 def _gelu(graph: Graph, x: str) -> str:
-    """The tanh approximation, as flax has it."""
+    """Add gelu in its tanh approximation, like flax."""
     cube = graph.add("Mul", graph.add("Mul", x, x), x)
     inner = graph.add("Mul", graph.add("Add", x, graph.add("Mul", cube, 0.044715)), math.sqrt(2 / math.pi))
     return graph.add("Mul", graph.add("Mul", x, 0.5), graph.add("Add", graph.add("Tanh", inner), 1.0))
@@ -30,11 +30,11 @@ ACTIVATIONS: dict[str, Unary] = {
     "silu": lambda graph, x: graph.add("Mul", x, graph.add("Sigmoid", x)),
     "softplus": lambda graph, x: graph.add("Softplus", x),
 }
-"""By the name in networks.ACTIVATIONS."""
+"""Name in networks.ACTIVATIONS -> function (graph, x) -> the output's name."""
 
 
 def _continuous_bernoulli(graph: Graph, logits: str) -> str:
-    """`distributions.continuous_bernoulli_mean`: a series around 0, where the closed form cancels."""
+    """Add `distributions.continuous_bernoulli_mean`: a series around 0, where the closed form cancels."""
     size = graph.add("Abs", logits)
     is_small = graph.add("Less", size, SMALL_LOGIT)
     small = graph.add("Where", is_small, logits, 0.0)
@@ -53,7 +53,7 @@ def _continuous_bernoulli(graph: Graph, logits: str) -> str:
 
 
 def _discretized_logistic(graph: Graph, outputs: str) -> str:
-    """`likelihoods.logistic`'s: the clipped mean, and what of the tails lies inside."""
+    """Add the mean of `likelihoods.logistic`: the clipped mean, corrected for the tails."""
     mean, log_scale = graph.split(outputs, 2)
     scale = graph.add("Exp", graph.add("Clip", log_scale, SMALLEST_LOG_SCALE, LARGEST_LOG_SCALE))
 
@@ -70,7 +70,7 @@ PIXEL_MEANS: dict[str, Unary] = {
     "discretized_logistic": _discretized_logistic,
     "gaussian": lambda graph, outputs: graph.add("Clip", outputs, 0.0, 1.0),
 }
-"""Outputs [N, H, W, F] -> pixel means [N, H, W, C], by the name in LIKELIHOODS."""
+"""Name in LIKELIHOODS -> function from outputs [N, H, W, F] to pixel means [N, H, W, C]."""
 
 
 def _dense(graph: Graph, x: str, layer: Layer) -> str:
@@ -85,7 +85,7 @@ def _conv(graph: Graph, x: str, layer: Layer) -> str:
 
 
 def _conv_transpose(graph: Graph, x: str, layer: Layer) -> str:
-    """ONNX has the adjoint of a convolution: its kernel is turned by half a turn, its padding cuts what comes out."""
+    """Add a transposed convolution. ONNX has the adjoint: its kernel is rotated by half a turn, its padding cuts the output."""
     kernel = layer.arrays["kernel"]
     (top, left), (bottom, right) = (
         [size - 1 - pair[end] for size, pair in zip(kernel.shape, layer.numbers["padding"], strict=False)]
@@ -98,7 +98,7 @@ def _conv_transpose(graph: Graph, x: str, layer: Layer) -> str:
 
 
 def _biased(graph: Graph, x: str, layer: Layer) -> str:
-    """x [N, O, H, W] plus a bias [O] or [H, W, O], if there is one."""
+    """Add a bias [O] or [H, W, O] to x [N, O, H, W], if there is one."""
     if "bias" not in layer.arrays:
         return x
     bias = layer.arrays["bias"]
@@ -107,7 +107,7 @@ def _biased(graph: Graph, x: str, layer: Layer) -> str:
 
 
 def _group_norm(graph: Graph, x: str, layer: Layer) -> str:
-    """Each group of channels as one channel, normalised; then the scale and the bias of each own channel."""
+    """Normalise each group of channels as one channel, then apply each channel's scale and bias."""
     (height, width, channels), groups = layer.output, layer.numbers["groups"]
     grouped = graph.reshape(x, (groups, channels // groups * height * width))
     ones, zeros = np.ones(groups, np.float32), np.zeros(groups, np.float32)
@@ -125,13 +125,13 @@ OPERATORS: dict[str, Operator] = {
     "pixel_mean": lambda graph, x, layer: PIXEL_MEANS[layer.numbers["likelihood"]](graph, x),
     "reshape": lambda graph, x, layer: graph.reshape(x, layer.output),
 }
-"""(graph, x, layer) -> what comes out, by the layer's kind."""
+"""Kind of layer -> function (graph, x, layer) -> the output's name."""
 CHANNELS_FIRST = ("conv", "conv_transpose", "group_norm")
-"""Kinds whose operators have channels before rows and columns; an activation takes them as they come, others have them last."""
+"""The kinds whose operators have channels before rows and columns. An activation takes either order; others have them last."""
 
 
 def chain(graph: Graph, layers: list[Layer], x: str) -> str:
-    """Layer after layer, from x and back with channels last, turned only where a layer wants them otherwise."""
+    """Add layer after layer, with channels last before and after; axes are moved only where a layer needs it."""
     first = False
     for layer in layers:
         wants = first if layer.kind == "activation" else layer.kind in CHANNELS_FIRST

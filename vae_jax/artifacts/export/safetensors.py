@@ -1,4 +1,4 @@
-"""The weights by name, and a card that says what they are."""
+"""The weights by name, and a card that describes them."""
 
 import json
 import platform
@@ -16,23 +16,23 @@ from vae_jax.runs.run import Run
 
 PACKAGES = ("vae_jax", "jax", "flax", "numpy", "safetensors")
 FOLDERS = ("data_dir", "train_dir", "val_dir", "test_dir", "cache_dir")
-"""Keys that say where something lies on the machine that trained; a card goes to others."""
+"""The keys that name folders of the machine that trained; they stay out of the card, which goes to others."""
 LOAD = (
     "from safetensors.numpy import load_file",
     "from flax.traverse_util import unflatten_dict",
     "params = {'likelihood': {}} | unflatten_dict(load_file('model.safetensors'), sep='/')",
 )
-"""`params` is then what the functions of `vae_jax.models.make_model` take; most likelihoods have no arrays."""
+"""Lines that make `params`, as the functions of `vae_jax.models.make_model` take it; most likelihoods have no arrays."""
 
 
 def make(run: Run, workdir: Path) -> list[Artefact]:
-    """model.safetensors, every array of the parameters under a name as `encoder/Dense_0/kernel`, and card.json.
+    """Make model.safetensors, with every array under a name such as `encoder/Dense_0/kernel`, and card.json.
 
-    Arrays are the checkpoint's, bit for bit: float32 whatever the run computes in, and of a padded run with all its latents.
+    The arrays are the checkpoint's, bit for bit: float32, also if the run computes in another dtype.
 
     Args:
         run: the trained model.
-        workdir: its results.json is read, where there is one.
+        workdir: its results.json is read, if there is one.
 
     Raises:
         InputError: the package is not installed.
@@ -53,7 +53,7 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
 
 
 def named(run: Run) -> dict[str, np.ndarray]:
-    """Every array of the parameters, by the name that `--config.log.parameters` prints."""
+    """Return every array of the parameters, by the name that `--config.log.parameters` prints."""
     names = [name for name, _, _ in parameter_table(run.params)]
     leaves = [np.asarray(leaf, order="C") for leaf in jax.tree.leaves(run.params)]
     return dict(zip(names, leaves, strict=True))
@@ -79,8 +79,9 @@ def _card(run: Run, workdir: Path) -> dict[str, Any]:
 
 
 def _metrics(run: Run, workdir: Path) -> dict[str, Any]:
-    """Numbers that results.json has of this very checkpoint, and the kind of pixels that they are of; empty where it has
-    another's: of a run that went on, or of its best."""
+    """Return the numbers that results.json has for this checkpoint, and the kind of pixels they were measured on.
+
+    Return nothing if its numbers belong to another checkpoint of the run."""
     try:
         results = json.loads((workdir / workdir_lib.RESULTS).read_text(encoding="utf-8"))
         measured = round(results["best_epoch"] * results["step"] / results["epochs"])

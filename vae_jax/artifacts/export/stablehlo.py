@@ -1,4 +1,4 @@
-"""Programs that JAX alone runs: encode and decode with their weights in them, for CPU, CUDA and TPU, any number of images."""
+"""Programs that JAX runs without vae_jax: encode and decode, with weights, for CPU, CUDA and TPU and any number of images."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,20 +12,21 @@ from vae_jax.artifacts.export.file import Artefact, extra, sizes
 from vae_jax.runs.run import Run
 
 PLATFORMS = ("cpu", "cuda", "tpu")
-"""Each has a branch of its own in the file where the networks compute differently there; the weights are there once."""
+"""The platforms of a file: it has a branch for each if the networks compute differently there, and holds the weights once."""
 LOAD = "from jax import export; {name} = export.deserialize(open(PATH, 'rb').read()).call  # {what}"
 
 
 def make(run: Run, workdir: Path) -> list[Artefact]:
-    """encode.stablehlo and decode.stablehlo, programs as `jax.export` serialises them. They compute what the run does, in
-    its dtype; what goes in and comes out is float32.
+    """Make encode.stablehlo and decode.stablehlo, serialised by `jax.export`.
 
-    encode: images [N, H, W, C] in [0, 1] (a denoiser: any) -> {"mean": [N, Z], "logvar": [N, Z]}, logvar of a VAE only.
-    decode: z [N, Z] -> pixel means [N, H, W, C] in [0, 1]; of a model of several layers z is the lowest's.
+    They compute in the run's dtype; inputs and outputs are float32.
+
+    encode: images [N, H, W, C] in [0, 1] (a denoiser: any) -> {"mean": [N, Z], "logvar": [N, Z]}, logvar for a VAE only.
+    decode: z [N, Z] -> pixel means [N, H, W, C] in [0, 1]; with several layers z is that of the lowest.
 
     Args:
         run: the trained model.
-        workdir: not looked at.
+        workdir: not used.
 
     Raises:
         InputError: the package that serialises is not installed.
@@ -46,7 +47,7 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
 
 
 def _exported(function: Callable[[jax.Array], Any], shape: tuple[int, ...]) -> bytes:
-    """The program of a function of one array [N, *shape]."""
+    """Export a function of one array [N, *shape]."""
     (rows,) = export.symbolic_shape("N")
     program = export.export(jax.jit(function), platforms=PLATFORMS)
     return bytes(program(jax.ShapeDtypeStruct((rows, *shape), jnp.float32)).serialize())

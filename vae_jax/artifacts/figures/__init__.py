@@ -1,7 +1,7 @@
-"""Figures: numpy arrays in, a matplotlib Figure out. The only room that imports matplotlib; it touches no files.
+"""Figures: numpy arrays in, a matplotlib Figure out. No other package imports matplotlib, and no file is touched here.
 
 To add a figure: a function in a file beside this one, and one line in FIGURES. Its parameter names are the names of
-arrays that the caller computes; it fits a run when all of them exist. It returns a Figure, a list of Figures (pages), or
+arrays that the caller computes; it fits a run if all of them exist. It returns a Figure, a list of Figures (pages), or
 the bytes of a GIF.
 """
 
@@ -35,7 +35,7 @@ FIGURES: dict[str, Callable[..., Figure | list[Figure] | bytes]] = {
     "tsne": fig_tsne,
 }
 QUICK = frozenset(FIGURES) - {"walk", "qq", "tsne"}
-"""Those that are drawn at the end of a training; the others come on request."""
+"""The figures that are drawn at the end of a training; the others are drawn on request."""
 
 __all__ = [
     "FIGURES",

@@ -1,4 +1,4 @@
-"""The latent space filmed while it is learned, as an animated GIF."""
+"""The latent space while it is learned, as an animated GIF."""
 
 import io
 from collections.abc import Callable
@@ -14,9 +14,9 @@ from vae_jax.artifacts.figures.files import rgb
 
 FRAMES_PER_SECOND = 15
 LAST_FRAME = 2000
-"""Milliseconds for which the last frame stays."""
+"""The milliseconds for which the last frame stays."""
 MOST_FRAMES = 300
-"""20 seconds; of more, so many evenly spaced ones are shown."""
+"""The most frames, 20 seconds; of more frames, this many evenly spaced ones are shown."""
 COLOURS = 64
 
 
@@ -27,9 +27,9 @@ def gif_animation(
     film_axis_names: tuple[str, str],
     class_names: tuple[str, ...],
 ) -> bytes:
-    """The same test images as points, frame by frame on the same axes, the training step in the title; 15 frames a second.
+    """Draw the same test images as points, on the same axes in every frame; the title holds the training step.
 
-    The axes hold 99% of all points that are finite.
+    There are 15 frames per second. The axes hold 99% of all finite points.
     """
     shown = np.unique(np.linspace(0, len(film_steps) - 1, min(len(film_steps), MOST_FRAMES)).round().astype(int))
     figure, move = _stage(film_points, film_labels, film_axis_names, class_names)
@@ -49,13 +49,13 @@ def gif_animation(
 
 
 def _palette(pixels: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "K 3"]:
-    """The colours that fit a picture best, white among them."""
+    """Return the colours that fit a picture best, white among them."""
     best = Image.fromarray(pixels).quantize(COLOURS - 1, Image.Quantize.MEDIANCUT).getpalette()
     return np.array([255, 255, 255, *(best or [])], np.uint8).reshape(-1, 3)
 
 
 def _indexed(pixels: UInt8[np.ndarray, "H W 3"], palette: UInt8[np.ndarray, "K 3"]) -> Image.Image:
-    """The picture with every pixel in the nearest colour of the palette; Pillow's own search makes white grey."""
+    """Return the picture with every pixel in the palette's nearest colour; Pillow's own search makes white grey."""
     packed = pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
     colours, index = np.unique(packed, return_inverse=True)
     parts = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1)
@@ -71,7 +71,7 @@ def _stage(
     axis_names: tuple[str, str],
     class_names: tuple[str, ...],
 ) -> tuple[Figure, Callable[[Float[np.ndarray, "M 2"], int], None]]:
-    """The empty figure, and a function (points, step) that puts the points where they are at that step."""
+    """Return the empty figure, and a function (points, step) that moves the points to their places at that step."""
     figure = Figure(figsize=(6, 5.4), dpi=100)
     figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06)
     axes = figure.add_subplot()
@@ -99,7 +99,7 @@ def _stage(
 
 
 def _durations(frames: int) -> list[int]:
-    """Milliseconds of each frame. A GIF counts in hundredths of a second: 7, 7 and 6 of them make 15 frames a second."""
+    """Return the milliseconds of each frame. A GIF counts hundredths of a second: 7, 7 and 6 make 15 frames per second."""
     ends = [round(end / 10) * 10 for end in accumulate([1000 / FRAMES_PER_SECOND] * frames)]
     lengths = [end - start for start, end in zip([0, *ends], ends, strict=False)]
     return [*lengths[:-1], LAST_FRAME]

@@ -1,4 +1,4 @@
-"""Colours of classes and of lines, told apart by colour-blind eyes too."""
+"""Colours of classes and of lines, which colour-blind eyes can distinguish too."""
 
 import numpy as np
 from jaxtyping import Float, Int32
@@ -15,14 +15,14 @@ BLUE, ORANGE = "#0072B2", "#D55E00"  # Okabe and Ito
 
 
 def class_colours(classes: int) -> Float[np.ndarray, "K 4"]:
-    """RGBA of at least so many classes: up to 10 from the palette, more from one even ramp."""
+    """Return RGBA colours for at least `count` classes: up to 10 from the palette, more from one even ramp."""
     if classes <= len(PALETTE):
         return np.array([colors.to_rgba(colour) for colour in PALETTE])
     return colormaps["viridis"](np.linspace(0, 0.95, classes))
 
 
 def name_colours(figure: Figure, labels: Int32[np.ndarray, " N"], class_names: tuple[str, ...]) -> None:
-    """Name the colours of the classes that there are, at the right of the figure; nothing for more than 30 classes."""
+    """Add a legend of the classes' colours at the right of the figure; nothing for more than 30 classes."""
     if not 0 < len(class_names) <= MOST_NAMES:
         return
     colours = class_colours(len(class_names)).tolist()

@@ -1,4 +1,4 @@
-"""Training curves: one panel a quantity, training and validation in each."""
+"""Training curves: one panel per quantity, with training and validation."""
 
 import numpy as np
 from jaxtyping import Float
@@ -19,11 +19,11 @@ FEW_EPOCHS = 15
 
 
 def fig_curves(history: History) -> Figure:
-    """Training and validation curves: loss, reconstruction, kl (an autoencoder without a prior: loss, mse).
+    """Draw training and validation curves: loss, reconstruction, kl (an autoencoder without a prior: loss, mse).
 
     `history` maps `train/loss`, `val/kl`, ... to (epochs [n], values [n]), in nats per image (mse: pixels in [0, 1]).
-    Values that are not finite are left out. Each panel has its own axis; the huge values of the first epochs run off it
-    and a note says how far. The first three quantities of PANELS that were logged are drawn.
+    Values that are not finite are left out. Each panel has its own axis; the huge values of the first epochs leave it,
+    and a note gives their range. The first three quantities of PANELS that were logged are drawn.
     """
     names = [name for name in PANELS if any(f"{split}/{name}" in history for split in SPLITS)][:MOST_PANELS]
     figure = Figure(figsize=(8, 3), dpi=150)
@@ -44,7 +44,7 @@ def fig_curves(history: History) -> Figure:
 
 
 def _draw_lines(axes: Axes, history: History, name: str) -> str | None:
-    """Draw both splits; returns the note for the legend, or None."""
+    """Draw both splits; return the note for the legend, or None."""
     drawn: list[np.ndarray] = []
     for split, colour in SPLITS.items():
         epochs, values = (np.asarray(a, float) for a in history.get(f"{split}/{name}", ((), ())))
@@ -61,7 +61,7 @@ def _draw_lines(axes: Axes, history: History, name: str) -> str | None:
 
 
 def _limit(axes: Axes, values: Float[np.ndarray, " n"]) -> str | None:
-    """Set y limits that a few far values cannot stretch; returns the note that tells of those, or None."""
+    """Set y limits that a few far values cannot stretch; return a note about those values, or None."""
     low, high = np.percentile(values, [5, 95])
     reach = high - low
     kept = values[(values >= low - reach) & (values <= high + reach)]

@@ -1,4 +1,4 @@
-"""Decoded points of latent space: the plane of a two-dimensional one, a walk, one dimension after another."""
+"""Decoded points of latent space: the plane of two dimensions, a walk, one dimension after another."""
 
 import math
 
@@ -21,15 +21,15 @@ from vae_jax.artifacts.figures.grid import (
 from vae_jax.artifacts.figures.text import wrapped
 
 LINE = 100
-"""Characters of a title's line."""
+"""The most characters in a line of a title."""
 HEADINGS = 100
-"""Screen pixels above a picture that has column headings under its title."""
+"""The screen pixels above a picture with column headings under its title."""
 
 
 def fig_manifold(manifold_even: Images, manifold_quantile: Images) -> Figure:
-    """The decoded plane twice, each [n*n, H, W, C] read row by row: at equal steps and at equal prior probability.
+    """Draw the decoded plane twice, at equal steps and at equal prior probability, each [n*n, H, W, C] in reading order.
 
-    z1 grows to the right and z2 upwards in both.
+    In both, z1 grows to the right and z2 upwards.
     """
     pictures = []
     for images in (manifold_even, manifold_quantile):
@@ -46,7 +46,7 @@ def fig_manifold(manifold_even: Images, manifold_quantile: Images) -> Figure:
 
 
 def fig_walk(walk_straight: Images, walk_spherical: Images, walk_names: tuple[str, ...]) -> Figure:
-    """Two walks [n, H, W, C] between the same two latent points: on the straight line, and on the arc around the origin."""
+    """Draw two walks [n, H, W, C] between the same two latent points: on the straight line, and on an arc around the origin."""
     label = 170
     picture = grid([walk_straight, walk_spherical], len(walk_straight), WIDTH - label - MARGIN)
     title = wrapped(f"A walk in latent space: from {walk_names[0]} to {walk_names[-1]}", LINE, lines=2)
@@ -61,7 +61,7 @@ def fig_traversal(
     traversal_coordinates: Float[np.ndarray, " n"],
     active: Bool[np.ndarray, " Z"],
 ) -> Figure:
-    """A row for each latent dimension, from the most active on: it takes the coordinates, all others are zero."""
+    """Draw a row for each latent dimension, most active first: it takes the coordinates, all others are zero."""
     names = [f"z{k + 1}" + ("" if active[k] else " (inactive)") for k in traversal_dimensions]
     label, columns = label_room(names), len(traversal_coordinates)
     picture = grid(list(traversal), columns, WIDTH * 3 // 4 - label - MARGIN)

@@ -1,4 +1,4 @@
-"""A finished Figure as PNG bytes or as pixels, so that no other room needs matplotlib."""
+"""A finished Figure as PNG bytes or as pixels, so that no other package needs matplotlib."""
 
 import io
 
@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 LARGE = 150_000
-"""Bytes above which a PNG is reduced to 256 colours: a README with ten pictures must still load."""
+"""The bytes above which a PNG is reduced to 256 colours: a README with ten pictures must still load."""
 
 
 def png_bytes(figure: Figure) -> bytes:
-    """The figure as a PNG file's bytes; the same figure gives the same bytes (no date, no version in them).
+    """Return the figure as a PNG file's bytes; the same figure gives the same bytes (no date, no version in them).
 
     Pictures of more than 150 kB (dense scatters, colour photographs) are reduced to the 256 colours that fit them best.
     """
@@ -23,14 +23,14 @@ def png_bytes(figure: Figure) -> bytes:
 
 
 def rgb(figure: Figure) -> UInt8[np.ndarray, "H W 3"]:
-    """The figure's pixels, 0 to 255."""
+    """Return the figure's pixels, 0 to 255."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def image_png(image: Float[np.ndarray, "H W C"]) -> bytes:
-    """One image in [0, 1] as a PNG file's bytes, a pixel a pixel; C = 1 is grey."""
+    """Return an image in [0, 1] as a PNG file's bytes, at its own size; C = 1 is grey."""
     pixels = (np.clip(np.nan_to_num(image), 0, 1) * 255).round().astype(np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(pixels if pixels.shape[-1] == 3 else pixels.mean(-1).astype(np.uint8)).save(buffer, "png")
@@ -38,7 +38,7 @@ def image_png(image: Float[np.ndarray, "H W C"]) -> bytes:
 
 
 def as_files(name: str, drawn: Figure | list[Figure] | bytes) -> dict[str, bytes]:
-    """Contents of the files that a figure becomes: NAME.png; NAME_1.png, ... for more than one page; NAME.gif for bytes."""
+    """Return file name -> content: NAME.png; NAME_1.png, ... for several pages; NAME.gif for bytes."""
     if isinstance(drawn, bytes):
         return {f"{name}.gif": drawn}
     pages = drawn if isinstance(drawn, list) else [drawn]

@@ -1,4 +1,4 @@
-"""Many images as one picture, and a picture on a page. Pixels are whole squares of the screen."""
+"""Many images as one picture, and a picture on a page. An image's pixels are whole squares of the screen."""
 
 import math
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ GAP = 0.8  # light grey: seen beside black and beside white backgrounds
 
 GUTTER = 20
 CHARACTER, LINE_CHARACTER, LINE_HEIGHT, MOST_LABEL = 12, 11, 24, 400
-"""Screen pixels that a label's character is given, and is given in a line that has to be broken; a line's height; most of a
-label's room."""
+"""In screen pixels: the width of a label's character, its width in a label of several lines, the height of a line, and the
+widest label."""
 
 Images = Float[np.ndarray, "N H W C"]
 
@@ -26,7 +26,7 @@ Images = Float[np.ndarray, "N H W C"]
 def grid(
     rows: list[Float[np.ndarray, "_ H W C"]], columns: int, width: int, gaps: bool = True
 ) -> Float[np.ndarray, "h w 3"]:
-    """One picture of all rows, as near to `width` screen pixels as whole-number scaling comes without passing it.
+    """Return one picture of all rows, at the largest whole-number scale that is no wider than `width` screen pixels.
 
     C = 3 is shown in colour, C = 1 in grey; other channel counts as the grey mean of their channels.
     """
@@ -44,18 +44,18 @@ def grid(
 
 
 def beside(left: Float[np.ndarray, "h a 3"], right: Float[np.ndarray, "h b 3"]) -> Float[np.ndarray, "h w 3"]:
-    """Two pictures of one height, and the page between them."""
+    """Return two pictures of one height side by side, with the page between them."""
     return np.concatenate([left, np.ones((len(left), GUTTER, 3), np.float32), right], axis=1)
 
 
 def as_rgb(images: Images) -> Float[np.ndarray, "N H W 3"]:
-    """Images of any number of channels as colours in [0, 1]; what is not finite is black."""
+    """Return images of any number of channels as colours in [0, 1]; pixels that are not finite are black."""
     images = np.clip(np.nan_to_num(np.asarray(images, np.float32)), 0, 1)
     return images if images.shape[-1] == 3 else np.repeat(images.mean(-1, keepdims=True), 3, -1)
 
 
 def resized(images: Float[np.ndarray, "N H W 3"], width: int) -> Float[np.ndarray, "N h w 3"]:
-    """Each pixel repeated to a whole square, or whole blocks averaged where an image is wider than `width`."""
+    """Repeat each pixel to a whole square, or average whole blocks if an image is wider than `width`."""
     _, high, wide, _ = images.shape
     if wide <= width:
         return images.repeat(width // wide, 1).repeat(width // wide, 2)
@@ -65,7 +65,7 @@ def resized(images: Float[np.ndarray, "N H W 3"], width: int) -> Float[np.ndarra
 
 
 def framed(picture: Float[np.ndarray, "h w 3"], title: str, left: int, top: int = TITLE) -> Figure:
-    """A figure with the picture at one screen pixel a pixel, a title in the room above and room at the left."""
+    """Make a figure that shows the picture at one screen pixel per pixel, with space for a title and for labels at the left."""
     height, width = picture.shape[0] + top + MARGIN, max(picture.shape[1] + left + MARGIN, 500)
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
     start = left if left != MARGIN else (width - picture.shape[1]) / 2
@@ -78,14 +78,14 @@ def framed(picture: Float[np.ndarray, "h w 3"], title: str, left: int, top: int 
 
 
 def label_room(names: Sequence[str]) -> int:
-    """Screen pixels that the longest of these names needs at the left of a grid, on several lines if it is long."""
+    """Return the screen pixels that the longest name needs at the left of a grid, on several lines if it is long."""
     return min(40 + CHARACTER * max(map(len, names)), MOST_LABEL)
 
 
 def label_rows(
     figure: Figure, picture: Float[np.ndarray, "h w 3"], names: list[str], left: int, top: int = TITLE
 ) -> None:
-    """Write a name at the left of every row of a framed grid, into its `left` screen pixels of room."""
+    """Write a name at the left of every row of a framed grid, within `left` screen pixels."""
     row_height = picture.shape[0] / len(names)
     for i, name in enumerate(names):
         y = 1 - (top + (i + 0.5) * row_height) / (figure.get_figheight() * DPI)

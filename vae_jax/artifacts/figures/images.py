@@ -11,9 +11,9 @@ MOST_COLUMNS = 12
 
 
 def fig_reconstructions(originals: Images, reconstructions: Images, corrupted: Images | None = None) -> Figure:
-    """Originals above, what was encoded in their place (a denoiser), reconstructions below; more than 12 take further rows.
+    """Draw originals, a denoiser's corrupted inputs under them, and reconstructions; more than 12 images take further rows.
 
-    All f32 [n, H, W, C], looked at in [0, 1].
+    All are f32 [n, H, W, C], shown in [0, 1].
     C = 3 is shown in colour, C = 1 in grey; other channel counts as the grey mean of their channels.
     """
     pairs = math.ceil(len(originals) / MOST_COLUMNS)
@@ -28,7 +28,7 @@ def fig_reconstructions(originals: Images, reconstructions: Images, corrupted: I
 
 
 def fig_samples(samples: Images) -> Figure:
-    """Samples f32 [n, H, W, C] in [0, 1] from the prior, as a square grid (64: 8 by 8), read row by row."""
+    """Draw samples f32 [n, H, W, C] in [0, 1] from the prior, as a square grid (64: 8 by 8), in reading order."""
     columns = math.ceil(math.sqrt(len(samples)))
     rows = [samples[i : i + columns] for i in range(0, len(samples), columns)]
     return framed(grid(rows, columns, WIDTH * 2 // 3), f"{len(samples)} samples from the prior", left=MARGIN)

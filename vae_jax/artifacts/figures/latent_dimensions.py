@@ -1,4 +1,4 @@
-"""What each latent dimension carries: its KL as a bar, its distribution against the prior's as a Q-Q plot."""
+"""Each latent dimension: its KL as a bar, and its distribution against the prior's as a Q-Q plot."""
 
 import math
 from typing import Any
@@ -11,13 +11,14 @@ from vae_jax.artifacts.figures.colours import BLUE, ORANGE
 
 MOST_NUMBERED = 40
 ACROSS = 8
-"""Q-Q plots in a row, and rows on a page."""
+"""The number of Q-Q plots in a row, and of rows on a page."""
 
 
 def fig_kl_per_dimension(kl_per_dimension: Float[np.ndarray, " K"], active: Bool[np.ndarray, " Z"]) -> Figure:
-    """Bars of nats per image, largest first; active dimensions are blue, inactive ones grey and hatched.
+    """Draw bars of nats per image, largest first; active dimensions are blue, inactive ones grey and hatched.
 
-    Dimensions beyond those of `active` are of a layer above, u1, u2, ...: orange, since nobody asked whether they are active.
+    Dimensions beyond those of `active` belong to a layer above, u1, u2, ...; they are orange, because their activity is not
+    measured.
     """
     order = np.argsort(-kl_per_dimension, kind="stable")
     size, above = len(active), len(order) - len(active)
@@ -56,7 +57,7 @@ def fig_qq(
     sample_quantiles: Float[np.ndarray, "Q Z"],
     ks_distances: Float[np.ndarray, " Z"],
 ) -> list[Figure]:
-    """A Q-Q plot for each latent dimension, one z an image against N(0, 1); 8 by 8 a page, in the order of dimensions."""
+    """Draw a Q-Q plot of one z per image against N(0, 1) for each latent dimension, in order; 8 by 8 on a page."""
     size, page = len(ks_distances), ACROSS * ACROSS
     return [
         _page(normal_quantiles, sample_quantiles, ks_distances, range(first, min(first + page, size)))

@@ -1,4 +1,4 @@
-"""Rate against distortion: what each weight of the KL buys, and what it costs (Alemi et al. 2018)."""
+"""Rate against distortion for each weight of the KL (Alemi et al. 2018)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -27,22 +27,22 @@ PLACES = (
     (-14, -14),
     (-14, 14),
 )
-"""Where a label may stand beside its point, in points of a screen; the first that is free is taken."""
+"""The offsets of a label from its point, in screen points; the first free one is taken."""
 ROOM = 0.12
-"""Of the axes' length, beyond the outermost points."""
+"""The share of the axes' length beyond the outermost points."""
 LINES = 7
 
 
 Point = tuple[str, float, float]
-"""(beta, rate, distortion) of a run: its kl and its reconstruction, nats per image."""
+"""(beta, rate, distortion) of a run: rate is its kl and distortion its reconstruction, in nats per image."""
 
 
 def fig_rate_distortion(runs: Mapping[str, Sequence[Point]], title: str) -> Figure:
-    """A point for each run, kl to the right, reconstruction upwards, its beta beside it; lines of equal elbo behind.
+    """Draw a point for each run, kl to the right, reconstruction upwards, its beta beside it, over lines of equal elbo.
 
     Args:
-        runs: by the other swept keys, in words; those of one name are joined in the order of beta.
-        title: says which split, which checkpoints, and of how many seeds.
+        runs: the other swept keys, as text -> runs, which a line joins in the order of beta.
+        title: names the split, the checkpoints and the number of seeds.
     """
     figure = Figure(figsize=(8, 5.4), dpi=DPI)
     figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.08)
@@ -70,7 +70,7 @@ def fig_rate_distortion(runs: Mapping[str, Sequence[Point]], title: str) -> Figu
 
 
 def _means(runs: Sequence[Point]) -> list[Point]:
-    """The mean of the runs of each beta, which differ in their seed; beta ascending."""
+    """Return the mean over the seeds of each beta, in ascending order of beta."""
     found = []
     for beta in sorted({beta for beta, _, _ in runs}, key=float):
         rate, distortion = np.mean([point[1:] for point in runs if point[0] == beta], axis=0).tolist()
@@ -87,7 +87,7 @@ def _limit(axes: Axes, dots: Float[np.ndarray, "n 2"]) -> None:
 
 
 def _iso_lines(axes: Axes) -> None:
-    """rate + distortion = -elbo, each line named near its end, at the bottom or at the right, where there is room."""
+    """Draw lines of rate + distortion = -elbo, each labelled near its end, at the bottom or at the right."""
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     ticks = np.asarray(MaxNLocator(LINES, steps=[1, 2, 2.5, 5, 10]).tick_values(left + bottom, right + top))
     for total in ticks[(ticks > left + bottom) & (ticks < right + top)]:
@@ -102,7 +102,7 @@ def _iso_lines(axes: Axes) -> None:
 
 
 def _label(figure: Figure, axes: Axes, points: Sequence[Point], dots: Float[np.ndarray, "n 2"]) -> None:
-    """Write each beta beside its point, over no other text and no point; where there is no room, not at all."""
+    """Write each beta beside its point, over no other text and no point; without space it is left out."""
     figure.draw_without_rendering()
     inside = axes.get_window_extent()
     taken = [text.get_window_extent() for text in axes.texts]

@@ -1,4 +1,4 @@
-"""The latent space as a cloud of points, one an image, coloured and named by class."""
+"""The latent space as a cloud of points, one per image, coloured and named by class."""
 
 import numpy as np
 from jaxtyping import Float, Int32
@@ -19,11 +19,11 @@ def fig_latent_scatter(
     labels: Int32[np.ndarray, " N"],
     class_names: tuple[str, ...],
 ) -> Figure:
-    """Test images as points in two latent directions, drawn to the same scale; axis_names say which directions.
+    """Draw test images as points in two latent directions, to the same scale; axis_names name the directions.
 
-    labels index class_names; without names all points are one colour. A class's name stands at its median, for up to
-    30 classes. Up to 10 classes have colours of a colour-blind-safe palette, more have colours of one even ramp. Points
-    that are not finite are left out.
+    labels index class_names; without names all points are one colour. A class's name is written at its median, for
+    up to 30 classes. Up to 10 classes take a colour-blind-safe palette, more take one even ramp. Points that are not finite
+    are left out.
     """
     points, labels = np.asarray(points, float), np.asarray(labels)
     kept = np.flatnonzero(np.isfinite(points).all(1))
@@ -78,7 +78,7 @@ def _name_classes(
 
 
 def _part(figure: Figure, axes: Axes, names: list[Annotation]) -> None:
-    """Push overlapping names apart; one that ends far from its median keeps the line to it."""
+    """Push overlapping names apart; a name far from its median keeps the line to it."""
     to_points = 72 / figure.dpi
     anchors = axes.transData.transform([name.xy for name in names]) * to_points
     sizes = np.array([Text.get_window_extent(name).size for name in names]) * to_points + 1
@@ -89,7 +89,7 @@ def _part(figure: Figure, axes: Axes, names: list[Annotation]) -> None:
 
 
 def _apart(centres: Float[np.ndarray, "K 2"], sizes: Float[np.ndarray, "K 2"]) -> Float[np.ndarray, "K 2"]:
-    """Centres moved so that boxes of these sizes do not overlap: overlapping pairs push each other away, in rounds."""
+    """Return centres moved so that boxes of these sizes do not overlap: overlapping pairs push each other away, in rounds."""
     centres = centres + np.linspace(0, 1e-3, len(centres))[:, None]  # equal centres need a direction to part in
     for _ in range(1000):
         away = centres[:, None] - centres[None]

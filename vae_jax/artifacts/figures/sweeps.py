@@ -1,4 +1,4 @@
-"""A sweep as pictures: each metric against the swept value, and what the models of each value make of images."""
+"""A sweep as pictures: each metric against the swept value, and the images of each value's model."""
 
 from collections.abc import Mapping, Sequence
 
@@ -34,16 +34,16 @@ PANELS = {
 MOST_PANELS = 4
 MARKERS = "osD^vPX*"
 LOG_RANGE = 10
-"""Swept numbers that span this or more are drawn on a logarithmic axis."""
+"""The ratio of largest to smallest swept number from which the axis is logarithmic."""
 
 
 def fig_sweep(key: str, metrics: Mapping[str, Mapping[str, Line]], title: str) -> Figure:
-    """A panel for each metric, a line for each combination of the other swept keys, bars of one standard error.
+    """Draw a panel for each metric, with a line for each combination of the other swept keys and bars of one standard error.
 
     Args:
-        key: the swept key on the horizontal axis; its values are drawn as numbers where they all are numbers.
+        key: the swept key on the horizontal axis; its values are drawn as numbers if all of them are numbers.
         metrics: metric -> the line's name -> (values of the key as text, means [n], standard errors [n], NaN unknown).
-        title: says which split, and of how many seeds.
+        title: names the split and the number of seeds.
     """
     names = [name for name in PANELS if name in metrics][:MOST_PANELS] or list(metrics)[:MOST_PANELS]
     figure = Figure(figsize=(8, 3.1 if len(names) < 3 else 5.4), dpi=DPI)
@@ -83,7 +83,7 @@ def _draw_lines(axes: Axes, lines: Mapping[str, Line]) -> None:
 
 
 def _places(texts: Sequence[str]) -> dict[str, float]:
-    """Where a value stands on the axis: at itself if all are numbers, else in the order given."""
+    """Return the positions of values on the axis: themselves if all are numbers, else their places in the order given."""
     numeric = all(_is_number(text) for text in texts)
     return {text: float(text) if numeric else float(i) for i, text in enumerate(texts)}
 
@@ -96,7 +96,7 @@ def _is_number(text: str) -> bool:
 
 
 def fig_sweep_images(originals: Images, rows: Sequence[tuple[str, Images, Images | None]]) -> Figure:
-    """Originals, and for each value of a sweep a row of their reconstructions beside a row of samples from the prior.
+    """Draw originals, and for each value of a sweep their reconstructions beside samples from the prior.
 
     Args:
         originals: test images.

@@ -1,13 +1,13 @@
-"""Texts of people, as folders or values are named, in figures."""
+"""Names that people chose, of folders or values, as text in figures."""
 
 import textwrap
 
 
 def plain(text: str) -> str:
-    """The text for matplotlib, to which two dollar signs are a formula."""
+    """Escape dollar signs, which matplotlib takes for a formula."""
     return text.replace("$", r"\$")
 
 
 def wrapped(text: str, width: int, lines: int) -> str:
-    """The same in so many lines of at most so many characters; what is beyond them is left out, and dots say so."""
+    """Escape the text and wrap it into at most `lines` lines of `width` characters; dots stand for the rest."""
     return plain(textwrap.fill(text, width, max_lines=lines, placeholder=" ..."))

@@ -1,4 +1,4 @@
-"""t-SNE of the latents: a map of the test images, some of them shown where they lie."""
+"""t-SNE of the latents: a map of the test images, some of them shown at their points."""
 
 import numpy as np
 from jaxtyping import Float, Int, Int32
@@ -10,7 +10,7 @@ from vae_jax.artifacts.figures.colours import class_colours, name_colours
 from vae_jax.artifacts.figures.grid import Images, as_rgb, resized
 
 THUMBNAIL = 34
-"""Most screen pixels of a thumbnail's side: a pixel of the image is a whole number of them, or the reverse."""
+"""The most screen pixels of a thumbnail's side. An image's pixel is a whole number of screen pixels, or the reverse."""
 FRAME = 4
 MOST_THUMBNAILS = 150
 
@@ -21,7 +21,7 @@ def fig_tsne(
     tsne_images: Images,
     class_names: tuple[str, ...],
 ) -> Figure:
-    """Every image a point in its class's colour, and as many images as fit without overlap, framed in that colour.
+    """Draw every image as a point in its class's colour, and as many images as fit without overlap, framed in that colour.
 
     Without class names all points are one colour. Points that are not finite are left out.
     """
@@ -65,7 +65,7 @@ def _add_thumbnails(
 
 
 def _apart(places: Float[np.ndarray, "N 2"], size: Float[np.ndarray, " 2"], axes: Axes) -> Int[np.ndarray, " n"]:
-    """The first points whose boxes of this size, in screen pixels, overlap no earlier one and lie within the axes."""
+    """Return the first points whose boxes, in screen pixels, overlap no earlier one and are within the axes."""
     low, high = axes.get_window_extent().get_points()
     chosen: list[int] = []
     for i, place in enumerate(places):

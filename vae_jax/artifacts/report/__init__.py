@@ -1,4 +1,4 @@
-"""Web pages of runs: one self-contained HTML file each, that opens from disk, by mail or from any static host."""
+"""Web pages of runs: each is one self-contained HTML file, which opens from disk, by mail or from any static host."""
 
 from vae_jax.artifacts.report.comparison import write_comparison
 from vae_jax.artifacts.report.run_page import FILE, write_report

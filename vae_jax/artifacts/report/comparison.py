@@ -1,4 +1,4 @@
-"""The page of several runs: where their configs differ, what each reached, and the same images as each shows them."""
+"""The page of several runs: the keys that differ, their numbers, and each run's reconstructions of the same images."""
 
 import string
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from vae_jax import data
-from vae_jax.artifacts.report import facts
+from vae_jax.artifacts.report import facts, measured
 from vae_jax.artifacts.report.page import render
 from vae_jax.artifacts.report.sprites import sheet
 from vae_jax.config import KEYS, flatten
@@ -23,17 +23,17 @@ from vae_jax.types import Config
 SCRIPTS = ("vendor/uPlot.iife.min.js", "curves.js", "main.js")
 NUM_IMAGES = 16
 PLACES = frozenset({"data_dir", "cache_dir", "train_dir", "val_dir", "test_dir"})
-"""Keys that say where things lie on a machine, and are not compared."""
+"""The keys that name folders of a machine; they are not compared."""
 
 
 class Compared(NamedTuple):
-    """One run on the page."""
+    """A run on the page."""
 
     letter: str
     name: str
     told: str
     kind: str
-    """What its numbers are taken on; those of different kinds are never put in one column, nor in one chart."""
+    """The kind of pixels and likelihood of its numbers; different kinds never share a column or a chart."""
     config: Config
     results: dict[str, Any]
     curves: list[dict[str, Any]]
@@ -42,14 +42,14 @@ class Compared(NamedTuple):
 
 
 def write_comparison(workdirs: Sequence[Path], path: Path) -> None:
-    """Write one page for several runs, of the best checkpoint of each.
+    """Write one page for several runs, with the best checkpoint of each.
 
     Args:
-        workdirs: of the runs, at least one.
-        path: the file.
+        workdirs: the runs' directories, at least one.
+        path: the file to write.
 
     Raises:
-        InputError: one is not a run, or has no checkpoint.
+        InputError: a workdir is not a run, or has no checkpoint.
         TrainingError: the disk is full.
     """
     runs = [_read(letter, workdir) for letter, workdir in zip(_letters(len(workdirs)), workdirs, strict=True)]
@@ -69,7 +69,7 @@ def write_comparison(workdirs: Sequence[Path], path: Path) -> None:
 
 
 def _letters(count: int) -> list[str]:
-    """A, B, ..., Z, then R27, R28, ..."""
+    """Return A, B, ..., Z, then R27, R28, ..."""
     return [string.ascii_uppercase[i] if i < 26 else f"R{i + 1}" for i in range(count)]
 
 
@@ -85,26 +85,26 @@ def _read(letter: str, workdir: Path) -> Compared:
         f"{kind_of_pixels(run.config.binarize, run.shape[2])} pixels, {run.config.likelihood}",
         run.config,
         results if stands.complete else {},
-        facts.curves(workdir),
+        measured.curves(workdir),
         np.array(images),
         _shown(run, images),
     )
 
 
 def _shown(run: Run, images: np.ndarray) -> UInt8[np.ndarray, "N H W C"]:
-    """Reconstructions; a denoiser is given the images with its noise."""
+    """Reconstruct images; a denoiser gets them with its noise."""
     given = images if make_corrupt(run.config) is None else run.corrupt(images, run.config.seed)
     return np.round(255 * run.reconstruct(given)).astype(np.uint8)
 
 
 def differing(configs: Sequence[Config]) -> list[str]:
-    """Keys whose values are not the same in all configs; where things lie does not count."""
+    """Return the keys whose values differ between configs; folders do not count."""
     flats = [flatten(config) for config in configs]
     return [key.name for key in KEYS if key.name not in PLACES and len({repr(flat[key.name]) for flat in flats}) > 1]
 
 
 def _table(kind: str, runs: Sequence[Compared], keys: Sequence[str]) -> dict[str, Any]:
-    """{kind, metrics, rows} of the runs of a kind."""
+    """Return {kind, metrics, rows} of the runs of one kind."""
     own = [run for run in runs if run.kind == kind]
     metrics = _metrics(own)
     rows = [(run, _values(run.config, keys), _numbers(run.results, metrics)) for run in own]
@@ -125,8 +125,9 @@ def _numbers(results: dict[str, Any], metrics: Sequence[str]) -> list[str]:
 
 
 def overlaid(runs: Sequence[tuple[str, str, list[dict[str, Any]]]]) -> list[dict[str, Any]]:
-    """Curves of (letter, kind, curves of `facts.curves`) in one chart a metric, and a kind where these differ: of validation,
-    or of training where there is none. A run's number, `place`, is that of its colour in all charts."""
+    """Return one chart per metric, and per kind if kinds differ, from (letter, kind, curves of `measured.curves`).
+
+    The curves are of validation, or of training if there is none. A run's `place` is the number of its colour in all charts."""
     charts: dict[tuple[str, str], dict[str, Any]] = {}
     for place, (letter, kind, curves) in enumerate(runs):
         for curve in curves:
@@ -142,7 +143,7 @@ def overlaid(runs: Sequence[tuple[str, str, list[dict[str, Any]]]]) -> list[dict
 
 
 def _pictures(runs: Sequence[Compared]) -> list[tuple[str, str]]:
-    """(whose, address of the picture): originals, then every run's; empty where the runs' test images are not the same."""
+    """Return (label, address of the picture): originals, then every run's; nothing if the runs' test images differ."""
     first = runs[0].originals
     if any(run.originals.shape != first.shape or not np.array_equal(run.originals, first) for run in runs):
         return []

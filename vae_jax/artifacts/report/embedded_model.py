@@ -1,4 +1,4 @@
-"""A trained model as JSON for `network.js`, which computes it in a browser."""
+"""A trained model as JSON for `network.js`, which runs it in a browser."""
 
 import base64
 from typing import Any, Literal
@@ -14,13 +14,13 @@ Dtype = Literal["float16", "float32"]
 STORED: dict[Dtype, str] = {"float16": "<f2", "float32": "<f4"}
 
 LARGEST_EXACT = 250_000
-"""Numbers of a model up to which its weights are embedded as they are: 1.3 MB of base64. Larger ones are rounded."""
+"""The most weights that are embedded as float32: 1.3 MB of base64. Larger models are rounded."""
 LARGEST_HALF = 6e4
-"""float16 ends at 65,504."""
+"""The largest float16."""
 
 
 def embedded_dtype(layers: Layers) -> Dtype:
-    """How `embed` stores these weights: float32 where they are few, or where float16 cannot hold one; else float16."""
+    """Return the dtype in which `embed` stores weights: float32 if they are few, or float16 cannot hold one; else float16."""
     arrays = _arrays(layers)
     # A comparison that NaN fails too.
     fits = all(bool(np.all(np.abs(array) <= LARGEST_HALF)) for array in arrays)
@@ -28,14 +28,14 @@ def embedded_dtype(layers: Layers) -> Dtype:
 
 
 def embed(layers: Layers, dtype: Dtype | None = None) -> dict[str, Any]:
-    """What `VaeNetwork.load` of network.js takes, ready for `json.dumps`.
+    """Return the argument of `VaeNetwork.load` in network.js, ready for `json.dumps`.
 
     Args:
-        layers: of `list_layers`.
-        dtype: of the stored weights; None: `embedded_dtype`.
+        layers: see `list_layers`.
+        dtype: the dtype of the stored weights; None: `embedded_dtype`.
 
     Returns:
-        dtype; shape [H, W, C]; latent_dim Z; with_prior, whether the encoder gives a logvar; encoder, decoder and prior, lists
+        dtype; shape [H, W, C]; latent_dim Z; with_prior, true if the encoder returns a logvar; encoder, decoder and prior, lists
         of {kind, output, numbers, arrays}, an array being {offset, shape} with the offset in numbers, not bytes; weights, the
         base64 of one little-endian buffer that holds all arrays.
     """
@@ -59,7 +59,7 @@ def embed(layers: Layers, dtype: Dtype | None = None) -> dict[str, Any]:
 
 
 def packed(array: np.ndarray) -> dict[str, Any]:
-    """An array as `VaeNetwork.unpack` takes it, by the same rule as weights: {dtype, shape, numbers}."""
+    """Return an array as `VaeNetwork.unpack` takes it, stored like the weights: {dtype, shape, numbers}."""
     fits = bool(np.all(np.abs(array) <= LARGEST_HALF))
     dtype: Dtype = "float16" if fits and array.size > LARGEST_EXACT else "float32"
     numbers = base64.b64encode(array.astype(STORED[dtype]).tobytes()).decode()
@@ -67,7 +67,7 @@ def packed(array: np.ndarray) -> dict[str, Any]:
 
 
 def as_embedded(run: Run, dtype: Dtype) -> Run:
-    """The run with its parameters rounded as `embed` rounds them: what a browser should find, computed by JAX."""
+    """Return the run with its parameters rounded like those in `embed`: JAX then computes what a browser should."""
 
     def rounded(leaf: Any) -> np.ndarray:
         array = np.asarray(leaf)
@@ -82,7 +82,7 @@ def _arrays(layers: Layers) -> list[np.ndarray]:
 
 
 def _describe(layer: Layer, offset: int) -> tuple[dict[str, Any], int]:
-    """The layer without its weights, which begin at `offset`, and where the next one's do."""
+    """Return the layer without its weights, which start at `offset`, and the offset of the next layer."""
     arrays = {}
     for name, array in layer.arrays.items():
         arrays[name] = {"offset": offset, "shape": list(array.shape)}

@@ -1,4 +1,4 @@
-"""What the page's explorer of the latent space is given: the network, coded test images, planes to look at, ranges."""
+"""The data of the page's explorer: the network, encoded test images, planes to show them on, ranges of sliders."""
 
 import math
 from typing import Any
@@ -16,15 +16,15 @@ from vae_jax.types import Dataset
 
 MOST_POINTS, FEWEST_POINTS = 2000, 100
 MOST_TILE_BYTES = 2**23
-"""Of all thumbnails together, before they are compressed."""
+"""The most bytes of all thumbnails together, before compression."""
 MOST_NUMBERS = 6_000_000
-"""Weights that a page carries: 12 MB as float16, 16 MB as text."""
+"""The most weights in a page: 12 MB as float16, 16 MB as text."""
 SLIDER_REACH = 4.0
-"""Standard deviations of the prior that a slider covers at least."""
+"""The least standard deviations of the prior that a slider covers."""
 
 
 def too_large(layers: Layers) -> str:
-    """Why the network is not in the page; empty where it fits."""
+    """Return the reason why the network is left out of the page; empty if it fits."""
     count = sum(array.size for part in layers for layer in part for array in layer.arrays.values())
     if count <= MOST_NUMBERS:
         return ""
@@ -32,12 +32,12 @@ def too_large(layers: Layers) -> str:
 
 
 def content(run: Run, dataset: Dataset) -> dict[str, Any]:
-    """Everything that the explorer draws, as JSON; `reason` in its place where the network is too large.
+    """Return everything that the explorer draws, as JSON; only `reason` if the network is too large.
 
     Returns:
-        network: of `weights.embed`. points: the codes of random test images, their labels, places in the test split and
-        thumbnails. planes: {name, axes [2][Z], centre [Z], labels} to show them on. dimensions: {index, kl, active} from the most
-        active on. reach: what a slider covers. colours: of classes.
+        network: see `embed`. points: the codes of random test images, their labels, indices in the test split and thumbnails.
+        planes: {name, axes [2][Z], centre [Z], labels} to show them on. dimensions: {index, kl, active}, most active first.
+        reach: the range of a slider. colours: the classes' colours.
     """
     layers = list_layers(run)
     reason = too_large(layers)
@@ -77,7 +77,7 @@ def _rows(run: Run, dataset: Dataset) -> np.ndarray:
 
 
 def planes(codes: Float[np.ndarray, "N Z"]) -> list[dict[str, Any]]:
-    """The plane itself for two dimensions; for more that of the most active two, and of the first principal components."""
+    """Return the plane itself for two dimensions, else the planes of the two most active ones and of two principal components."""
     size = codes.shape[1]
     (centre, axes), labels = geometry.principal_axes(codes)
     own = {"centre": centre.tolist(), "axes": axes.T.tolist(), "labels": list(labels)}
@@ -94,7 +94,7 @@ def planes(codes: Float[np.ndarray, "N Z"]) -> list[dict[str, Any]]:
 
 
 def dimensions(codes: Float[np.ndarray, "N Z"], kl: Float[np.ndarray, " K"] | None) -> list[dict[str, Any]]:
-    """{index, kl in nats or null, active}, the most active first."""
+    """Return {index, kl in nats or null, active}, most active first."""
     order, active = geometry.by_activity(codes)
     return [
         {"index": k, "kl": None if kl is None else float(kl[k]), "active": bool(active[k]) or kl is None} for k in order
@@ -102,7 +102,7 @@ def dimensions(codes: Float[np.ndarray, "N Z"], kl: Float[np.ndarray, " K"] | No
 
 
 def _rounded_up(value: float) -> float:
-    """To two digits, so that a slider's end can be read; 1 for nothing."""
+    """Round up to two digits, so that a slider's end can be read; 1 for nothing."""
     if not value or not math.isfinite(value):
         return 1.0
     unit = 10.0 ** (math.floor(math.log10(value)) - 1)

@@ -1,4 +1,4 @@
-"""A template and its data made into one HTML file that needs nothing else."""
+"""One self-contained HTML file, made from a template and its data."""
 
 import base64
 import hashlib
@@ -15,18 +15,18 @@ STYLES = ("vendor/uPlot.min.css", "page.css")
 
 
 def render(template: str, scripts: tuple[str, ...], data: Mapping[str, Any], **values: Any) -> str:
-    """The page's text.
+    """Render the page.
 
-    Nothing that a person named (a class, a folder, a config value) can become markup: the template escapes all it is
-    given, the data have no `<`, and the browser is told to run the page's own scripts only, by their hashes.
+    No name that a person chose (a class, a folder, a config value) can become markup: the template escapes its values, the
+    data contain no `<`, and the browser runs only the page's own scripts, by their hashes.
 
     Args:
-        template: a file of the folder page/.
-        scripts: its scripts, run in this order at the end of the page.
-        data: what the scripts read, as JSON.
-        values: what the template shows.
+        template: a file in the folder page/.
+        scripts: the page's scripts, run in this order at the end of the page.
+        data: JSON values that the scripts read.
+        values: values that the template shows.
     """
-    # StrictUndefined: a value that is not there is our fault, and shows.
+    # StrictUndefined: a missing value is our fault, and raises.
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
@@ -41,7 +41,7 @@ def render(template: str, scripts: tuple[str, ...], data: Mapping[str, Any], **v
 
 
 def as_json(data: Any) -> str:
-    """JSON that may stand within an HTML element: no character of it ends one."""
+    """Return JSON that is safe within an HTML element: no character in it can end the element."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -49,7 +49,7 @@ def as_json(data: Any) -> str:
 
 
 def data_url(kind: str, content: bytes) -> str:
-    """`data:image/png;base64,...`."""
+    """Return a file as `data:image/png;base64,...`."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 

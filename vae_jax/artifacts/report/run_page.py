@@ -1,11 +1,11 @@
-"""The page of one run: what it is, what it reached, its figures, and its latent space to move in."""
+"""The page of one run: its facts, its numbers, its figures, and its latent space to explore."""
 
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vae_jax.artifacts.report import explorer, facts
+from vae_jax.artifacts.report import explorer, facts, measured
 from vae_jax.artifacts.report.page import data_url, render
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.run import Run
@@ -33,22 +33,22 @@ FIGURES = {
     "qq": "Codes against the prior, dimension by dimension",
     "animation": "The latent space while it was trained",
 }
-"""Files of figures/ by the beginning of their names, in the order of the page, and what they show. Curves are drawn anew."""
+"""The start of a figure's file name -> its caption, in the order of the page. Curves are drawn by the page itself."""
 MOST_FIGURE_BYTES = 1_500_000
-"""Of figures in the page; further ones are linked."""
+"""The most bytes of figures in the page; further ones are linked."""
 
 
 def write_report(
     run: Run, dataset: Dataset, workdir: Path, path: Path, results: Mapping[str, Any] | None = None
 ) -> None:
-    """Write the page of a run: one file, for a browser, that needs nothing else.
+    """Write the page of a run: one self-contained file for a browser.
 
     Args:
-        run: its trained model.
-        dataset: its test split is what the explorer shows.
-        workdir: its metrics, results, health and figures are shown as far as they are there.
-        path: the file.
-        results: the content of results.json, where it is not yet written.
+        run: the trained model.
+        dataset: the explorer shows its test split.
+        workdir: its metrics, results, health and figures are shown if they exist.
+        path: the file to write.
+        results: the content of results.json; None: it is read.
 
     Raises:
         TrainingError: the disk is full.
@@ -63,16 +63,16 @@ def write_report(
     text = render(
         "report.html.j2",
         SCRIPTS,
-        {"curves": facts.curves(workdir), "explorer": drawn},
+        {"curves": measured.curves(workdir), "explorer": drawn},
         title=facts.title(run.config),
         name=workdir.resolve().name,
         stands=stands,
         header=facts.header(run, dataset, workdir, stands, found),
         commands=_commands(run, workdir),
         splits=splits,
-        table=[(name, facts.unit(name), cells) for name, cells in table],
+        table=[(name, measured.unit(name), cells) for name, cells in table],
         pixels=found.get("pixels", ""),
-        health=facts.health(workdir) if run.model.log_prior is not None else None,
+        health=measured.health(workdir) if run.model.log_prior is not None else None,
         health_command=f"python -m experiments.health --workdir={shlex.quote(str(workdir))}",
         with_prior=run.model.log_prior is not None,
         config=facts.config_rows(run.config),
@@ -84,7 +84,7 @@ def write_report(
 
 
 def _commands(run: Run, workdir: Path) -> list[tuple[str, str]]:
-    """(what for, what to type)."""
+    """Return (purpose, command) rows."""
     return [
         ("Continue it", workdir_lib.resume_command(workdir)),
         ("Train it again", facts.reproduce_command(run.config)),
@@ -93,7 +93,7 @@ def _commands(run: Run, workdir: Path) -> list[tuple[str, str]]:
 
 
 def figures(workdir: Path, folder: Path) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    """({caption, url} of figures in the page, {caption, url} of those that are only linked, for a page in `folder`)."""
+    """Return {caption, url} of the figures in the page, and of those that a page in `folder` only links."""
     embedded, linked, size = [], [], 0
     for name, caption in FIGURES.items():
         for file in _files(workdir / "figures", name):
@@ -106,7 +106,7 @@ def figures(workdir: Path, folder: Path) -> tuple[list[dict[str, str]], list[dic
 
 
 def _files(folder: Path, name: str) -> list[Path]:
-    """NAME.png or NAME.gif, or its pages NAME_1.png, NAME_2.png, ..."""
+    """Return NAME.png or NAME.gif, or the pages NAME_1.png, NAME_2.png, ..."""
     pages = sorted(folder.glob(f"{name}_[0-9]*.png"), key=lambda path: (len(path.name), path.name))
     return [path for path in (folder / f"{name}.png", folder / f"{name}.gif", *pages) if path.is_file()]
 

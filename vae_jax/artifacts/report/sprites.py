@@ -1,4 +1,4 @@
-"""Images for the page: many small ones in one picture, and how the data's images are framed."""
+"""Images for the page: many small ones in one picture, and the framing of the data's images."""
 
 import io
 import math
@@ -11,23 +11,23 @@ from PIL import Image
 from vae_jax.artifacts.report.page import data_url
 
 LARGEST_TILE = 64
-"""Pixels on a side; larger images are shown smaller."""
+"""The most pixels of a tile's side; larger images are scaled down."""
 QUALITY = 85
-"""Of colour pictures; grey ones are lossless, and small."""
+"""The JPEG quality of colour pictures; grey ones are lossless, and small."""
 FAINTEST_INK = 0.2
-"""Of the range between background and the brightest: what counts as drawn."""
+"""The share of the range between background and brightest from which a pixel counts as ink."""
 PLAIN_SHARE, PLAIN_REACH = 0.5, 0.05
-"""Where this share of the images' border pixels is so near to one colour, it is the background, and a drawing's too."""
+"""The share of border pixels that must be near one colour for it to be the background, of a drawing too."""
 
 
 def tile_size(shape: tuple[int, int, int]) -> tuple[int, int]:
-    """(h, w) of the tiles that images of shape (H, W, C) are shown as."""
+    """Return the size (h, w) of the tiles for images of shape (H, W, C)."""
     scale = min(1.0, LARGEST_TILE / max(shape[:2]))
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
 def sheet(images: UInt8[np.ndarray, "N H W C"], columns: int = 0) -> dict[str, Any]:
-    """All images in one picture, row by row, about as many rows as columns if these are 0: {url, columns, tile: [h, w]}."""
+    """Return all images in one picture, row by row: {url, columns, tile: [h, w]}; columns=0: about as many as rows."""
     height, width = tile_size(images.shape[1:])
     columns = columns or max(1, math.isqrt(len(images)))
     rows = -(-len(images) // columns)
@@ -55,11 +55,11 @@ def _resized(image: UInt8[np.ndarray, "H W C"], size: tuple[int, int]) -> UInt8[
 
 
 def framing(images: UInt8[np.ndarray, "N H W C"]) -> dict[str, Any] | None:
-    """How the images place what they show, so that a drawing can be placed alike; None where they have no plain background.
+    """Return the placement of ink in the images, so that a drawing can be placed alike; None without a plain background.
 
     Returns:
-        background [C], in [0, 1]; extent, the mean longer side of what differs from it, in pixels; centre [y, x], its mean
-        centre of mass, in pixels from the upper left corner.
+        background [C], in [0, 1]; extent, the mean longer side of the ink, in pixels; centre [y, x], its mean centre of mass, in
+        pixels from the upper left corner.
     """
     x = images.astype(np.float32) / 255
     border = np.concatenate([part.reshape(-1, x.shape[3]) for part in (x[:, 0], x[:, -1], x[:, :, 0], x[:, :, -1])])
@@ -76,7 +76,7 @@ def framing(images: UInt8[np.ndarray, "N H W C"]) -> dict[str, Any] | None:
 
 
 def _box(ink: Float[np.ndarray, "H W"]) -> tuple[int, tuple[float, float]] | None:
-    """(longer side, centre of mass) of one image's ink; None for an empty image."""
+    """Return (longer side, centre of mass) of an image's ink, or None for an empty image."""
     drawn = ink > FAINTEST_INK * max(float(ink.max()), FAINTEST_INK)
     if not drawn.any():
         return None
