@@ -1,6 +1,6 @@
 """MLP autoencoder, hidden layer of 256, code of 32 numbers, squared error, dropout 0.1.
 
-A gaussian likelihood with sigma = 1 / sqrt(2 pi) has no constant: the loss is pi times the squared error of an image.
+A gaussian likelihood with sigma = 1 / sqrt(2 pi) has no constant: the loss is pi times the squared error per image.
 
 Handwritten digits, embedded: python -m vae_jax.main --config=configs/ae.py
 MNIST: python -m vae_jax.main --config=configs/ae.py --config.dataset=mnist --config.num_epochs=10
@@ -9,13 +9,12 @@ MNIST: python -m vae_jax.main --config=configs/ae.py --config.dataset=mnist --co
 
 import math
 
-from configs import base
-from vae_jax.types import Config
+from vae_jax.config import Config, defaults
 
 
 def get_config() -> Config:
-    """See above."""
-    config = base.get_config()
+    """Return the config described above."""
+    config = defaults()
     config.model = "ae"
     config.objective = "reconstruction"
     config.hidden_dims = (256,)

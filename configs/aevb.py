@@ -7,13 +7,12 @@ MNIST, latent size 100 or 200: add --config.latent_dim=100 --config.num_epochs=1
 (12 minutes on a core, test elbo -98.1 and -98.4)
 """
 
-from configs import base
-from vae_jax.types import Config
+from vae_jax.config import Config, defaults
 
 
 def get_config() -> Config:
-    """See above."""
-    config = base.get_config()
+    """Return the config described above."""
+    config = defaults()
     config.hidden_dims = (512, 256)
     config.latent_dim = 2
     config.batch_size = 200

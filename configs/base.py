@@ -1,9 +1,8 @@
-"""Every key at its default: what the other files of this folder are differences from."""
+"""Every key at its default; the other files of this folder list their differences from it."""
 
-from vae_jax import config
-from vae_jax.types import Config
+from vae_jax.config import Config, defaults
 
 
 def get_config() -> Config:
-    """The defaults of the table of keys, `python -m vae_jax.main --help`."""
-    return config.defaults()
+    """Return the defaults of the table of keys, which `python -m vae_jax.main --help` prints."""
+    return defaults()

@@ -5,13 +5,12 @@ MNIST: python -m vae_jax.main --config=configs/conv_ae.py --config.dataset=mnist
 (test mse 0.0051)
 """
 
-from configs import base
-from vae_jax.types import Config
+from vae_jax.config import Config, defaults
 
 
 def get_config() -> Config:
-    """See above."""
-    config = base.get_config()
+    """Return the config described above."""
+    config = defaults()
     config.model = "ae"
     config.network = "conv"
     config.objective = "reconstruction"

@@ -5,14 +5,23 @@ MNIST: python -m vae_jax.main --config=configs/conv_dae.py --config.dataset=mnis
 (test mse 0.0124 noisy to clean, mse_mean 0.0081 clean to clean)
 """
 
-from configs import dae
-from vae_jax.types import Config
+import math
+
+from vae_jax.config import Config, defaults
 
 
 def get_config() -> Config:
-    """See above."""
-    config = dae.get_config()
+    """Return the config described above."""
+    config = defaults()
+    config.model = "ae"
+    config.objective = "denoising"
+    config.hidden_dims = (256,)
+    config.latent_dim = 32
     config.network = "conv"
     config.channels = (32, 64)
-    config.dropout = 0.0
+    config.likelihood = "gaussian"
+    config.sigma = (2 * math.pi) ** -0.5
+    config.num_epochs = 200
+    config.noise_mean = 0.0
+    config.noise_std = 0.5
     return config

@@ -5,13 +5,12 @@ MNIST: python -m vae_jax.main --config=configs/conv_vae.py --config.dataset=mnis
 (35 minutes on a core, test elbo 125.6: a density, so it may be positive)
 """
 
-from configs import base
-from vae_jax.types import Config
+from vae_jax.config import Config, defaults
 
 
 def get_config() -> Config:
-    """See above."""
-    config = base.get_config()
+    """Return the config described above."""
+    config = defaults()
     config.network = "conv"
     config.channels = (32, 64, 64, 64)
     config.activation = "leaky_relu"

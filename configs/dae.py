@@ -1,4 +1,4 @@
-"""Denoising MLP autoencoder: as ae.py, noise N(0, 0.5^2) added to the input only, clean target.
+"""Denoising MLP autoencoder: like ae.py, with noise N(0, 0.5^2) added to the input only; the target is clean.
 
 0.5 in the pixel range [0, 1] is the noise of the Keras blog's example (which clips the noisy image; here it is not clipped).
 
@@ -8,14 +8,22 @@ MNIST: python -m vae_jax.main --config=configs/dae.py --config.dataset=mnist --c
 (a minute, test mse 0.0186 noisy to clean, mse_mean 0.0146 clean to clean)
 """
 
-from configs import ae
-from vae_jax.types import Config
+import math
+
+from vae_jax.config import Config, defaults
 
 
 def get_config() -> Config:
-    """See above."""
-    config = ae.get_config()
+    """Return the config described above."""
+    config = defaults()
+    config.model = "ae"
     config.objective = "denoising"
+    config.hidden_dims = (256,)
+    config.latent_dim = 32
+    config.dropout = 0.1
+    config.likelihood = "gaussian"
+    config.sigma = (2 * math.pi) ** -0.5
+    config.num_epochs = 200
     config.noise_mean = 0.0
     config.noise_std = 0.5
     return config

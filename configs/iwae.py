@@ -1,20 +1,19 @@
-"""Importance-weighted autoencoder (Burda et al. 2016): 784-200-200-50, tanh, 5 samples, MNIST drawn anew at every step.
+"""Importance-weighted autoencoder (Burda et al. 2016): 784-200-200-50, tanh, 5 samples, MNIST binarised again at every step.
 
 python -m vae_jax.main --config=configs/iwae.py
 All rows of their Table 1: python -m experiments.reproduce.iwae --help. Measured there: the VAE (num_samples=1) in batches of
 100, 2.6 s an epoch on one core, 2.4 hours: test nll 86.60 nats, theirs 86.76.
 
-As their code has it: Glorot's weights, Adam's epsilon 1e-4 on gradients summed over a batch of 20, here 5e-6 on means, a
+Like their code: Glorot's weights, Adam's epsilon 1e-4 on gradients summed over a batch of 20, here 5e-6 on means, a
 learning rate that falls from 1e-3 in 8 stages of 3^i epochs, 3,280 in all.
 """
 
-from configs import base
-from vae_jax.types import Config
+from vae_jax.config import Config, defaults
 
 
 def get_config() -> Config:
-    """See above."""
-    config = base.get_config()
+    """Return the config described above."""
+    config = defaults()
     config.hidden_dims = (200, 200)
     config.activation = "tanh"
     config.kernel_init = "glorot"

@@ -6,13 +6,12 @@ MNIST: python -m vae_jax.main --config=configs/vae.py --config.dataset=mnist --c
 (a minute on a core, test elbo -104.8)
 """
 
-from configs import base
-from vae_jax.types import Config
+from vae_jax.config import Config, defaults
 
 
 def get_config() -> Config:
-    """See above."""
-    config = base.get_config()
+    """Return the config described above."""
+    config = defaults()
     config.model = "vae"
     config.objective = "elbo"
     config.hidden_dims = (512, 256)

@@ -1,17 +1,16 @@
-"""MLP VAE whose two latent dimensions can be looked at: hidden layer of 256, RMSprop, batches of 100, Bernoulli pixels.
+"""MLP VAE with two latent dimensions, easy to draw: hidden layer of 256, RMSprop, batches of 100, Bernoulli pixels.
 
 Handwritten digits, embedded: python -m vae_jax.main --config=configs/vae_2d.py --config.num_epochs=300
 MNIST: python -m vae_jax.main --config=configs/vae_2d.py --config.dataset=mnist
 (2 minutes on a core, test elbo -151.2)
 """
 
-from configs import base
-from vae_jax.types import Config
+from vae_jax.config import Config, defaults
 
 
 def get_config() -> Config:
-    """See above."""
-    config = base.get_config()
+    """Return the config described above."""
+    config = defaults()
     config.hidden_dims = (256,)
     config.latent_dim = 2
     config.optimizer = "rmsprop"

@@ -1,34 +1,6 @@
-"""Compare runs on one page: python -m experiments.compare --workdirs=A,B,... [--output=compare.html]
+"""Run the command of vae_jax/commands/compare.py: `python -m experiments.compare --help`"""
 
-One HTML file for a browser, offline: a table with the config keys that differ and the test metrics, the runs' curves in the same
-charts, and the same test images as each run reconstructs them.
-"""
-
-import sys
-from pathlib import Path
-
-from vae_jax.artifacts import report
-from vae_jax.commands import arguments
-from vae_jax.errors import InputError
-from vae_jax.system.command import run_command
-from vae_jax.system.console import Console, format_bytes
-
-
-def main(argv: list[str]) -> None:
-    """Do what the command line says."""
-    parser = arguments.Parser(__doc__)
-    parser.add_argument("--workdirs", required=True, metavar="RUN,RUN,...", help="the runs' directories")
-    parser.add_argument(
-        "--output", type=arguments.path, default=Path("compare.html"), metavar="FILE", help="where to (compare.html)"
-    )
-    flags = parser.parse_args(argv)
-    workdirs = [arguments.path(part) for part in flags.workdirs.split(",") if part]
-    if len(workdirs) < 2:
-        raise InputError(f"--workdirs={flags.workdirs}: at least two runs, with a comma between")
-    path = arguments.output_file("--output", flags.output)
-    report.write_comparison(workdirs, path)
-    Console().line(f"{path} ({format_bytes(path.stat().st_size)})")
-
+from vae_jax import commands
 
 if __name__ == "__main__":
-    sys.exit(run_command(lambda: main(sys.argv[1:])))
+    commands.run("compare")

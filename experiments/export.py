@@ -1,57 +1,6 @@
-"""A trained model as files for other programs: python -m experiments.export --workdir=RUN --format=stablehlo|safetensors|onnx
+"""Run the command of vae_jax/commands/export.py: `python -m experiments.export --help`"""
 
-stablehlo: programs that JAX runs without vae_jax, on CPU, CUDA and TPU. onnx: programs for ONNX runtimes, without JAX.
-safetensors: the weights by name, with a card that says what they are. Needs pip install -e '.[export]'.
-"""
-
-import os
-import sys
-from pathlib import Path
-
-from vae_jax.commands import arguments
-from vae_jax.errors import InputError
-from vae_jax.runs.run import load_run
-from vae_jax.system import disk
-from vae_jax.system.command import run_command
-from vae_jax.system.console import Console, format_bytes
-
-
-def main(argv: list[str]) -> None:
-    """Do what the command line says."""
-    from vae_jax.artifacts.export import FORMATS
-
-    parser = arguments.Parser(__doc__)
-    parser.add_argument("--workdir", type=arguments.path, required=True, metavar="RUN", help="the run's directory")
-    parser.add_argument("--format", required=True, metavar="FORMAT", help=f"one of {', '.join(FORMATS)}")
-    parser.add_argument("--which", choices=["best", "latest"], default="best", help="which checkpoint (best)")
-    parser.add_argument(
-        "--output", type=arguments.path, metavar="DIR", help="where to, a folder that exists (RUN/export)"
-    )
-    flags = parser.parse_args(argv)
-
-    make = FORMATS[arguments.one_of("--format", flags.format, FORMATS)]
-    given = None if flags.output is None else _existing(flags.output)
-    run, console = load_run(flags.workdir, flags.which), Console()
-    artefacts = make(run, flags.workdir)
-    folder = given or disk.make_folder("--output", flags.workdir / "export")
-    for artefact in artefacts:
-        disk.write(folder / artefact.name, artefact.content)
-        console.line(f"{folder / artefact.name}  {format_bytes(len(artefact.content))}")
-        console.line(f"  {artefact.line(folder)}")
-    if run.config.dtype != "float32" and flags.format != "stablehlo":
-        console.line(f"weights are float32, as in the checkpoint; the run itself computes in {run.config.dtype}")
-
-
-def _existing(folder: Path) -> Path:
-    """A folder to write in that is there: a mistyped one is not made.
-
-    Raises:
-        InputError: there is none, it is a file, or it cannot be written.
-    """
-    if not os.path.isdir(folder):  # Path's own raises in a folder that must not be read
-        raise InputError(f"--output={folder}: {'a file, not a folder' if os.path.exists(folder) else 'no such folder'}")
-    return disk.make_folder("--output", folder)
-
+from vae_jax import commands
 
 if __name__ == "__main__":
-    sys.exit(run_command(lambda: main(sys.argv[1:])))
+    commands.run("export")

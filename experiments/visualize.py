@@ -1,53 +1,6 @@
-"""Draw a trained run: python -m experiments.visualize --workdir=RUN [--only=tsne,walk] [--numbers=3,7 | --images=12,95]
+"""Run the command of vae_jax/commands/visualize.py: `python -m experiments.visualize --help`"""
 
-Draws every figure that fits the model into RUN/figures, or those that --only names; nothing is trained.
-"""
-
-import sys
-
-from vae_jax import data
-from vae_jax.artifacts import arrays, draw
-from vae_jax.commands import arguments
-from vae_jax.errors import InputError
-from vae_jax.runs.run import load_run
-from vae_jax.system import disk
-from vae_jax.system.command import run_command
-from vae_jax.system.console import Console
-
-
-def main(argv: list[str]) -> None:
-    """Do what the command line says."""
-    from vae_jax.artifacts.figures import FIGURES
-
-    parser = arguments.Parser(__doc__)
-    parser.add_argument("--workdir", type=arguments.path, required=True, metavar="RUN", help="the run's directory")
-    parser.add_argument("--which", choices=["best", "latest"], default="best", help="which checkpoint (best)")
-    parser.add_argument("--only", default="", metavar="NAME,NAME", help=f"figures: {', '.join(FIGURES)} (all that fit)")
-    parser.add_argument("--output", type=arguments.path, metavar="DIR", help="where to (RUN/figures)")
-    parser.add_argument("--points", type=arguments.count, default=2500, help="most test images that t-SNE takes (2500)")
-    ends = parser.add_mutually_exclusive_group()
-    ends.add_argument("--numbers", type=arguments.pair, metavar="A,B", help="classes that the walk leads between")
-    ends.add_argument("--images", type=arguments.pair, metavar="I,J", help="test images that the walk leads between")
-    flags = parser.parse_args(argv)
-
-    only = [arguments.one_of("--only", name.strip(), FIGURES) for name in flags.only.split(",") if name.strip()]
-    run, console = load_run(flags.workdir, flags.which), Console()
-    folder = disk.make_folder("--output", flags.output or flags.workdir / "figures")
-    request = arrays.Request(flags.numbers, flags.images, flags.points)
-    source = draw.make_source(run, data.load(run.config), flags.workdir, request, console.line)
-    refused = []
-    for drawn in draw.write_figures(source, only or FIGURES, folder):
-        for path in drawn.paths:
-            console.line(str(path))
-        if drawn.error is not None:
-            raise drawn.error
-        if drawn.lacks:
-            refused.append(f"{drawn.name}: does not fit this run, it needs {drawn.lacks}")
-    if only and refused:
-        raise InputError("\n".join(f"--only={line}" for line in refused))
-    for line in refused:
-        console.line(f"left out: {line}")
-
+from vae_jax import commands
 
 if __name__ == "__main__":
-    sys.exit(run_command(lambda: main(sys.argv[1:])))
+    commands.run("visualize")

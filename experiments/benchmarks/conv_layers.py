@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from experiments import record
+from experiments.benchmarks import record
 from vae_jax.commands import arguments
 from vae_jax.config import command_line
 from vae_jax.models.networks.conv import KERNEL, STRIDES

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments import record
+from experiments.benchmarks import record
 from experiments.benchmarks.gpu_runs import ROUNDS, limit, make_population, make_single, step_seconds, train
 from experiments.benchmarks.products import make_products
 from experiments.benchmarks.rounds import interleave

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments import record
+from experiments.benchmarks import record
 from vae_jax.commands import arguments
 from vae_jax.system.command import run_command
 

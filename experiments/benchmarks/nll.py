@@ -19,7 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments import record
+from experiments.benchmarks import record
 from experiments.benchmarks.nll_contenders import PEER, Results, Round, ask_peer, make_products
 from experiments.benchmarks.peers_code import contestants
 from experiments.benchmarks.peers_code.contestants import OURS

@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments import record
+from experiments.benchmarks import record
 from experiments.benchmarks.peers_code import contestants
 from experiments.benchmarks.peers_code.contestants import OURS, PEERS, Failed, Measured, Network
 from vae_jax import config as config_lib

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments import record
+from experiments.benchmarks import record
 
 BUSY = 0.1
 """The share of the machine from which other processes disturb a round."""

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments import record
+from experiments.benchmarks import record
 from experiments.benchmarks.peers_code import processes
 from experiments.benchmarks.peers_code.contestants import ON_THE_CPU
 from vae_jax import config as config_lib

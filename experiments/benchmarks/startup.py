@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments import record
+from experiments.benchmarks import record
 from vae_jax.commands import arguments
 from vae_jax.system.command import run_command
 

@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import record
+from experiments.benchmarks import record
 from experiments.benchmarks.products import make_products
 from experiments.benchmarks.rounds import ENOUGH, Timed, describe_disturbed, interleave
 from vae_jax.commands import arguments

@@ -1,1 +1,1 @@
-"""What `experiments.fault_drill` does to runs, and the table it makes; the tests of tests/faults use it too."""
+"""The fault drill, `python -m experiments.faults`: its faults and its table. tests/faults uses it too."""

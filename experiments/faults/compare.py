@@ -1,4 +1,4 @@
-"""What a run has come to, and how two runs differ that should be the same."""
+"""The outcome of a run, and the differences between two runs that should be equal."""
 
 import hashlib
 import json
@@ -15,20 +15,20 @@ from vae_jax.runs.writer import FILE
 
 
 class Outcome(NamedTuple):
-    """Of a run that has ended: all of it must be equal in a run that was killed on the way."""
+    """The outcome of a finished run; a run that was killed and resumed must have the same one."""
 
     state: str
-    """sha256 of the latest checkpoint's state."""
+    """The sha256 of the latest checkpoint's state."""
     metrics: str
-    """metrics.jsonl."""
+    """The content of metrics.jsonl."""
     results: dict[str, Any]
     tensorboard: Points
     files: list[str]
-    """Names in the workdir, in checkpoints/ and figures/; without those of TensorBoard's files, one for each start."""
+    """The names in the workdir, checkpoints/ and figures/, without TensorBoard's files, one for each start."""
 
 
 def digest(workdir: Path) -> str:
-    """sha256 of everything in the latest checkpoint's state."""
+    """Return the sha256 of the latest checkpoint's state."""
     with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
         restored = checkpoints.restore(None)
     assert restored is not None, f"{workdir}: no checkpoint"
@@ -39,27 +39,23 @@ def digest(workdir: Path) -> str:
 
 
 def outcome(workdir: Path) -> Outcome:
-    """What a run that ended left."""
-    names = [
-        path.relative_to(workdir).as_posix()
-        for place in ("*", "checkpoints/*", "figures/*")
-        for path in workdir.glob(place)
-    ]
+    """Read the outcome of a finished run."""
+    paths = [path for place in ("*", "checkpoints/*", "figures/*") for path in workdir.glob(place)]
     return Outcome(
         digest(workdir),
         (workdir / FILE).read_text(),
         json.loads((workdir / RESULTS).read_text()),
         {tag: sorted(points, key=lambda point: point[0]) for tag, points in read_points(workdir).items()},
-        sorted(name for name in names if "tfevents" not in name),
+        sorted(path.relative_to(workdir).as_posix() for path in paths if "tfevents" not in path.name),
     )
 
 
 def differences(found: Outcome, expected: Outcome) -> list[str]:
-    """A line for each part that is not the same."""
+    """Return a line for each part that differs."""
     lines = []
     if found.files != expected.files:
         more, less = set(found.files) - set(expected.files), set(expected.files) - set(found.files)
-        lines.append(f"files: more {sorted(more)}, missing {sorted(less)}")
+        lines.append(f"files: unexpected {sorted(more)}, missing {sorted(less)}")
     for tag in sorted(found.tensorboard.keys() | expected.tensorboard.keys()):
         ours, theirs = ([p[0] for p in side.tensorboard.get(tag, [])] for side in (found, expected))
         if ours != theirs:
@@ -70,6 +66,6 @@ def differences(found: Outcome, expected: Outcome) -> list[str]:
 
 
 def last_saved(workdir: Path) -> int:
-    """The step of the newest checkpoint that was committed; 0 without one."""
+    """Return the step of the newest committed checkpoint, or 0 without one."""
     with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
         return checkpoints.latest_step() or 0

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from experiments import record
+from experiments.benchmarks import record
 
 
 class Row(NamedTuple):

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from conftest import small_config
 
-from experiments import export
 from vae_jax import config as config_lib
 from vae_jax.artifacts.export import FORMATS
 from vae_jax.artifacts.export.graph import Graph
 from vae_jax.artifacts.export.layers import Layer, list_layers
 from vae_jax.artifacts.export.operators import ACTIVATIONS, OPERATORS, PIXEL_MEANS, chain
 from vae_jax.artifacts.export.safetensors import named
+from vae_jax.commands import export
 from vae_jax.models import make_model
 from vae_jax.models.likelihoods import LIKELIHOODS, make_likelihood
 from vae_jax.models.networks import ACTIVATIONS as NETWORK_ACTIVATIONS

@@ -323,7 +323,7 @@ def test_keys_that_do_not_concern_a_run_are_ignored(make_config):
 def test_a_config_file_is_loaded_and_faults_in_it_are_named(tmp_path):
     good = tmp_path / "good.py"
     good.write_text(
-        "from configs import base\ndef get_config():\n    c = base.get_config(); c.latent_dim = 5; return c\n"
+        "from vae_jax.config import defaults\ndef get_config():\n    c = defaults(); c.latent_dim = 5; return c\n"
     )
     assert config_lib.load_file(str(good)).latent_dim == 5
     with pytest.raises(InputError, match=r"nowhere\.py: no such file.*configs/vae\.py"):
@@ -348,7 +348,7 @@ def test_a_config_file_is_loaded_and_faults_in_it_are_named(tmp_path):
         "c.update(latent_dim=1 // 0)": "ZeroDivisionError",
     }.items():
         (tmp_path / "typo.py").write_text(
-            f"from configs import base\ndef get_config():\n    c = base.get_config()\n    {line}\n    return c\n"
+            f"from vae_jax.config import defaults\ndef get_config():\n    c = defaults()\n    {line}\n    return c\n"
         )
         with pytest.raises(InputError, match=rf"\A--config=[^\n]*typo\.py: line 4: {words}[^\n]*\Z"):
             config_lib.load_file(str(tmp_path / "typo.py"))

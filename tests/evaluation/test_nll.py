@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments import nll as command
 from vae_jax.errors import InputError
 from vae_jax.evaluation import nll
 from vae_jax.evaluation.estimators import Block
@@ -322,5 +321,5 @@ def test_few_chains_say_nothing_of_trust(tmp_path):
 def test_what_makes_the_other_runs_bound_tighter_is_said(tmp_path, capsys):
     record = take(tmp_path / "nll.npz")
     other = record._replace(facts=FACTS | {"temperatures": 1000})
-    command.tell_paired(record, other, nll.compare(record, other), "test/nll", Console())
+    nll.print_comparison(record, other, tmp_path, Console())
     assert "the other has 1,000 temperatures, not 0: with more of them a bound is tighter" in capsys.readouterr().out

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import record
 from experiments.benchmarks import (
     gpu,
     gpu_runs,
@@ -23,6 +22,7 @@ from experiments.benchmarks import (
     peers,
     point,
     products,
+    record,
     rounds,
     scaling,
     startup,

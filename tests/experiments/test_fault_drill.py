@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from support.paths import ROOT
 
-from experiments import fault_drill
+from experiments.faults import __main__ as fault_drill
 from experiments.faults import table
 from experiments.faults.kills import Drill
 from experiments.faults.promises import KILLS, PROMISES

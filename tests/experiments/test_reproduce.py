@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments import record
+from experiments.benchmarks import record
 from experiments.reproduce import iwae, iwae_table
 from vae_jax.errors import InputError
 from vae_jax.evaluation import nll

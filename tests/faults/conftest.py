@@ -1,4 +1,4 @@
-"""Each test of this folder is a row, or a part of one, in the table of docs/reliability.md; `experiments.fault_drill` makes it.
+"""Each test of this folder is a row, or a part of one, in the table of docs/reliability.md; `experiments.faults` makes it.
 
 A test names its fault, `@pytest.mark.fault("...")`, and may tell `record_property("tried", N)` (1), `"survived"` (as many as were
 tried, where the test passes) and `"lost"` (nothing): pytest --junitxml keeps them.

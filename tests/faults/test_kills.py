@@ -43,7 +43,7 @@ def test_a_difference_is_seen_and_named(record_property):
     one = Outcome("a", '{"step": 1}', {"step": 2}, points, ["checkpoints"])
     assert differences(one, one) == []
     assert differences(one._replace(state="b"), one) == ["state: not the same"]
-    assert differences(one._replace(files=["checkpoints", "x.tmp"]), one) == ["files: more ['x.tmp'], missing []"]
+    assert differences(one._replace(files=["checkpoints", "x.tmp"]), one) == ["files: unexpected ['x.tmp'], missing []"]
     for steps in ([(1, -2.0)], [(1, -2.0), (1, -2.0), (2, -1.0)]):
         found = differences(one._replace(tensorboard={"val/elbo": steps}), one)
         assert found[0] == f"TensorBoard, val/elbo: steps {[step for step, _ in steps]}, expected [1, 2]"

@@ -1,6 +1,5 @@
 """checkpoint.py: bit-exact round trips, what is kept, and what happens after damage, strays, kills and full disks."""
 
-from support.paths import ROOT
 import contextlib
 import os
 import resource
@@ -15,11 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from support.damage import DAMAGE, flip_bit
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from support.damage import DAMAGE, flip_bit
+from support.paths import ROOT
 
-from vae_jax.runs.checkpoint import MANIFEST, Checkpoints, Restored
 from vae_jax.errors import InputError, TrainingError
+from vae_jax.runs.checkpoint import MANIFEST, Checkpoints, Restored
 
 INFO = {"epoch": 3, "sums": {"loss": 0.1 + 0.2, "elbo": -1 / 3}, "best": float("-inf"), "name": "vae"}
 

@@ -4,10 +4,10 @@ import io
 import numpy as np
 import pytest
 
+from vae_jax.errors import TrainingError
 from vae_jax.runs import latent_frames
 from vae_jax.runs.latent_frames import LatentFrames, load_frames
 from vae_jax.training.chunks import chunk_size
-from vae_jax.errors import TrainingError
 
 
 def frames(workdir):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import vae_jax
+from vae_jax.errors import InputError
 from vae_jax.runs import run as run_lib
 from vae_jax.train import train_and_evaluate
-from vae_jax.errors import InputError
 
 
 @pytest.fixture(scope="module")

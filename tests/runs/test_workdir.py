@@ -1,10 +1,9 @@
-
-from vae_jax.system import disk
 import pytest
 
 from vae_jax import config as config_lib
-from vae_jax.runs import workdir as workdir_lib
 from vae_jax.errors import InputError
+from vae_jax.runs import workdir as workdir_lib
+from vae_jax.system import disk
 
 
 def open_once(config, workdir):

@@ -1,7 +1,6 @@
 """metrics.jsonl and TensorBoard files: what was written comes back, and a continued run has every row once."""
 
 import json
-import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -9,17 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tensorboardX.proto.event_pb2 import Event, SessionLog  # pyright: ignore[reportAttributeAccessIssue]
-
 from support.event_files import events, scalars, write
+
 from vae_jax.errors import InputError
 from vae_jax.runs.writer import FILE, Writer, history, read_metrics
-
-
-
-
-
-
 
 
 def tags(workdir: Path) -> list[str]:

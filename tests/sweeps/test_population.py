@@ -15,8 +15,8 @@ from support.paths import ROOT
 
 import vae_jax.sweeps.population.loop as training
 import vae_jax.sweeps.population.scheduling as together
-from experiments import sweep as sweep_script
 from vae_jax import sweeps
+from vae_jax.commands import sweep
 from vae_jax.errors import InputError, TrainingError
 from vae_jax.runs.checkpoint import Checkpoints
 from vae_jax.runs.writer import history, read_metrics
@@ -55,7 +55,7 @@ def population(root, members, lines=None, **common):
     """Outcomes of members (name -> changes), each in root/name."""
     configs = [small_config(**COMMON | common | changes) for changes in members.values()]
     workdirs = [root / name for name in members]
-    found = train_population(configs, workdirs, Console(Lines() if lines is None else lines), "farewell")
+    found = train_population(configs, workdirs, Console(Lines() if lines is None else lines), "stop message")
     return dict(zip(members, found, strict=True))
 
 
@@ -135,7 +135,7 @@ def test_a_member_that_diverges_fails_alone_and_members_need_not_divide_among_de
     lines, bad = Lines(), {"learning_rate": 1e30, "optimizer": "adam"}
     members = {"one": CHANGES["one"], "bad": bad, "rate": CHANGES["rate"]}
     found = population(tmp_path, members, lines, streaming="on")
-    assert any("3 runs, which do not divide among 2 devices" in line for line in lines)
+    assert any("3 runs, not divisible by 2 devices" in line for line in lines)
     error = found["bad"]
     with pytest.raises(TrainingError) as single:
         alone(tmp_path, "single", **bad)
@@ -161,7 +161,7 @@ def test_a_stopped_population_goes_on_with_others_at_other_steps_and_leaves_fini
 
     with monkeypatch.context() as patch:
         patch.setattr(training, "add_metrics", stop)
-        with pytest.raises(signals.Stopped, match="farewell") as stopped:
+        with pytest.raises(signals.Stopped, match="stop message") as stopped:
             population(tmp_path, CHANGES, steps_per_dispatch=5)
     assert stopped.value.signum == signal.SIGTERM
     assert {latest(tmp_path / name).step for name in CHANGES} == {30}
@@ -195,7 +195,7 @@ def test_a_population_that_is_stopped_between_epochs_keeps_its_states(separate, 
 
     with monkeypatch.context() as patch:
         patch.setattr(training, "epoch_order", order)
-        with pytest.raises(signals.Stopped, match="farewell"):
+        with pytest.raises(signals.Stopped, match="stop message"):
             population(tmp_path, CHANGES, checkpoint__every_epochs=2)
     assert {latest(tmp_path / name).step for name in CHANGES} == {20}
     assert {len(read_metrics(tmp_path / name)) for name in CHANGES} == {1}
@@ -228,8 +228,7 @@ def test_a_sweep_of_populations_is_stopped_continued_and_told(tmp_path, monkeypa
     ]
     flags += ["--config.num_epochs=1", "--config.log.tensorboard=false"]
     rows = []
-    monkeypatch.setattr(sweep_script, "tell", lambda found, *rest: rows.extend(found))
-    monkeypatch.setattr(sweep_script.report, "write_comparison", lambda *given: None)
+    monkeypatch.setattr(sweep, "write_report", lambda finished, *rest: rows.extend(run for run, _ in finished))
     count, calls = training.add_metrics, []
 
     def stop(*arguments):
@@ -240,11 +239,11 @@ def test_a_sweep_of_populations_is_stopped_continued_and_told(tmp_path, monkeypa
 
     with monkeypatch.context() as patch:
         patch.setattr(training, "add_metrics", stop)
-        assert run_command(lambda: sweep_script.run(flags)) == 130
+        assert run_command(lambda: sweep.main(flags)) == 130
     told = capsys.readouterr().out.splitlines()
-    assert told[-1] == f"stopped; continue: python -m experiments.sweep {shlex.join(flags)}"
-    assert "3 runs, 2 programs: kept apart by hidden_dims=(16,),(8,)" in told
-    assert run_command(lambda: sweep_script.run(flags)) == 0
+    assert told[-1] == f"stopped; resume with: python -m experiments.sweep {shlex.join(flags)}"
+    assert "3 runs, 2 programs: separated by hidden_dims=(16,),(8,)" in told
+    assert run_command(lambda: sweep.main(flags)) == 0
     told = capsys.readouterr()
     assert told.err == ""
     assert sum(line.startswith("epoch 1/1 | 2 runs") for line in told.out.splitlines()) <= 1
@@ -254,7 +253,7 @@ def test_a_sweep_of_populations_is_stopped_continued_and_told(tmp_path, monkeypa
 def test_a_population_that_memory_does_not_hold_is_halved(make_config, tmp_path, monkeypatch):
     sizes = []
 
-    def train(configs, workdirs, console, farewell):
+    def train(configs, workdirs, console, stop_message):
         sizes.append(len(configs))
         if len(configs) > 2:
             raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")

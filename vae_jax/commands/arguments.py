@@ -1,8 +1,9 @@
-"""argparse for the scripts of experiments/: types of arguments, and complaints of one line."""
+"""argparse for the commands and studies: flags they share, types of arguments, and errors of one line."""
 
 import argparse
 import difflib
 import os
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import NoReturn
@@ -11,56 +12,62 @@ from vae_jax.errors import InputError
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse for the scripts of experiments/, its complaints as InputError."""
+    """argparse with a module's docstring as --help text; the docstring names its command, `python -m experiments.nll`."""
 
     def __init__(self, description: str | None) -> None:
-        super().__init__(
-            description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-        )
+        command = re.search(r"python -m [\w.]+", description or "")
+        formatter = argparse.RawDescriptionHelpFormatter
+        prog = command[0] if command else None
+        super().__init__(prog, description=description, formatter_class=formatter, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         """Raise InputError where argparse would print its usage and exit."""
-        raise InputError(f"{message}; --help tells the flags")
+        raise InputError(f"{message}; --help lists the flags")
+
+    def add_run(self) -> None:
+        """Add the flags that choose a run and its checkpoint."""
+        self.add_argument("--workdir", type=path, required=True, metavar="RUN", help="the directory of the run")
+        self.add_argument("--which", choices=["best", "latest"], default="best", help="the checkpoint (best)")
 
 
 def pair(text: str) -> tuple[int, int]:
-    """Two whole numbers, `3,7`: a type for argparse."""
+    """Parse two whole numbers, `3,7`."""
     first, second = (int(part) for part in text.split(","))
     return first, second
 
 
 def path(text: str) -> Path:
-    """A path, `~` being the home: a type for argparse. A shell expands it at the beginning of a word only."""
+    """Parse a path and expand `~`, which a shell does at the beginning of a word only."""
     return Path(os.path.expanduser(text))
 
 
 def count(text: str) -> int:
-    """A whole number, at least 1: a type for argparse."""
+    """Parse a whole number, at least 1."""
     if int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number, at least 1")
     return int(text)
 
 
 def seed(text: str) -> int:
-    """A seed, 0 to 2^32 - 1: a type for argparse."""
+    """Parse a seed, 0 to 2^32 - 1."""
     if not 0 <= int(text) < 2**32:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0 to {2**32 - 1}")
     return int(text)
 
 
 def seeds(text: str) -> tuple[int, ...]:
-    """Different seeds, `0,1,2`: a type for argparse."""
+    """Parse different seeds, `0,1,2`."""
     numbers = tuple(seed(part) for part in text.split(","))
     if len(set(numbers)) < len(numbers):
-        raise argparse.ArgumentTypeError(f"{text} names a seed twice")
+        raise argparse.ArgumentTypeError(f"{text}: a seed occurs twice")
     return numbers
 
 
 def one_of(flag: str, name: str, names: Collection[str]) -> str:
-    """The name, if it is one of these.
+    """Return the name if it is one of `names`.
 
     Raises:
-        InputError: it is not; the message gives the nearest and all.
+        InputError: it is not; the message gives the nearest name and all of them.
     """
     if name not in names:
         near = difflib.get_close_matches(name, list(names), n=1)
@@ -70,10 +77,10 @@ def one_of(flag: str, name: str, names: Collection[str]) -> str:
 
 
 def output_file(flag: str, path: Path) -> Path:
-    """The path of a file to write, in a folder that is there.
+    """Return the path if a file can be written there.
 
     Raises:
-        InputError: its folder is not there or must not be written in, or the path is a folder's.
+        InputError: the path is a folder, or its folder is missing or not writable.
     """
     if path.is_dir():
         raise InputError(f"{flag}={path}: a folder; name a file in it")

@@ -5,9 +5,11 @@ from vae_jax.config.reading import load_file, override
 from vae_jax.config.table import KEYS, defaults, flatten, key_table, nest
 from vae_jax.config.validation import text_problems, validate
 from vae_jax.keys import Key
+from vae_jax.types import Config
 
 __all__ = [
     "KEYS",
+    "Config",
     "Key",
     "defaults",
     "differences",

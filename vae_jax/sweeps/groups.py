@@ -1,4 +1,4 @@
-"""Which runs of a sweep can be trained as one program."""
+"""The runs of a sweep that can be trained as one program."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,50 +9,48 @@ from vae_jax.training.step import HPARAMS
 from vae_jax.types import Config
 
 JOINED = frozenset({"seed", "num_epochs", *HPARAMS})
-"""Keys in which the runs of a population may differ: they are no part of its compiled program."""
-LOOKED_AT = ("log.latent_every_steps", "log.profile")
-"""Keys of what is looked at while a run trains, alone: its latents, its time."""
+"""The keys in which the runs of a population may differ: they are not part of its compiled program."""
+ALONE = ("log.latent_every_steps", "log.profile")
+"""The keys that make a run train alone: its latents are recorded, or its time is profiled."""
 
 
 def groups(configs: Sequence[Config]) -> list[list[int]]:
-    """Places of the configs that can be trained as one program, in the order of the first of each group.
+    """Group the positions of configs that can be trained as one program, in the order of each group's first config.
 
-    They are equal but for JOINED. A run that is filmed (`log.latent_every_steps`) or traced (`log.profile`) is a group of its
-    own.
+    The configs of a group are equal except for JOINED. A run with one of the keys ALONE is a group by itself.
     """
-    found: dict[tuple, list[int]] = {}
+    members: dict[tuple, list[int]] = {}
     for i, config in enumerate(configs):
-        own = _apart(config)
-        alone = i if any(own[key] for key in LOOKED_AT) else None
-        found.setdefault((alone, *own.items()), []).append(i)
-    return list(found.values())
+        fixed = _fixed(config)
+        alone = i if any(fixed[key] for key in ALONE) else None
+        members.setdefault((alone, *fixed.items()), []).append(i)
+    return list(members.values())
 
 
-def _apart(config: Config) -> dict[str, Any]:
-    """What keeps runs apart where it differs."""
+def _fixed(config: Config) -> dict[str, Any]:
+    """Return the keys that must be equal within a group."""
     return {key: value for key, value in flatten(config).items() if key not in JOINED}
 
 
 def keys_apart(configs: Sequence[Config]) -> list[str]:
-    """The keys that keep runs out of one program, each with its values: `hidden_dims=(64,),(128,)`."""
-    flats = [_apart(config) for config in configs]
-    told = []
+    """Return the keys that separate runs into several programs, with their values: `hidden_dims=(64,),(128,)`."""
+    flats = [_fixed(config) for config in configs]
+    separating = []
     for key in dict.fromkeys(key for flat in flats for key in flat):
         values = list(dict.fromkeys(flat[key] for flat in flats if key in flat))
-        if len(values) > 1 or (key in LOOKED_AT and values[0]):
-            told.append(f"{key}={','.join(map(str, values))}")
-    return told
+        if len(values) > 1 or (key in ALONE and values[0]):
+            separating.append(f"{key}={','.join(map(str, values))}")
+    return separating
 
 
 def refuse_lone(configs: Sequence[Config]) -> None:
-    """Refuse several runs of which no two can join.
+    """Raise InputError if there are several runs and no two of them can be one program.
 
     Raises:
-        InputError: naming the keys that keep them apart.
+        InputError: names the keys that separate them.
     """
     if len(configs) > 1 and len(groups(configs)) == len(configs):
         raise InputError(
-            f"--population=on: no two of the {len(configs)} runs can be one program: {' '.join(keys_apart(configs))}; runs "
-            f"join that differ only in {', '.join(sorted(JOINED))}; choices: "
-            "--population=off, auto"
+            f"--population=on: no two of the {len(configs)} runs can be one program: {' '.join(keys_apart(configs))}; one "
+            f"program needs runs that differ only in {', '.join(sorted(JOINED))}; choices: --population=off, auto"
         )

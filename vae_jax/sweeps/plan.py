@@ -1,5 +1,6 @@
-"""From `latent_dim=2,100,200` to a list of runs."""
+"""The runs of a sweep, planned from `latent_dim=2,100,200`."""
 
+import hashlib
 import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from vae_jax.errors import InputError
 from vae_jax.types import Config
 
 Point = tuple[tuple[str, str], ...]
-"""(key, text) pairs that go together."""
+"""The (key, text) pairs of one point of a sweep."""
 
 
 class Planned(NamedTuple):
@@ -23,30 +24,30 @@ class Planned(NamedTuple):
 
 
 def parse_over(text: str) -> list[Point]:
-    """The points of one flag: `beta=0.5,1,4`, or keys that go together, `latent_dim:num_epochs=2:50,100:100`.
+    """Parse one flag: `beta=0.5,1,4`, or keys that change together, `latent_dim:num_epochs=2:50,100:100`.
 
-    Commas within brackets belong to a value: `hidden_dims=(64,32),(512,256)`.
+    Commas in brackets belong to a value: `hidden_dims=(64,32),(512,256)`.
 
     Raises:
-        InputError: no key, no value, or not as many values as keys.
+        InputError: a key or a value is missing, or the numbers of keys and values differ.
     """
     names, equals, values = text.partition("=")
     keys = names.split(":")
     if not equals or not values.strip() or not all(keys):
-        raise InputError(f"--over={text}: not KEY=VALUE,VALUE,... or KEY:KEY=VALUE:VALUE,...")
+        raise InputError(f"--over={text}: expected KEY=VALUE,VALUE,... or KEY:KEY=VALUE:VALUE,...")
     points = []
     for value in _split(values):
         parts = value.split(":") if len(keys) > 1 else [value]
         if len(parts) != len(keys) or not all(parts):
             raise InputError(
-                f"--over={text}: {value or 'an empty value'} does not give a value to each of {', '.join(keys)}"
+                f"--over={text}: {value or 'an empty value'} does not have a value for each of {', '.join(keys)}"
             )
         points.append(tuple(zip(keys, parts, strict=True)))
     return points
 
 
 def _split(text: str) -> list[str]:
-    """Parts between commas that are in no bracket."""
+    """Split at the commas outside brackets."""
     parts, depth = [""], 0
     for character in text:
         depth += (character in "([") - (character in ")]")
@@ -58,7 +59,7 @@ def _split(text: str) -> list[str]:
 
 
 def product(overs: Sequence[str]) -> list[Point]:
-    """Every combination of the points of several flags, the first flag changing slowest.
+    """Return every combination of the points of several flags; the first flag changes slowest.
 
     Raises:
         InputError: a flag is malformed, two flags sweep the same key, or one sweeps the seed.
@@ -70,7 +71,7 @@ def product(overs: Sequence[str]) -> list[Point]:
         raise InputError(f"--over: {', '.join(twice)} is swept twice")
     if "seed" in names:
         raise InputError(
-            "--over: seed is no point of a sweep, whose table has means over seeds; choices: --seeds=0,1,2"
+            "--over: seed cannot be swept, because the table shows means over seeds; choices: --seeds=0,1,2"
         )
     return combined
 
@@ -78,25 +79,39 @@ def product(overs: Sequence[str]) -> list[Point]:
 def plan(
     points: Sequence[Point], seeds: Sequence[int], read: Callable[[Point], Config], name: str, root: Path
 ) -> list[Planned]:
-    """A run for every point and seed, in a directory named as `vae_jax.main` names it.
+    """Plan a run for every point and seed, in the directory that `vae_jax.main` would name.
 
     Args:
-        points: of `product`.
-        seeds: of the key `seed`.
+        points: the points of `product`.
+        seeds: the values of the key `seed`.
         read: (overrides) -> validated config.
-        name: of the config file.
-        root: where the runs' directories lie.
+        name: the name of the config file.
+        root: the folder of the runs' directories.
 
     Raises:
-        InputError: a config is not valid, or two points are one and the same run.
+        InputError: a config is not valid, or two points are the same run.
     """
     runs, places = [], {}
     for point, seed in itertools.product(points, seeds):
         config = read((*point, ("seed", str(seed))))
         workdir = root / config_lib.run_name(config, name)
         if workdir in places:
-            told = " and ".join(",".join(f"{k}={v}" for k, v in p) for p in (places[workdir], point))
-            raise InputError(f"--over: {told} are the same run, {workdir.name}: these keys do not tell runs apart")
+            same = " and ".join(",".join(f"{k}={v}" for k, v in p) for p in (places[workdir], point))
+            raise InputError(
+                f"--over: {same} are the same run, {workdir.name}: these keys are not part of a run's identity"
+            )
         places[workdir] = point
         runs.append(Planned(point, seed, config, workdir))
     return runs
+
+
+def point_text(point: Point) -> str:
+    """Return `latent_dim=2 num_epochs=50`."""
+    return " ".join(f"{key}={value}" for key, value in point)
+
+
+def folder_name(runs: Sequence[Planned], name: str) -> str:
+    """Return the name of the folder of a sweep's report: the config file, the swept keys and a hash of the runs."""
+    keys = "-".join(dict.fromkeys(key for key, _ in runs[0].point))
+    digest = hashlib.sha256(" ".join(run.workdir.name for run in runs).encode()).hexdigest()[:6]
+    return f"sweep-{name}-{keys}-{digest}"

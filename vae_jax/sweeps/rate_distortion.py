@@ -1,4 +1,4 @@
-"""A sweep of beta as rates and distortions."""
+"""Rates and distortions of a sweep over beta."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,31 +9,34 @@ KEY = "beta"
 
 
 def over_beta(points: Sequence[Point]) -> bool:
-    """Whether beta is swept: the best checkpoint of a beta far from 1 is one of an early epoch, so the last ones are
-    compared."""
+    """Return True if beta is swept.
+
+    Then the last checkpoints are compared: by elbo, the best one of a beta far from 1 is from an early epoch.
+    """
     return len({dict(point)[KEY] for point in points if KEY in dict(point)}) > 1
 
 
 def rates(
     runs: Sequence[Planned], results: Sequence[Mapping[str, Any]]
 ) -> tuple[dict[str, list[tuple[str, float, float]]], str]:
-    """(the other swept keys in words -> [(beta, kl, reconstruction)] of each run on test images, what is in the way).
+    """Return (name of a curve -> [(beta, kl, reconstruction)] on test images, why there is none or "").
 
-    A sigma that follows the data is another at each beta: what beta does and what sigma does would not be told apart.
+    The curve is named by the other swept keys. A sigma that follows the data differs at each beta, so the effects of beta
+    and of sigma could not be separated.
     """
     moving = sorted({run.config.sigma_mode for run in runs if run.config.likelihood == "gaussian"} - {"given"})
     if moving:
         return (
             {},
-            f"sigma_mode={','.join(moving)}: sigma differs along the curve, which shows what beta does at one; sigma_mode=given",
+            f"sigma_mode={','.join(moving)}: sigma differs along the curve, which needs a fixed one; choices: sigma_mode=given",
         )
-    if not all("test/kl" in found for found in results):
+    if not all("test/kl" in values for values in results):
         return {}, "a model without a prior has no kl"
-    kinds = {(found["pixels"], found["likelihood"]) for found in results}
-    found: dict[str, list[tuple[str, float, float]]] = {}
-    for run, numbers in zip(runs, results, strict=True):
+    kinds = {(values["pixels"], values["likelihood"]) for values in results}
+    curves: dict[str, list[tuple[str, float, float]]] = {}
+    for run, values in zip(runs, results, strict=True):
         others = [f"{key}={value}" for key, value in run.point if key != KEY]
-        kind = [f"{numbers['pixels']} pixels, {numbers['likelihood']}"] if len(kinds) > 1 else []
-        point = dict(run.point)[KEY], numbers["test/kl"], numbers["test/reconstruction"]
-        found.setdefault(" ".join(others + kind), []).append(point)
-    return found, ""
+        kind = [f"{values['pixels']} pixels, {values['likelihood']}"] if len(kinds) > 1 else []
+        point = dict(run.point)[KEY], values["test/kl"], values["test/reconstruction"]
+        curves.setdefault(" ".join(others + kind), []).append(point)
+    return curves, ""

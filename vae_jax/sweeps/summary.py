@@ -1,4 +1,4 @@
-"""From the results of a sweep's runs to means and standard errors over seeds: as a table, as CSV, as lines to draw."""
+"""Means and standard errors over the seeds of a sweep: as a table, as CSV, and as lines to draw."""
 
 import csv
 import io
@@ -8,25 +8,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vae_jax.sweeps.plan import Point
+from vae_jax.sweeps.plan import Point, point_text
 
 SPLIT = "test/"
 
 
 class Row(NamedTuple):
-    """One point of a sweep, over its seeds."""
+    """One point of a sweep, averaged over its seeds."""
 
     point: Point
     seeds: int
     kind: str
-    """What the numbers were taken on; rows of different kinds are never put in one column."""
+    """The kind of data and checkpoint of the numbers; rows of different kinds never share a column."""
     means: dict[str, float]
     errors: dict[str, float]
-    """Standard errors of the means; NaN for a single seed."""
+    """The standard errors of the means; NaN for a single seed."""
 
 
 def summarize(point: Point, results: Sequence[Mapping[str, Any]]) -> Row:
-    """Mean and standard error (sample standard deviation over the root of the number of seeds) of each test metric."""
+    """Return the mean and standard error (sample standard deviation / sqrt(seeds)) of each test metric."""
     names = [name.removeprefix(SPLIT) for name in results[0] if name.startswith(SPLIT)]
     columns = {name: np.array([run[SPLIT + name] for run in results], np.float64) for name in names}
     n = len(results)
@@ -37,22 +37,17 @@ def summarize(point: Point, results: Sequence[Mapping[str, Any]]) -> Row:
 
 
 def metric_names(rows: Sequence[Row]) -> list[str]:
-    """Every metric of any row, in the order in which they come."""
+    """Return the metrics of all rows, in order of appearance."""
     return list(dict.fromkeys(name for row in rows for name in row.means))
 
 
 def table_rows(rows: Sequence[Row], formatted: Any) -> dict[str, tuple[list[str], list[tuple[str, list[str | None]]]]]:
-    """For each kind of numbers a table: (columns, [(the point, "mean ± error" of each metric)]).
-
-    Args:
-        rows: of `summarize`.
-        formatted: (metric, value) -> text.
-    """
+    """Return kind -> table, (columns, [(point, "mean ± error" of each metric)]); `formatted` is (metric, value) -> text."""
     tables = {}
     for kind in dict.fromkeys(row.kind for row in rows):
-        own = [row for row in rows if row.kind == kind]
-        names = metric_names(own)
-        tables[kind] = (["seeds", *names], [(point_text(row.point), _cells(row, names, formatted)) for row in own])
+        alike = [row for row in rows if row.kind == kind]
+        names = metric_names(alike)
+        tables[kind] = (["seeds", *names], [(point_text(row.point), _cells(row, names, formatted)) for row in alike])
     return tables
 
 
@@ -62,24 +57,14 @@ def _cells(row: Row, names: Sequence[str], formatted: Any) -> list[str | None]:
         if name not in row.means:
             cells.append(None)
             continue
-        # A mean of counts is not a count: it keeps its digits.
-        mean = formatted("mean" if row.seeds > 1 and name == "active_units" else name, row.means[name])
-        error = (
-            ""
-            if math.isnan(row.errors[name])
-            else f" ± {formatted('mean' if name == 'active_units' else name, row.errors[name])}"
-        )
-        cells.append(mean + error)
+        counts, error = name == "active_units", row.errors[name]  # a mean of counts keeps its digits
+        mean = formatted("mean" if counts and row.seeds > 1 else name, row.means[name])
+        cells.append(mean if math.isnan(error) else f"{mean} ± {formatted('mean' if counts else name, error)}")
     return cells
 
 
-def point_text(point: Point) -> str:
-    """`latent_dim=2 num_epochs=50`."""
-    return " ".join(f"{key}={value}" for key, value in point)
-
-
 def csv_text(rows: Sequence[Row]) -> str:
-    """A line a point: the swept keys, seeds, what the numbers were taken on, then each metric and its standard error."""
+    """Return a CSV line per point: the swept keys, the seeds, the kind, then each metric and its standard error."""
     names = metric_names(rows)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -93,10 +78,9 @@ def csv_text(rows: Sequence[Row]) -> str:
 
 
 def lines(rows: Sequence[Row]) -> dict[str, dict[str, tuple[list[str], np.ndarray, np.ndarray]]]:
-    """Metric -> line -> (values of the first swept key, means, errors).
+    """Return metric -> name of a line -> (values of the first swept key, means, errors).
 
-    The keys of the first flag go together along the axis; a line is named by the other keys, and by the kind of its
-    numbers where kinds differ.
+    The keys of the first flag share the axis. A line is named by the other keys, and by its kind if kinds differ.
     """
     mixed = len({row.kind for row in rows}) > 1
     first = [key for key, _ in rows[0].point]

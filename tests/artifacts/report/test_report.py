@@ -15,12 +15,12 @@ import pytest
 from PIL import Image
 from support.paths import ROOT
 
-from experiments import compare, report
 from vae_jax import data
 from vae_jax.artifacts.arrays import geometry
 from vae_jax.artifacts.report import explorer, facts, measured, sprites, write_comparison, write_report
 from vae_jax.artifacts.report.comparison import differing, overlaid
 from vae_jax.artifacts.report.page import as_json
+from vae_jax.commands import compare, report
 from vae_jax.config import command_line
 from vae_jax.models import MODELS
 from vae_jax.runs.run import load_run

@@ -1,6 +1,7 @@
 """log p(x) of a run's split: measured piece by piece, kept on disk, summarised, and compared with another run's."""
 
-from vae_jax.evaluation.nll.record import Record, Source, differing, measure, read, resume
+from vae_jax.evaluation.nll.measurement import measure_run
+from vae_jax.evaluation.nll.record import Record, differing, measure, read, resume
 from vae_jax.evaluation.nll.request import (
     METHODS,
     Request,
@@ -11,16 +12,13 @@ from vae_jax.evaluation.nll.request import (
     make_source,
     read_other,
 )
-from vae_jax.evaluation.nll.summary import QUANTILES, Paired, Summary, caveat, compare, prefix, summarize
+from vae_jax.evaluation.nll.summary import caveat, compare, prefix, summarize
+from vae_jax.evaluation.nll.table import print_comparison, print_record, write_report
 
 __all__ = [
     "METHODS",
-    "QUANTILES",
-    "Paired",
     "Record",
     "Request",
-    "Source",
-    "Summary",
     "caveat",
     "compare",
     "differing",
@@ -30,9 +28,13 @@ __all__ = [
     "kind_of",
     "make_source",
     "measure",
+    "measure_run",
     "prefix",
+    "print_comparison",
+    "print_record",
     "read",
     "read_other",
     "resume",
     "summarize",
+    "write_report",
 ]

@@ -31,7 +31,7 @@ def load(directory: Path) -> dict[str, Any]:
 
 
 def metric_of(directory: Path) -> float | None:
-    """Return the metric that a step was saved with, or None if the manifest is damaged or absent, or the metric was not finite."""
+    """Return a step's metric; None if the manifest is damaged or absent, or the metric was not finite."""
     try:
         return load(directory)["metric"]
     except (OSError, ValueError):

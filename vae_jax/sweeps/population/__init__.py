@@ -1,4 +1,4 @@
-"""Populations: runs that differ only in numbers which a compiled program is given, trained as one program."""
+"""Populations: runs that differ only in the arguments of a compiled program, trained as one program."""
 
 from vae_jax.sweeps.population.loop import train_population
 from vae_jax.sweeps.population.members import Outcome

@@ -1,4 +1,4 @@
-"""The loop of a population: chunks and validation for all of its runs at once, scores, rows and checkpoints for each."""
+"""The training loop of a population: chunks and validation for all runs at once; scores, rows and checkpoints for each."""
 
 import os
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from jaxtyping import Array, Key
 from vae_jax.randomness import epoch_order
 from vae_jax.sweeps.population.members import Member, Outcome, conclude, settle
 from vae_jax.sweeps.population.program import Program, make_program
-from vae_jax.sweeps.population.progress import Common, tell_epoch, tell_start, tell_steps
+from vae_jax.sweeps.population.progress import Common, advance_bar, print_epoch, start_bar
 from vae_jax.system import signals
 from vae_jax.system.console import Console
 from vae_jax.training.epochs import add_metrics, end_epoch, schedule, summarize_validation
@@ -23,25 +23,25 @@ from vae_jax.types import Config, TrainState
 
 
 def train_population(
-    configs: Sequence[Config], workdirs: Sequence[Path], console: Console, farewell: str
+    configs: Sequence[Config], workdirs: Sequence[Path], console: Console, stop_message: str
 ) -> list[Outcome]:
-    """Train runs as one program, each in its workdir and as if it were alone; evaluate and draw each.
+    """Train runs as one program, each in its workdir as if it were alone; evaluate and draw each.
 
-    A run that is complete is not trained again. Those that stand at different steps wait for the last one, and go on
-    together. One that is done, by its epochs or early stopping, is neither changed nor saved any more; when half are done,
-    the others go on as a smaller program. One that fails leaves its checkpoints, and the others go on.
+    A complete run is not trained again. Runs at different steps wait until the last one has caught up. A run that is
+    finished, by its epochs or early stopping, is neither changed nor saved again; when half are finished, the others
+    continue as a smaller program. A run that fails keeps its checkpoints, and the others continue.
 
     Args:
-        configs: validated; equal but for keys that `sweep.groups` lets differ, and not filmed.
-        workdirs: a directory for each.
-        console: where progress is told: a line an epoch for all, a table for each at the end.
-        farewell: what a stop says.
+        configs: validated configs, one group of `sweeps.groups`.
+        workdirs: a directory for each run.
+        console: gets a line per epoch for all runs, and a table for each run at the end.
+        stop_message: the message of `Stopped`.
 
     Returns:
-        For each run the content of its results.json, or the exception that ended it.
+        The content of results.json for each run, or the exception that ended it.
 
     Raises:
-        InputError: what is common to all does not fit the data or the devices.
+        InputError: the common config does not fit the data or the devices.
         signals.Stopped: SIGINT or SIGTERM; the states are saved.
     """
     first = prepare(configs[0])
@@ -58,17 +58,17 @@ def train_population(
         _fit(Common(first, stop, console, max(config.num_epochs for config in configs)), members)
         settle(members)
         if stop.signum is None:
-            with signals.leaving(farewell):
+            with signals.leaving(stop_message):
                 conclude(members, console)
     if stop.signum is not None:
-        raise signals.Stopped(stop.signum, farewell)
+        raise signals.Stopped(stop.signum, stop_message)
     return [member.outcome for member in members if member.outcome is not None]
 
 
 def _fit(common: Common, members: Sequence[Member]) -> None:
-    """Train until every run is complete or has failed, or a stop is asked for."""
+    """Train until every run is complete or has failed, or a stop is requested."""
     programs: dict[int, Program] = {}
-    tell_start(common, [member.session.progress.step for member in members if member.training])
+    start_bar(common, [member.session.progress.step for member in members if member.training])
     try:
         while common.stop.signum is None and (active := [member for member in members if member.training]):
             step = min(member.session.progress.step for member in active)
@@ -82,21 +82,21 @@ def _fit(common: Common, members: Sequence[Member]) -> None:
 
 
 class _Level(NamedTuple):
-    """Runs that stand at one step, and are trained as one program."""
+    """Runs at the same step, trained as one program."""
 
     program: Program
     members: Sequence[Member]
     keys: Key[Array, " P"]
-    """Of the training steps."""
+    """The keys of the training steps."""
     keys_eval: Key[Array, " P"]
 
     def running(self) -> list[tuple[int, Member]]:
-        """(place, member) of those that are still trained."""
+        """Return (position, member) of the runs that are still trained."""
         return [(i, member) for i, member in enumerate(self.members) if member.training]
 
 
 def _advance(common: Common, program: Program, members: Sequence[Member], until: int | None) -> None:
-    """Train runs that stand at one step: to the step `until`, or until half of them are done, or a stop is asked for."""
+    """Train runs at the same step to the step `until`, or until half of them are finished, or a stop is requested."""
     state = program.stack([member.release() for member in members])
     keys, keys_eval = ([getattr(m.run, name) for m in members] for name in ("key_train", "key_eval"))
     level = _Level(program, members, program.stack_keys(keys), program.stack_keys(keys_eval))
@@ -115,23 +115,23 @@ def _advance(common: Common, program: Program, members: Sequence[Member], until:
 def _train(
     common: Common, level: _Level, running: Sequence[tuple[int, Member]], state: TrainState, step: int, left: int
 ) -> tuple[TrainState, int]:
-    """At most `left` steps of the running epoch: (state, how many); fewer where a stop is asked for."""
+    """Train at most `left` steps of the current epoch, fewer if a stop is requested; return (state, steps taken)."""
     run = common.run
     epoch, position = divmod(step, run.steps_per_epoch)
     size = len(run.dataset.train.images), run.config.batch_size
     orders = np.stack([epoch_order(member.run.config.seed, epoch, *size) for member in level.members])
-    taken, late = 0, None
+    taken, pending = 0, None
     while taken < left and common.stop.signum is None:
         steps = min(level.program.most_steps, left - taken)
         rows = orders[:, position + taken : position + taken + steps]
         state, metrics = level.program.chunk(state, *run.feed.images(rows.reshape(-1, size[1])), level.keys)
         taken += steps
-        # As in a run alone: metrics are fetched when the next chunk is on its way.
-        if late is not None:
-            _count(common, running, late)
-        late = metrics
-    if late is not None:
-        _count(common, running, late)
+        # As in a single run, metrics are fetched once the next chunk is dispatched, so that the device never waits.
+        if pending is not None:
+            _count(common, running, pending)
+        pending = metrics
+    if pending is not None:
+        _count(common, running, pending)
     return state, taken
 
 
@@ -144,12 +144,12 @@ def _count(common: Common, running: Sequence[tuple[int, Member]], metrics: dict[
                 member.session = add_metrics(member.run, member.session, own)
                 losses.append(own["loss"])
     if losses:
-        tell_steps(common, running[0][1].session.progress.step, np.stack(losses))
+        advance_bar(common, running[0][1].session.progress.step, np.stack(losses))
 
 
 def _end_epoch(common: Common, level: _Level, running: Sequence[tuple[int, Member]], state: TrainState) -> None:
-    """Validate all runs at once; score, log and save each; tell them in one line."""
-    running, told = [(i, member) for i, member in running if member.outcome is None], []
+    """Validate all runs at once; score, log and save each; print one line."""
+    running, printed = [(i, member) for i, member in running if member.outcome is None], []
     if not running:
         return
     run, progress = common.run, running[0][1].session.progress
@@ -165,5 +165,5 @@ def _end_epoch(common: Common, level: _Level, running: Sequence[tuple[int, Membe
             member.session = ended._replace(state=None)
             if not member.training:
                 member.keep(level.program.take(state, i))
-            told.append(train | (validated or {}))
-    tell_epoch(common, progress.step // run.steps_per_epoch, told)
+            printed.append(train | (validated or {}))
+    print_epoch(common, progress.step // run.steps_per_epoch, printed)

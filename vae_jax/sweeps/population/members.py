@@ -1,4 +1,4 @@
-"""One run of a population: its own files, its own place in training, and what became of it."""
+"""One run of a population: its files, its progress and its outcome."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -18,22 +18,19 @@ from vae_jax.training.session import Session, is_complete
 from vae_jax.types import Config, TrainState
 
 Outcome = dict[str, Any] | Exception
-"""The content of a run's results.json, or why there is none."""
+"""The content of a run's results.json, or the error that ended the run."""
 
 
 class Member:
-    """A run that is trained with others, and fails alone.
+    """A run that is trained together with others but fails alone.
 
-    Attributes:
-        run: what it computes with; of its initial state only hparams are arrays, the rest is shapes.
-        workdir: its directory.
-        session: its progress and files; the state is None while it is part of the population's, and the console is silent
-            while it is trained.
-        outcome: None until it is known.
+    `outcome` is None until it is known.
     """
 
     run: Training
+    """The data, model and functions of the run; in its initial state only hparams are arrays, the rest is shapes."""
     session: Session
+    """The progress and the files of the run, with a silent console; its state is None while the population holds it."""
 
     def __init__(self, workdir: Path) -> None:
         self.workdir = workdir
@@ -42,21 +39,21 @@ class Member:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """A context in which whatever goes wrong is this run's own misfortune: it is kept as the outcome."""
+        """Context manager: an error becomes the outcome of this run and does not reach the others."""
         try:
             yield
         except Exception as error:
             self.outcome = error
             if "session" in vars(self):  # its state would keep the device's memory
                 self.session = self.session._replace(state=None)
-            with suppress(Exception):  # the first error is the one to tell
+            with suppress(Exception):  # the first error is the one to report
                 self._files.close()
 
     def open(self, first: Training, config: Config, stop: signals.StopRequest, quiet: Console) -> None:
-        """Go on where the workdir stands; a complete run has its outcome at once.
+        """Restore the run in its workdir; a complete run gets its outcome at once.
 
         Raises:
-            InputError: as `train_and_evaluate`.
+            InputError: see `train_and_evaluate`.
         """
         workdir_lib.check(config, self.workdir)
         run = joined(first, config)
@@ -71,21 +68,21 @@ class Member:
 
     @property
     def training(self) -> bool:
-        """Whether there is something left to train."""
+        """True if there is something left to train."""
         return self.outcome is None and not is_complete(self.run, self.session.progress)
 
     def release(self) -> TrainState:
-        """Its state, which it forgets."""
+        """Return the state and drop the reference to it."""
         state = self.session.whole_state()
         self.session = self.session._replace(state=None)
         return state
 
     def keep(self, state: TrainState) -> None:
-        """Save the state, unless the checkpoint of its step is there."""
+        """Save the state unless its step has a checkpoint."""
         save_unless_saved(self.run, self.session._replace(state=state))
 
     def conclude(self, console: Console) -> None:
-        """Evaluate and draw the best checkpoint; that is the outcome."""
+        """Evaluate and draw the best checkpoint, and keep the results as the outcome."""
         self.outcome = conclude_run(self.run, self.session._replace(console=console))
 
     def close(self) -> None:
@@ -94,7 +91,7 @@ class Member:
 
 
 def settle(members: Sequence[Member]) -> None:
-    """Save every state that is not saved yet, all at the same time, and wait."""
+    """Save every state that is not saved yet, all at once, and wait."""
     for member in members:
         if member.outcome is None and member.session.state is not None:
             with member.alone():
@@ -106,7 +103,7 @@ def settle(members: Sequence[Member]) -> None:
 
 
 def conclude(members: Sequence[Member], console: Console) -> None:
-    """The end of every run that has no outcome yet, one after another."""
+    """Evaluate and draw every run that has no outcome yet, one after another."""
     for i, member in enumerate(members):
         if member.outcome is None:
             console.line(f"\nrun {i + 1} of {len(members)}: {member.workdir.name}")

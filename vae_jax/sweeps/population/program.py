@@ -1,4 +1,4 @@
-"""The compiled functions of a population: those of a run alone, mapped over a first axis P of runs."""
+"""The compiled functions of a population: the functions of a single run, mapped over a leading axis P of runs."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -18,32 +18,32 @@ from vae_jax.types import TrainState
 
 
 class Program(NamedTuple):
-    """What P runs compute with, all at once."""
+    """The functions that P runs compute with, all at once."""
 
     chunk: Callable[..., tuple[TrainState, dict[str, Array]]]
-    """(state [P, ...], images, rows, keys [P]) -> (state, metrics f32[P,T]); images and rows are what a Feed gives for
-    rows [P*T, B], those of the first run's T steps, then of the second's. It takes the memory of the state."""
+    """(state [P, ...], images, rows, keys [P]) -> (state, metrics f32[P,T]); a Feed makes images and rows
+    from rows [P*T, B]: the T steps of the first run, then of the second. The state is donated."""
     evaluate: Evaluate
     """(state [P, ...], keys [P], split) -> PerImage with terms [P,N] and means [P,N,Z]."""
     stack: Callable[[Sequence[TrainState]], TrainState]
-    """The states of P runs -> one of arrays [P, ...]."""
+    """(the states of P runs) -> one state of arrays [P, ...]."""
     take: Callable[[TrainState, int], TrainState]
     """(state [P, ...], i) -> the state of run i."""
     stack_keys: Callable[[Sequence[PRNGKeyArray]], Key[Array, " P"]]
     most_steps: int
-    """Steps of one call."""
+    """The most steps of one call."""
 
 
 def spreads(count: int) -> bool:
-    """Whether so many runs are spread over the devices; else they lie on each, and the batches are spread."""
+    """Return True if `count` runs are spread over the devices; else each device holds all runs and a share of each batch."""
     return count % jax.device_count() == 0
 
 
 def make_program(run: Training, count: int) -> Program:
-    """The program of `count` runs that share with `run` all but their seed and the numbers of HPARAMS.
+    """Make the program of `count` runs that differ from `run` only in their seed and HPARAMS.
 
-    Where the number of devices divides the number of runs, each device trains its share of them and no number crosses
-    between devices; else every step's batch is spread over the devices, as that of a run alone.
+    If the number of devices divides the number of runs, each device trains its share of the runs without communication.
+    Otherwise every step's batch is spread over the devices, like the batch of a single run.
     """
     replicated = run.layout.replicated
     members = NamedSharding(replicated.mesh, PartitionSpec("batch")) if spreads(count) else replicated
@@ -52,7 +52,7 @@ def make_program(run: Training, count: int) -> Program:
     index = jax.lax.dynamic_index_in_dim
 
     def stack(states: Sequence[TrainState]) -> TrainState:
-        # By way of the host: no program is compiled for it, and at no time are there two copies on the device.
+        # On the host: nothing is compiled, and the device never holds two copies.
         whole = jax.tree.map(lambda *leaves: np.stack(leaves), *map(jax.device_get, states))
         return copy_state(jax.device_put(whole, members))
 
@@ -84,8 +84,10 @@ def _make_chunk(run: Training, count: int, sharding: NamedSharding) -> Callable[
 
 
 def _make_evaluate(run: Training, count: int, layout: Layout) -> Evaluate:
-    """Evaluation in smaller batches than a run's alone, down to those of training: so much memory there is. What is found
-    of an image does not depend on its batch."""
+    """Make an evaluation in smaller batches than a single run's, but not below those of training, which fit in memory.
+
+    The results of an image do not depend on its batch.
+    """
     config = run.config
     size = min(config.eval.batch_size, max(config.batch_size, -(-config.eval.batch_size // count)))
     smaller = nest(flatten(config) | {"eval.batch_size": size})

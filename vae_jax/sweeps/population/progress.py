@@ -1,4 +1,4 @@
-"""What a person sees while a population trains: a line an epoch for all of its runs."""
+"""The printed progress of a population: one line per epoch for all of its runs."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -14,37 +14,37 @@ from vae_jax.training.prepare import Training
 
 
 class Common(NamedTuple):
-    """What all runs of a population share."""
+    """The values that all runs of a population share."""
 
     run: Training
     stop: signals.StopRequest
     console: Console
     num_epochs: int
-    """The most of any run."""
+    """The largest num_epochs of any run."""
 
 
-def tell_start(common: Common, steps: Sequence[int]) -> None:
-    """Tell how runs that stand at these steps lie on the devices, and start the bar."""
+def start_bar(common: Common, steps: Sequence[int]) -> None:
+    """Print how the runs are spread over the devices, and start the bar; `steps` are the steps the runs have taken."""
     run, number, devices = common.run, len(steps), jax.device_count()
     if not number:
         return
     if devices > 1:
         where = f"{number // devices} on each of {devices} devices"
         if not spreads(number):
-            where = f"which do not divide among {devices} devices: each step's batch is spread over them instead"
+            where = f"not divisible by {devices} devices: each step's batch is spread over them instead"
         common.console.line(f"{number} runs, {where}")
     images = run.steps_per_epoch * run.config.batch_size * number
     common.console.start(images, common.num_epochs, sum(steps) / number / run.steps_per_epoch)
 
 
-def tell_steps(common: Common, step: int, losses: Float[np.ndarray, "P T"]) -> None:
-    """Tell the bar of T steps of P runs, by which these have come to `step`."""
+def advance_bar(common: Common, step: int, losses: Float[np.ndarray, "P T"]) -> None:
+    """Advance the bar by T steps of P runs, which have now reached `step`."""
     epoch = -(-step // common.run.steps_per_epoch)
     common.console.advance(epoch, losses.size * common.run.config.batch_size, float(losses[:, -1].mean()))
 
 
-def tell_epoch(common: Common, epoch: int, metrics: Sequence[Mapping[str, float]]) -> None:
-    """Print mean and range over the runs: `epoch  3/10 | 6 runs | train loss 101.20 (99.10 to 103.20)  val elbo ...`."""
+def print_epoch(common: Common, epoch: int, metrics: Sequence[Mapping[str, float]]) -> None:
+    """Print the mean and range over the runs: `epoch  3/10 | 6 runs | train loss 101.20 (99.10 to 103.20)  val elbo ...`."""
     if not metrics:
         return
     parts = []

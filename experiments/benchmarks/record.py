@@ -14,7 +14,7 @@ import numpy as np
 from vae_jax.system import disk
 from vae_jax.system.console import Console
 
-ROOT = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
 PACKAGES = ("jax", "jaxlib", "flax", "numpy", "torch", "keras", "pythae")
 LOCAL = ("--data_dir", "--scratch", "--envs")
 """Flags that name folders on one machine."""

@@ -1,10 +1,9 @@
-"""Break runs on purpose: python -m experiments.fault_drill [--kills=100] [--output=docs/reliability.md] [--only=disk,lock]
+"""Break runs on purpose: `python -m experiments.faults [--kills=100] [--output=docs/reliability.md] [--only=disk,lock]`
 
-Kills a run of 30 epochs at random moments, start-up, saves and figures included, continues it each time, and compares what
-comes out with a run that nobody touched, bit for bit. Then runs the tests of tests/faults/ (some minutes), or those that --only
-names, or none (--no_suite). Prints a table: each fault, what is promised, how often it was tried and survived, what was lost.
---output keeps it, as a page and as FILE.json; what is not run this time stays as it was. Exit code 1 where anything did not
-survive.
+Kills a run of 30 epochs at random moments, also during start-up, saves and figures, resumes it each time, and compares the
+result with an untouched run, bit for bit. Then runs the tests of tests/faults/ (some minutes), only those that --only names, or
+none (--no_suite). Prints a table: each fault, the promise, how often it was tried and survived, what was lost. --output keeps the
+table as a page and as FILE.json; rows that are not measured this time stay. The exit code is 1 if anything did not survive.
 """
 
 import argparse
@@ -24,24 +23,22 @@ from vae_jax.system.console import Console
 
 
 def main(argv: list[str]) -> int:
-    """Do what the command line says; the exit code is 1 where anything did not survive."""
+    """Run the drill; the exit code is 1 if anything did not survive."""
     parser = arguments.Parser(__doc__)
-    parser.add_argument("--kills", type=_whole, default=100, help="how many; 0: only the tests (100)")
-    parser.add_argument("--output", type=arguments.path, metavar="FILE.md", help="where the table is kept")
+    parser.add_argument("--kills", type=_whole, default=100, help="the number of kills; 0: only the tests (100)")
+    parser.add_argument("--output", type=arguments.path, metavar="FILE.md", help="the page that keeps the table")
     tests = parser.add_mutually_exclusive_group()
-    tests.add_argument("--no_suite", action="store_true", help="leave the tests out")
-    tests.add_argument(
-        "--only", default="", metavar="NAME,NAME", help="of the tests, these files: tests/faults/test_NAME.py"
-    )
+    tests.add_argument("--no_suite", action="store_true", help="skip the tests")
+    tests.add_argument("--only", default="", metavar="NAME,NAME", help="run only tests/faults/test_NAME.py")
     flags = parser.parse_args(argv)
     if flags.output is not None and (flags.output.suffix != ".md" or not flags.output.parent.is_dir()):
-        raise InputError(f"--output={flags.output}: not a name, as docs/reliability.md, in a folder that is there")
+        raise InputError(f"--output={flags.output}: expected a name like docs/reliability.md in an existing folder")
     files = tuple(_file(name) for name in flags.only.split(",") if name)
     console, parts = Console(), {}
     with signals.deferred() as stop, tempfile.TemporaryDirectory(prefix="vae_jax-drill-") as scratch:
         if flags.kills:
-            done = drill(Path(scratch), flags.kills, console.line, stop)
-            parts["kills"] = [_kills_row(done, f"python -m experiments.fault_drill --kills={flags.kills}")]
+            drilled = drill(Path(scratch), flags.kills, console.line, stop)
+            parts["kills"] = [_kills_row(drilled, f"python -m experiments.faults --kills={flags.kills}")]
         if not flags.no_suite:
             console.line(f"the tests of {' '.join(files) or TESTS}")
             parts["tests"] = run_suite(Path(scratch), stop, files)
@@ -53,21 +50,20 @@ def main(argv: list[str]) -> int:
     if output is not None:
         for name, part in parts.items():
             keep(output, name, part, files)
-        console.line(f"written: {output}, {output.with_suffix('.json')}")
+        console.line(f"written to {output} and {output.with_suffix('.json').name}")
     return int(any(row.survived != row.tried for row in rows))
 
 
 def _kills_row(done: Drill, command: str) -> Row:
     lost = f"at most {done.lost} epochs, trained again (a save every 2)"
-    told = f"(of the kills {done.in_saves} inside a save; {done.runs} {'run' if done.runs == 1 else 'runs'})"
-    return Row(KILLS, max(done.kills, 1), done.survived, (lost, told, *done.problems), (command,))
+    counts = f"({done.in_saves} of the kills inside a save; {done.runs} {'run' if done.runs == 1 else 'runs'})"
+    return Row(KILLS, max(done.kills, 1), done.survived, (lost, counts, *done.problems), (command,))
 
 
 def _file(name: str) -> str:
-    arguments.one_of(
-        "--only", name, [path.stem.removeprefix("test_") for path in sorted((ROOT / TESTS).glob("test_*.py"))]
-    )
-    return f"{TESTS}/test_{name}.py"
+    """Return the test file of a name of --only."""
+    names = [path.stem.removeprefix("test_") for path in sorted((ROOT / TESTS).glob("test_*.py"))]
+    return f"{TESTS}/test_{arguments.one_of('--only', name, names)}.py"
 
 
 def _whole(text: str) -> int:

@@ -1,0 +1,68 @@
+"""Two tiny trained runs, and how a command is run in a process of its own or refused in this one."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.paths import ROOT
+
+from vae_jax.system.command import run_command
+from vae_jax.system.console import Console
+from vae_jax.train import train_and_evaluate
+
+TINY = {"log__tensorboard": False, "num_epochs": 2, "checkpoint__every_epochs": 1}
+
+
+@pytest.fixture(scope="package")
+def runs(make_config, tmp_path_factory) -> dict[str, Path]:
+    """A VAE with two latent dimensions, filmed, and an autoencoder."""
+    root = tmp_path_factory.mktemp("runs")
+    configs = {
+        "vae": make_config(**TINY, latent_dim=2, log__latent_every_steps=8),
+        "ae": make_config(**TINY, model="ae", objective="reconstruction", likelihood="gaussian"),
+    }
+    with open(os.devnull, "w") as nowhere:
+        for name, config in configs.items():
+            train_and_evaluate(config, root / name, Console(nowhere))
+    return {name: root / name for name in configs}
+
+
+@pytest.fixture
+def run() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """A function (module, *flags) that runs a module in a process of its own."""
+
+    def run(module: str, *flags: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", module, *map(str, flags)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+
+    return run
+
+
+@pytest.fixture
+def refused(runs, tmp_path, capsys, monkeypatch) -> Callable[..., str]:
+    """A function (main, flags) that expects a refusal in one line, which it returns.
+
+    In the flags VAE and AE stand for the trained runs, EMPTY for an empty folder, FILE for a file, BARE for a run
+    without a checkpoint.
+    """
+
+    def refused(main: Callable[[list[str]], Any], flags: list[str]) -> str:
+        monkeypatch.chdir(ROOT)
+        for name in ("empty", "bare"):
+            (tmp_path / name).mkdir()
+        (tmp_path / "file").touch()
+        (tmp_path / "bare" / "config.json").write_text((runs["vae"] / "config.json").read_text())
+        places = {"VAE": runs["vae"], "AE": runs["ae"]} | {n.upper(): tmp_path / n for n in ("empty", "bare", "file")}
+        for word, path in places.items():
+            flags = [f"{flag.partition('=')[0]}={flag.partition('=')[2].replace(word, str(path))}" for flag in flags]
+        assert run_command(lambda: main(flags)) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: ")
+        assert len(error.splitlines()) == 1
+        return error
+
+    return refused

@@ -1,0 +1,91 @@
+"""Runs for several values of a key, and their report."""
+
+import pytest
+from support.paths import ROOT
+
+from vae_jax.commands import sweep
+from vae_jax.runs.run import load_run
+from vae_jax.sweeps import Planned, parse_over, report
+
+
+@pytest.mark.slow
+def test_a_sweep_trains_reports_what_fails_and_repeats_nothing(run, tmp_path, capsys, monkeypatch):
+    flags = ["--config=configs/vae.py", "--over=batch_size=64,100000", "--seeds=0,1", f"--output={tmp_path}"]
+    flags += ["--config.hidden_dims=16", "--config.num_epochs=1", "--config.log.tensorboard=false"]
+    done = run("experiments.sweep", *flags)
+    assert done.returncode == 0
+    assert "failed: batch_size=100000 seed=1" in done.stderr
+    assert "Traceback" not in done.stderr
+    (folder,) = tmp_path.glob("sweep-*")
+    assert {path.name for path in folder.iterdir()} == {"sweep.csv", "sweep.png", "images.png", "compare.html"}
+    lines = (folder / "sweep.csv").read_text().splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith("64,2,")
+    (found,) = [line for line in done.stdout.splitlines() if line.startswith("batch_size=64")]
+    assert "±" in found
+
+    monkeypatch.chdir(ROOT)
+    assert sweep.main(flags) == 0
+    assert capsys.readouterr().out.count("complete: 1 epochs") == 2
+    (folder / "sweep.csv").unlink()
+    assert sweep.main([*flags[:1], "--over=batch_size=100000", *flags[2:]]) == 1
+
+
+@pytest.mark.slow
+def test_a_sweep_of_beta_tells_of_last_checkpoints_and_draws_rate_against_distortion(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    flags = ["--config=configs/vae.py", "--over=beta=0.1,4", f"--output={tmp_path}", "--config.hidden_dims=16"]
+    flags += ["--config.num_epochs=2", "--config.checkpoint.every_epochs=1", "--config.log.tensorboard=false"]
+    drawn = []
+
+    def load(workdir, which):
+        drawn.append(which)
+        return load_run(workdir, which)
+
+    monkeypatch.setattr(report, "load_run", load)
+    assert sweep.main(flags) == 0
+    assert drawn == ["latest", "latest"]
+    assert "last checkpoint; nats per image" in capsys.readouterr().out
+    (folder,) = tmp_path.glob("sweep-*")
+    assert {path.name for path in folder.iterdir()} == {
+        "sweep.csv",
+        "sweep.png",
+        "images.png",
+        "rate_distortion.png",
+        "compare.html",
+    }
+    for row in (folder / "sweep.csv").read_text().splitlines()[1:]:
+        assert "last checkpoint" in row
+
+
+def test_images_of_a_sweep_are_reconstructions_of_the_same_images(runs, make_config):
+    """Seeds of the split give the digits other test images, as many and of the same size."""
+    points = parse_over("split_seed=0,1")
+    same, other = (Planned(points[0], 0, make_config(split_seed=seed), runs["vae"]) for seed in (0, 1))
+    assert not isinstance(report.fig_images([same, same], last=False), str)
+    assert "same test images" in report.fig_images([same, other], last=False)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--config=configs/vae.py"], ["--over"]),
+        (["--config=configs/vae.py", "--over=latnet_dim=2"], ["did you mean latent_dim?"]),
+        (["--config=configs/vae.py", "--over=latent_dim=0"], ["latent_dim=0", "at least 1"]),
+        (["--config=configs/vae.py", "--over=num_epochs=2,3"], ["same run"]),
+        (["--config=configs/vae.py", "--over=seed:latent_dim=1:2,2:5"], ["seed", "--seeds=0,1,2"]),
+        (["--config=configs/vae.py", "--over=beta=1", "--config.seed=4"], ["--config.seed=4", "--seeds sets"]),
+        (["--config=configs/vae.py", "--over=beta=1", "--config.beta=4"], ["--config.beta=4", "--over sets"]),
+        (["--config=configs/vae.py", "--over=beta=1", "--sead=1"], ["--sead=1"]),
+        (["--config=configs/vae.py", "--over=beta=1", "--seeds=0,0"], ["a seed occurs twice"]),
+        (["--config=configs/vae.py", "--over=beta=1,2", "--population=maybe"], ["--population", "auto"]),
+        (
+            ["--config=configs/vae.py", "--over=hidden_dims=8,16", "--population=on"],
+            ["--population=on", "hidden_dims=(8,),(16,)", "seed"],
+        ),
+        (["--config=nowhere.py", "--over=beta=1"], ["nowhere.py", "no such file"]),
+    ],
+)
+def test_bad_input_gets_one_line_and_exit_code_2(refused, flags, words):
+    error = refused(sweep.main, [*flags, "--output=EMPTY"])
+    assert all(word in error for word in words), error

@@ -1,0 +1,33 @@
+"""What an installation puts where, and that it works from every folder."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from setuptools.config.setupcfg import read_configuration
+from support.paths import ROOT
+
+
+def test_the_package_is_installed_whole_and_alone(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    packages = read_configuration("setup.cfg")["options"]["packages"]
+    folders = {path.parent.relative_to(ROOT) for path in (ROOT / "vae_jax").rglob("*.py")}
+    assert set(packages) == {".".join(folder.parts) for folder in folders}
+
+
+def test_an_editable_install_works_from_the_parent_of_a_clone_called_vae_jax(tmp_path):
+    pytest.importorskip("setuptools", minversion="77", reason="pip install -e '.[test]' brings what builds the package")
+    pip = [sys.executable, "-m", "pip"]
+    if subprocess.run([*pip, "--version"], capture_output=True, check=False).returncode:
+        pytest.skip("needs pip")
+    clone, site = tmp_path / "vae_jax", tmp_path / "site"
+    shutil.copytree(ROOT / "vae_jax", clone / "vae_jax", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, clone)
+    flags = ["--quiet", "--no-deps", "--no-build-isolation", f"--target={site}", f"--editable={clone}"]
+    subprocess.run([*pip, "install", *flags], check=True)
+    code = f"import site; site.addsitedir({str(site)!r}); import vae_jax; print(vae_jax.__file__)"
+    out = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert Path(out.strip()) == clone / "vae_jax" / "__init__.py"

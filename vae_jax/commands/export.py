@@ -1,0 +1,46 @@
+"""Export a trained model for other programs: `python -m experiments.export --workdir=RUN --format=stablehlo|safetensors|onnx`
+
+stablehlo: programs that JAX runs without vae_jax, on CPU, CUDA and TPU. onnx: programs for ONNX runtimes, without JAX.
+safetensors: the weights by name, with a card that describes them. Needs pip install -e '.[export]'.
+"""
+
+import os
+from pathlib import Path
+
+from vae_jax.artifacts.export import FORMATS
+from vae_jax.commands import arguments
+from vae_jax.errors import InputError
+from vae_jax.runs.run import load_run
+from vae_jax.system import disk
+from vae_jax.system.console import Console, format_bytes
+
+
+def main(argv: list[str]) -> None:
+    """Run the command."""
+    parser = arguments.Parser(__doc__)
+    parser.add_run()
+    parser.add_argument("--format", required=True, metavar="FORMAT", help=f"one of {', '.join(FORMATS)}")
+    parser.add_argument("--output", type=arguments.path, metavar="DIR", help="an existing folder (RUN/export)")
+    flags = parser.parse_args(argv)
+    make = FORMATS[arguments.one_of("--format", flags.format, FORMATS)]
+    given = None if flags.output is None else _existing(flags.output)
+    run, console = load_run(flags.workdir, flags.which), Console()
+    artefacts = make(run, flags.workdir)
+    folder = given or disk.make_folder("--output", flags.workdir / "export")
+    for artefact in artefacts:
+        disk.write(folder / artefact.name, artefact.content)
+        console.line(f"{folder / artefact.name}  {format_bytes(len(artefact.content))}")
+        console.line(f"  {artefact.line(folder)}")
+    if run.config.dtype != "float32" and flags.format != "stablehlo":
+        console.line(f"weights are float32, as in the checkpoint; the run itself computes in {run.config.dtype}")
+
+
+def _existing(folder: Path) -> Path:
+    """Return a writable folder. A missing one is not created, because its name may be mistyped.
+
+    Raises:
+        InputError: the folder is missing, is a file, or cannot be written.
+    """
+    if not os.path.isdir(folder):  # Path.is_dir raises where a parent folder is not readable
+        raise InputError(f"--output={folder}: {'a file, not a folder' if os.path.exists(folder) else 'no such folder'}")
+    return disk.make_folder("--output", folder)

@@ -1,0 +1,58 @@
+"""Examine a trained run: `python -m experiments.health --workdir=RUN [--which=best|latest]`
+
+Prints one line for each thing that can be wrong with a VAE, with a verdict (collapsed, over-regularised, overfitting, prior
+hole, healthy, cannot tell) and advice. Further lines say what the codes are good for; one verdict sums up. The numbers are
+written to RUN/health.json. Nothing is trained except the posteriors of single images and small classifiers.
+"""
+
+import json
+import sys
+
+from vae_jax import data
+from vae_jax.commands import arguments
+from vae_jax.evaluation import health, nll
+from vae_jax.models import require_prior
+from vae_jax.runs.run import load_run
+from vae_jax.system import disk
+from vae_jax.system.console import Console
+
+
+def main(argv: list[str]) -> None:
+    """Run the command."""
+    parser = arguments.Parser(__doc__)
+    parser.add_run()
+    parser.add_argument("--num_images", type=arguments.count, default=10_000, help="most images per split (10,000)")
+    parser.add_argument("--num_refined", type=arguments.count, default=500, help="images to refine posteriors of (500)")
+    parser.add_argument("--steps", type=arguments.count, default=300, help="steps of refinement (300)")
+    parser.add_argument("--temperatures", type=arguments.count, default=400, help="steps of annealing 100 images (400)")
+    flags = parser.parse_args(argv)
+    run, console = load_run(flags.workdir, flags.which), Console()
+    require_prior(run.model, run.config)
+    path = disk.make_folder("--workdir", flags.workdir) / "health.json"
+    kind, config = nll.kind_of(run), run.config
+    dataset, prefix = data.load(config), nll.prefix(kind)
+    subject = health.Subject(run.model, run.params, dataset, config.seed, config.binarize, prefix=prefix)
+    kinds = f"{kind['pixels']} pixels, {config.likelihood}; nats per image"
+    console.line(f"{flags.workdir}, {flags.which} checkpoint, step {run.step:,}; {kinds}")
+    if caveat := nll.caveat(kind):
+        console.line(f"log p(x) below: {caveat}")
+    lines = []
+    effort, anneal = health.Effort(steps=flags.steps), health.Anneal(num_temperatures=flags.temperatures)
+    extent = health.Extent(flags.num_images, flags.num_refined, effort, anneal)
+    for line in health.examine(subject, extent, progress=_progress):
+        console.line(line.text)
+        lines.append(line)
+    verdict = health.overall(lines)
+    console.line(f"\n{verdict.name}: {verdict.told}")
+    given = ("which", "num_images", "num_refined", "steps", "temperatures")
+    facts = {name: getattr(flags, name) for name in given} | {"step": run.step, "seed": config.seed}
+    facts |= {"dataset": config.dataset, **kind}
+    report = facts | {"verdict": verdict.as_json()} | {line.name: line.as_json() for line in lines}
+    disk.write(path, json.dumps(report, indent=2) + "\n")
+    console.line(f"\nwritten to {path}")
+
+
+def _progress(text: str) -> None:
+    """Print progress for a person at a terminal; a file does not get it."""
+    if sys.stderr.isatty():
+        print(text, file=sys.stderr)

@@ -1,0 +1,72 @@
+"""Train a run for each value of a key: `python -m experiments.sweep --config=FILE --over=latent_dim=2,100,200 [--seeds=0,1,2]`
+
+If --over is given more than once, every combination is trained; keys that change together are written
+--over=latent_dim:num_epochs=2:50,100:100. --config.KEY=VALUE holds for all runs. Every run has its own directory in --output,
+named as vae_jax.main names it, so the same command resumes where it stopped and finished runs are not repeated. A run that
+fails is reported and the others continue.
+
+Runs that differ only in seed, beta, learning_rate or num_epochs can be trained as one program (--population): they take each
+step together, spread over the devices if their number allows. Each run equals the same run trained alone up to rounding, in
+its own directory. This is meant for an accelerator, which one small run does not fill; on a CPU runs are trained in turn.
+
+At the end: a table (mean and standard error over seeds), sweep.csv, and the figures sweep.png and images.png, all of each run's
+best checkpoint. If beta is swept they are of the last checkpoint, and rate_distortion.png shows kl against reconstruction.
+compare.html shows the best checkpoints of all runs on one page.
+"""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from vae_jax import sweeps
+from vae_jax.commands import arguments
+from vae_jax.config import command_line
+from vae_jax.sweeps.population import plan_groups, train_runs
+from vae_jax.sweeps.report import write_report
+from vae_jax.sweeps.results import finished
+from vae_jax.system import devices, disk, signals
+from vae_jax.system.console import Console
+
+
+def read_flags(argv: list[str]) -> Any:
+    """Parse the command line; `overrides` holds the (key, text) of --config.KEY=VALUE, `points` the values of --over."""
+    parser = arguments.Parser(__doc__)
+    parser.add_argument("--config", required=True, metavar="FILE", help="a config file")
+    parser.add_argument("--over", action="append", required=True, metavar="KEY=VALUE,...", help="a key and its values")
+    parser.add_argument("--seeds", type=arguments.seeds, default=(0,), metavar="SEED,...", help="seeds per value (0)")
+    parser.add_argument(
+        "--output", type=arguments.path, default=Path("runs"), metavar="DIR", help="their folder (runs)"
+    )
+    population = "train runs that can join as one program; auto (the default): on an accelerator only"
+    parser.add_argument("--population", choices=("auto", "on", "off"), default="auto", help=population)
+    flags, rest = parser.parse_known_args(argv)
+    unknown = [word for word in rest if not word.startswith("--config.") or "=" not in word]
+    if unknown:
+        parser.error(f"unknown: {' '.join(unknown)}")
+    flags.overrides = command_line.parse([f"--config={flags.config}", *rest]).overrides
+    flags.points = sweeps.product(flags.over)
+    swept = {"seed": "--seeds", **{key: "--over" for key, _ in flags.points[0]}}
+    for key, value in flags.overrides:
+        if key in swept:
+            parser.error(f"--config.{key}={value}: {swept[key]} sets this key for each run")
+    return flags
+
+
+def main(argv: list[str]) -> int:
+    """Run the command; the exit code is 1 if every run failed."""
+    flags, console = read_flags(argv), Console()
+    stop_message = f"stopped; resume with: python -m experiments.sweep {shlex.join(argv)}"
+    config, output = arguments.path(flags.config), disk.make_folder("--output", flags.output)
+
+    def read(point: sweeps.Point) -> Any:
+        return command_line.read_file(str(config), (*flags.overrides, *point))
+
+    with signals.leaving(stop_message):
+        runs = sweeps.plan(flags.points, flags.seeds, read, config.stem, output)
+        for run in runs:
+            devices.keep_memory(run.config)
+        groups, last = plan_groups(runs, flags.population, console), sweeps.over_beta(flags.points)
+        done = finished(runs, dict(train_runs(runs, groups, console, stop_message)), last)
+        if done:
+            write_report(done, last, output / sweeps.folder_name(runs, config.stem), console)
+    return 0 if done else 1

@@ -1,0 +1,1 @@
+"""A run is a directory: its config, checkpoints, metrics and latent frames, and how it is loaded."""

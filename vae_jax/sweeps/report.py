@@ -1,0 +1,86 @@
+"""The report of a sweep: tables, sweep.csv, figures, and one page that compares all runs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vae_jax import data
+from vae_jax.artifacts.report import write_comparison
+from vae_jax.runs.run import load_run
+from vae_jax.sweeps.plan import Planned, Point, point_text
+from vae_jax.sweeps.rate_distortion import rates
+from vae_jax.sweeps.results import Finished
+from vae_jax.sweeps.summary import Row, csv_text, lines, summarize, table_rows
+from vae_jax.system import disk
+from vae_jax.system.console import Console, format_value
+
+NUM_IMAGES = 6
+
+
+def write_report(finished: Sequence[Finished], last: bool, folder: Path, console: Console) -> None:
+    """Print the tables of at least one run and write the files to `folder`; `last` as in `results.finished`."""
+    from vae_jax.artifacts import figures
+
+    grouped: dict[Point, list[Finished]] = {}
+    for run, results in finished:
+        grouped.setdefault(run.point, []).append((run, results))
+    rows = [summarize(point, [results for _, results in group]) for point, group in grouped.items()]
+    for kind, (columns, cells) in table_rows(rows, format_value).items():
+        console.line()
+        console.table(f"test, mean ± standard error over seeds ({kind}; nats per image)", columns, cells)
+    disk.make_folder("--output", folder)
+    disk.write(folder / "sweep.csv", csv_text(rows))
+    console.line(f"\nwritten to {folder}:\n  sweep.csv")
+    drawn: dict[str, Any] = {
+        "sweep": figures.fig_sweep(rows[0].point[0][0], lines(rows), _title(rows, last)),
+        "images": fig_images([group[0][0] for group in grouped.values()], last),
+    }
+    if last:
+        drawn["rate_distortion"] = _fig_rates(finished)
+    for name, figure in drawn.items():
+        if isinstance(figure, str):
+            console.line(f"  no {name}.png: {figure}")
+            continue
+        disk.write(folder / f"{name}.png", figures.png_bytes(figure))
+        console.line(f"  {name}.png")
+    write_comparison([run.workdir for run, _ in finished], folder / "compare.html")
+    console.line("  compare.html")
+
+
+def _title(rows: Sequence[Row], last: bool) -> str:
+    fewest, most = min(row.seeds for row in rows), max(row.seeds for row in rows)
+    seeds = f"{fewest} to {most} seeds" if fewest < most else _counted(most)
+    return f"Test images, {seeds}" + ", last checkpoint" * last + ", mean and standard error" * (most > 1)
+
+
+def _counted(seeds: int) -> str:
+    return f"{seeds} seed{'s' * (seeds > 1)}"
+
+
+def fig_images(runs: Sequence[Planned], last: bool) -> Any:
+    """Draw reconstructions and samples of each run, or return why not: the runs have different test images."""
+    from vae_jax.artifacts import figures
+
+    originals = data.load(runs[0].config).test.images[:NUM_IMAGES]
+    pictures = []
+    for run in runs:
+        images = data.load(run.config).test.images[:NUM_IMAGES]
+        if not np.array_equal(images, originals):
+            return "the runs do not have the same test images"
+        loaded = load_run(run.workdir, "latest" if last else "best")
+        samples = None if loaded.model.log_prior is None else loaded.sample(NUM_IMAGES)
+        pictures.append((point_text(run.point), loaded.reconstruct(images), samples))
+    return figures.fig_sweep_images(originals / 255, pictures)
+
+
+def _fig_rates(finished: Sequence[Finished]) -> Any:
+    """Draw rate against distortion, or return why not."""
+    from vae_jax.artifacts import figures
+
+    points, why_not = rates([run for run, _ in finished], [results for _, results in finished])
+    if why_not:
+        return why_not
+    seeds = _counted(len({run.seed for run, _ in finished}))
+    return figures.fig_rate_distortion(points, f"Rate and distortion, test images, last checkpoint, {seeds}")

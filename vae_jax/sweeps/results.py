@@ -1,0 +1,39 @@
+"""The results of a sweep's runs; failures are printed on the standard error."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vae_jax.errors import InputError
+from vae_jax.sweeps.plan import Planned, point_text
+from vae_jax.sweeps.population import Outcome
+from vae_jax.training import measure
+
+Finished = tuple[Planned, dict[str, Any]]
+"""A run and the content of its results.json, or the same of its last checkpoint."""
+
+
+def finished(runs: Sequence[Planned], outcomes: Mapping[int, Outcome], last: bool) -> list[Finished]:
+    """Return the runs that did not fail, with the results of the last checkpoint or else of the best one."""
+    results = [(run, _results(run, outcomes[i], last)) for i, run in enumerate(runs)]
+    for run, values in results:
+        if values is None:
+            print(f"failed: {point_text(run.point)} seed={run.seed}: see above", file=sys.stderr)
+    return [(run, values) for run, values in results if values is not None]
+
+
+def _results(run: Planned, outcome: Outcome, last: bool) -> dict[str, Any] | None:
+    """Return the results of a run; if it failed, print why and return None."""
+    if isinstance(outcome, dict) and outcome["epochs"] > run.config.num_epochs:
+        outcome = InputError(
+            f"{run.workdir} was trained for {outcome['epochs']:g} epochs before, more than "
+            f"num_epochs={run.config.num_epochs}; choose another --output"
+        )
+    try:
+        if isinstance(outcome, dict):
+            return measure.at_latest(run.workdir, outcome) if last else outcome
+    except InputError as error:
+        outcome = error
+    text = str(outcome) if isinstance(outcome, InputError) else f"{type(outcome).__name__}: {outcome}"
+    print("\n".join(f"failed: {line}" for line in text.splitlines()), file=sys.stderr)
+    return None
