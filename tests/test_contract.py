@@ -1,4 +1,4 @@
-"""One protocol test over every registry: a new entry is tested by being there."""
+"""The contract of every registry entry: a new entry is tested by being registered."""
 
 import itertools
 
@@ -23,7 +23,7 @@ def build(config, shape, key):
 
 
 def combinations() -> list:
-    """Every model with every likelihood, network and shape; fast are those that differ from the VAE's in one thing."""
+    """Return every model with every likelihood, network and shape; two or more differences from the VAE's make a case slow."""
     made = []
     for name, likelihood, network, shape in itertools.product(MODELS, LIKELIHOODS, NETWORKS, SHAPES):
         unusual = sum([name != "vae", network != "mlp", likelihood != "bernoulli", shape != SHAPES[0]])

@@ -1,4 +1,4 @@
-"""Models against an independent forward pass in numpy; what they share is in test_contract.py."""
+"""Tests of models against an independent forward pass in numpy; test_contract.py tests what all models share."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,8 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from vae_jax.models import make_model, num_parameters, parameter_table
+from vae_jax.errors import InputError
+from vae_jax.models import make_model, num_parameters, parameter_table, require_prior
 from vae_jax.objectives import make_objective
 
 SHAPE = (4, 3, 2)
@@ -96,3 +97,13 @@ def test_parameters_are_counted(make_config, key):
     assert num_parameters(params) == (24 * 7 + 7) + (7 * 6 + 6) + (3 * 7 + 7) + (7 * 24 + 24)
     assert sum(count for _, _, count in parameter_table(params)) == num_parameters(params)
     assert ("decoder/output/kernel", "(7, 24)", 168) in parameter_table(params)
+
+
+def test_a_model_without_a_prior_is_refused_in_one_sentence(make_config):
+    config = make_config(model="ae")
+    with pytest.raises(InputError, match=r"^model=ae: has no prior, .* no log p\(x\); choices: .*, such as vae$"):
+        require_prior(make_model(config, SHAPE), config)
+    with pytest.raises(InputError, match=r"^the model has no prior, "):
+        require_prior(make_model(config, SHAPE))
+    vae = make_model(make_config(), SHAPE)
+    assert require_prior(vae) == (vae.log_prior, vae.log_posterior)

@@ -1,4 +1,4 @@
-"""Networks and the transposed convolution under them; what every network must do is in test_contract.py."""
+"""Tests of the networks and their convolutions; test_contract.py tests what all networks share."""
 
 import itertools
 import math
@@ -27,7 +27,7 @@ GEOMETRIES = [
 
 
 def explicit(kernel_size, strides, padding):
-    """The pairs that lax.conv_transpose makes of a name: its documentation's rule."""
+    """Return the padding pairs that lax.conv_transpose documents for a named padding."""
     if not isinstance(padding, str):
         return padding
     pairs = []
@@ -164,7 +164,7 @@ def test_a_conv_encoder_agrees_with_a_convolution_in_numpy(make_config, key):
     params = jax.jit(model.init)(key, jnp.zeros(shape))
     x = jax.random.normal(key, (6, *shape))
     layer, output = params["encoder"]["Conv_0"], params["encoder"]["output"]
-    # 'SAME' at stride 2: an odd size is padded on both sides, an even one behind only.
+    # 'SAME' at stride 2 pads an odd size on both sides, an even one at the end only.
     padded = np.pad(np.float64(x), [(0, 0), (1, 1), (0, 1), (0, 0)])
     hidden = np.empty((6, 3, 2, 3))
     for i, j in np.ndindex(3, 2):

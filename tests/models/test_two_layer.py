@@ -1,4 +1,4 @@
-"""Two stochastic layers: what every model must do is in test_contract.py."""
+"""Tests of the VAE with two stochastic layers; test_contract.py tests what all models share."""
 
 import math
 
@@ -17,7 +17,7 @@ SHAPE = (3, 2, 1)
 
 @pytest.fixture
 def two_layer(make_config):
-    """A model with layers of one dimension, far from its first weights."""
+    """A model with one dimension per layer and parameters far from their initial values."""
     config = make_config(
         model="two_layer", latent_dim=1, upper_latent_dim=1, hidden_dims=(5,), upper_hidden_dims=(4,), activation="tanh"
     )
@@ -50,8 +50,8 @@ def test_a_lower_layer_that_ignores_the_upper_one_is_a_vae(make_config, x, key):
     np.testing.assert_array_equal(two.decode(params, z.lower), one.decode(params, z.lower))
 
 
-def test_the_upper_layer_is_drawn_given_the_lower_one_that_was_drawn(two_layer, x, key):
-    """Its posterior is so narrow that draws for another lower one would have next to no density."""
+def test_the_upper_z_is_drawn_given_the_drawn_lower_z(two_layer, x, key):
+    """q(upper|lower) is so narrow that an upper z drawn for another lower z would have almost no density."""
     _, model, params = two_layer
     bias = params["layers"]["encoder"]["output"]["bias"]
     params["layers"]["encoder"]["output"]["bias"] = bias.at[1].add(-12.0)
@@ -65,7 +65,7 @@ def test_the_upper_layer_is_drawn_given_the_lower_one_that_was_drawn(two_layer, 
 
 
 @pytest.mark.slow
-def test_many_samples_reach_the_likelihood_that_quadrature_finds(two_layer, x, key):
+def test_many_samples_reach_the_likelihood_computed_by_quadrature(two_layer, x, key):
     _, model, params = two_layer
     axis = np.linspace(-8, 8, 161, dtype=np.float32)
     lower, upper = (plane.reshape(-1, 1) for plane in np.meshgrid(axis, axis))
@@ -84,7 +84,7 @@ def test_many_samples_reach_the_likelihood_that_quadrature_finds(two_layer, x, k
 def test_a_run_draws_encodes_and_decodes(two_layer, x):
     config, model, params = two_layer
     run = Run(config, model, params, SHAPE, 0)
-    assert not run.standard_prior  # of the lower layer, which is decoded
+    assert not run.standard_prior  # the lower layer is decoded, and its prior is not N(0, I)
     assert run.sample(3).shape == (3, *SHAPE)
     np.testing.assert_array_equal(run.sample(5)[:3], run.sample(3))
     images = np.asarray(x)

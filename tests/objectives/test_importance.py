@@ -1,4 +1,4 @@
-"""Bounds of several weights as objectives: their values, and the gradients that each option gives."""
+"""Tests of importance-weighted objectives: the bound's value, and the gradient for each option."""
 
 import functools
 import math
@@ -21,7 +21,7 @@ SHAPE = (3, 2, 1)
 
 @pytest.fixture
 def trained(make_config):
-    """A VAE in float64 with two latent dimensions whose posteriors and decoder are far from their first values."""
+    """A VAE with two latent dimensions and parameters far from their initial values."""
     model = make_model(make_config(latent_dim=2, hidden_dims=(5,), activation="tanh"), SHAPE)
     params = model.init(jax.random.key(3), jnp.full(SHAPE, 0.4))
     return model, jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(jax.random.key(4), leaf.shape), params)
@@ -32,8 +32,8 @@ def x():
     return jax.random.bernoulli(jax.random.key(8), 0.5, (4, *SHAPE)).astype(jnp.float32)
 
 
-def slope(model: Model, x, **options):
-    """(params, key) -> gradient of the mean bound."""
+def gradient_of_bound(model: Model, x, **options):
+    """Make a function (params, key) -> the gradient of the mean bound."""
 
     def mean_bound(params, key):
         return training_bound(model, params, key, x, train=False, **options).bound.mean()
@@ -67,18 +67,20 @@ def test_the_bounds_value_does_not_depend_on_the_gradient_and_one_sample_is_its_
 
 
 def projections(model, params, x, keys, samples, **options):
-    """[n, 8]: the encoder's gradient for each key along 8 random directions, and the decoder's."""
-    slopes = jax.jit(jax.vmap(slope(model, x, num_samples=samples, **options), in_axes=(None, 0)))(params, keys)
+    """Return the gradients of encoder and decoder along 8 random directions, for each key: two arrays [n, 8]."""
+    gradients = jax.jit(jax.vmap(gradient_of_bound(model, x, num_samples=samples, **options), in_axes=(None, 0)))(
+        params, keys
+    )
     parts = []
     for name in ("encoder", "decoder"):
-        flat = jax.vmap(lambda tree: ravel_pytree(tree)[0])(slopes[name])
+        flat = jax.vmap(lambda tree: ravel_pytree(tree)[0])(gradients[name])
         directions = jax.random.normal(jax.random.key(5), (flat.shape[1], 8)) / math.sqrt(flat.shape[1])
         parts.append(np.asarray(flat @ directions, np.float64))
     return parts
 
 
 def differs(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Paired mean differences in standard errors."""
+    """Return the paired mean differences, in standard errors."""
     pairs = one - other
     return np.abs(pairs.mean(axis=0)) / (pairs.std(axis=0) / math.sqrt(len(pairs)) + 1e-12)
 
@@ -105,14 +107,16 @@ def test_dreg_is_the_plain_gradient_on_average(trained, x, samples, options):
 
 @pytest.mark.slow
 def test_dreg_is_the_plain_gradient_where_the_posterior_has_layers(make_config, x):
-    """q(upper|lower) has parameters of its own, which `log_posterior` takes from params: their score is left out too."""
+    """q(upper|lower) has its own parameters in params; `log_posterior` must not differentiate them either."""
     sizes = {"latent_dim": 2, "upper_latent_dim": 1, "hidden_dims": (5,), "upper_hidden_dims": (4,)}
     model = make_model(make_config(model="two_layer", activation="tanh", **sizes), SHAPE)
     params = model.init(jax.random.key(3), jnp.full(SHAPE, 0.4))
     params = jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(jax.random.key(4), leaf.shape), params)
     keys = jax.random.split(jax.random.key(6), 6000)
     plain, dreg = (
-        jax.jit(jax.vmap(slope(model, x, num_samples=5, gradient=gradient), in_axes=(None, 0)))(params, keys)
+        jax.jit(jax.vmap(gradient_of_bound(model, x, num_samples=5, gradient=gradient), in_axes=(None, 0)))(
+            params, keys
+        )
         for gradient in ("plain", "dreg")
     )
     for part in (["encoder"], ["layers", "encoder"]):
@@ -124,8 +128,8 @@ def test_dreg_is_the_plain_gradient_where_the_posterior_has_layers(make_config, 
         assert not np.allclose(one, other)
 
 
-def test_dropout_is_of_training_alone(make_config, x):
-    """With a key of the encoder's and one of the decoder's; evaluation, which chooses the best checkpoint, has none."""
+def test_dropout_is_on_in_training_only(make_config, x):
+    """Encoder and decoder have dropout keys in training; evaluation, which chooses the best checkpoint, has none."""
 
     def losses(train: bool, **rates) -> np.ndarray:
         config = make_config(objective="importance", num_samples=3, latent_dim=2, hidden_dims=(64,), **rates)
@@ -163,7 +167,7 @@ def test_sticking_the_landing_is_unbiased_for_one_sample_and_biased_for_five(tra
 
 
 def exact() -> Model:
-    """x = 1.5 z + noise of 0.7 on one pixel, and q the exact posterior at params 0."""
+    """Make the model x = 1.5 z + noise of 0.7 on one pixel; q is the exact posterior at params 0."""
     precision = 1 + 1.5**2 / 0.7**2
 
     def encode(params, x, key=None):
@@ -194,8 +198,10 @@ def test_at_the_exact_posterior_the_encoders_gradient_vanishes_sample_by_sample(
     keys = jax.random.split(jax.random.key(2), 20)
 
     def largest(gradient: str) -> float:
-        slopes = jax.vmap(slope(model, x, num_samples=5, gradient=gradient), in_axes=(None, 0))(params, keys)
-        return max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(slopes))
+        gradients = jax.vmap(gradient_of_bound(model, x, num_samples=5, gradient=gradient), in_axes=(None, 0))(
+            params, keys
+        )
+        return max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(gradients))
 
     assert largest("stl") < 1e-5
     assert largest("dreg") < 1e-5
@@ -209,7 +215,7 @@ def test_at_the_exact_posterior_the_encoders_gradient_vanishes_sample_by_sample(
         {"num_samples": 4, "num_groups": 2, "elbo_weight": 0.3},
     ],
 )
-def test_the_plain_gradient_is_that_of_finite_differences_in_float64(trained, x, options):
+def test_the_plain_gradient_agrees_with_finite_differences_in_float64(trained, x, options):
     with jax.enable_x64(True):
         model, params = trained
         flat, unravel = ravel_pytree(jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params))

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vae_jax.objectives import make_objective, settled_after
+from vae_jax.objectives import make_objective, stable_after_epoch
 from vae_jax.objectives.kl import make_cost, make_weight
 
 STEPS = 10
@@ -36,9 +36,9 @@ def test_cycles_rise_stay_and_start_again_and_the_last_one_stays(make_config):
         ({"kl_warmup_epochs": 2.0, "model": "ae", "objective": "reconstruction"}, 0),
     ],
 )  # fmt: skip
-def test_the_objective_stands_still_from_where_it_is_said_to_settle_and_not_before(make_config, changes, epochs):
+def test_the_cost_is_stable_after_the_stated_epoch_and_not_before(make_config, changes, epochs):
     config = make_config(**changes)
-    assert settled_after(config) == epochs
+    assert stable_after_epoch(config) == epochs
     if config.model == "vae":
         last = [float(cost(config, round(epochs * STEPS) + i).sum()) for i in (0, 1, 7, 10_000)]
         assert len(set(last)) == 1
@@ -46,7 +46,7 @@ def test_the_objective_stands_still_from_where_it_is_said_to_settle_and_not_befo
 
 
 @pytest.mark.parametrize(("step", "target"), [(0, 0.0), (20, 2.0), (40, 4.0), (80, 8.0), (500, 8.0)])
-def test_a_capacity_costs_the_batch_means_distance_from_a_growing_target(make_config, step, target):
+def test_a_capacity_costs_the_distance_of_the_batch_mean_from_a_growing_target(make_config, step, target):
     config = make_config(capacity=8.0, capacity_epochs=8.0)
     np.testing.assert_allclose(cost(config, step, beta=30.0), 30 * abs(5 - target) * np.ones(2), rtol=1e-6)
 

@@ -1,4 +1,4 @@
-"""What other projects minimise, in this project's terms: the README's table."""
+"""Tests of the README's table: the losses of other projects in this project's terms."""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ PIXELS = 784
 
 
 def compare(config, key, theirs, factor, constant):
-    """theirs = factor * (our loss - constant), in value and in gradient."""
+    """Assert that theirs = factor * (our loss - constant), in value and in gradient."""
     model, x = make_model(config, SHAPE), jax.random.uniform(key, (4, *SHAPE))
     objective = make_objective(config, model, 10)
 
@@ -38,7 +38,7 @@ def compare(config, key, theirs, factor, constant):
 @pytest.mark.slow
 @pytest.mark.parametrize(("width", "sigma"), [(1, 0.62610), (2, 0.31305)])
 def test_mse_plus_a_thousandth_of_the_kl_is_a_gaussian_of_stated_sigma(make_config, key, width, sigma):
-    """Pixels in [0, 1], and in [-1, 1], where a pixel is twice as wide."""
+    """Test pixels in [0, 1] (width 1) and in [-1, 1] (width 2)."""
     assert sigma == pytest.approx(np.sqrt(0.001 * PIXELS / 2) / width, rel=1e-4)
     config = make_config(likelihood="gaussian", sigma=float(np.sqrt(0.001 * PIXELS / 2) / width))
     constant = PIXELS / 2 * np.log(2 * np.pi * config.sigma**2)

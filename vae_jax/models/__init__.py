@@ -1,15 +1,16 @@
-"""Families of models: one file each, one line in MODELS."""
+"""The model families: one file each, one line in MODELS."""
 
 from collections.abc import Callable
 
 import jax
 
+from vae_jax.errors import InputError
 from vae_jax.models.ae import make_ae
 from vae_jax.models.two_layer import make_two_layer
 from vae_jax.models.vae import make_vae
-from vae_jax.types import Config, Model, Params
+from vae_jax.types import Config, Model, Params, PerExample
 
-__all__ = ["MODELS", "make_model", "num_parameters", "parameter_table"]
+__all__ = ["MODELS", "make_model", "num_parameters", "parameter_table", "require_prior"]
 
 MODELS: dict[str, Callable[[Config, tuple[int, int, int]], Model]] = {
     "ae": make_ae,
@@ -19,16 +20,28 @@ MODELS: dict[str, Callable[[Config, tuple[int, int, int]], Model]] = {
 
 
 def make_model(config: Config, shape: tuple[int, int, int]) -> Model:
-    """The model that `config.model` names, for images of shape (H, W, C)."""
+    """Make the model named by `config.model`, for images of shape (H, W, C)."""
     return MODELS[config.model](config, shape)
 
 
+def require_prior(
+    model: Model, config: Config | None = None
+) -> tuple[Callable[..., PerExample], Callable[..., PerExample]]:
+    """Return (log_prior, log_posterior) of a model; raise InputError if it has none, naming `config.model` if given."""
+    if model.log_prior is None or model.log_posterior is None:
+        name = "the model" if config is None else f"model={config.model}:"
+        raise InputError(
+            f"{name} has no prior, so there is nothing to sample and no log p(x); choices: a variational model, such as vae"
+        )
+    return model.log_prior, model.log_posterior
+
+
 def num_parameters(params: Params) -> int:
-    """Number of scalars in a tree of arrays."""
+    """Return the number of scalars in a tree of arrays."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
 def parameter_table(params: Params) -> list[tuple[str, str, int]]:
-    """(path, shape, count) of every array of a tree, in its order."""
+    """Return (path, shape, number of scalars) of every array of a tree, in the tree's order."""
     leaves = jax.tree_util.tree_leaves_with_path(params)
     return [(jax.tree_util.keystr(path, simple=True, separator="/"), str(a.shape), a.size) for path, a in leaves]

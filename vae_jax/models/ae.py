@@ -1,32 +1,32 @@
-"""The autoencoder: a deterministic code, no prior, so no elbo and nothing to sample from."""
+"""The autoencoder: a deterministic code without a prior, so there is no elbo and nothing to sample from."""
 
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from vae_jax.models.backbone import make_observed
+from vae_jax.models.backbone import make_backbone
 from vae_jax.types import Code, Config, Images, Model, Outputs, Params
 
 
 def make_ae(config: Config, shape: tuple[int, int, int]) -> Model:
-    """An autoencoder with a code of `config.latent_dim` numbers for images of shape (H, W, C)."""
-    observed = make_observed(config, shape, config.latent_dim)
+    """Make an autoencoder with a code of `config.latent_dim` numbers for images of shape (H, W, C)."""
+    backbone = make_backbone(config, shape, config.latent_dim)
 
     def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Code:
-        return Code(observed.networks.encode(params, x, key))
+        return Code(backbone.networks.encode(params, x, key))
 
     def reparameterize(params: Params, key: PRNGKeyArray, posterior: Code) -> Float[Array, "B Z"]:
         del params, key
         return posterior.mean
 
     def decode(params: Params, z: Float[Array, "B Z"], key: PRNGKeyArray | None = None) -> Outputs:
-        return observed.networks.decode(params, z, key)
+        return backbone.networks.decode(params, z, key)
 
     return Model(
-        init=observed.init,
+        init=backbone.init,
         encode=encode,
         reparameterize=reparameterize,
         decode=decode,
-        log_likelihood=observed.log_likelihood,
-        pixel_mean=observed.pixel_mean,
+        log_likelihood=backbone.log_likelihood,
+        pixel_mean=backbone.pixel_mean,
         log_prior=None,
         log_posterior=None,
         kl_terms=None,

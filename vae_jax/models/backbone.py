@@ -1,4 +1,4 @@
-"""What every family's decoder side has in common: networks joined to a likelihood."""
+"""The part that all model families share: encoder and decoder networks joined to a likelihood."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,8 +11,8 @@ from vae_jax.models.networks import NETWORKS, Networks
 from vae_jax.types import Config, Images, Outputs, Params, PerExample
 
 
-class Observed(NamedTuple):
-    """The functions of a Model that do not depend on its latent variables."""
+class Backbone(NamedTuple):
+    """The functions of a Model that do not depend on the kind of its latent variables."""
 
     networks: Networks
     init: Callable[..., Params]
@@ -20,8 +20,8 @@ class Observed(NamedTuple):
     pixel_mean: Callable[..., Images]
 
 
-def make_observed(config: Config, shape: tuple[int, int, int], num_features: int) -> Observed:
-    """Networks and likelihood that config names, for images (H, W, C) and an encoder with num_features outputs."""
+def make_backbone(config: Config, shape: tuple[int, int, int], num_features: int) -> Backbone:
+    """Join the networks and the likelihood named by config, for images (H, W, C) and num_features encoder outputs."""
     likelihood = make_likelihood(config)
     networks = NETWORKS[config.network](config, shape, num_features, shape[2] * likelihood.outputs_per_channel)
 
@@ -36,4 +36,4 @@ def make_observed(config: Config, shape: tuple[int, int, int], num_features: int
     def pixel_mean(params: Params, outputs: Outputs) -> Images:
         return likelihood.pixel_mean(params["likelihood"], outputs)
 
-    return Observed(networks, init, log_likelihood, pixel_mean)
+    return Backbone(networks, init, log_likelihood, pixel_mean)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from vae_jax.models.backbone import make_observed
+from vae_jax.models.backbone import make_backbone
 from vae_jax.models.distributions import normal_kl_standard, normal_log_prob, normal_sample
 from vae_jax.models.networks import NETWORKS
 from vae_jax.types import Config, Images, Model, Outputs, Params, PerExample, Posterior
@@ -18,33 +18,32 @@ Conditional = Callable[[Params, Array], Posterior]
 
 
 class Latents(NamedTuple):
-    """One z."""
+    """The z of both stochastic layers."""
 
     lower: Lower
     upper: Float[Array, "B U"]
 
 
 def make_two_layer(config: Config, shape: tuple[int, int, int]) -> Model:
-    """p(upper) = N(0, 1), p(lower|upper) and p(x|lower); q(lower|x) and q(upper|lower), diagonal Gaussians.
+    """Make the model p(upper) = N(0, I), p(lower|upper), p(x|lower) with q(lower|x), q(upper|lower), diagonal Gaussians.
 
-    The posterior that others see is q(lower|x); the upper layer's follows from a sampled lower one. Nothing of the upper
-    layer reaches the pixels, so `decode` also takes the lower layer's z alone, as an array [B, Z]. There is no dropout
-    between the layers.
+    The posterior that callers see is q(lower|x); q(upper|lower) follows from a sampled lower z. The pixels depend on the
+    lower z alone, so `decode` also takes it by itself, as an array [B, Z]. There is no dropout between the layers.
 
     Args:
-        config: reads latent_dim, Z, and upper_latent_dim, U; hidden_dims between x and lower, upper_hidden_dims between
-            lower and upper.
+        config: reads latent_dim (Z), upper_latent_dim (U), and upper_hidden_dims, the widths between the two layers; the
+            networks between x and lower read the rest.
         shape: (H, W, C) of the images.
     """
-    observed = make_observed(config, shape, 2 * config.latent_dim)
+    backbone = make_backbone(config, shape, 2 * config.latent_dim)
     init_layers, upper_given, lower_given = _make_conditionals(config)
 
     def init(key: PRNGKeyArray, mean_image: Float[Array, "H W C"]) -> Params:
-        key_observed, key_layers = jax.random.split(key)
-        return observed.init(key_observed, mean_image) | {"layers": init_layers(key_layers)}
+        key_backbone, key_layers = jax.random.split(key)
+        return backbone.init(key_backbone, mean_image) | {"layers": init_layers(key_layers)}
 
     def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Posterior:
-        return Posterior(*jnp.split(observed.networks.encode(params, x, key), 2, axis=-1))
+        return Posterior(*jnp.split(backbone.networks.encode(params, x, key), 2, axis=-1))
 
     def reparameterize(params: Params, key: PRNGKeyArray, posterior: Posterior) -> Latents:
         key_lower, key_upper = jax.random.split(key)
@@ -52,7 +51,7 @@ def make_two_layer(config: Config, shape: tuple[int, int, int]) -> Model:
         return Latents(lower, normal_sample(key_upper, *upper_given(params, lower)))
 
     def decode(params: Params, z: Latents | Lower, key: PRNGKeyArray | None = None) -> Outputs:
-        return observed.networks.decode(params, z.lower if isinstance(z, Latents) else z, key)
+        return backbone.networks.decode(params, z.lower if isinstance(z, Latents) else z, key)
 
     def log_prior(params: Params, z: Latents) -> PerExample:
         upper = normal_log_prob(z.upper, jnp.zeros_like(z.upper), jnp.zeros_like(z.upper)).sum(axis=-1)
@@ -63,8 +62,8 @@ def make_two_layer(config: Config, shape: tuple[int, int, int]) -> Model:
         return lower + normal_log_prob(z.upper, *upper_given(params, z.lower)).sum(axis=-1)
 
     def kl_terms(params: Params, posterior: Posterior, z: Latents) -> Float[Array, "B K"]:
-        """K = Z + U; the upper layer's in closed form given the sampled lower one, the lower layer's log ratio at z, since
-        there z decides about its own prior."""
+        # K = Z + U. Upper: in closed form given the sampled lower z. Lower: the log ratio at z, because p(lower|upper)
+        # itself depends on the sampled z, so there is no closed form.
         ratio = normal_log_prob(z.lower, *posterior) - normal_log_prob(z.lower, *lower_given(params, z.upper))
         return jnp.concatenate([ratio, normal_kl_standard(*upper_given(params, z.lower))], axis=-1)
 
@@ -78,8 +77,8 @@ def make_two_layer(config: Config, shape: tuple[int, int, int]) -> Model:
         encode=encode,
         reparameterize=reparameterize,
         decode=decode,
-        log_likelihood=observed.log_likelihood,
-        pixel_mean=observed.pixel_mean,
+        log_likelihood=backbone.log_likelihood,
+        pixel_mean=backbone.pixel_mean,
         log_prior=log_prior,
         log_posterior=log_posterior,
         kl_terms=kl_terms,
@@ -88,18 +87,18 @@ def make_two_layer(config: Config, shape: tuple[int, int, int]) -> Model:
 
 
 def _make_conditionals(config: Config) -> tuple[Callable[..., Params], Conditional, Conditional]:
-    """(init, q(upper|lower), p(lower|upper)) of params["layers"]; the latter two by mean and log variance."""
+    """Make (init, q(upper|lower), p(lower|upper)); `init` returns params["layers"], the others a mean and log variance."""
     size = config.latent_dim
     between = deepcopy(config)
     between.hidden_dims, between.latent_dim, between.dropout = config.upper_hidden_dims, config.upper_latent_dim, 0.0
-    # The lower layer is the upper one's image of one pixel with a channel for each dimension.
-    layers = NETWORKS["mlp"](between, (1, 1, size), 2 * config.upper_latent_dim, 2 * size)
+    # To the networks between the layers, the lower z is an image of one pixel with Z channels.
+    networks = NETWORKS["mlp"](between, (1, 1, size), 2 * config.upper_latent_dim, 2 * size)
 
     def upper_given(params: Params, lower: Lower) -> Posterior:
-        features = layers.encode(params["layers"], lower.reshape(-1, 1, 1, size))
+        features = networks.encode(params["layers"], lower.reshape(-1, 1, 1, size))
         return Posterior(*jnp.split(features, 2, axis=-1))
 
     def lower_given(params: Params, upper: Float[Array, "B U"]) -> Posterior:
-        return Posterior(*jnp.split(layers.decode(params["layers"], upper).reshape(-1, 2 * size), 2, axis=-1))
+        return Posterior(*jnp.split(networks.decode(params["layers"], upper).reshape(-1, 2 * size), 2, axis=-1))
 
-    return layers.init, upper_given, lower_given
+    return networks.init, upper_given, lower_given

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from vae_jax.models.backbone import make_observed
+from vae_jax.models.backbone import make_backbone
 from vae_jax.models.distributions import normal_kl_standard, normal_log_prob, normal_sample
 from vae_jax.types import Config, Images, Model, Outputs, Params, PerExample, Posterior
 
@@ -12,18 +12,18 @@ Z = Float[Array, "B Z"]
 
 
 def make_vae(config: Config, shape: tuple[int, int, int]) -> Model:
-    """A VAE with `config.latent_dim` dimensions for images of shape (H, W, C)."""
-    observed = make_observed(config, shape, 2 * config.latent_dim)
+    """Make a VAE with `config.latent_dim` latent dimensions for images of shape (H, W, C)."""
+    backbone = make_backbone(config, shape, 2 * config.latent_dim)
 
     def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Posterior:
-        return Posterior(*jnp.split(observed.networks.encode(params, x, key), 2, axis=-1))
+        return Posterior(*jnp.split(backbone.networks.encode(params, x, key), 2, axis=-1))
 
     def reparameterize(params: Params, key: PRNGKeyArray, posterior: Posterior) -> Z:
         del params
         return normal_sample(key, posterior.mean, posterior.logvar)
 
     def decode(params: Params, z: Z, key: PRNGKeyArray | None = None) -> Outputs:
-        return observed.networks.decode(params, z, key)
+        return backbone.networks.decode(params, z, key)
 
     def log_prior(params: Params, z: Z) -> PerExample:
         del params
@@ -42,12 +42,12 @@ def make_vae(config: Config, shape: tuple[int, int, int]) -> Model:
         return jax.random.normal(key, (n, config.latent_dim))
 
     return Model(
-        init=observed.init,
+        init=backbone.init,
         encode=encode,
         reparameterize=reparameterize,
         decode=decode,
-        log_likelihood=observed.log_likelihood,
-        pixel_mean=observed.pixel_mean,
+        log_likelihood=backbone.log_likelihood,
+        pixel_mean=backbone.pixel_mean,
         log_prior=log_prior,
         log_posterior=log_posterior,
         kl_terms=kl_terms,

@@ -1,4 +1,4 @@
-"""What training minimises: one file each, one line in OBJECTIVES."""
+"""The objectives that training minimises: one file each, one line in OBJECTIVES."""
 
 from collections.abc import Callable
 
@@ -17,21 +17,22 @@ OBJECTIVES: dict[str, Callable[[Config, Model, int, str | None], Objective]] = {
     "reconstruction": make_reconstruction,
 }
 WITHOUT_PRIOR = frozenset({"denoising", "reconstruction"})
+"""The objectives for models without a prior; all others need one."""
 CORRUPTING: dict[str, Callable[[Config], Corrupt]] = {"denoising": make_noise}
-"""What an objective does to its input, for those that do something."""
+"""The corruption of the input, for each objective that encodes corrupted images."""
 
 
 def make_objective(config: Config, model: Model, steps_per_epoch: int, axis_name: str | None = None) -> Objective:
-    """The objective that `config.objective` names.
+    """Make the objective named by `config.objective`.
 
     Args:
-        config: reads objective, and what the objective itself reads.
-        model: the model it is for.
-        steps_per_epoch: turns lengths in epochs into steps.
-        axis_name: the mapped axis over which the batch is spread, inside `jax.pmap` or `jax.shard_map`.
+        config: reads objective, and the keys of that objective.
+        model: the model to train.
+        steps_per_epoch: converts lengths in epochs to steps.
+        axis_name: the mapped axis that splits the batch, inside `jax.pmap` or `jax.shard_map`.
 
     Raises:
-        InputError: an elbo asked of a model without a prior, or the reverse.
+        InputError: the objective needs a prior and the model has none, or the reverse.
     """
     if (model.log_prior is None) != (config.objective in WITHOUT_PRIOR):
         names = sorted(name for name in OBJECTIVES if (name in WITHOUT_PRIOR) == (model.log_prior is None))
@@ -43,10 +44,10 @@ def make_objective(config: Config, model: Model, steps_per_epoch: int, axis_name
 
 
 def make_corrupt(config: Config) -> Corrupt | None:
-    """(key, x) -> the input that `config.objective` encodes in the place of x; None where it is x itself."""
+    """Make the function (key, x) -> images that `config.objective` encodes in place of x, or None if it encodes x itself."""
     return CORRUPTING[config.objective](config) if config.objective in CORRUPTING else None
 
 
-def settled_after(config: Config) -> float:
-    """Epochs after which the objective stays what it is: candidates for the best checkpoint count from there."""
-    return 0.0 if config.objective in WITHOUT_PRIOR else kl.settled_after(config)
+def stable_after_epoch(config: Config) -> float:
+    """Return the epoch after which the objective no longer changes; the best checkpoint is chosen from there on."""
+    return 0.0 if config.objective in WITHOUT_PRIOR else kl.stable_after_epoch(config)

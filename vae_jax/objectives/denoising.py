@@ -1,4 +1,4 @@
-"""The denoising autoencoder's objective (Vincent et al. 2010): the clean image, given the code of a noisy one."""
+"""The denoising autoencoder's objective (Vincent et al. 2010): predict the clean image from the code of a noisy one."""
 
 import jax
 from jaxtyping import PRNGKeyArray
@@ -8,7 +8,7 @@ from vae_jax.types import Config, Corrupt, Images, Model, Objective
 
 
 def make_noise(config: Config) -> Corrupt:
-    """(key, x[B,H,W,C]) -> x + N(noise_mean, noise_std^2) for every pixel and channel, not clipped."""
+    """Make a function (key, x[B,H,W,C]) -> x + N(noise_mean, noise_std^2), for every pixel and channel, not clipped."""
 
     def corrupt(key: PRNGKeyArray, x: Images) -> Images:
         return x + config.noise_mean + config.noise_std * jax.random.normal(key, x.shape, x.dtype)
@@ -17,8 +17,8 @@ def make_noise(config: Config) -> Corrupt:
 
 
 def make_denoising(config: Config, model: Model, steps_per_epoch: int, axis_name: str | None = None) -> Objective:
-    """loss = -log p(x|code of x + noise), nats per image; the noise stays in evaluation (train=False).
+    """Make the objective loss = -log p(x|code of x + noise), nats per image; evaluation (train=False) adds noise too.
 
-    Terms: loss and mse (mean over pixels and channels), noisy to clean.
+    Terms: loss and mse (mean over pixels and channels), both of the output for the noisy x against the clean x.
     """
     return make_reconstruction(config, model, steps_per_epoch, axis_name, make_noise(config))

@@ -1,4 +1,4 @@
-"""The negative evidence lower bound (Kingma and Welling 2014, eq. 10), its KL weighted, warmed up, freed or held."""
+"""The negative evidence lower bound (Kingma and Welling 2014, eq. 10), with the KL costs of `kl`."""
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +10,12 @@ from vae_jax.types import Config, Images, Model, Objective, Params, Terms
 
 
 def make_elbo(config: Config, model: Model, steps_per_epoch: int, axis_name: str | None = None) -> Objective:
-    """loss = reconstruction + what `make_cost` makes of the KL with `hparams["beta"]`, nats per image.
+    """Make the objective loss = reconstruction + `make_cost`'s cost of the KL at `hparams["beta"]`, nats per image.
 
     Terms: loss, reconstruction, kl; with train=False also elbo (always at beta = 1) and mse (at the sampled z).
     """
     assert model.kl_terms is not None
-    kl_terms_of = model.kl_terms
+    compute_kl_terms = model.kl_terms
     cost = make_cost(config, steps_per_epoch, axis_name)
 
     def objective(
@@ -26,12 +26,13 @@ def make_elbo(config: Config, model: Model, steps_per_epoch: int, axis_name: str
         hparams: dict[str, Float[Array, ""]],
         train: bool = True,
     ) -> Terms:
+        # The number and order of these keys is part of bit-equal resume; reconstruction.py splits into four.
         key_eps, key_encode, key_decode = jax.random.split(key, 3)
         posterior = model.encode(params, x, key_encode if train else None)
         z = model.reparameterize(params, key_eps, posterior)
         outputs = model.decode(params, z, key_decode if train else None)
         reconstruction = -model.log_likelihood(params, x, outputs)
-        kl_terms = kl_terms_of(params, posterior, z)
+        kl_terms = compute_kl_terms(params, posterior, z)
         kl = kl_terms.sum(axis=-1)
         loss = reconstruction + cost(kl_terms, step, hparams["beta"], train)
         terms = {"loss": loss, "reconstruction": reconstruction, "kl": kl}

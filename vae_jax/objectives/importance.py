@@ -1,4 +1,4 @@
-"""Bounds of several importance weights as objectives: one function, every published estimator an option of it."""
+"""Objectives from several importance weights: one function, whose options give every published estimator."""
 
 from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
@@ -8,7 +8,7 @@ from vae_jax.types import Config, Images, Model, Objective, Params, Terms
 
 
 def make_importance(config: Config, model: Model, steps_per_epoch: int, axis_name: str | None = None) -> Objective:
-    """loss = minus the bound of `num_samples` importance weights, nats per image.
+    """Make the objective loss = minus the bound from `num_samples` importance weights, nats per image.
 
     | estimator | num_groups | elbo_weight | gradient |
     |---|---|---|---|
@@ -19,14 +19,14 @@ def make_importance(config: Config, model: Model, steps_per_epoch: int, axis_nam
     | sticking the landing (Roeder et al. 2017), biased unless elbo_weight = 1 or num_samples = num_groups | any | any | stl |
     | DReG (Tucker et al. 2019) | any | any | dreg |
 
-    Terms: loss; reconstruction and kl, means over the samples of what they estimate. With train=False those of
-    `make_elbo`, and the loss from as many samples as in training, without dropout.
+    Terms: loss; reconstruction and kl, means over the samples. With train=False the terms of `make_elbo`, except that the
+    loss is this bound, from as many samples as in training, without dropout.
 
     Args:
         config: reads num_samples, num_groups, elbo_weight, gradient.
-        model: one with a prior.
-        steps_per_epoch: of nothing here.
-        axis_name: of nothing here: examples are not coupled.
+        model: a model with a prior.
+        steps_per_epoch: see `make_elbo`.
+        axis_name: see `make_elbo`; the bound itself couples no examples.
     """
     elbo = make_elbo(config, model, steps_per_epoch, axis_name)
 

@@ -1,4 +1,4 @@
-"""What the KL costs while training: weighted, warmed up once or in cycles, freed, or held at a capacity."""
+"""The cost of the KL in training: weighted, warmed up once or in cycles, with free bits, or held at a capacity."""
 
 from collections.abc import Callable
 
@@ -12,17 +12,17 @@ Scalar = Float[Array, ""]
 Cost = Callable[..., PerExample]
 
 
-def settled_after(config: Config) -> float:
-    """Epochs after which an elbo objective stays what it is: the end of the last warm-up, or the capacity's growth."""
+def stable_after_epoch(config: Config) -> float:
+    """Return the epoch after which the cost no longer changes: the end of the last warm-up, or of the capacity's growth."""
     warmup = (2 * config.kl_cycles - 1) * config.kl_warmup_epochs
     return max(warmup, config.capacity_epochs if config.capacity > 0 else 0.0)
 
 
 def make_weight(config: Config, steps_per_epoch: int) -> Callable[[Int32[Array, ""], Scalar], Scalar]:
-    """(step, beta) -> weight of the KL, from 0 to beta.
+    """Make a function (step, beta) -> the weight of the KL, from 0 to beta.
 
-    With W = kl_warmup_epochs it grows linearly over W (Bowman et al. 2016). With `kl_cycles` = M > 1 it grows over W, stays
-    over W, and starts again from 0, M times; after the last it stays (Fu et al. 2019, eq. 6, R = 1/2).
+    It grows linearly over W = kl_warmup_epochs (Bowman et al. 2016). With `kl_cycles` = M > 1 it grows over W, stays at beta
+    over W, and starts again from 0, M times; after the last growth it stays (Fu et al. 2019, eq. 6, R = 1/2).
     """
     warmup = config.kl_warmup_epochs * steps_per_epoch
 
@@ -36,16 +36,16 @@ def make_weight(config: Config, steps_per_epoch: int) -> Callable[[Int32[Array, 
 
 
 def make_cost(config: Config, steps_per_epoch: int, axis_name: str | None = None) -> Cost:
-    """(kl_terms[B,K], step, beta, train) -> what is added to the reconstruction [B], nats per image.
+    """Make a function (kl_terms[B,K], step, beta, train) -> the cost added to the reconstruction [B], nats per image.
 
-    - As it is: weight * kl (Higgins et al. 2017), the weight of `make_weight`.
+    - By default: weight * kl (Higgins et al. 2017), with the weight of `make_weight`.
     - `free_bits` = lambda > 0: weight * sum_k max(lambda, batch mean of KL_k) (Kingma et al. 2016, eq. 15).
-    - `capacity` > 0: beta * |batch mean of kl - C|, where C grows linearly from 0 to the capacity over `capacity_epochs`
+    - `capacity` > 0: beta * |batch mean of kl - C|; C grows linearly from 0 to the capacity over `capacity_epochs`
       (Burgess et al. 2018, eq. 8; beta is their gamma).
 
-    The last two couple the examples of a batch: each gets the same cost, and under axis_name the batch is the whole one.
-    Evaluation (train=False) does not couple: free bits are left out of it, and with a capacity, where beta is no weight of
-    the KL but the strength of a constraint, its cost is kl, so that the loss is -elbo.
+    The last two couple the examples of a batch: each gets the same cost. Under `axis_name` the batch is that of all devices.
+    Evaluation (train=False) couples nothing. It leaves free bits out. With a capacity, beta is the strength of a constraint
+    and not a weight of the KL, so the cost in evaluation is kl and the loss is -elbo.
     """
     weight = make_weight(config, steps_per_epoch)
     growth = config.capacity_epochs * steps_per_epoch
@@ -54,6 +54,7 @@ def make_cost(config: Config, steps_per_epoch: int, axis_name: str | None = None
         mean = values.mean(axis=0)
         return mean if axis_name is None else jax.lax.pmean(mean, axis_name)
 
+    # A batch's scalar is spread over the examples by full_like, so that the later mean over examples returns it.
     def cost(kl_terms: Float[Array, "B K"], step: Int32[Array, ""], beta: Scalar, train: bool) -> PerExample:
         kl = kl_terms.sum(axis=-1)
         if config.capacity > 0:

@@ -1,4 +1,4 @@
-"""The autoencoder's objective: how improbable the image is, given its own code."""
+"""The autoencoder's objective: minus the log-likelihood of an image given its own code."""
 
 import jax
 import jax.numpy as jnp
@@ -15,9 +15,9 @@ def make_reconstruction(
     axis_name: str | None = None,
     corrupt: Corrupt = lambda key, x: x,
 ) -> Objective:
-    """loss = -log p(x|code of corrupt(key, x)), nats per image; by default x is not corrupted.
+    """Make the objective loss = -log p(x|code of corrupt(key, x)), nats per image; by default x is not corrupted.
 
-    With the gaussian likelihood that is the squared error over 2 sigma^2, plus a constant.
+    With the gaussian likelihood it is the squared error divided by 2 sigma^2, plus a constant.
 
     Terms: loss and mse (mean over pixels and channels), both against x itself.
     """
@@ -32,6 +32,7 @@ def make_reconstruction(
         train: bool = True,
     ) -> Terms:
         del step, hparams
+        # The number and order of these keys is part of bit-equal resume; elbo.py splits into three.
         key_code, key_encode, key_decode, key_corrupt = jax.random.split(key, 4)
         posterior = model.encode(params, corrupt(key_corrupt, x), key_encode if train else None)
         z = model.reparameterize(params, key_code, posterior)

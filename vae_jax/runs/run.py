@@ -13,7 +13,7 @@ from jaxtyping import Float
 from vae_jax import config as config_lib
 from vae_jax.config.registries import REGISTRIES
 from vae_jax.errors import InputError
-from vae_jax.models import make_model
+from vae_jax.models import make_model, require_prior
 from vae_jax.models.standard_normal import flat, from_standard, is_standard
 from vae_jax.objectives import make_corrupt
 from vae_jax.runs import workdir as workdir_lib
@@ -81,7 +81,7 @@ class Run:
         Raises:
             InputError: the model has no prior.
         """
-        self._needs_prior()
+        require_prior(self.model, self.config)
         return self.decode(self._prior(self.params, jax.random.split(jax.random.key(seed), n)))
 
     def sample_posterior(self, x: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -92,7 +92,7 @@ class Run:
         Raises:
             InputError: the model has no prior, so its posteriors are points.
         """
-        self._needs_prior()
+        require_prior(self.model, self.config)
         return np.asarray(jax.tree.leaves(self._sampled(self.encode(x), seed))[-1])
 
     def kl_terms(self, x: np.ndarray) -> Float[np.ndarray, "N K"]:
@@ -101,7 +101,7 @@ class Run:
         Raises:
             InputError: the model has no prior.
         """
-        self._needs_prior()
+        require_prior(self.model, self.config)
         posterior = jax.tree.map(jnp.asarray, self.encode(x))
         return np.asarray(self._kl_terms(self.params, posterior, self._sampled(posterior, 0)))
 
@@ -125,12 +125,6 @@ class Run:
     def _prior_one(self, params: Params, key: Any) -> Any:
         z = self.model.sample_prior(params, key, 1)  # pyright: ignore[reportOptionalCall]
         return jax.tree.map(lambda a: a[0], z)
-
-    def _needs_prior(self) -> None:
-        if self.model.log_prior is None:
-            raise InputError(
-                f"model={self.config.model}: has no prior to sample from; choices: a variational model, as vae"
-            )
 
     def _in_pieces(self, function: Any, rows: Any) -> Any:
         return in_pieces(partial(function, self.params), rows, self.config.eval.batch_size)

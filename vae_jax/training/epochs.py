@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array
 
 from vae_jax.evaluation.evaluate import PerImage, summarize
-from vae_jax.objectives import settled_after
+from vae_jax.objectives import stable_after_epoch
 from vae_jax.randomness import epoch_order
 from vae_jax.system import processes
 from vae_jax.training.chunks import chunk_size
@@ -100,7 +100,7 @@ def end_epoch(training: Training, session: Session, validation: Mapping[str, flo
         if not all(map(math.isfinite, metrics.values())):
             raise diverged(training, progress.step, metrics, session.checkpoints)
     # While the KL's weight still grows, scores cannot be compared. If no checkpoint has a score, the latest is the best.
-    if validated and saved and epoch >= settled_after(config):
+    if validated and saved and epoch >= stable_after_epoch(config):
         score = _score(config, metrics)
         improved = progress.best is None or score > progress.best
         # A last epoch off the schedule is a candidate for the best checkpoint, but early stopping does not count it: a

@@ -1,4 +1,4 @@
-"""Against float64 quadrature, at logits on both sides of every switch of formula."""
+"""Tests against float64 quadrature, at logits on both sides of every switch between formulas."""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ NODES, WEIGHTS = (NODES + 1) / 2, WEIGHTS / 2
 
 
 def moments(logits):
-    """Log of the integral of exp(x l) over [0, 1], mean and variance under that density, by float64 quadrature."""
+    """Return the log-integral of exp(x l) over [0, 1], and that density's mean and variance, by float64 quadrature."""
     density = np.exp(np.asarray(logits, np.float64)[:, None] * NODES)
     integral = density @ WEIGHTS
     mean = density * NODES @ WEIGHTS / integral
@@ -23,14 +23,14 @@ def moments(logits):
 
 
 @pytest.mark.parametrize("x", [0.0, 0.25, 1.0])
-def test_value_and_gradient_are_those_of_float64(x):
+def test_value_and_gradient_agree_with_float64(x):
     log_integral, mean, _ = moments(LOGITS)
     log_prob, vjp = jax.vjp(lambda a: continuous_bernoulli_log_prob(jnp.full_like(a, x), a), jnp.asarray(LOGITS))
     np.testing.assert_allclose(log_prob, x * np.float64(LOGITS) - log_integral, rtol=1e-6, atol=4e-6)
     np.testing.assert_allclose(vjp(jnp.ones_like(LOGITS))[0], x - mean, rtol=1e-6, atol=3e-7)
 
 
-def test_mean_and_its_slope_the_variance_are_those_of_float64():
+def test_mean_and_its_derivative_the_variance_agree_with_float64():
     _, mean, variance = moments(LOGITS)
     found, slope = jax.jvp(continuous_bernoulli_mean, (jnp.asarray(LOGITS),), (jnp.ones_like(LOGITS),))
     np.testing.assert_allclose(found, mean, rtol=1e-6, atol=2e-7)

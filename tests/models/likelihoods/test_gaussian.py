@@ -1,4 +1,4 @@
-"""The gaussian's standard deviation: given, learned, re-estimated."""
+"""Tests of the gaussian likelihood's standard deviation: given, learned, refitted."""
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ def x(key):
 
 @pytest.mark.parametrize("mode", ["given", "learned", "optimal"])
 @pytest.mark.parametrize("sigma", [0.1, 1.0])
-def test_the_density_is_scipys_at_the_first_sigma(make_config, key, x, sigma, mode):
+def test_the_density_agrees_with_scipy_at_the_initial_sigma(make_config, key, x, sigma, mode):
     likelihood = make_likelihood(make_config(likelihood="gaussian", sigma=sigma, sigma_mode=mode))
     outputs = jax.random.normal(key, x.shape)
     expected = scipy.stats.norm.logpdf(np.float64(x), np.float64(outputs), sigma).sum(axis=(1, 2, 3))
@@ -77,7 +77,7 @@ def test_the_first_step_takes_the_batchs_maximum_likelihood_variance(make_config
 
 
 def test_the_optimizer_never_sees_the_gradient_of_a_refitted_sigma(make_config, x, key):
-    """With a clipped norm it would shrink the networks' steps."""
+    """If it did, a clipped norm would shrink the networks' steps."""
     changes = AE | {"sigma": 0.05, "clip_norm": 0.01, "optimizer": "sgd"}
     news = []
     for mode in ("given", "optimal"):
@@ -99,7 +99,7 @@ def test_later_steps_average_the_batches_estimates(make_config, x, key):
 
 
 def test_the_optimal_sigma_trains_the_networks_as_sigma_vae_does(make_config, x, key):
-    """At the batch's own estimate the gradient is that of H W C / 2 log(mse of the batch): sigma is at its optimum."""
+    """At the batch's own estimate sigma is optimal, so the gradient is that of H W C / 2 log(mse of the batch)."""
     config = make_config(**AE, sigma_mode="optimal")
     model, _, state = parts(config)
     at_optimum = state.params | {
@@ -118,7 +118,7 @@ def test_the_optimal_sigma_trains_the_networks_as_sigma_vae_does(make_config, x,
     assert abs(float(ours["likelihood"]["logvar"])) < 1e-4
 
 
-def test_under_a_mapped_axis_the_estimate_is_that_of_the_whole_batch(make_config, x, key):
+def test_under_a_mapped_axis_the_estimate_uses_the_whole_batch(make_config, x, key):
     config = make_config(**AE, sigma_mode="optimal", optimizer="sgd")
     _, step, state = parts(config)
     whole, _ = jax.jit(step)(state, x, key)

@@ -15,10 +15,10 @@ def outputs_of(likelihood, value) -> jax.Array:
 
 
 def support(likelihood, binary):
-    """Pixel values and their weights in a sum that is 1 for a normalised density or mass."""
+    """Return pixel values and weights whose weighted sum is 1 for a normalised density or mass."""
     if likelihood.discrete:
         return (np.arange(2.0), np.ones(2)) if binary else (np.arange(256) / 255, np.ones(256))
-    # 100 intervals of 40 points each: Gauss's rule of 4,000 points takes seconds to make.
+    # 100 intervals of 40 points each, because Gauss's rule of 4,000 points takes seconds to compute.
     nodes, weights = np.polynomial.legendre.leggauss(40)
     centres = (np.arange(100) + 0.5) / 50 - 1
     return (centres[:, None] + nodes / 100).ravel(), np.tile(weights / 100, 100)

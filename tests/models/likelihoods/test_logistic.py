@@ -1,4 +1,4 @@
-"""Against float64 differences of the distribution function."""
+"""Tests against float64 differences of the distribution function."""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ CASES = [(0.3, -3.0), (0.5, -5.0), (-0.4, -5.0), (1.7, -2.0), (0.0, 4.0), (4.0, 
 
 
 def exact(level, mean, log_scale):
-    """Log of a bin's mass in float64: a difference of distribution functions taken on the side where both are small."""
+    """Return the log-mass of a bin in float64: a difference of distribution functions, on the side where both are small."""
     scale = np.exp(np.float64(np.float32(log_scale)))
     low = (level - 0.5) / 255 if level > 0 else -np.inf
     high = (level + 0.5) / 255 if level < 255 else np.inf
@@ -39,7 +39,7 @@ def test_masses_are_exact_in_the_middle_and_in_the_far_tails(mean, log_scale):
 
 
 def test_a_mass_too_small_for_any_float_has_its_logarithm():
-    """Far out a tail is exp(-distance / scale): its bin holds that times 1 - exp(-width / scale)."""
+    """Far from the mean the tail is exp(-distance / scale), and a bin holds it times 1 - exp(-width / scale)."""
     scale, far = np.exp(-8.0), 100.0 - 128.5 / 255
     expected = -far / scale + np.log1p(-np.exp(-1 / (255 * scale)))
     found = discretized_logistic_log_prob(jnp.float32(128 / 255), jnp.float32(100.0), jnp.float32(-8.0))
@@ -47,7 +47,7 @@ def test_a_mass_too_small_for_any_float_has_its_logarithm():
 
 
 @pytest.mark.parametrize(("mean", "log_scale"), CASES)
-def test_the_256_levels_sum_to_one_wherever_the_mean_lies(mean, log_scale):
+def test_the_256_masses_sum_to_one_for_any_mean(mean, log_scale):
     x = jnp.arange(256) / jnp.float32(255)
     log_prob = discretized_logistic_log_prob(x, jnp.full_like(x, mean), jnp.full_like(x, log_scale))
     assert np.exp(np.float64(log_prob)).sum() == pytest.approx(1, abs=1e-5)

@@ -38,7 +38,7 @@ from vae_jax.evaluation.estimators.annealing import (
 )
 from vae_jax.evaluation.estimators.diagnostics import estimate, log_mean
 from vae_jax.evaluation.estimators.whole_split import Pixels
-from vae_jax.objectives.weights import fold_range
+from vae_jax.randomness import fold_range
 from vae_jax.types import Model, Params
 
 

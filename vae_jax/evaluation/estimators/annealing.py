@@ -13,7 +13,9 @@ from jaxtyping import Array, Float, Float32, Int32, Key, PRNGKeyArray
 
 from vae_jax.evaluation.estimators.hmc import PerChain, Scalar, State, Target, evaluate, make_target, transition
 from vae_jax.evaluation.estimators.whole_split import MEMORY_BYTES, Pixels
-from vae_jax.objectives.weights import check_prior, fold_range, repeat_rows
+from vae_jax.models import require_prior
+from vae_jax.objectives.weights import repeat_rows
+from vae_jax.randomness import fold_range
 from vae_jax.types import Images, Model, Params
 
 SIGMOID_REACH = 4.0
@@ -97,7 +99,7 @@ def make_anneal(model: Model, num_chains: int, num_leapfrog: int) -> Callable[..
     Raises:
         InputError: the model has no prior.
     """
-    check_prior(model)
+    require_prior(model)
 
     @jax.jit
     def anneal(

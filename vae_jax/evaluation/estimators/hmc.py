@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int32, Key
 
-from vae_jax.objectives.weights import check_prior
+from vae_jax.models import require_prior
 from vae_jax.types import Images, Model, Params
 
 Z = Float[Array, "P D"]
@@ -58,7 +58,7 @@ def make_target(model: Model, params: Params, x: Images, z: Any) -> tuple[Target
     Raises:
         InputError: the model has no prior.
     """
-    log_prior, _ = check_prior(model)
+    log_prior, _ = require_prior(model)
     _, unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], z))
 
     def prior(rows: Z) -> PerChain:

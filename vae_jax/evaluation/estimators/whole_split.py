@@ -14,7 +14,9 @@ from jaxtyping import Array, Float, Int32, Key, PRNGKeyArray, UInt8
 
 from vae_jax.data.mapped import unmap
 from vae_jax.evaluation.estimators.diagnostics import log_mean
-from vae_jax.objectives.weights import check_prior, fold_range, weigh
+from vae_jax.models import require_prior
+from vae_jax.objectives.weights import weigh
+from vae_jax.randomness import fold_range
 from vae_jax.types import Images, Model, Params
 
 IMAGES_OF_A_CALL = 16
@@ -56,7 +58,7 @@ def make_split_weights(model: Model, num_samples: int, num_bytes: int | None = N
     Raises:
         InputError: the model has no prior.
     """
-    check_prior(model)
+    require_prior(model)
 
     @jax.jit
     def encode(params: Params, images: UInt8[Array, "B H W C"] | Images) -> tuple[Images, Any]:

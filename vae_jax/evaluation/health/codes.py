@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 
 from vae_jax.evaluation.aggregate_posterior import Aggregate
+from vae_jax.models import require_prior
 from vae_jax.models.standard_normal import flat, from_standard
-from vae_jax.objectives.weights import check_prior, fold_range
+from vae_jax.randomness import fold_range
 from vae_jax.types import Model, Params
 
 BATCH = 500
@@ -69,7 +70,7 @@ def make_draw_codes(model: Model) -> DrawCodes:
     Raises:
         InputError: the model has no prior.
     """
-    log_prior, log_posterior = check_prior(model)
+    log_prior, log_posterior = require_prior(model)
     assert model.kl_terms is not None
     kl_terms_of = model.kl_terms
 

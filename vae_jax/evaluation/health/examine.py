@@ -16,7 +16,7 @@ from vae_jax.evaluation.health.representation import Labelled, representation_li
 from vae_jax.evaluation.health.summary import difference, summarize_latents
 from vae_jax.evaluation.health.two_sample import two_sample_test
 from vae_jax.evaluation.health.verdicts import Line
-from vae_jax.objectives.weights import check_prior
+from vae_jax.models import require_prior
 from vae_jax.types import Dataset, Model, Params, Split
 
 FEWEST_IMAGES = 50
@@ -72,7 +72,7 @@ def examine(
     Raises:
         InputError: the model has no prior, there are too few images, or some have no finite code.
     """
-    check_prior(subject.model)
+    require_prior(subject.model)
     for name in ("train", "test"):
         count = min(extent.num_images, len(getattr(subject.dataset, name).images))
         if min(count, extent.num_refined) < FEWEST_IMAGES:

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from vae_jax.evaluation.health.codes import Codes
-from vae_jax.objectives.weights import check_prior
+from vae_jax.models import require_prior
 from vae_jax.types import Model, Params
 
 LOG_TWO_PI = math.log(2 * math.pi)
@@ -86,7 +86,7 @@ def gaussian_pairs(
 
 def model_pairs(model: Model, params: Params, codes: Codes) -> Pairs:
     """Of any model: every z through its `log_posterior` beside every posterior."""
-    _, log_posterior = check_prior(model)
+    _, log_posterior = require_prior(model)
     count = len(codes.elbo)
 
     @jax.jit

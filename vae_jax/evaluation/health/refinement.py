@@ -15,7 +15,9 @@ import optax
 from jaxtyping import Array, Float, Key, PRNGKeyArray, UInt8
 
 from vae_jax.evaluation.estimators.diagnostics import log_mean
-from vae_jax.objectives.weights import check_prior, fold_range, weigh
+from vae_jax.models import require_prior
+from vae_jax.objectives.weights import weigh
+from vae_jax.randomness import fold_range
 from vae_jax.types import Images, Model, Params, PerExample
 
 IMAGES_OF_A_BLOCK = 250
@@ -75,7 +77,7 @@ def make_refine(model: Model, effort: Effort = Effort()) -> Refine:  # noqa: B00
     Raises:
         InputError: the model has no prior.
     """
-    check_prior(model)
+    require_prior(model)
     compiled = _compile(model, effort)
 
     def refine(

@@ -5,7 +5,6 @@ from vae_jax.evaluation.nll.record import Record, differing, measure, read, resu
 from vae_jax.evaluation.nll.request import (
     METHODS,
     Request,
-    check_prior,
     facts_of,
     file_name,
     images_of,
@@ -21,7 +20,6 @@ __all__ = [
     "Record",
     "Request",
     "caveat",
-    "check_prior",
     "compare",
     "differing",
     "facts_of",

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from vae_jax.evaluation.nll.record import Record, measure, resume
-from vae_jax.evaluation.nll.request import Request, check_prior, facts_of, file_name, images_of, make_source, read_other
+from vae_jax.evaluation.nll.request import Request, facts_of, file_name, images_of, make_source, read_other
+from vae_jax.models import require_prior
 from vae_jax.runs.run import Run
 from vae_jax.system import disk, signals
 from vae_jax.system.console import Console
@@ -21,7 +22,7 @@ def measure_run(
         InputError: the model has no prior, the images are not available, or the other run cannot be compared.
         signals.Stopped: SIGINT or SIGTERM, with `stop_message`; the finished pieces are written.
     """
-    check_prior(run)
+    require_prior(run.model, run.config)
     path = disk.make_folder("--workdir", workdir) / file_name(request)
     images = images_of(run.config, request)
     facts = facts_of(run, request, images)

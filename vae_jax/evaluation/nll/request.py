@@ -96,18 +96,6 @@ def images_of(config: Config, request: Request) -> UInt8[np.ndarray, "N H W C"]:
     return images[: request.images or None]
 
 
-def check_prior(run: Run) -> None:
-    """Refuse a model whose images have no log p(x).
-
-    Raises:
-        InputError: it has no prior.
-    """
-    if run.model.log_prior is None:
-        raise InputError(
-            f"model={run.config.model}: has no prior, so its images have no log p(x); choices: a variational model, as vae"
-        )
-
-
 def facts_of(run: Run, request: Request, images: UInt8[np.ndarray, "N H W C"]) -> Facts:
     """What a measurement is of: all that decides its numbers, and names for its readers."""
     return {

@@ -1,4 +1,4 @@
-"""p(x|z): normalised densities and masses over pixels in [0, 1]; one file each, one line in LIKELIHOODS."""
+"""The likelihoods p(x|z), normalised densities and masses over pixels in [0, 1]; one line each in LIKELIHOODS."""
 
 from collections.abc import Callable
 
@@ -16,5 +16,5 @@ LIKELIHOODS: dict[str, Callable[[Config], Likelihood]] = {
 
 
 def make_likelihood(config: Config) -> Likelihood:
-    """The likelihood that `config.likelihood` names."""
+    """Make the likelihood named by `config.likelihood`."""
     return LIKELIHOODS[config.likelihood](config)

@@ -1,11 +1,10 @@
-"""Bernoulli pixels, and their density on grey ones, the continuous Bernoulli. Outputs are logits."""
+"""The Bernoulli likelihood for binary pixels, and the continuous Bernoulli, a density on grey pixels."""
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32
 
 from vae_jax.models.distributions import bernoulli_log_prob, continuous_bernoulli_log_prob, continuous_bernoulli_mean
-from vae_jax.models.likelihoods.parameters import no_params
 from vae_jax.models.likelihoods.pixels import sum_pixels
 from vae_jax.types import Config, Images, Likelihood, Params, PerExample
 
@@ -13,7 +12,7 @@ MeanImage = Float[Array, "H W C"]
 
 
 def make_bernoulli(config: Config) -> Likelihood:
-    """Bernoulli pixels, outputs are logits. On grey pixels log_prob is minus the binary cross-entropy, no mass."""
+    """Make the Bernoulli likelihood; outputs are logits. On grey pixels log_prob is minus the cross-entropy, not a mass."""
 
     def log_prob(params: Params, x: Images, outputs: Images) -> PerExample:
         del params
@@ -26,13 +25,13 @@ def make_bernoulli(config: Config) -> Likelihood:
     def output_bias(mean_image: MeanImage) -> MeanImage:
         return jax.scipy.special.logit(jnp.clip(mean_image, 0.001, 0.999))
 
-    return Likelihood(1, no_params, log_prob, pixel_mean, output_bias, discrete=config.binarize != "none")
+    return Likelihood(1, lambda key: {}, log_prob, pixel_mean, output_bias, discrete=config.binarize != "none")
 
 
 def make_continuous_bernoulli(config: Config) -> Likelihood:
-    """Continuous Bernoulli pixels (Loaiza-Ganem and Cunningham 2019): a density on [0, 1], outputs are logits of lambda.
+    """Make the continuous Bernoulli, a density on [0, 1] (Loaiza-Ganem and Cunningham 2019); outputs are logits of lambda.
 
-    pixel_mean is the mean of that density, which is nearer to 1/2 than lambda is.
+    pixel_mean is the mean of the density, which is nearer to 1/2 than lambda.
     """
     del config
 
@@ -44,13 +43,13 @@ def make_continuous_bernoulli(config: Config) -> Likelihood:
         del params
         return continuous_bernoulli_mean(outputs)
 
-    return Likelihood(1, no_params, log_prob, pixel_mean, _logits_of_mean, discrete=False)
+    return Likelihood(1, lambda key: {}, log_prob, pixel_mean, _logits_of_mean, discrete=False)
 
 
 def _logits_of_mean(mean_image: MeanImage) -> MeanImage:
-    """The logits whose continuous Bernoulli has these means, by bisection, means clipped to [0.01, 0.99].
+    """Return the logits of continuous Bernoullis with these means clipped to [0.01, 0.99], by bisection.
 
-    At the clip the logit is 100 (towards the edge it is 1 / distance): from much farther out training does not come back.
+    At the clip the logit is 100 (near an edge it is 1 / distance). Training does not recover from much larger logits.
     """
     mean_image = jnp.clip(mean_image, 0.01, 0.99)
 

@@ -1,4 +1,4 @@
-"""Gaussian pixels of one standard deviation: given, learned, or re-estimated while training."""
+"""The Gaussian likelihood, with one standard deviation for all pixels: given, learned, or refitted while training."""
 
 import math
 
@@ -6,32 +6,32 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int32, PRNGKeyArray
 
 from vae_jax.models.distributions import normal_log_prob
-from vae_jax.models.likelihoods.parameters import no_params
 from vae_jax.models.likelihoods.pixels import sum_pixels
 from vae_jax.types import Config, Images, Likelihood, Params, PerExample
 
 REFIT_RATE = 0.05
-"""Weight of the newest batch in the re-estimated variance: that of a mean over the last 20 to 40."""
+"""The weight of the newest batch in the refitted variance, about that of a mean over the last 20 to 40 batches."""
 SMALLEST_VARIANCE = math.exp(-12)
-"""sigma = exp(-6) = 0.6 of a grey level, as in Rybkin et al. 2021: below it a density on 8-bit pixels means nothing."""
+"""sigma = exp(-6), 0.6 grey levels (Rybkin et al. 2021). Below it a density on 8-bit pixels is meaningless."""
 
 
 def make_gaussian(config: Config) -> Likelihood:
-    """Gaussian pixels with one standard deviation for all; outputs are the means, unbounded.
+    """Make the Gaussian likelihood with one standard deviation for all pixels; outputs are the means, unbounded.
 
-    The density is normalised over the whole line, and pixel_mean is clipped to [0, 1]: only for looking. `sigma_mode` says
-    where the standard deviation comes from:
+    The density is normalised over the whole line; only pixel_mean is clipped to [0, 1]. `config.sigma_mode` chooses the
+    standard deviation:
 
-    given: `config.sigma`, always.
-    learned: params hold its `logvar`, which starts at `config.sigma` and is trained with the rest.
-    optimal: params hold its `logvar`, which `refit` sets at every step to its maximum-likelihood value, the mean squared
-        error of the batch (sigma-VAE, Rybkin et al. 2021, eq. 6), averaged over the last batches. See `refit`.
+    given: `config.sigma`, fixed.
+    learned: params hold its `logvar`, which starts at `config.sigma` and is trained with the other parameters.
+    optimal: params hold its `logvar`, which `refit` sets at every step to its maximum-likelihood value: the mean squared
+        error of the batch (sigma-VAE, Rybkin et al. 2021, eq. 6), averaged over the last batches.
     """
     given = config.sigma_mode == "given"
     initial = 2 * math.log(config.sigma)
 
     def init(key: PRNGKeyArray) -> Params:
-        return no_params(key) if given else {"logvar": jnp.float32(initial)}
+        del key
+        return {} if given else {"logvar": jnp.float32(initial)}
 
     def log_prob(params: Params, x: Images, outputs: Images) -> PerExample:
         logvar = jnp.full((1, 1, 1, 1), initial if given else params["logvar"], x.dtype)
@@ -53,22 +53,22 @@ def make_gaussian(config: Config) -> Likelihood:
 
 
 def refit(params: Params, grads: Params, step: Int32[Array, ""], num_elements: int) -> Params:
-    """The variance after a step: its moving average with the batch's own maximum-likelihood estimate.
+    """Return params after a step: the variance moves towards the batch's own maximum-likelihood estimate.
 
-    The estimate is the batch's mean squared error about the outputs. The loss's gradient for logvar holds it already, as
-    H W C / 2 (1 - estimate / variance), so no objective needs to know of it, and under a mapped axis the mean over the
-    axis is that of the whole batch. The first step takes the estimate as it is, step t weighs it by at least 1/t.
+    The estimate is the batch's mean squared error about the outputs. The gradient of the loss for logvar already contains
+    it, as H W C / 2 (1 - estimate / variance), so no objective needs to compute it. Under a mapped axis, the averaged
+    gradient gives the estimate of the whole batch. The first step takes the estimate alone; step t weighs it by at least 1/t.
 
-    Sigma-VAE scores a batch with that batch's own estimate. Here a step is scored with the average of the steps before it:
-    a loss that is a bound of one density, without coupling of the examples, and the number that evaluation uses. At the
-    optimum of sigma the gradient of log p for sigma is zero, so the networks' gradients are those of the paper but for the
-    lag: while the error falls, sigma is that of some 20 steps ago, too large. It is an estimate on training images
-    with dropout on and z sampled: where the model overfits, sigma is too small for others and their elbo pays for it.
+    Sigma-VAE scores a batch with that batch's own estimate. Here a step is scored with the average over earlier steps, so
+    the loss is a bound of one density, couples no examples, and uses the sigma that evaluation uses. At the optimal sigma
+    the gradient of log p for sigma is zero, so the networks' gradients are those of the paper, except for the lag: while
+    the error falls, sigma is some 20 steps old and too large. The estimate uses training images, with dropout on and z
+    sampled. If the model overfits, sigma is too small for other images, and their elbo is lower.
 
     Args:
-        params: the likelihood's, before the step.
-        grads: of the mean loss, for params; nats per image, the reconstruction's weight being 1.
-        step: steps taken before.
+        params: the likelihood's own parameters before the step.
+        grads: the gradients of the mean loss for params; nats per image, with the reconstruction's weight being 1.
+        step: the number of steps taken before.
         num_elements: H W C.
     """
     variance = jnp.exp(params["logvar"])

@@ -1,28 +1,27 @@
-"""The discretised logistic distribution of 8-bit pixels."""
+"""The discretised logistic likelihood for 8-bit pixels."""
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vae_jax.models.distributions import discretized_logistic_log_prob
-from vae_jax.models.likelihoods.parameters import no_params
 from vae_jax.models.likelihoods.pixels import sum_pixels
 from vae_jax.types import Config, Images, Likelihood, Outputs, Params, PerExample
 
 SMALLEST_LOG_SCALE, LARGEST_LOG_SCALE = -8.0, 4.0
-"""At the smallest a bin in its middle holds 0.994 of the mass; Salimans et al. stop at exp(-7) of a range twice as long."""
+"""At the smallest, a bin centred on the mean holds 0.994 of the mass. Salimans et al. stop at -7 for a range of [-1, 1]."""
 INITIAL_LOG_SCALE = -2.0
-"""A standard deviation of 0.25, about that of a natural pixel."""
+"""A standard deviation of 0.25, about that of pixels in natural images."""
 
 
 def make_discretized_logistic(config: Config) -> Likelihood:
-    """Logistic pixels rounded to the 256 levels k/255 (Salimans et al. 2017, section 2.1, one component): a mass.
+    """Make the logistic rounded to the 256 levels k/255, a mass (Salimans et al. 2017, section 2.1, one component).
 
-    Outputs are the C means, in pixel units, and then the C log scales, clipped to [-8, 4]. The bins of 0 and 255 are open,
-    so the masses of the 256 levels sum to 1 wherever the mean lies. x holds k/255; it is rounded to the nearest.
+    Outputs are the C means, in pixel units, followed by the C log scales, clipped to [-8, 4]. The bins of 0 and 255 are
+    open outwards, so the masses of the 256 levels sum to 1 for any mean. x holds k/255 and is rounded to the nearest level.
 
-    pixel_mean is the mean of the logistic clipped to [0, 1] and not yet rounded: within half a level of E[x|z] always, and
-    within 1e-5 of it from a scale of one level (1/255) on.
+    pixel_mean is the mean of the logistic clipped to [0, 1], before rounding. It is always within half a level of E[x|z],
+    and within 1e-5 of it if the scale is at least one level (1/255).
     """
     del config
 
@@ -35,7 +34,7 @@ def make_discretized_logistic(config: Config) -> Likelihood:
         mean, log_scale = _split(outputs)
         scale = jnp.exp(log_scale)
         softplus = jax.nn.softplus
-        # The integral of P(X > t) over [0, 1]. Reflected so that the two terms are small, they do not cancel.
+        # The integral of P(X > t) over [0, 1], written with the two small tails so that nothing cancels.
         tails = scale * (softplus(-jnp.abs(mean) / scale) - softplus(-jnp.abs(mean - 1) / scale))
         return jnp.clip(jnp.clip(mean, 0, 1) + tails, 0, 1)
 
@@ -44,7 +43,7 @@ def make_discretized_logistic(config: Config) -> Likelihood:
         mean = clipped + scale * (jnp.log(-jnp.expm1(-clipped / scale)) - jnp.log(-jnp.expm1((clipped - 1) / scale)))
         return jnp.concatenate([mean, jnp.full_like(mean, INITIAL_LOG_SCALE)], axis=-1)
 
-    return Likelihood(2, no_params, log_prob, pixel_mean, output_bias, discrete=True)
+    return Likelihood(2, lambda key: {}, log_prob, pixel_mean, output_bias, discrete=True)
 
 
 def _split(outputs: Outputs) -> tuple[Images, Images]:

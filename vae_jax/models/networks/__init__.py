@@ -1,6 +1,6 @@
-"""Encoder and decoder networks: the only room that imports flax.linen. No loss, no sampling, no BatchNorm.
+"""Encoder and decoder networks: one file each, one line in NETWORKS.
 
-One file each, one line in NETWORKS.
+Only this folder imports flax.linen. It holds no loss, no sampling and no BatchNorm.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Convolutional encoder and decoder, for images of any height, width and number of channels."""
+"""The convolutional encoder and decoder, for images of any height, width and number of channels."""
 
 from collections.abc import Callable
 
@@ -22,25 +22,25 @@ from vae_jax.types import Config, Images, Params
 KERNEL = (3, 3)
 STRIDES = (2, 2)
 GROUP_SIZE = 8
-"""Channels that are normalised together. Not one: a group of one channel of one pixel would always be zero."""
+"""The number of channels normalised together. With one, a feature map of one pixel would always be normalised to zero."""
 
 hidden_init, output_init = INITS["he"]
 transposed_init = nn.initializers.variance_scaling(2.0 * STRIDES[0] * STRIDES[1], "fan_in", "truncated_normal")
-"""He's, for the taps that a pixel meets: one in STRIDES[0] * STRIDES[1] of the kernel's."""
+"""He's initialiser, scaled up because each pixel meets only one in STRIDES[0] * STRIDES[1] of the kernel's taps."""
 
 Finish = Callable[[Images, bool], Images]
-"""(x, deterministic) -> x: what follows every hidden layer, its submodules belonging to the module that calls it."""
+"""(x, deterministic) -> x, applied after every hidden layer; its submodules belong to the module that calls it."""
 
 
 class Conv(nn.Module):
-    """3x3 convolution of stride 2; height and width are halved, rounded up."""
+    """A 3x3 convolution of stride 2; height and width are halved, rounded up."""
 
     num_outputs: int
     use_bias: bool
 
     @nn.compact
     def __call__(self, x: Large) -> Small:
-        """[B, H, W, F] -> [B, h, w, num_outputs], h = ceil(H / 2)."""
+        """Map [B, H, W, F] -> [B, h, w, num_outputs], h = ceil(H / 2)."""
         kernel = self.param("kernel", hidden_init, (*KERNEL, x.shape[-1], self.num_outputs))
         x = convolve(x, kernel, STRIDES, same_padding(x.shape[1:3], KERNEL, STRIDES))
         if self.use_bias:
@@ -58,14 +58,14 @@ class Encoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: Images, deterministic: bool) -> Float[Array, "B E"]:
-        """[B, H, W, C] -> [B, num_outputs]."""
+        """Map [B, H, W, C] -> [B, num_outputs]."""
         for width in self.channels:
             x = self.finish(Conv(width, self.use_bias)(x), deterministic)
         return nn.Dense(self.num_outputs, kernel_init=output_init, name="output")(x.reshape(x.shape[0], -1))
 
 
 class ConvTranspose(nn.Module):
-    """3x3 transposed convolution of stride 2, to exactly `output_size`."""
+    """A 3x3 transposed convolution of stride 2, to exactly `output_size`."""
 
     num_outputs: int
     output_size: Pair
@@ -73,7 +73,7 @@ class ConvTranspose(nn.Module):
 
     @nn.compact
     def __call__(self, x: Small) -> Large:
-        """[B, h, w, F] -> [B, H, W, num_outputs], h = ceil(H / 2)."""
+        """Map [B, h, w, F] -> [B, H, W, num_outputs], h = ceil(H / 2)."""
         kernel = self.param("kernel", transposed_init, (*KERNEL, x.shape[-1], self.num_outputs))
         padding = padding_to_size((x.shape[1], x.shape[2]), self.output_size, KERNEL, STRIDES)
         x = conv_transpose(x, kernel, STRIDES, padding)
@@ -83,35 +83,35 @@ class ConvTranspose(nn.Module):
 
 
 class Output(nn.Module):
-    """3x3 convolution of stride 1 with a bias of its own for every pixel, so that it can start at the mean image."""
+    """A 3x3 convolution of stride 1 with a separate bias for every pixel, so that it can start at the mean image."""
 
     num_outputs: int
 
     @nn.compact
     def __call__(self, x: Large) -> Float[Array, "B H W O"]:
-        """[B, H, W, F] -> [B, H, W, num_outputs]."""
+        """Map [B, H, W, F] -> [B, H, W, num_outputs]."""
         kernel = self.param("kernel", output_init, (*KERNEL, x.shape[-1], self.num_outputs))
         bias = self.param("bias", nn.initializers.zeros_init(), (*x.shape[1:3], self.num_outputs))
         return convolve(x, kernel, (1, 1), same_padding(x.shape[1:3], KERNEL, (1, 1))) + bias[None]
 
 
 class Decoder(nn.Module):
-    """The encoder mirrored: a dense layer, then a transposed convolution for each of its convolutions, back to its sizes.
+    """The mirrored encoder: a dense layer, then one transposed convolution for each convolution of the encoder.
 
-    The last layer is a convolution of stride 1 and not the last transposed one: of that one's 3x3 taps a pixel meets 1, 2
-    or 4, by its place, and the image shows it as a checkerboard (Odena et al. 2016).
+    The last layer is a convolution of stride 1. With a transposed convolution, each pixel would meet 1, 2 or 4 of the 3x3
+    taps, depending on its place, and the image would show a checkerboard (Odena et al. 2016).
     """
 
     channels: tuple[int, ...]
     sizes: tuple[Pair, ...]
-    """(H, W) of the image and of what each of the encoder's convolutions makes of it."""
+    """(H, W) of the image and of the output of each of the encoder's convolutions."""
     num_outputs: int
     finish: Finish
     use_bias: bool
 
     @nn.compact
     def __call__(self, z: Float[Array, "B Z"], deterministic: bool) -> Images:
-        """[B, Z] -> [B, H, W, num_outputs]."""
+        """Map [B, Z] -> [B, H, W, num_outputs]."""
         (height, width), deepest = self.sizes[-1], self.channels[-1]
         x = nn.Dense(height * width * deepest, kernel_init=hidden_init)(z).reshape(z.shape[0], height, width, deepest)
         x = self.finish(x, deterministic)
@@ -122,13 +122,13 @@ class Decoder(nn.Module):
 
 
 def make_conv(config: Config, shape: tuple[int, int, int], num_features: int, num_channels: int) -> Networks:
-    """Convolutional networks of any depth; whatever H and W are, the decoder returns exactly these.
+    """Make convolutional networks of any depth; the decoder returns exactly H x W pixels for any H and W.
 
     Args:
         config: reads channels, normalization, latent_dim, activation, dropout, dtype.
         shape: (H, W, C) of the images.
-        num_features: what the encoder returns for each image: mean and log variance, say.
-        num_channels: what the decoder returns for each pixel.
+        num_features: the number of encoder outputs per image, such as 2 Z for mean and log variance.
+        num_channels: the number of decoder outputs per pixel.
     """
     sizes = downsampled(shape[:2], len(config.channels))
     finish = _make_finish(config)
@@ -156,7 +156,7 @@ def make_conv(config: Config, shape: tuple[int, int, int], num_features: int, nu
 
 
 def downsampled(size: Pair, times: int) -> tuple[Pair, ...]:
-    """(H, W) of an image and of what each of so many convolutions of stride 2 makes of it: halves, rounded up."""
+    """Return `size` (H, W) followed by the sizes after each of `times` convolutions of stride 2: halves, rounded up."""
     sizes = [size]
     for _ in range(times):
         sizes.append((-(-sizes[-1][0] // STRIDES[0]), -(-sizes[-1][1] // STRIDES[1])))
@@ -164,7 +164,7 @@ def downsampled(size: Pair, times: int) -> tuple[Pair, ...]:
 
 
 def _make_finish(config: Config) -> Finish:
-    """Group normalisation (Wu and He 2018) if asked for, activation, dropout."""
+    """Make the function after each hidden layer: group normalisation (Wu and He 2018) if configured, activation, dropout."""
 
     def finish(x: Images, deterministic: bool) -> Images:
         if config.normalization == "group":

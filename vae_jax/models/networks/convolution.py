@@ -1,7 +1,7 @@
-"""The convolution and its transpose, with gradients that are fast on a CPU: those of `passes`. Differentiable in reverse only.
+"""The convolution and its transpose, with gradients that are fast on a CPU; differentiable in reverse mode only.
 
-The transposed convolution is the adjoint of a strided convolution (Dumoulin and Visin 2016, section 4): each one's forward
-pass is the other's gradient for its input, and both have the same gradient for their kernel.
+The transposed convolution is the adjoint of a strided convolution (Dumoulin and Visin 2016, section 4): the forward pass
+of each is the other's gradient for its input, and both have the same gradient for their kernel.
 """
 
 from functools import partial
@@ -10,27 +10,18 @@ import jax
 from jax import lax
 from jaxtyping import Array, Float
 
-from vae_jax.models.networks.convolution_passes import (
-    Kernel,
-    Large,
-    Padding,
-    Pair,
-    Small,
-    adjoint,
-    kernel_gradient,
-    narrow,
-    widen,
-)
+from vae_jax.models.networks import convolution_passes as passes
+from vae_jax.models.networks.convolution_passes import Kernel, Large, Padding, Pair, Small, adjoint, kernel_gradient
 
 
 def convolve(x: Large, kernel: Kernel, strides: Pair, padding: Padding) -> Small:
-    """Strided convolution, as `lax.conv_general_dilated(x, kernel, strides, padding)`.
+    """Return the strided convolution `lax.conv_general_dilated(x, kernel, strides, padding)`.
 
     Args:
         x: [B, H, W, F].
         kernel: [KH, KW, F, O].
-        strides: rows and columns from one output to the next.
-        padding: rows and columns of zeros, before and after, put around x.
+        strides: the rows and columns from one output to the next.
+        padding: the rows and columns of zeros around x, (before, after) each.
 
     Returns:
         [B, h, w, O] with h = (H + before + after - KH) // stride + 1.
@@ -40,7 +31,7 @@ def convolve(x: Large, kernel: Kernel, strides: Pair, padding: Padding) -> Small
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _convolve(x: Large, kernel: Kernel, strides: Pair, padding: Padding) -> Small:
-    return narrow(x, kernel, strides, padding)
+    return passes.convolve(x, kernel, strides, padding)
 
 
 def _convolve_forward(x: Large, kernel: Kernel, strides: Pair, padding: Padding) -> tuple[Small, tuple]:
@@ -50,7 +41,7 @@ def _convolve_forward(x: Large, kernel: Kernel, strides: Pair, padding: Padding)
 def _convolve_backward(strides: Pair, padding: Padding, residuals: tuple, cotangent: Small) -> tuple[Large, Kernel]:
     x, kernel = residuals
     return (
-        widen(cotangent, kernel, strides, padding, (x.shape[1], x.shape[2])),
+        passes.transpose(cotangent, kernel, strides, padding, (x.shape[1], x.shape[2])),
         kernel_gradient(x, cotangent, strides, padding, (kernel.shape[0], kernel.shape[1])),
     )
 
@@ -61,13 +52,13 @@ _convolve.defvjp(_convolve_forward, _convolve_backward)
 def conv_transpose(
     x: Float[Array, "B h w F"], kernel: Kernel, strides: Pair, padding: Padding
 ) -> Float[Array, "B H W O"]:
-    """Transposed convolution, equal to `lax.conv_transpose(x, kernel, strides, padding)`.
+    """Return the transposed convolution `lax.conv_transpose(x, kernel, strides, padding)`.
 
     Args:
         x: [B, h, w, F].
         kernel: [KH, KW, F, O].
-        strides: zeros between rows and between columns of x, plus one.
-        padding: rows and columns, before and after, put around the x so spread; see `padding_to_size`.
+        strides: the numbers of zeros inserted between rows and between columns of x, plus one.
+        padding: the rows and columns of zeros around the spread x, (before, after) each; see `padding_to_size`.
 
     Returns:
         [B, H, W, O] with H = (h - 1) stride + 2 + before + after - KH.
@@ -78,7 +69,7 @@ def conv_transpose(
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _transpose(x: Array, kernel: Kernel, strides: Pair, padding: Padding) -> Array:
     around, size = _adjoint_geometry(x, kernel, strides, padding)
-    return widen(x, adjoint(kernel), strides, around, size)
+    return passes.transpose(x, adjoint(kernel), strides, around, size)
 
 
 def _transpose_forward(x: Array, kernel: Kernel, strides: Pair, padding: Padding) -> tuple[Array, tuple]:
@@ -89,26 +80,26 @@ def _transpose_backward(strides: Pair, padding: Padding, residuals: tuple, cotan
     x, kernel = residuals
     around, _ = _adjoint_geometry(x, kernel, strides, padding)
     gradient = kernel_gradient(cotangent, x, strides, around, (kernel.shape[0], kernel.shape[1]))
-    return narrow(cotangent, adjoint(kernel), strides, around), adjoint(gradient)
+    return passes.convolve(cotangent, adjoint(kernel), strides, around), adjoint(gradient)
 
 
 _transpose.defvjp(_transpose_forward, _transpose_backward)
 
 
 def same_padding(size: tuple[int, ...], kernel_size: Pair, strides: Pair) -> Padding:
-    """The padding called 'SAME', with which (H, W) = size becomes (ceil(H / stride), ceil(W / stride))."""
+    """Return the padding called 'SAME', for which (H, W) = size becomes (ceil(H / stride), ceil(W / stride))."""
     rows, columns = lax.padtype_to_pads(size, kernel_size, strides, "SAME")
     return rows, columns
 
 
 def padding_to_size(size: Pair, output_size: Pair, kernel_size: Pair, strides: Pair) -> Padding:
-    """The padding with which a transposed convolution undoes the sizes of a convolution padded as 'SAME'.
+    """Return the padding for which a transposed convolution restores the input size of a 'SAME' convolution.
 
     Args:
         size: (h, w) of the transposed convolution's input, ceil(H / stride) each.
-        output_size: (H, W) that is to come out.
+        output_size: the size (H, W) to restore.
         kernel_size: (KH, KW).
-        strides: of both convolutions.
+        strides: the strides of both convolutions.
     """
     pairs = []
     for small, large, k, stride in zip(size, output_size, kernel_size, strides, strict=True):
@@ -119,7 +110,7 @@ def padding_to_size(size: Pair, output_size: Pair, kernel_size: Pair, strides: P
 
 
 def _adjoint_geometry(x: Array, kernel: Kernel, strides: Pair, padding: Padding) -> tuple[Padding, Pair]:
-    """(padding, size (H, W)) of the convolution whose transpose is meant."""
+    """Return (padding, input size (H, W)) of the convolution whose transpose maps x with this padding."""
     pairs, sizes = [], []
     for small, k, stride, (before, after) in zip(x.shape[1:3], kernel.shape, strides, padding, strict=False):
         spread = (small - 1) * stride + 1

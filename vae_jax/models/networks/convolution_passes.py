@@ -1,7 +1,7 @@
-"""The three passes that a strided convolution and its transpose share, fast on a CPU.
+"""The three passes shared by a strided convolution and its transpose, fast on a CPU.
 
-XLA's CPU backend has slow paths for some of them, which matrix products over the kernel's taps avoid; what each layer takes is
-measured by `python -m experiments.benchmarks.conv_layers`.
+XLA's CPU backend is slow for some shapes, where matrix products over the kernel's taps are faster.
+`python -m experiments.benchmarks.conv_layers` measures each layer's time.
 """
 
 from collections.abc import Iterator
@@ -19,24 +19,24 @@ Large = Float[Array, "B H W F"]
 Kernel = Float[Array, "KH KW F O"]
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 FEW = 4
-"""Channels that are so few that the taps of all of them are put into one matrix product."""
+"""The largest number of channels for which the taps of all channels go into one matrix product."""
 CACHED = 2**19
-"""Numbers that a core's cache holds: up to so many of an input, XLA's own gradient for the kernel is the faster one."""
+"""The size of an input, in numbers, that a core's cache holds. Up to it, XLA's own gradient for the kernel is faster."""
 
 
 def adjoint(kernel: Kernel) -> Float[Array, "KH KW O F"]:
-    """The kernel of the convolution whose transpose has this one, and back."""
+    """Return the kernel of the adjoint, flipped and with its channels swapped; `adjoint(adjoint(kernel))` is kernel."""
     return kernel[::-1, ::-1].swapaxes(2, 3)
 
 
-def narrow(x: Large, kernel: Kernel, strides: Pair, padding: Padding) -> Small:
-    """The convolution."""
+def convolve(x: Large, kernel: Kernel, strides: Pair, padding: Padding) -> Small:
+    """Return the strided convolution, [B, H, W, F] -> [B, h, w, O]."""
 
     def stock(x: Large, kernel: Kernel) -> Small:
         return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=DIMENSIONS)
 
     def products(x: Large, kernel: Kernel) -> Small:
-        # Every tap's products with every pixel first, [taps, O, B, H, W], then their sum, each shifted to its place.
+        # First the products of every tap with every pixel, [taps, O, B, H, W]; then their sum, each shifted to its place.
         high, wide, features, outputs = kernel.shape
         rows = kernel.transpose(0, 1, 3, 2).reshape(high * wide * outputs, features)
         taps = jnp.dot(rows, x.reshape(-1, features).T).reshape(high * wide, outputs, *x.shape[:3])
@@ -49,8 +49,8 @@ def narrow(x: Large, kernel: Kernel, strides: Pair, padding: Padding) -> Small:
     return lax.platform_dependent(x, kernel, cpu=products if few_outputs else stock, default=stock)
 
 
-def widen(y: Small, kernel: Kernel, strides: Pair, padding: Padding, size: Pair) -> Large:
-    """The convolution's transpose: from [B, h, w, O] to [B, H, W, F], (H, W) = size."""
+def transpose(y: Small, kernel: Kernel, strides: Pair, padding: Padding, size: Pair) -> Large:
+    """Return the transpose of `convolve`, [B, h, w, O] -> [B, H, W, F] with (H, W) = size."""
     around = [
         (k - 1 - before, length + before - (small - 1) * stride - 1)
         for k, (before, _), small, stride, length in zip(
@@ -61,19 +61,19 @@ def widen(y: Small, kernel: Kernel, strides: Pair, padding: Padding, size: Pair)
     def stock(y: Small, kernel: Kernel) -> Large:
         return lax.conv_general_dilated(y, adjoint(kernel), (1, 1), around, strides, dimension_numbers=DIMENSIONS)
 
-    # XLA takes an input that is smaller than the kernel for the kernel.
+    # XLA swaps the roles of input and kernel if the input is smaller than the kernel, and is then slow.
     swapped = y.shape[1] < kernel.shape[0] or y.shape[2] < kernel.shape[1]
-    phases = partial(_widen_by_phases, strides=strides, padding=padding, size=size)
+    phases = partial(_transpose_by_phases, strides=strides, padding=padding, size=size)
     return lax.platform_dependent(y, kernel, cpu=phases if swapped else stock, default=stock)
 
 
-def _widen_by_phases(y: Small, kernel: Kernel, strides: Pair, padding: Padding, size: Pair) -> Large:
-    """`widen`, a matrix product for each of the places that a pixel can have between two of y's: the taps that meet it."""
+def _transpose_by_phases(y: Small, kernel: Kernel, strides: Pair, padding: Padding, size: Pair) -> Large:
+    """Return `transpose` by one matrix product per phase: output pixels at one offset modulo the strides meet the same taps."""
     batch, outputs = y.shape[0], kernel.shape[2]
     rows, columns = (-(-length // stride) for length, stride in zip(size, strides, strict=True))
 
     def meeting(axis: int, phase: int) -> list[Pair]:
-        """(tap, how many of y's pixels further on it finds its own) of every tap that meets the phase."""
+        """Return (tap, shift) of every tap that meets the phase; the shift is in pixels of y."""
         at = phase + padding[axis][0]
         return [(k, (at - k) // strides[axis]) for k in range(kernel.shape[axis]) if (at - k) % strides[axis] == 0]
 
@@ -82,11 +82,11 @@ def _widen_by_phases(y: Small, kernel: Kernel, strides: Pair, padding: Padding, 
         return lax.pad(y, jnp.zeros((), y.dtype), [(0, 0, 0), *edges, (0, 0, 0)])
 
     def phase(row: int, column: int) -> Float[Array, "B M N F"]:
-        met = [(i, j, shifted(down, right)) for i, down in meeting(0, row) for j, right in meeting(1, column)]
-        if not met:
+        taps = [(i, j, shifted(down, right)) for i, down in meeting(0, row) for j, right in meeting(1, column)]
+        if not taps:
             return jnp.zeros((batch, rows, columns, outputs), y.dtype)
-        seen = jnp.concatenate([pixels for _, _, pixels in met], axis=-1)
-        weights = jnp.concatenate([kernel[i, j].T for i, j, _ in met])
+        seen = jnp.concatenate([pixels for _, _, pixels in taps], axis=-1)
+        weights = jnp.concatenate([kernel[i, j].T for i, j, _ in taps])
         return jnp.tensordot(seen, weights, 1)
 
     phases = [jnp.stack([phase(r, c) for c in range(strides[1])], axis=3) for r in range(strides[0])]
@@ -95,7 +95,7 @@ def _widen_by_phases(y: Small, kernel: Kernel, strides: Pair, padding: Padding, 
 
 
 def kernel_gradient(x: Large, y: Small, strides: Pair, padding: Padding, kernel_size: Pair) -> Kernel:
-    """The gradient of <convolve(x, kernel), y> for the kernel."""
+    """Return the gradient of <convolve(x, kernel), y> for the kernel."""
     few_outputs = strides == (1, 1) and y.shape[3] <= FEW < x.shape[3]
 
     def stock(x: Large, y: Small) -> Kernel:
@@ -106,7 +106,7 @@ def kernel_gradient(x: Large, y: Small, strides: Pair, padding: Padding, kernel_
 
     def products(x: Large, y: Small) -> Kernel:
         if few_outputs:
-            # Seen from y: its pixels, shifted the other way, meet those of x; the fewer channels are the ones to copy.
+            # The roles of x and y are swapped, with shifts the other way, because copying y's few channels is cheaper.
             around = [
                 (k - 1 - before, large + before - small)
                 for k, (before, _), large, small in zip(kernel_size, padding, x.shape[1:3], y.shape[1:3], strict=False)
@@ -122,7 +122,7 @@ def _places(kernel_size: Pair) -> Iterator[Pair]:
 
 
 def _taps_times(x: Large, y: Small, strides: Pair, padding: Padding | list[Pair], kernel_size: Pair) -> Kernel:
-    """[KH, KW, F, O]: for each tap what it sees of x, [B h w, F], times y."""
+    """Return [KH, KW, F, O]: for each tap, the pixels of x that it meets, [F, B h w], times y, [B h w, O]."""
     padded = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((*pair, 0) for pair in padding), (0, 0, 0)])
     batch, h, w, outputs = y.shape
     seen = []

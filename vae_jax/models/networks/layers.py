@@ -1,7 +1,6 @@
-"""A network as a plain list of layers with their weights, for programs that have no flax: a web page, an exchange format.
+"""Networks as plain lists of layers with their weights, for programs without flax: a web page, an exchange format.
 
-All activations are NHWC, and flattening or unflattening keeps that order, so a layer's input is the array that the layer
-before left, whatever its shape is called.
+All activations are NHWC. Flattening and unflattening keep that order, so a layer reads the previous layer's output as it is.
 """
 
 import math
@@ -15,32 +14,32 @@ from vae_jax.models.networks.convolution import padding_to_size, same_padding
 from vae_jax.types import Config, Params
 
 GROUP_NORM_EPSILON = 1e-6
-"""flax's."""
+"""The default of flax."""
 
 
 class Layer(NamedTuple):
-    """One step of a network.
+    """One layer of a network.
 
-    kind and what belongs to it; x is the layer's input:
+    The kinds, with their arrays and numbers; x is the layer's input:
 
     dense: arrays kernel [I, O], bias [O]. x @ kernel + bias.
-    conv: arrays kernel [KH, KW, F, O], bias [O] or [H, W, O] or none; numbers strides, padding as for
+    conv: arrays kernel [KH, KW, F, O], bias [O] or [H, W, O] or none; numbers strides, padding, with the meaning in
         `lax.conv_general_dilated`.
-    conv_transpose: the same, numbers as for `lax.conv_transpose`: x is spread by its strides, padded, and correlated.
+    conv_transpose: the same, with the meaning in `lax.conv_transpose`: x is spread by its strides, padded, and correlated.
     group_norm: arrays scale [F], bias [F]; numbers groups, epsilon: over each image's pixels and each group of channels.
-    activation: numbers name, of ACTIVATIONS.
-    reshape: no arrays; the output's shape says it all.
+    activation: numbers name, a key of ACTIVATIONS.
+    reshape: no arrays and no numbers, to the shape `output`.
     """
 
     kind: str
     output: tuple[int, ...]
-    """Shape of what comes out, without the batch axis: [O] or [H, W, O]."""
+    """The shape of the layer's output, without the batch axis: [O] or [H, W, O]."""
     arrays: dict[str, np.ndarray] = {}  # noqa: RUF012 - never written to
     numbers: dict[str, Any] = {}  # noqa: RUF012
 
 
 def mlp_layers(config: Config, shape: tuple[int, int, int], params: Params) -> tuple[list[Layer], list[Layer]]:
-    """(encoder, decoder) of `make_mlp` with these params; the decoder returns [H, W, F]."""
+    """Return the layers (encoder, decoder) of `make_mlp` with these params; the decoder returns [H, W, F]."""
     decoder = _dense_stack(config, params["decoder"])
     return (
         [Layer("reshape", (math.prod(shape),)), *_dense_stack(config, params["encoder"])],
@@ -49,7 +48,7 @@ def mlp_layers(config: Config, shape: tuple[int, int, int], params: Params) -> t
 
 
 def conv_layers(config: Config, shape: tuple[int, int, int], params: Params) -> tuple[list[Layer], list[Layer]]:
-    """(encoder, decoder) of `make_conv` with these params; the decoder returns [H, W, F]."""
+    """Return the layers (encoder, decoder) of `make_conv` with these params; the decoder returns [H, W, F]."""
     sizes = downsampled(shape[:2], len(config.channels))
     encoder: list[Layer] = []
     for i, width in enumerate(config.channels):
@@ -79,7 +78,7 @@ LAYERS: dict[str, Callable[[Config, tuple[int, int, int], Params], tuple[list[La
     "conv": conv_layers,
     "mlp": mlp_layers,
 }
-"""(config, (H, W, C), params) -> layers of encoder and decoder, by the name in NETWORKS."""
+"""(config, (H, W, C), params) -> the layers of encoder and decoder, for each name in NETWORKS."""
 
 
 def _dense_stack(config: Config, params: Params) -> list[Layer]:
@@ -96,7 +95,7 @@ def _dense(params: Params) -> Layer:
 
 
 def _finish(config: Config, params: Params, index: int, shape: tuple[int, ...]) -> list[Layer]:
-    """What `conv._make_finish` puts behind a layer, but dropout."""
+    """Return the layers that `conv._make_finish` adds after a layer, without dropout."""
     layers = []
     if config.normalization == "group":
         groups = shape[-1] // GROUP_SIZE if shape[-1] % GROUP_SIZE == 0 else 1

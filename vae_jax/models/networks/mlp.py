@@ -1,4 +1,4 @@
-"""Dense encoder and decoder."""
+"""The dense encoder and decoder."""
 
 import math
 
@@ -22,7 +22,7 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "B D"], deterministic: bool) -> Float[Array, "B F"]:
-        """[B, D] -> [B, num_outputs]."""
+        """Map [B, D] -> [B, num_outputs]."""
         for width in self.hidden_dims:
             x = self.activation(nn.Dense(width, kernel_init=self.inits.hidden)(x))
             x = nn.Dropout(self.dropout, deterministic=deterministic)(x)
@@ -30,13 +30,13 @@ class MLP(nn.Module):
 
 
 def make_mlp(config: Config, shape: tuple[int, int, int], num_features: int, num_channels: int) -> Networks:
-    """Dense networks of any depth for images of any shape; the decoder mirrors the encoder's `hidden_dims`.
+    """Make dense networks of any depth for images of any shape; the decoder mirrors the encoder's `hidden_dims`.
 
     Args:
         config: reads hidden_dims, latent_dim, activation, kernel_init, dropout, dtype.
         shape: (H, W, C) of the images.
-        num_features: what the encoder returns for each image: mean and log variance, say.
-        num_channels: what the decoder returns for each pixel.
+        num_features: the number of encoder outputs per image, such as 2 Z for mean and log variance.
+        num_channels: the number of decoder outputs per pixel.
     """
     height, width, _ = shape
     activation, inits = ACTIVATIONS[config.activation], INITS[config.kernel_init]

@@ -1,4 +1,4 @@
-"""What every pair of networks is: pure functions around two linen modules, and the nonlinearities that they choose from."""
+"""The interface of an encoder and decoder pair, and the activations and initialisers to choose from."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -22,17 +22,17 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 class Inits(NamedTuple):
-    """Initialisers of kernels."""
+    """The initialisers of kernels."""
 
     hidden: nn.initializers.Initializer
     output: nn.initializers.Initializer
-    """Of the last layers."""
+    """The initialiser of the last layers."""
 
 
 INITS = {
-    # The posterior starts near the prior, the decoder near the mean image, however large the latent space. With a last layer
-    # of full size the noise of 100 latents, which the decoder cannot use yet, kills its ReLU units within the first epoch of
-    # MNIST, and the elbo stays at that of the mean image, -206 nats.
+    # With small last layers the posterior starts near the prior and the decoder near the mean image, for any latent_dim.
+    # With a last layer at full scale, the noise of 100 latents, which the decoder cannot use yet, kills its ReLU units in
+    # the first epoch of MNIST, and the elbo stays at that of the mean image, -206 nats.
     "he": Inits(nn.initializers.he_normal(), nn.initializers.variance_scaling(0.01, "fan_in", "truncated_normal")),
     # For saturating units (Glorot and Bengio 2010).
     "glorot": Inits(nn.initializers.glorot_uniform(), nn.initializers.glorot_uniform()),
@@ -45,19 +45,19 @@ class Networks(NamedTuple):
     init: Callable[..., Params]
     """(key, output_bias[H,W,F] or None) -> {"encoder": ..., "decoder": ...}."""
     encode: Callable[..., Float[Array, "B E"]]
-    """(params, x[B,H,W,C], key=None) -> features [B, num_features]; a key switches dropout on."""
+    """(params, x[B,H,W,C], key=None) -> features [B, num_features]; a key turns dropout on."""
     decode: Callable[..., Images]
     """(params, z[B,Z], key=None) -> outputs [B,H,W,F]."""
 
 
 def apply(module: nn.Module, params: Params, inputs: Array, key: PRNGKeyArray | None, dtype: str) -> Array:
-    """module(inputs, deterministic) of a module without mutable state, computed in dtype, its outputs of the inputs' type.
+    """Apply a module without mutable state, computing in dtype; the outputs have the type of the inputs.
 
-    "float32" is the type of params and inputs as they are: in float64 all of it is float64. A key switches dropout on.
+    With dtype "float32" nothing is cast, so float64 params and inputs are computed in float64. A key turns dropout on.
     """
-    given = inputs.dtype
+    dtype_of_inputs = inputs.dtype
     if dtype != "float32":
         params, inputs = jax.tree.map(lambda leaf: leaf.astype(dtype), (params, inputs))
     rngs = None if key is None else {"dropout": key}
     outputs: Any = module.apply({"params": params}, inputs, key is None, rngs=rngs)
-    return outputs.astype(given)
+    return outputs.astype(dtype_of_inputs)
