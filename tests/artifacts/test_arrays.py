@@ -7,7 +7,7 @@ from scipy import stats
 from vae_jax.artifacts import arrays
 from vae_jax.artifacts.arrays import geometry, normality, tsne
 from vae_jax.artifacts.draw import draw_figures, write_figures
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, TrainingError
 from vae_jax.types import Code, Split
 
 
@@ -271,3 +271,21 @@ def test_a_figure_that_fails_stops_no_other(tmp_path, monkeypatch):
     assert two.error is not None
     assert (three.error, three.paths) == (None, (tmp_path / "scatter.png",))
     assert [path.name for path in tmp_path.iterdir()] == ["scatter.png"]
+
+
+def test_a_figure_that_cannot_be_written_stops_no_other_but_a_full_disk_does(tmp_path, monkeypatch):
+    from vae_jax.artifacts.figures import FIGURES
+
+    only = {"first": FIGURES["latent_scatter"], "second": FIGURES["latent_scatter"]}
+    monkeypatch.setattr("vae_jax.artifacts.figures.FIGURES", only)
+    (tmp_path / "first.png").mkdir()
+    first, second = write_figures(make_source()[0], only, tmp_path)
+    assert isinstance(first.error, OSError)
+    assert (second.error, second.paths) == (None, (tmp_path / "second.png",))
+
+    def full(path, content):
+        raise TrainingError(f"{path}: cannot be written, the disk is full")
+
+    monkeypatch.setattr("vae_jax.artifacts.draw.disk.write", full)
+    with pytest.raises(TrainingError, match="the disk is full"):
+        list(write_figures(make_source()[0], only, tmp_path))

@@ -1,1 +1,1 @@
-"""What a trained run is made into: figures, a page, files for other programs."""
+"""Outputs of a trained run: figures, a web page, files for other programs."""
