@@ -7,12 +7,12 @@ from scipy import stats
 from vae_jax.artifacts import arrays
 from vae_jax.artifacts.arrays import geometry, normality, tsne
 from vae_jax.artifacts.draw import draw_figures, write_figures
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, TrainingError
 from vae_jax.types import Code, Split
 
 
 def draw(source, figures):
-    """Name -> what the figures that fit return."""
+    """Return {name: figure} of the figures that fit."""
     found = {drawn.name: drawn for drawn in draw_figures(source, figures)}
     for drawn in found.values():
         if drawn.error is not None:
@@ -108,7 +108,7 @@ def test_a_denoisers_reconstructions_are_those_of_the_corrupted_images():
 
 
 def angles(points: np.ndarray) -> np.ndarray:
-    """Between neighbours."""
+    """Return the angles between neighbours."""
     unit = points / np.linalg.norm(points.astype(np.float64), axis=1, keepdims=True)
     return np.arccos(np.clip((unit[1:] * unit[:-1]).sum(1), -1, 1))
 
@@ -198,7 +198,7 @@ def test_a_walk_leads_between_class_means_or_images():
         ends(images=(0, 50))
 
 
-def test_what_a_run_lacks_is_told():
+def test_a_figure_that_does_not_fit_names_what_the_run_lacks():
     from vae_jax.artifacts.figures import FIGURES
 
     wanted = {
@@ -233,7 +233,7 @@ def test_a_film_is_seen_along_the_axes_of_its_last_frame():
 
 
 @pytest.mark.slow
-def test_tsne_takes_as_many_points_as_asked_and_keeps_neighbours_together(monkeypatch):
+def test_tsne_takes_the_requested_number_of_points_and_keeps_neighbours_together(monkeypatch):
     monkeypatch.setattr(tsne, "ITERATIONS", 300)
     told = []
     source, _ = make_source(size=60, request=arrays.Request(points=40), progress=told.append)
@@ -255,7 +255,7 @@ def test_every_array_name_of_the_figures_is_known():
 
     for name, figure in FIGURES.items():
         unknown = set(inspect.signature(figure).parameters) - set(arrays.ARRAYS)
-        assert not unknown, pytest.fail(f"{name} asks for {unknown}, which latents.ARRAYS does not have")
+        assert not unknown, pytest.fail(f"{name} needs {unknown}, which ARRAYS does not have")
 
 
 def test_a_figure_that_fails_stops_no_other(tmp_path, monkeypatch):
@@ -271,3 +271,21 @@ def test_a_figure_that_fails_stops_no_other(tmp_path, monkeypatch):
     assert two.error is not None
     assert (three.error, three.paths) == (None, (tmp_path / "scatter.png",))
     assert [path.name for path in tmp_path.iterdir()] == ["scatter.png"]
+
+
+def test_a_figure_that_cannot_be_written_stops_no_other_but_a_full_disk_does(tmp_path, monkeypatch):
+    from vae_jax.artifacts.figures import FIGURES
+
+    only = {"first": FIGURES["latent_scatter"], "second": FIGURES["latent_scatter"]}
+    monkeypatch.setattr("vae_jax.artifacts.figures.FIGURES", only)
+    (tmp_path / "first.png").mkdir()
+    first, second = write_figures(make_source()[0], only, tmp_path)
+    assert isinstance(first.error, OSError)
+    assert (second.error, second.paths) == (None, (tmp_path / "second.png",))
+
+    def full(path, content):
+        raise TrainingError(f"{path}: cannot be written, the disk is full")
+
+    monkeypatch.setattr("vae_jax.artifacts.draw.disk.write", full)
+    with pytest.raises(TrainingError, match="the disk is full"):
+        list(write_figures(make_source()[0], only, tmp_path))

@@ -1,4 +1,4 @@
-"""Exported files, read again by what will read them: ONNX Runtime, safetensors, and a JAX without vae_jax."""
+"""Exported files, read by the programs they are for: ONNX Runtime, safetensors, and a JAX without vae_jax."""
 
 import importlib
 import importlib.util
@@ -53,7 +53,7 @@ needs_stablehlo = needs("flatbuffers")
 
 
 def random_run(shape: tuple[int, int, int], **changes) -> Run:
-    """An untrained run whose every parameter is random, drawn without compiling an initialiser."""
+    """Make an untrained run with random parameters, drawn without compiling an initialiser."""
     config = small_config(**changes)
     model = make_model(config, shape)
     shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros(shape))
@@ -67,7 +67,7 @@ def made(run: Run, form: str, workdir: Path = Path("nowhere")) -> dict[str, byte
 
 
 def computed(content: bytes, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-    """What ONNX Runtime makes of a file, by the outputs' names."""
+    """Return the outputs that ONNX Runtime computes from a file, by name."""
     onnxruntime = importlib.import_module("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -135,7 +135,7 @@ def test_onnx_holds_the_prior_of_two_layers():
 
 
 def one_layer(layer: Layer, x: np.ndarray) -> np.ndarray:
-    """What a file of this layer alone makes of x."""
+    """Return the output for x of a file with this layer alone."""
     graph = Graph()
     found = chain(graph, [layer], "x")
     return computed(graph.model("one", {"x": x.shape[1:]}, {"y": (found, layer.output)}, {}), x=x)["y"]
@@ -143,7 +143,7 @@ def one_layer(layer: Layer, x: np.ndarray) -> np.ndarray:
 
 @needs_onnx
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_an_activation_is_that_of_the_networks_wherever_it_is_taken(name):
+def test_an_activation_equals_that_of_the_networks_everywhere(name):
     x = np.concatenate([np.linspace(-12, 12, 4001), [-1e4, -100, -1e-6, 0, 1e-6, 100, 1e4]]).astype(np.float32)[None]
     found = one_layer(Layer("activation", x.shape[1:], {}, {"name": name}), x)
     assert_close(found, np.asarray(NETWORK_ACTIVATIONS[name](jnp.asarray(x))))
@@ -151,7 +151,7 @@ def test_an_activation_is_that_of_the_networks_wherever_it_is_taken(name):
 
 @needs_onnx
 @pytest.mark.parametrize("name", PIXEL_MEANS)
-def test_a_pixel_mean_is_that_of_the_likelihood_wherever_it_is_taken(name):
+def test_a_pixel_mean_equals_that_of_the_likelihood_everywhere(name):
     likelihood = make_likelihood(small_config(likelihood=name))
     values = np.concatenate([np.linspace(-1.5, 2.5, 41), [-1e4, -90, -9, -1e-4, 0, 1e-4, 9, 90, 1e4]])
     if likelihood.outputs_per_channel == 2:
@@ -351,7 +351,7 @@ def test_bad_input_gets_one_line_and_exit_code_2_and_nothing_is_written(trained,
 @pytest.mark.parametrize(
     ("form", "module"), [("onnx", "onnx"), ("safetensors", "safetensors.numpy"), ("stablehlo", "flatbuffers")]
 )
-def test_a_package_that_is_missing_is_told_with_the_extra_that_has_it(
+def test_a_missing_package_is_named_with_the_extra_that_installs_it(
     form, module, trained, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, module, None)

@@ -1,4 +1,4 @@
-"""Every figure of the registry on small arrays: something is on it, it says what, and no shape or NaN breaks it."""
+"""Every figure of the registry on small arrays: it shows something, has a title, and no shape or NaN breaks it."""
 
 import inspect
 import io
@@ -81,7 +81,7 @@ STILL = [name for name in FIGURES if name != "animation"]
 
 
 def drawn(name: str) -> list[Figure]:
-    """The pages of a figure of the registry."""
+    """Return the pages of a figure in the registry."""
     pages = FIGURES[name](**{key: ARRAYS[key] for key in inspect.signature(FIGURES[name]).parameters})
     assert not isinstance(pages, bytes)
     return pages if isinstance(pages, list) else [pages]
@@ -114,7 +114,7 @@ def test_png_bytes_are_the_same_twice_and_no_larger_than_a_readme_bears(name):
         assert Image.open(io.BytesIO(content)).format == "PNG"
 
 
-def test_pages_and_animations_get_names_of_their_own():
+def test_pages_and_animations_get_their_own_names():
     pages = FIGURES["qq"](np.zeros(5), np.zeros((5, 70)), np.zeros(70))
     assert isinstance(pages, list)
     assert [len(page.axes) for page in pages] == [64, 6]
@@ -123,7 +123,7 @@ def test_pages_and_animations_get_names_of_their_own():
     assert list(as_files("animation", b"GIF")) == ["animation.gif"]
 
 
-def test_what_is_slow_comes_on_request_only():
+def test_slow_figures_are_drawn_on_request_only():
     assert set(FIGURES) - QUICK == {"tsne", "qq", "walk"}
 
 
@@ -180,7 +180,7 @@ def test_a_thumbnail_of_a_tall_image_shows_all_of_it():
 
 
 def test_names_that_look_like_formulas_are_shown_as_they_are():
-    """Two dollar signs are one to matplotlib, and what is none of its formulas an error."""
+    """Matplotlib reads text between dollar signs as a formula, and raises if it is none."""
     names = tuple(rf"a$\x$ {i} $note$" for i in range(10))
     for name, figure in FIGURES.items():
         given = inspect.signature(figure).parameters

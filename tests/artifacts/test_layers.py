@@ -1,4 +1,4 @@
-"""The plain list of layers, computed by a slow float64 interpreter of its own, against the model."""
+"""The plain list of layers, computed by a slow float64 interpreter and compared with the model."""
 
 import itertools
 
@@ -26,7 +26,7 @@ ACTIVATION_TOLERANCE = {"gelu": 1e-3}
 
 
 def correlate(x, kernel, strides, padding, spread):
-    """[H, W, F] with [KH, KW, F, O], tap by tap: `strides` between outputs, `spread` between the pixels of x."""
+    """Correlate [H, W, F] with [KH, KW, F, O], tap by tap: `strides` between outputs, `spread` between the pixels of x."""
     sparse = np.zeros(((x.shape[0] - 1) * spread[0] + 1, (x.shape[1] - 1) * spread[1] + 1, x.shape[2]))
     sparse[:: spread[0], :: spread[1]] = x
     wide = np.pad(sparse, [*padding, (0, 0)])

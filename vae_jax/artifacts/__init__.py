@@ -1,1 +1,1 @@
-"""The products of a trained run: figures, a page, files for other programs."""
+"""Outputs of a trained run: figures, a web page, files for other programs."""

@@ -22,13 +22,13 @@ class Drawn(NamedTuple):
 
     name: str
     figure: Any
-    """The matplotlib Figure or what else the registry's function returns; None if there is none."""
+    """The result of the registry's function: a matplotlib Figure, a list of them or GIF bytes; None if there is none."""
     lacks: str = ""
-    """The thing that the run lacks for this figure, such as "a model with a prior"."""
+    """The missing part of the run that this figure needs, such as "a model with a prior"; empty if nothing is missing."""
     error: Exception | None = None
-    """The exception that drawing or writing raised."""
+    """The exception that drawing or writing raised, or None."""
     paths: tuple[Path, ...] = ()
-    """The files it was written to."""
+    """The files that hold it."""
 
 
 def make_source(
@@ -120,9 +120,11 @@ def write_figures(source: arrays.Source, names: Collection[str], folder: Path) -
             continue
         try:
             files = figures.as_files(drawn.name, drawn.figure)
+            for file, content in files.items():
+                disk.write(folder / file, content)
+        except TrainingError:
+            raise
         except Exception as error:
             yield drawn._replace(figure=None, error=error)
             continue
-        for file, content in files.items():
-            disk.write(folder / file, content)
         yield drawn._replace(paths=tuple(folder / file for file in files))

@@ -1,4 +1,4 @@
-"""A browser for the tests of this folder: Debian's chromium, or what stands in its place, driven by playwright."""
+"""A browser for the tests of this folder: Debian's chromium or a replacement, driven by playwright."""
 
 import re
 import shutil
@@ -29,7 +29,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def open_page(browser) -> Callable[[], AbstractContextManager[Any]]:
-    """Opens a page that may not use the network; at its end it must have neither tried to nor met an error."""
+    """Open a page without network access; at the end it must have requested nothing and met no error."""
     return partial(_watched, browser)
 
 
@@ -41,7 +41,7 @@ def page(open_page) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def engine(open_page) -> Iterator[Callable[..., Any]]:
-    """Calls a JavaScript function with one argument, in one page that has network.js."""
+    """Call a JavaScript function with one argument, in a page that has loaded network.js."""
     with open_page() as page:
         page.add_script_tag(path=SCRIPT)
         yield page.evaluate

@@ -23,7 +23,7 @@ def test_it_reads_every_float16_exactly(engine):
 
 
 def decode_given(engine, given, *between, likelihood=None):
-    """What the layers make of an array [H, W, F]."""
+    """Return the layers' output for an array [H, W, F]."""
     identity = np.eye(given.size, dtype=np.float32)
     layers = plain(identity, given.shape, *between, likelihood=likelihood)
     return engine(RUN_JS, {"description": embed(layers, "float32"), "z": given.ravel().tolist()})["decoded"]

@@ -1,4 +1,4 @@
-"""The report in a browser, opened from disk: what each control does, checked against the run itself."""
+"""The report in a browser, opened from disk: each control is checked against the run itself."""
 
 import os
 import shutil
@@ -42,7 +42,7 @@ def own_images(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory, browser, make_config) -> dict[str, Run]:
-    """Trained, each with the folder of its page; nothing is trained where there is no browser."""
+    """Trained runs, each with the folder of its page; nothing is trained without a browser."""
     root, found = tmp_path_factory.mktemp("runs"), {}
     own_images(root)
     with open(os.devnull, "w") as nowhere:

@@ -40,7 +40,7 @@ def opened(page, workdir: Path, name: str, num_train: int) -> Explorer:
 
 
 def milliseconds(there: Explorer) -> float:
-    """The median of 50 decodings, as the page tells it."""
+    """Return the median time of 50 decodings, as printed on the page."""
     for i in range(60):
         there.page.mouse.move(*there.place(0.3 + 0.005 * i, 0.5))
         there.page.wait_for_timeout(15)

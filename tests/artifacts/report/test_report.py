@@ -1,4 +1,4 @@
-"""The pages as text: what they say of runs that are complete, stopped or too large, and that nothing named becomes markup."""
+"""The pages as text: runs that are complete, stopped or too large; no name becomes markup."""
 
 import html.parser
 import json
@@ -33,7 +33,7 @@ NASTY = "<script>alert(1)</script>"
 
 
 class Elements(html.parser.HTMLParser):
-    """Names of elements, addresses that a browser would load, and the text outside of scripts and styles."""
+    """The names of elements, the addresses that a browser would load, and the text outside scripts and styles."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ def test_an_autoencoder_has_no_prior_no_kl_and_no_health(trained):
 
 
 @pytest.mark.slow
-def test_the_script_writes_the_page_anew_elsewhere_too(trained, tmp_path, capsys):
+def test_the_script_writes_the_page_again_elsewhere_too(trained, tmp_path, capsys):
     report.main([f"--workdir={trained['vae']}", f"--output={tmp_path / 'there.html'}"])
     assert str(tmp_path / "there.html") in capsys.readouterr().out
     there = (tmp_path / "there.html").read_text(encoding="utf-8")
@@ -175,7 +175,7 @@ def test_an_interrupted_run_shows_what_is_there_and_says_so(trained, tmp_path, e
     report.main([f"--workdir={workdir}"])
     elements = Elements((workdir / "report.html").read_text(encoding="utf-8"))
     assert f"Not complete: {2.5 if end is gone_on else 2:g} of 2 epochs" in elements.text
-    assert "What training has logged last" in elements.text
+    assert "The last values that training logged" in elements.text
     assert elements.names.count("canvas") > 3
 
 

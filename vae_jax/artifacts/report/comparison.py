@@ -31,7 +31,7 @@ class Compared(NamedTuple):
 
     letter: str
     name: str
-    told: str
+    progress: str
     kind: str
     """The kind of pixels and likelihood of its numbers; different kinds never share a column or a chart."""
     config: Config
@@ -81,7 +81,7 @@ def _read(letter: str, workdir: Path) -> Compared:
     return Compared(
         letter,
         workdir.resolve().name,
-        stands.told,
+        stands.text,
         f"{kind_of_pixels(run.config.binarize, run.shape[2])} pixels, {run.config.likelihood}",
         run.config,
         results if stands.complete else {},

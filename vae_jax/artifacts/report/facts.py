@@ -25,7 +25,7 @@ class Standing(NamedTuple):
     """True if it was evaluated and drawn at its last step."""
     epochs: float
     """The epochs trained, from the last row of its metrics."""
-    told: str
+    text: str
     """The progress as text."""
 
 
@@ -54,8 +54,8 @@ def standing(workdir: Path, config: Config, results: Mapping[str, Any]) -> Stand
     if results and (not rows or rows[-1]["step"] <= results["step"]):
         best = f", best by validation: epoch {results['best_epoch']:g}"
         return Standing(True, results["epochs"], f"complete: {results['epochs']:g} epochs{best}")
-    told = f"not complete: {epochs:g} of {config.num_epochs} epochs; the page shows what is there"
-    return Standing(False, epochs, told)
+    text = f"not complete: {epochs:g} of {config.num_epochs} epochs; the page shows what is there"
+    return Standing(False, epochs, text)
 
 
 def header(
@@ -74,7 +74,7 @@ def header(
                   f"{num_parameters(run.params):,} parameters, {config.likelihood} likelihood"),
         ("Data", f"{config.dataset}, {' x '.join(map(str, run.shape))}, {pixels[config.binarize]} pixels; "
                  f"train / validation / test {counts}"),
-        ("Training", f"{stands.told}; objective {config.objective}, seed {config.seed}"),
+        ("Training", f"{stands.text}; objective {config.objective}, seed {config.seed}"),
         ("Shown", f"the checkpoint of step {run.step:,}{_saved_at(workdir, run.step)}"),
     ]  # fmt: skip
     if versions:

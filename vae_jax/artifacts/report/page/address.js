@@ -1,14 +1,14 @@
-/* What a person sees, as the hash of the page's address and back; what is at its default is left out. */
+/* The page's state as the hash of its address, and back. Fields at their default are left out. */
 "use strict";
 
 const Address = (() => {
-  const LARGEST_DRAWING = 12288; // numbers of an image that an address still holds
+  const LARGEST_DRAWING = 12288; // the most numbers of an image in an address
 
-  /** Bytes <-> text that may stand in an address. */
+  /** Bytes <-> base64 text that is safe in an address. */
   const toText = (bytes) => btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
   const fromText = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
 
-  /** state: {plane, tool, decoded, picked, ends, way, t, z, image}; image is a drawing's, or null. */
+  /** state: {plane, tool, decoded, picked, ends, way, t, z, image}; image is that of a drawing, or null. */
   function write({ plane, tool, decoded, picked, ends, way, t, z, image }, space) {
     const fields = new URLSearchParams();
     const here = space.imageAt(z);
@@ -42,11 +42,11 @@ const Address = (() => {
       const bytes = fromText(text ?? "");
       return bytes.length === length ? Float32Array.from(bytes, (byte) => byte / 255) : null;
     } catch {
-      return null; // not base64: somebody shortened the address
+      return null; // not base64: the address was cut off
     }
   }
 
-  /** The state that a hash holds; what it does not say, or says wrongly, takes its default. */
+  /** Read the state from a hash; a missing or invalid field takes its default. */
   function read(text, space, { planes, tools, imageLength }) {
     const fields = new URLSearchParams(text);
     const ends = (fields.get("ends") ?? "").split("-");

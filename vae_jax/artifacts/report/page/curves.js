@@ -1,14 +1,14 @@
-/* Curves against the epoch, by uPlot: pointing at one shows its values, dragging enlarges. */
+/* Curves against the epoch, by uPlot: pointing at a curve shows its values, dragging enlarges. */
 "use strict";
 
 const Curves = (() => {
   const HEIGHT = 240;
-  // Okabe and Ito's colours after the page's own two, then dashes: lines are told apart without colour too.
+  // Okabe and Ito's colours after the page's own two, then dashes: lines differ without colour too.
   const FURTHER = ["#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
   const EPOCHS = [1, 2, 5].flatMap((first) => [0, 1, 2, 3, 4, 5, 6].map((power) => first * 10 ** power)).sort((a, b) => a - b);
   const DASHES = [[], [8, 5], [2, 4], [12, 4, 2, 4]];
 
-  /** The value of a custom property of the page's style. */
+  /** Return the value of a custom property of the page's style. */
   function theme(name) {
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   }
@@ -18,7 +18,7 @@ const Curves = (() => {
     return { stroke: colours[index % colours.length], dash: DASHES[Math.floor(index / colours.length) % DASHES.length] };
   }
 
-  /** Series with epochs of their own -> uPlot's columns on the union of all epochs, undefined where a series has none. */
+  /** Convert series, each with its own epochs, to uPlot's columns on the union of all epochs; missing values are undefined. */
   function align(series) {
     const epochs = [...new Set(series.flatMap((one) => one.epochs))].sort((a, b) => a - b);
     const columns = series.map((one) => {
@@ -33,7 +33,7 @@ const Curves = (() => {
     return Math.abs(value) >= 1 ? value.toFixed(2) : value.toPrecision(3);
   }
 
-  /** What a screen reader says of the chart. */
+  /** Return the chart's text for screen readers. */
   function describe(curve) {
     const lines = curve.series.map((one) => {
       const finite = one.values.filter((value) => value !== null);
@@ -42,7 +42,7 @@ const Curves = (() => {
     return `${curve.name} against the epoch: ${lines.join("; ")}`;
   }
 
-  /** One chart in a box of its own; returns what redraws it in the colours and the width of the moment. */
+  /** Draw one chart in its own box; return a function that redraws it in the current colours and width. */
   function draw(curve, parent) {
     const box = parent.appendChild(document.createElement("div"));
     const place = box.appendChild(document.createElement("div"));
@@ -78,7 +78,7 @@ const Curves = (() => {
     };
   }
 
-  /** All charts; they follow the width of the window and the change between light and dark. */
+  /** Draw all charts; they follow the window's width and the change between light and dark. */
   function show(curves, parent) {
     const draws = curves.map((curve) => draw(curve, parent));
     const all = () => draws.forEach((one) => one());

@@ -1,10 +1,10 @@
-/* What a person draws, as an image of the data's size: averaged over pixels, and placed as the data's images are. */
+/* A person's drawing as an image of the data's size: averaged over pixels, and placed like the data's images. */
 "use strict";
 
 const Drawing = (() => {
-  const FAINTEST = 0.2; // of the strongest ink, as in vae_jax/report/pictures.py
+  const FAINTEST = 0.2; // share of the strongest ink, as in vae_jax/artifacts/report/sprites.py
 
-  /** The ink of each pixel, its mean distance from the background over channels. source: {pixels, width, height, channels}. */
+  /** Return each pixel's ink, its mean distance from the background over channels. source: {pixels, width, height, channels}. */
   function inkOf({ pixels, width, height, channels }, background) {
     const ink = new Float32Array(width * height);
     for (let i = 0; i < ink.length; i++) {
@@ -13,7 +13,7 @@ const Drawing = (() => {
     return ink;
   }
 
-  /** {x: [from, to], y: [from, to], centre: [y, x]}: the ink's box and its centre of mass; null where nothing is drawn. */
+  /** {x: [from, to], y: [from, to], centre: [y, x]}: the ink's box and its centre of mass; null if nothing is drawn. */
   function measure(ink, width, height) {
     const threshold = FAINTEST * ink.reduce((most, value) => Math.max(most, value), 0);
     if (threshold === 0) return null;
@@ -30,7 +30,7 @@ const Drawing = (() => {
     return { x: [left, right + 1], y: [top, bottom + 1], centre: [y / mass, x / mass] };
   }
 
-  /** The mean of the source over a rectangle, whose part outside the source is background. */
+  /** Write the mean of the source over a rectangle to `out`; outside the source is background. */
   function average(source, [x0, y0, x1, y1], background, out, offset) {
     const { pixels, width, height, channels } = source;
     let covered = 0;
@@ -47,7 +47,7 @@ const Drawing = (() => {
     for (let c = 0; c < channels; c++) out[offset + c] = (sums[c] + (whole - covered) * background[c]) / whole;
   }
 
-  /** The source at [H, W, C]: pixel (0, 0) begins at (left, top) of it, and a pixel is `step` of its pixels wide. */
+  /** Resample the source to [H, W, C]: pixel (0, 0) starts at its (left, top), and a pixel covers `step` of its pixels. */
   function resample(source, [height, width, channels], { left, top, step }, background) {
     const out = new Float32Array(height * width * channels);
     for (let i = 0; i < height * width; i++) {
@@ -58,18 +58,18 @@ const Drawing = (() => {
     return out;
   }
 
-  /** The whole pad as an image of the data's size. */
+  /** Return the whole pad as an image of the data's size. */
   function whole(source, shape, background) {
     return resample(source, shape, { left: 0, top: 0, step: source.width / shape[1] }, background);
   }
 
-  /** Where an image of `size` pixels begins, so that the centre lies at `target`, and the box is inside where it can be. */
+  /** Return where an image of `size` pixels starts, so that the centre is at `target` and, if possible, the box is inside. */
   function begin([from, to], centre, target, size, step) {
     const wished = centre - target * step;
     return to - from > size * step ? wished : Math.min(from, Math.max(to - size * step, wished));
   }
 
-  /** The drawing with the data's mean size, its centre of mass where theirs is; framing as of pictures.framing. */
+  /** Return the drawing at the data's mean size and centre of mass; for `framing` see sprites.framing. */
   function framed(source, shape, { background, extent, centre }) {
     const found = measure(inkOf(source, background), source.width, source.height);
     if (!found) return whole(source, shape, background);

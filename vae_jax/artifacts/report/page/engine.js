@@ -1,22 +1,22 @@
-/* The network in a worker, so that the page stays smooth while it decodes; on the page itself where a worker cannot start. */
+/* The network in a worker, so that the page stays responsive while it decodes; on the page itself if no worker can start. */
 "use strict";
 
 const Engine = (() => {
   const REMEMBERED = 50;
 
-  /** A standard normal number (Box and Muller 1958). */
+  /** Draw a standard normal number (Box and Muller 1958). */
   function normal() {
     return Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
   }
 
-  /** What the calls of an engine do with a network; also the source of the worker, with `normal`. */
+  /** The calls of an engine, made on a network. Its source text, with that of `normal`, is also the worker's. */
   function perform(network, call, argument) {
     const begun = performance.now();
     const result = call === "drawPrior" ? network.drawPrior(normal) : network[call](argument);
     return { result, ms: performance.now() - begun };
   }
 
-  /** The worker's own part: the first message is the network's description, the others are calls. */
+  /** The worker's message loop: the first message is the network's description, all others are calls. */
   function serve() {
     let network = null;
     onmessage = ({ data }) => {
@@ -25,7 +25,7 @@ const Engine = (() => {
     };
   }
 
-  /** networkSource is the text of network.js. Returns (call, argument) -> Promise of {result, ms}. */
+  /** Start a worker; networkSource is the text of network.js. Returns (call, argument) -> Promise of {result, ms}. */
   function connect(description, networkSource) {
     const source = [networkSource, normal, perform, `(${serve})();`].join("\n");
     const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
@@ -49,7 +49,7 @@ const Engine = (() => {
   }
 
   /**
-   * encode(pixels), decode(z) and drawPrior() as promises, and milliseconds(), the median time of the last decodings.
+   * Start an engine: encode(pixels), decode(z) and drawPrior() as promises; milliseconds(), the median time of recent decodings.
    */
   function start(description, networkSource) {
     let ask;
@@ -73,7 +73,7 @@ const Engine = (() => {
     };
   }
 
-  /** (argument) -> the promise of the newest call only: what is asked meanwhile replaces what waits. */
+  /** Make a function (argument) -> promise that keeps only the newest waiting call: a later call replaces it. */
   function latest(call, use) {
     let busy = false;
     let next = null;

@@ -1,7 +1,7 @@
 /* The explorer: one point z in latent space, moved on the plane, by sliders, along a walk, or by a drawing. */
 "use strict";
 
-/** Small things that every tool needs. */
+/** Small functions that every tool needs. */
 const Page = {
   byId: (id) => document.getElementById(id),
   clamp: (value, low, high) => Math.min(high, Math.max(low, value)),
@@ -9,7 +9,7 @@ const Page = {
   element: (name, parent, properties = {}) => parent.appendChild(Object.assign(document.createElement(name), properties)),
   dark: matchMedia("(prefers-color-scheme: dark)"),
 
-  /** Calls the function once things are quiet for so many milliseconds. */
+  /** Delay a function until it has not been called for so many milliseconds. */
   delayed(act, milliseconds) {
     let timer = 0;
     return () => {
@@ -21,7 +21,7 @@ const Page = {
 
 const Explorer = (() => {
   const TOOLS = ["dimensions", "walk", "draw"];
-  const MOST_NAMES = 30; // of classes in the legend
+  const MOST_NAMES = 30; // the most classes in the legend
   const { byId, clamp, element, number, delayed } = Page;
 
   async function start(content, networkSource) {
@@ -43,7 +43,7 @@ const Explorer = (() => {
       show: draw,
     });
 
-    // With the walk's own state, what the address holds.
+    // The state that the address holds, with that of the walk.
     let z = [...space.start];
     let plane = 0;
     let tool = TOOLS[0];
@@ -58,12 +58,12 @@ const Explorer = (() => {
       byId("speed").textContent = `Decoding one image takes ${speed < 0.1 ? "less than 0.1" : speed.toFixed(1)} ms here.`;
     });
 
-    /** `PC 1 = 0.25`; nothing for the second axis of a line. */
+    /** Return a text such as `PC 1 = 0.25`; empty for the second axis of a latent line. */
     function coordinate(label, value) {
       return label && `${label.replace(/ \(.*/, "").replace("principal component", "PC")} = ${number(value)}`;
     }
 
-    /** What is decoded on the stage, and what is said of it: the point itself, or one under the pointer. */
+    /** Show a decoded point and its caption on the stage: the current point, or the one under the pointer. */
     function stage(point, title) {
       showDecoded(point);
       const where = view.project(point).map((value, axis) => coordinate(planes[plane].labels[axis], value));
@@ -72,7 +72,7 @@ const Explorer = (() => {
 
     const stagePoint = () => stage(z, drawn ? "the code of your drawing" : space.nameOf(z));
 
-    /** Move to a point; `origin` names the tool that did it, and that shows it already. */
+    /** Move to a point; `origin` names the tool that moved it and already shows it. */
     function go(point, origin, drawing = null) {
       z = Array.from(point);
       drawn = drawing;
@@ -107,7 +107,7 @@ const Explorer = (() => {
       return button;
     }
 
-    /** Choose a test image; go there too if asked. */
+    /** Choose a test image, and optionally go to its code. */
     function pick(index, also) {
       picked = clamp(index, 0, codes.length - 1);
       byId("pick").value = picked + 1;
@@ -129,7 +129,7 @@ const Explorer = (() => {
 
     const showTipDecoded = Engine.latest(engine.decode, (pixels) => draw(byId("tip-decoded"), pixels));
 
-    /** The image of a point under the pointer, and what the model makes of it. */
+    /** Show the image of a point under the pointer, and its reconstruction. */
     function showTip(index, [x, y]) {
       const tip = byId("tip");
       tip.hidden = index < 0;
@@ -258,7 +258,7 @@ const Explorer = (() => {
       history.replaceState(null, "", written ? `#${written}` : location.pathname + location.search);
     }, 150);
 
-    /** Go to what the address says. */
+    /** Restore the state in the address. */
     function follow() {
       const text = location.hash.slice(1);
       if (text === written) return;

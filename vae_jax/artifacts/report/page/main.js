@@ -1,4 +1,4 @@
-/* The page comes to life: charts, and the explorer where the network is in the page. */
+/* Starts the page: the charts, and the explorer if the page holds the network. */
 "use strict";
 
 (() => {

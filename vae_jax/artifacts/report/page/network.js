@@ -1,20 +1,19 @@
 /**
- * Encodes, decodes and draws from the prior of a model that vae_jax.report.weights embedded.
+ * Encodes, decodes and draws from the prior of a model that vae_jax.artifacts.report.embedded_model embedded.
  *
  * A classic script that defines one global, VaeNetwork; it touches no page, so it also runs in a worker and in node.
  * Images are [H, W, C] and flattening keeps that order, as in JAX, so every array is flat and a reshape does nothing.
- * Each layer is turned, once, into a function from its input to a buffer of its own: an evaluation allocates nothing but
- * what it returns.
+ * Each layer is compiled once into a function from its input to its own buffer: an evaluation allocates only the result.
  */
 globalThis.VaeNetwork = (() => {
   "use strict";
 
-  /** Number of elements of a shape. */
+  /** Return the number of elements of a shape. */
   function count(shape) {
     return shape.reduce((product, size) => product * size, 1);
   }
 
-  /** All 65,536 float16 numbers by their bits, Float32Array: browsers learned float16 only lately. */
+  /** Return all 65,536 float16 numbers by their bits, Float32Array: older browsers have no float16. */
   function halfTable() {
     const table = new Float32Array(65536);
     for (let bits = 0; bits < 65536; bits++) {
@@ -29,7 +28,7 @@ globalThis.VaeNetwork = (() => {
     return table;
   }
 
-  /** Bytes of a base64 string. */
+  /** Return the bytes of a base64 string. */
   function decodeBase64(text) {
     const binary = atob(text);
     const bytes = new Uint8Array(binary.length);
@@ -37,7 +36,7 @@ globalThis.VaeNetwork = (() => {
     return bytes;
   }
 
-  /** Little-endian bytes of "float16" or "float32" numbers as Float32Array, whatever the machine's byte order. */
+  /** Convert little-endian bytes of "float16" or "float32" numbers to Float32Array, for any byte order of the machine. */
   function decodeNumbers(bytes, dtype) {
     if (dtype === "float16") {
       const table = halfTable();
@@ -52,7 +51,7 @@ globalThis.VaeNetwork = (() => {
     return numbers;
   }
 
-  /** A layer's arrays by name, views of the weights. */
+  /** Return a layer's arrays by name, as views of the weights. */
   function viewArrays(layer, weights) {
     const views = {};
     for (const [name, { offset, shape }] of Object.entries(layer.arrays)) {
@@ -63,12 +62,12 @@ globalThis.VaeNetwork = (() => {
     return views;
   }
 
-  /** Room for the non-zero numbers of an input, and for where each one's row of a kernel begins. */
+  /** Allocate buffers for the non-zero numbers of an input and for the start of each one's kernel row. */
   function makeTerms(most) {
     return { length: 0, values: new Float64Array(most), rows: new Int32Array(most) };
   }
 
-  /** Fills the terms with x[from .. from + size), rows of the kernel being `width` long. After a ReLU half of x is zero. */
+  /** Fill the terms with x[from .. from + size); kernel rows are `width` long. After a ReLU half of x is zero. */
   function gather(terms, x, from, size, width) {
     const { values, rows } = terms;
     let length = 0;
@@ -84,8 +83,8 @@ globalThis.VaeNetwork = (() => {
   }
 
   /**
-   * y[start + o] += sum of values[n] * kernel[rows[n] + o], o < width: all that is slow happens here. Eight terms for each
-   * time that y is read and written: with one it takes three times as long.
+   * y[start + o] += sum of values[n] * kernel[rows[n] + o], o < width: almost all time is spent here. It adds eight terms each
+   * time it reads and writes y; with one term it takes three times as long.
    */
   function accumulate(terms, kernel, y, start, width) {
     const { length, values, rows } = terms;
@@ -121,8 +120,8 @@ globalThis.VaeNetwork = (() => {
   }
 
   /**
-   * For every place of the input along one axis the [tap, output] pairs that it has a part in, flat. The places are `spread`
-   * apart, behind `before` zeros, and the outputs `stride`.
+   * Return, for every input position along one axis, the [tap, output] pairs that it contributes to, flat. Input positions are
+   * `spread` apart, after `before` zeros; outputs are `stride` apart.
    */
   function listParts(inputs, outputs, taps, stride, spread, before) {
     return Array.from({ length: inputs }, (_, place) => {
@@ -135,13 +134,13 @@ globalThis.VaeNetwork = (() => {
     });
   }
 
-  /** Views of so many equal parts of an array. */
+  /** Return views of `parts` equal parts of an array. */
   function splitEvenly(array, parts) {
     const size = array.length / parts;
     return Array.from({ length: parts }, (_, part) => array.subarray(part * size, (part + 1) * size));
   }
 
-  /** What every output is before any tap: zero, one bias per channel, or one per channel and pixel. */
+  /** Set every output's initial value: zero, one bias per channel, or one per channel and pixel. */
   function startOf(size, bias) {
     const start = new Float32Array(size);
     if (bias) for (let i = 0; i < size; i++) start[i] = bias[i % bias.length];
@@ -149,8 +148,8 @@ globalThis.VaeNetwork = (() => {
   }
 
   /**
-   * The correlation of x, its pixels `spread` apart, with the kernel [KH, KW, F, O] at every `stride`-th place. Each pixel is
-   * read once and added to all outputs that it has a part in; the zeros between and around pixels are never visited.
+   * Correlate x, its pixels `spread` apart, with the kernel [KH, KW, F, O] at every `stride`-th position. Each pixel is read
+   * once and added to all outputs that it contributes to; the zeros between and around pixels are never visited.
    */
   function makeCorrelation(layer, input, { kernel, bias }, strides, spread) {
     const [rows, columns, channels] = input;
@@ -185,17 +184,17 @@ globalThis.VaeNetwork = (() => {
     };
   }
 
-  /** As jax.lax.conv_general_dilated, NHWC and HWIO. */
+  /** Equals jax.lax.conv_general_dilated, NHWC and HWIO. */
   function makeConv(layer, input, arrays) {
     return makeCorrelation(layer, input, arrays, layer.numbers.strides, [1, 1]);
   }
 
-  /** As jax.lax.conv_transpose: the strides spread the input, and the kernel is not flipped. */
+  /** Equals jax.lax.conv_transpose: the strides spread the input, and the kernel is not flipped. */
   function makeConvTranspose(layer, input, arrays) {
     return makeCorrelation(layer, input, arrays, [1, 1], layer.numbers.strides);
   }
 
-  /** Mean and 1 / standard deviation of the channels from .. to of all pixels; x [H, W, channels]. */
+  /** Return mean and 1 / standard deviation over all pixels of the channels from .. to; x [H, W, channels]. */
   function momentsOf(x, channels, from, to, epsilon) {
     const size = (x.length / channels) * (to - from);
     let sum = 0;
@@ -206,7 +205,7 @@ globalThis.VaeNetwork = (() => {
     return [mean, 1 / Math.sqrt(squares / size + epsilon)];
   }
 
-  /** Each group of channels to mean 0 and variance 1 over all pixels, then scale and bias by channel. */
+  /** Normalise each group of channels to mean 0 and variance 1 over all pixels, then scale and shift each channel. */
   function makeGroupNorm(layer, input, { scale, bias }) {
     const { groups, epsilon } = layer.numbers;
     const channels = layer.output[2];
@@ -229,19 +228,19 @@ globalThis.VaeNetwork = (() => {
   const softplus = (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
   const clip = (x, low, high) => Math.min(Math.max(x, low), high);
 
-  /** Number to number, by the names in vae_jax.networks.ACTIVATIONS. */
+  /** Number to number, by the names in vae_jax.models.networks.ACTIVATIONS. */
   const ACTIVATIONS = {
     relu: (x) => (x > 0 ? x : 0),
     leaky_relu: (x) => (x >= 0 ? x : 0.01 * x),
     tanh: Math.tanh,
     elu: (x) => (x > 0 ? x : Math.expm1(x)),
-    // The tanh approximation, as jax.nn.gelu's default.
+    // The tanh approximation, the default of jax.nn.gelu.
     gelu: (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x))),
     silu: (x) => x * sigmoid(x),
     softplus,
   };
 
-  /** The activation of every number. */
+  /** Apply the activation to every number. */
   function makeActivation(layer) {
     const activate = entry(ACTIVATIONS, layer.numbers.name, "activation");
     const y = new Float32Array(count(layer.output));
@@ -251,7 +250,7 @@ globalThis.VaeNetwork = (() => {
     };
   }
 
-  /** Mean of a continuous Bernoulli, by its logit; a series around 0, where the closed form cancels. */
+  /** Return the mean of a continuous Bernoulli, by its logit; a series around 0, where the closed form cancels. */
   function continuousBernoulliMean(logit) {
     const size = Math.abs(logit);
     if (size < 0.1) return 0.5 + logit * (1 / 12 - (logit * logit) / 720);
@@ -259,14 +258,14 @@ globalThis.VaeNetwork = (() => {
     return logit < 0 ? fromEdge : 1 - fromEdge;
   }
 
-  /** Mean of a logistic clipped to [0, 1]: the integral of P(X > t), its two terms reflected so that they do not cancel. */
+  /** Return the mean of a logistic clipped to [0, 1]: the integral of P(X > t), its terms reflected so that they do not cancel. */
   function clippedLogisticMean(mean, logScale) {
     const scale = Math.exp(clip(logScale, -8, 4));
     const tails = scale * (softplus(-Math.abs(mean) / scale) - softplus(-Math.abs(mean - 1) / scale));
     return clip(clip(mean, 0, 1) + tails, 0, 1);
   }
 
-  /** (number, second number of the pixel's channel) to pixel mean, by the names in vae_jax.likelihoods.LIKELIHOODS. */
+  /** (number, second number of the pixel's channel) to pixel mean, by the names in vae_jax.models.likelihoods.LIKELIHOODS. */
   const PIXEL_MEANS = {
     bernoulli: sigmoid,
     continuous_bernoulli: continuousBernoulliMean,
@@ -274,7 +273,7 @@ globalThis.VaeNetwork = (() => {
     discretized_logistic: clippedLogisticMean,
   };
 
-  /** [H, W, F] -> [H, W, C]; where F is 2 C, each pixel has its C first numbers and then its C second ones. */
+  /** [H, W, F] -> [H, W, C]; if F is 2 C, each pixel has its C first numbers and then its C second ones. */
   function makePixelMean(layer, input) {
     const pixelMean = entry(PIXEL_MEANS, layer.numbers.likelihood, "likelihood");
     const channels = layer.output[2];
@@ -289,7 +288,7 @@ globalThis.VaeNetwork = (() => {
     };
   }
 
-  /** (layer, input shape, arrays) -> (x => y), both flat; a y is the layer's own buffer. By the kinds of vae_jax.layers. */
+  /** (layer, input shape, arrays) -> (x => y), both flat; y is the layer's own buffer. Keys: the kinds of networks.Layer. */
   const MAKERS = {
     dense: makeDense,
     conv: makeConv,
@@ -300,13 +299,13 @@ globalThis.VaeNetwork = (() => {
     pixel_mean: makePixelMean,
   };
 
-  /** table[name], or an Error that says what is unknown. */
+  /** Return table[name], or throw an Error that names the unknown entry. */
   function entry(table, name, what) {
     if (Object.hasOwn(table, name)) return table[name];
     throw new Error(`unknown ${what}: ${name}; known: ${Object.keys(table).join(", ")}`);
   }
 
-  /** Layers behind one another: flat Float32Array -> Float32Array, the last layer's own buffer. */
+  /** Chain layers: flat Float32Array -> Float32Array, the last layer's own buffer. */
   function chain(layers, input, weights) {
     const size = count(input);
     const steps = [];
@@ -320,7 +319,7 @@ globalThis.VaeNetwork = (() => {
     };
   }
 
-  /** The network that `vae_jax.report.weights.embed` described, ready to run. */
+  /** Load the network that `embedded_model.embed` described. */
   function load(description) {
     const weights = decodeNumbers(decodeBase64(description.weights), description.dtype);
     const { shape, latent_dim: latentDim, with_prior: withPrior } = description;
@@ -329,7 +328,7 @@ globalThis.VaeNetwork = (() => {
     const upperDim = description.prior.length ? description.prior[0].arrays.kernel.shape[0] : 0;
     const prior = chain(description.prior, [upperDim], weights);
 
-    /** Pixels [H, W, C] in [0, 1] -> the posterior's {mean [Z], logvar [Z]}; without a prior logvar is null. */
+    /** Pixels [H, W, C] in [0, 1] -> the posterior's {mean [Z], logvar [Z]}; logvar is null without a prior. */
     function encode(pixels) {
       const features = encoder(pixels);
       return {
@@ -343,7 +342,7 @@ globalThis.VaeNetwork = (() => {
       return decoder(z).slice();
     }
 
-    /** z [Z] from the prior, noise from `normal`, () => a standard normal number; null where the model has no prior. */
+    /** Draw z [Z] from the prior; `normal` () => a standard normal number. Null if the model has no prior. */
     function drawPrior(normal) {
       if (!withPrior) return null;
       const draw = (length) => Float32Array.from({ length }, () => normal());
@@ -355,7 +354,7 @@ globalThis.VaeNetwork = (() => {
     return { shape, latentDim, withPrior, encode, decode, drawPrior };
   }
 
-  /** The numbers that `vae_jax.report.weights.packed` packed, Float32Array. */
+  /** Return the numbers that `embedded_model.packed` packed, Float32Array. */
   function unpack({ dtype, numbers }) {
     return decodeNumbers(decodeBase64(numbers), dtype);
   }

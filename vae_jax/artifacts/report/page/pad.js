@@ -1,4 +1,4 @@
-/* The tool "Draw": a pad whose drawing is placed as the data are, encoded, and shown. */
+/* The tool "Draw": a pad whose drawing is placed like the data, encoded, and shown. */
 "use strict";
 
 const Pad = (() => {
@@ -6,7 +6,7 @@ const Pad = (() => {
 
   /**
    * here: shape, engine, space, draw (canvas, pixels), go (z, origin, {image, logvar}); framing as in the page's content, null
-   * where the data have no plain background. Returns restore(image), which puts an image of the data's size on the pad.
+   * if the data have no plain background. Returns restore(image), which puts an image of the data's size on the pad.
    */
   function create(here, framing) {
     const { byId, clamp } = Page;
@@ -31,7 +31,7 @@ const Pad = (() => {
       context.fillRect(0, 0, pad.width, pad.height);
     }
 
-    /** The pad's pixels in [0, 1], with the data's channels. */
+    /** Return the pad's pixels in [0, 1], with the data's channels. */
     function source() {
       const { data } = context.getImageData(0, 0, pad.width, pad.height);
       const pixels = new Float32Array(pad.width * pad.height * channels);
@@ -41,7 +41,7 @@ const Pad = (() => {
       return { pixels, width: pad.width, height: pad.height, channels };
     }
 
-    /** The pad as the encoder is to see it. */
+    /** Return the image that the encoder gets. */
     function image() {
       if (framing && byId("frame").checked) return Drawing.framed(source(), shape, framing);
       return Drawing.whole(source(), shape, background);
@@ -60,7 +60,7 @@ const Pad = (() => {
       context.lineCap = context.lineJoin = "round";
       context.beginPath();
       context.moveTo(...from);
-      context.lineTo(to[0] + 0.01, to[1]); // a line of no length would leave no dot
+      context.lineTo(to[0] + 0.01, to[1]); // a line of length 0 draws nothing
       context.stroke();
     }
 

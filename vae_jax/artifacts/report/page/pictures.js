@@ -1,8 +1,8 @@
-/* Pixels on canvases: decoded arrays, and thumbnails cut out of one picture that holds them all. */
+/* Pixels on canvases: decoded arrays, and thumbnails cut out of one sprite sheet. */
 "use strict";
 
 const Pictures = (() => {
-  /** Values in [0, 1], [H, W, C] in one array, on a canvas of W x H pixels. */
+  /** Draw values in [0, 1], [H, W, C] in one array, on a canvas of W x H pixels. */
   function show(canvas, values, [height, width, channels]) {
     canvas.width = width;
     canvas.height = height;
@@ -16,7 +16,7 @@ const Pictures = (() => {
     canvas.getContext("2d").putImageData(image, 0, 0);
   }
 
-  /** (canvas, index) -> the thumbnail drawn; of a picture {url, columns, tile: [h, w]}. */
+  /** Make a function (canvas, index) that draws a thumbnail of the sprite sheet {url, columns, tile: [h, w]}. */
   async function loadSheet({ url, columns, tile: [height, width] }) {
     const picture = new Image();
     picture.src = url;

@@ -1,25 +1,25 @@
-/* A plane through the latent space: codes of test images on it, the point where we are, its spread, a walk. */
+/* A plane through the latent space: codes of test images, the current point, its spread, a walk. */
 "use strict";
 
 const Plane = (() => {
-  // Both pairs have the same sum, so that the area within is a square, as the canvas is.
+  // Both pairs have the same sum, so that the area within is a square, like the canvas.
   const MARGIN = { left: 46, right: 12, top: 12, bottom: 46 };
-  const NEAR = 9; // CSS pixels between a pointer and the point that it means
+  const NEAR = 9; // the most CSS pixels between the pointer and the point that it selects
   const TILES = 20;
   const TICKS = 5;
 
-  /** Coordinates [2] of z on a plane {centre, axes}. */
+  /** Return the coordinates [2] of z on a plane {centre, axes}. */
   function project({ centre, axes }, z) {
     return axes.map((axis) => axis.reduce((sum, weight, k) => sum + weight * (z[k] - centre[k]), 0));
   }
 
-  /** The point with coordinates (u, v), elsewhere as z is: the plane leads through z. */
+  /** Return the point with coordinates (u, v) on the plane through z. */
   function moved(plane, z, [u, v]) {
     const [u0, v0] = project(plane, z);
     return z.map((value, k) => value + (u - u0) * plane.axes[0][k] + (v - v0) * plane.axes[1][k]);
   }
 
-  /** The square {low: [u, v], size} that holds all points, and the prior's middle where there is one. */
+  /** Return the square {low: [u, v], size} that holds all points, and the prior's centre if there is a prior. */
   function extent(points, least) {
     const ends = [0, 1].map((axis) => {
       const values = points.map((point) => point[axis]);
@@ -30,14 +30,14 @@ const Plane = (() => {
     return { low: ends.map(([low, high]) => (low + high - size) / 2), size };
   }
 
-  /** A round step with about TICKS of them in `size`. */
+  /** Return a round step, so that about TICKS of them fit in `size`. */
   function tickStep(size) {
     const rough = size / TICKS;
     const unit = 10 ** Math.floor(Math.log10(rough));
     return [1, 2, 5, 10].map((factor) => factor * unit).find((step) => step >= rough);
   }
 
-  /** On a dark ground dark colours are lightened, so that all classes show. */
+  /** Lighten dark colours on a dark background, so that all classes are visible. */
   function visible(colour, dark) {
     if (!dark) return colour;
     const parts = [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
@@ -47,7 +47,7 @@ const Plane = (() => {
   }
 
   /**
-   * The plane on a canvas. options: canvas, codes (arrays), labels, colours, least (half a side that is shown at least),
+   * Draw the plane on a canvas. options: canvas, codes (arrays), labels, colours, least (the least half side that is shown),
    * theme (name -> colour), decode (z -> promise of pixels), show (canvas, pixels).
    */
   function create({ canvas, codes, labels, colours, least, theme, decode, show }) {
@@ -56,7 +56,7 @@ const Plane = (() => {
     let view = null;
     let state = { z: null, hover: null, spread: null, path: null };
     let tiles = null; // the decoded plane: {canvas}
-    let ground = null; // what moves with nothing but plane, size and theme, drawn once
+    let ground = null; // the layer that changes only with plane, size and theme, drawn once
 
     const area = () => ({ left: MARGIN.left, top: MARGIN.top, size: canvas.clientWidth - MARGIN.left - MARGIN.right });
     const scale = () => area().size / view.size;
@@ -140,7 +140,7 @@ const Plane = (() => {
       context.restore();
     }
 
-    /** The path in ink with a seam of the ground's colour, so that it shows on points and on pictures. */
+    /** Stroke the path in ink with an edge in the background's colour, so that it shows on points and on pictures. */
     function strokeTwice(context, width) {
       for (const [wide, colour] of [[width + 2.5, theme("--card")], [width, theme("--ink")]]) {
         context.lineWidth = wide;
@@ -149,7 +149,7 @@ const Plane = (() => {
       }
     }
 
-    /** The ellipses of one and two standard deviations of a diagonal Gaussian, as they are seen on the plane. */
+    /** Draw the ellipses of one and two standard deviations of a diagonal Gaussian, projected on the plane. */
     function drawSpread(context, [x, y], logvar) {
       const [a, b] = plane.axes;
       const sum = (p, q) => p.reduce((total, weight, k) => total + weight * q[k] * Math.exp(logvar[k]), 0);
@@ -219,7 +219,7 @@ const Plane = (() => {
       });
     }
 
-    /** Decode the plane through z in TILES x TILES pictures, which appear as they are done. */
+    /** Decode the plane through z in TILES x TILES pictures; each appears when it is done. */
     async function decodeTiles(z) {
       const own = (tiles = { canvas: document.createElement("canvas") });
       const context = own.canvas.getContext("2d");
@@ -243,7 +243,7 @@ const Plane = (() => {
       canvas.dataset.tiles = "done";
     }
 
-    /** Index of the code nearest to a place on the screen, if it is near enough; -1. */
+    /** Return the index of the code nearest to a position on the screen, or -1 if none is near enough. */
     function pointAt([x, y]) {
       let [found, least] = [-1, NEAR];
       points.forEach((point, i) => {

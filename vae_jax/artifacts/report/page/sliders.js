@@ -1,10 +1,10 @@
-/* The tool "Dimensions": a slider for each latent dimension, the most active first, those that carry nothing folded away. */
+/* The tool "Dimensions": a slider for each latent dimension, most active first; inactive ones are folded away. */
 "use strict";
 
 const Sliders = (() => {
   /**
    * here: space, point () -> z, go (z, origin), chosen () -> index of the test image, drawPrior () -> promise of z; dimensions
-   * and reach as in the page's content. Returns show(), which moves the sliders to the point.
+   * and reach are those of the page's content. Returns show(), which moves the sliders to the point.
    */
   function create(here, dimensions, reach) {
     const { byId, element, number } = Page;

@@ -1,17 +1,17 @@
-/* The latent space as the page has it: codes of test images, means of classes, and what they are called. */
+/* The latent space of the page: codes of test images, means of classes, and their names. */
 "use strict";
 
 const Space = (() => {
   const NEAREST = 5;
 
-  /** Codes as one array an image. */
+  /** Return the codes as one array per image. */
   function unpackCodes(packed) {
     const [count, size] = packed.shape;
     const numbers = VaeNetwork.unpack(packed);
     return Array.from({ length: count }, (_, i) => Array.from(numbers.subarray(i * size, (i + 1) * size)));
   }
 
-  /** Means of the codes of every class that there is: [{name, label, z}]. */
+  /** Return the mean code of every class that is present: [{name, label, z}]. */
   function classMeans(codes, labels, names) {
     return names
       .map((name, label) => ({ name: `mean of ${name}`, label, rows: codes.filter((_, i) => labels[i] === label) }))
@@ -25,7 +25,7 @@ const Space = (() => {
 
   const same = (a, b) => a.every((value, k) => Math.abs(value - b[k]) < 1e-6);
 
-  /** Of the page's content. An end of a walk is "c3", the mean of class 3, or "i7", the page's image 7. */
+  /** Make the space from the page's content. An end of a walk is "c3", the mean of class 3, or "i7", image 7 of the page. */
   function make({ points, start, network }) {
     const codes = unpackCodes(points.codes);
     const means = classMeans(codes, points.labels, points.classNames);
@@ -35,25 +35,25 @@ const Space = (() => {
       return `test image ${number}${points.labels.length ? ` (class ${points.classNames[points.labels[i]]})` : ""}`;
     }
 
-    /** Index of the image whose code z is; -1. */
+    /** Return the index of the image whose code is z, or -1. */
     const imageAt = (z) => codes.findIndex((code) => same(code, z));
 
-    /** What a point is called, if anything. */
+    /** Return the name of a point, if it has one. */
     function nameOf(z) {
       const here = imageAt(z);
       if (here >= 0) return titleOf(here);
       if (!same(z, start)) return "";
-      if (network.prior?.length) return "the origin"; // below another layer 0 is no middle
+      if (network.prior?.length) return "the origin"; // below another layer, 0 is not the prior's centre
       return network.with_prior ? "the prior's middle" : "the mean code";
     }
 
-    /** Indices of the images whose codes are nearest to z, from the nearest on. */
+    /** Return the indices of the images whose codes are nearest to z, nearest first. */
     function nearestTo(z) {
       const distances = codes.map((code) => code.reduce((sum, value, k) => sum + (value - z[k]) ** 2, 0));
       return [...distances.keys()].sort((a, b) => distances[a] - distances[b]).slice(0, NEAREST);
     }
 
-    /** Two classes far apart in the list, as 3 and 7 of ten, else the first and the last image. */
+    /** Return two classes far apart in the list, such as 3 and 7 of ten, else the first and the last image. */
     function firstEnds() {
       if (means.length > 7) return [means[3], means[7]].map(({ label }) => `c${label}`);
       if (means.length > 1) return [means[0], means.at(-1)].map(({ label }) => `c${label}`);
@@ -65,7 +65,7 @@ const Space = (() => {
       return end[0] === "c" ? means.find(({ label }) => label === index).z : codes[index];
     }
 
-    /** Whether a text names an end that there is. */
+    /** Return true if a text names an end that exists. */
     function isEnd(text) {
       if (!/^[ci]\d+$/.test(text)) return false;
       const index = +text.slice(1);

@@ -1,4 +1,4 @@
-/* Ways between two points of the latent space; the same as in vae_jax/latents/geometry.py. */
+/* Walks between two points of the latent space, as in vae_jax/artifacts/arrays/geometry.py. */
 "use strict";
 
 const Walk = (() => {
@@ -6,7 +6,7 @@ const Walk = (() => {
   const scaled = (a, factor) => a.map((value) => value * factor);
   const straight = (a, b, t) => a.map((value, i) => (1 - t) * value + t * b[i]);
 
-  /** The part of b across a, both of length 1; where they are opposite, towards the coordinate axis farthest from both. */
+  /** Return the part of b across a, both of length 1; if they are opposite, towards the coordinate axis farthest from both. */
   function across(a, b) {
     const rest = b.map((value, i) => value - dot(a, b) * a[i]);
     if (Math.hypot(...rest) >= 1e-7) return scaled(rest, 1 / Math.hypot(...rest));
@@ -16,7 +16,7 @@ const Walk = (() => {
     return scaled(axis, 1 / Math.hypot(...axis));
   }
 
-  /** Equal steps of the angle, the distance from the origin changing evenly (Shoemake 1985 on a sphere). */
+  /** Equal steps of the angle; the distance from the origin changes evenly (slerp on a sphere, Shoemake 1985). */
   function spherical(from, to, t) {
     const lengths = [Math.hypot(...from), Math.hypot(...to)];
     if (Math.min(...lengths) === 0) return straight(from, to, t);
@@ -29,7 +29,7 @@ const Walk = (() => {
     return a.map((value, i) => length * (Math.cos(angle) * value + Math.sin(angle) * side[i]));
   }
 
-  /** The point at t in [0, 1] of the way from a to b, arrays of numbers. */
+  /** Return the point at t in [0, 1] on the walk from a to b, arrays of numbers. */
   function at(way, a, b, t) {
     return way === "spherical" ? spherical(a, b, t) : straight(a, b, t);
   }

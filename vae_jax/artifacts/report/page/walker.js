@@ -7,8 +7,8 @@ const Walker = (() => {
   const SECONDS = 4; // from end to end
 
   /**
-   * here: space, engine, view, draw (canvas, pixels), thumbnail (canvas, index), go (z, origin), visible () -> whether
-   * the tool is the one that is shown. Returns state {ends, way, t}, update(also), stop().
+   * here: space, engine, view, draw (canvas, pixels), thumbnail (canvas, index), go (z, origin), visible () -> true
+   * if this tool is shown. Returns state {ends, way, t}, update(also), stop().
    */
   function create(here) {
     const { byId, element, clamp } = Page;
@@ -53,7 +53,7 @@ const Walker = (() => {
       });
     }
 
-    /** Show the walk as it is now; `also` goes to its point. */
+    /** Show the current walk; with `also`, go to its point too. */
     function update(also) {
       showEnds();
       for (const radio of radios) radio.checked = radio.value === state.way;
