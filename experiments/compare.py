@@ -11,7 +11,8 @@ from vae_jax.artifacts import report
 from vae_jax.commands import arguments
 from vae_jax.errors import InputError
 from vae_jax.system.command import run_command
-from vae_jax.system.console import Console, format_bytes
+from vae_jax.system.console import Console
+from vae_jax.system.formatting import format_bytes
 
 
 def main(argv: list[str]) -> None:

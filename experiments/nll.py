@@ -25,7 +25,8 @@ from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.run import load_run
 from vae_jax.system import devices, disk, signals
 from vae_jax.system.command import run_command
-from vae_jax.system.console import Console, Value
+from vae_jax.system.console import Console
+from vae_jax.system.formatting import Value
 
 FAREWELL = "stopped; the same command goes on"
 

@@ -33,7 +33,8 @@ from vae_jax.runs.run import load_run
 from vae_jax.sweeps.population import Outcome, plan_groups, train_runs
 from vae_jax.system import devices, disk
 from vae_jax.system.command import run_command
-from vae_jax.system.console import Console, format_value
+from vae_jax.system.console import Console
+from vae_jax.system.formatting import format_value
 from vae_jax.training import measure
 
 NUM_IMAGES = 6

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from vae_jax import config as config_lib
 from vae_jax.config.registries import names
 from vae_jax.errors import InputError, shown
-from vae_jax.system.processes import FOUND
+from vae_jax.system.joining import FOUND
 from vae_jax.types import Config
 
 USAGE = """usage: python -m vae_jax.main --config=FILE [--workdir=DIR] [--config.KEY=VALUE ...] [--distributed[=WHERE]]

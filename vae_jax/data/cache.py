@@ -70,7 +70,7 @@ def load_cached(root: Path, name: str, key: Mapping[str, Any], build: Callable[[
         except OSError as error:
             if disk.is_full(error):
                 written = sum(path.stat().st_size for path in scratch.rglob("*") if path.is_file())
-                raise TrainingError(disk.told(root, written)) from error
+                raise TrainingError(disk.full_disk_message(root, written)) from error
             raise InputError(f"cache_dir={root}: cannot be written: {error.strerror or error}") from error
     return source
 

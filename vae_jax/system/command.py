@@ -25,16 +25,16 @@ def _open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def run_command(body: Callable[[], int | None], farewell: str = "stopped; nothing was written") -> int:
+def run_command(body: Callable[[], int | None], stop_message: str = "stopped; nothing was written") -> int:
     """Run a command; 0 done, 1 training failed, 2 bad input, 128 + n stopped by signal n.
 
     Args:
         body: the command; what it returns is the exit code, None being 0. It does its heavy imports itself, so that a
             Ctrl-C in their seconds is answered like any other.
-        farewell: what to say when a signal stops it where nothing is at stake.
+        stop_message: what to say when a signal stops it where nothing is at stake.
     """
     _open_streams()
-    with signals.leaving(farewell):
+    with signals.leaving(stop_message):
         from vae_jax.errors import InputError, TrainingError, printable
 
         try:

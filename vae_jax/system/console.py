@@ -9,17 +9,14 @@ from typing import Any, Protocol, runtime_checkable
 
 from tqdm import tqdm
 
+from vae_jax.system.formatting import Value, format_table, format_value
+
 BAR = "epoch {epoch} |{bar:16}| {percentage:3.0f}%  {rate_noinv_fmt}  ETA {remaining}  loss {loss}"
 COUNT_BAR = "{desc} |{bar:16}| {n_fmt} of {total_fmt}  {rate_noinv_fmt}  ETA {remaining}"
 """Both narrower than 80 columns: what the terminal writes behind them (^C) must not wrap, or half a bar would stay."""
 ERASE_LINE = "\r\x1b[K"
-DIGITS = {"mse": 5, "mse_mean": 5, "bits_per_dim": 4}
-"""Digits after the point; quantities in nats have 2."""
-COUNTS = ("active_units", "count")
 SHOWN = ("elbo", "loss", "reconstruction", "kl", "mse")
 """Validation metrics of an epoch's line: with a prior elbo, reconstruction, kl; without one loss, mse."""
-
-Value = float | int | str | None
 
 
 @runtime_checkable
@@ -124,17 +121,9 @@ class Console:
         self._open_bar(images_per_epoch * num_epochs, round(images_per_epoch * done_epochs), options)
 
     def _open_bar(self, total: int, done: int, options: dict[str, Any]) -> None:
-        self._bar = _Bar(
-            total=total,
-            initial=done,
-            file=self._stream,
-            leave=False,
-            dynamic_ncols=True,
-            mininterval=0.1,
-            miniters=1,
-            smoothing=0.1,
-            **options,
-        )
+        screen = {"file": self._stream, "leave": False, "dynamic_ncols": True}
+        pace = {"mininterval": 0.1, "miniters": 1, "smoothing": 0.1}
+        self._bar = _Bar(total=total, initial=done, **screen, **pace, **options)
 
     def _print(self, text: str) -> None:
         if self._bar is None:
@@ -173,27 +162,6 @@ class _Bar(tqdm):
         return {**super().format_dict, "epoch": epoch, "loss": self.loss}
 
 
-def format_value(name: str, value: Value) -> str:
-    """A metric's value as text: nats with 2 digits after the point, mse with 5, counts with none."""
-    if value is None or isinstance(value, str):
-        return "-" if value is None else value
-    name = name.rsplit("/", 1)[-1]
-    if isinstance(value, int) or (name in COUNTS and float(value).is_integer()):
-        return f"{int(value):,}"
-    return f"{value:.{DIGITS.get(name, 2)}f}" if abs(value) < 1e7 else f"{value:.4g}"
-
-
-def format_table(title: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Value]]]) -> str:
-    """A plain text table: title, the columns' names, a line a row, numbers to the right; no newline at its end."""
-    cells = [["", *columns], *([name, *(format_value(name, value) for value in values)] for name, values in rows)]
-    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
-    lines = [
-        "  ".join([f"{row[0]:<{widths[0]}}", *(f"{c:>{w}}" for c, w in zip(row[1:], widths[1:], strict=True))])
-        for row in cells
-    ]
-    return "\n".join([title, lines[0], "-" * len(lines[0]), *lines[1:]])
-
-
 def _covered(name: str, metrics: Mapping[str, float]) -> bool:
     """Whether other metrics of the line already tell this one."""
     with_prior = "val/elbo" in metrics
@@ -208,11 +176,3 @@ def _discard(stream: Stream) -> None:
         os.close(null)
     except (OSError, ValueError):
         pass
-
-
-def format_bytes(count: int) -> str:
-    """As `12.3 MB`."""
-    for unit, size in (("GB", 10**9), ("MB", 10**6)):
-        if count >= size:
-            return f"{count / size:,.1f} {unit}"
-    return f"{count / 1000:,.1f} kB"

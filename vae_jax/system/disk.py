@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vae_jax.errors import InputError, TrainingError
-from vae_jax.system.console import format_bytes
+from vae_jax.system.formatting import format_bytes
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of a disk, a quota and a file-size limit."""
@@ -37,7 +37,7 @@ def writing(path: Path, num_bytes: int) -> Iterator[None]:
     except Exception as error:
         if not is_full(error):
             raise
-        raise TrainingError(told(path, num_bytes)) from error
+        raise TrainingError(full_disk_message(path, num_bytes)) from error
 
 
 def assert_room(path: Path, num_bytes: int) -> None:
@@ -55,7 +55,7 @@ def assert_room(path: Path, num_bytes: int) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def told(path: Path, num_bytes: int) -> str:
+def full_disk_message(path: Path, num_bytes: int) -> str:
     """The line for a person; num_bytes is what is known to be needed."""
     free = _free(path)
     # A quota or a limit on files is not what the disk itself has left.
@@ -73,19 +73,24 @@ def _free(path: Path) -> int | None:
     return None
 
 
-def write(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all: to a temporary name, then renamed.
+def write(path: Path, content: str | bytes, durable: bool = False) -> None:
+    """Write a file whole or not at all: to a temporary name, which is then renamed.
+
+    With `durable` the content is on the disk before the rename, so that not even a power cut leaves half of it.
 
     Raises:
         TrainingError: the disk is full.
     """
     temporary = path.with_name(path.name + ".tmp")
-    if temporary.is_dir():  # somebody's
+    if temporary.is_dir():  # a folder of the user
         temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     data = content.encode() if isinstance(content, str) else content
     try:
-        with writing(path, len(data)):
-            temporary.write_bytes(data)
+        with writing(path, len(data)), temporary.open("wb") as file:
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)

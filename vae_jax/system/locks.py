@@ -15,7 +15,7 @@ FILE = ".lock"
 
 
 @contextmanager
-def held(workdir: Path) -> Iterator[None]:
+def locked(workdir: Path) -> Iterator[None]:
     """A context in which no other process can hold the lock of this folder, which exists.
 
     Raises:

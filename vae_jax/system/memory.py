@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from vae_jax.errors import InputError, shown
-from vae_jax.system.console import format_bytes
+from vae_jax.system.formatting import format_bytes
 from vae_jax.types import Config
 
 SIZES = ("latent_dim", "upper_latent_dim", "hidden_dims", "upper_hidden_dims", "channels")
