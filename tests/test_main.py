@@ -152,7 +152,7 @@ def test_too_little_memory_is_told_in_one_line(capsys, monkeypatch, tmp_path, er
     monkeypatch.setattr(train, "train_and_evaluate", too_large)
     assert main.run([VAE, f"--workdir={tmp_path}"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: memory does not suffice: ")
+    assert line.startswith("error: not enough memory: ")
     assert "batch_size" in line
 
 

@@ -318,7 +318,7 @@ def test_a_filmed_run_that_was_stopped_and_continued_is_the_same_run(runs, tmp_p
         (nll.main, ["--workdir=VAE", "--split=tset"], ["--split", "tset", "val", "train"]),
         (nll.main, ["--workdir=VAE", "--seed=-1"], ["--seed", "-1"]),
         (nll.main, ["--workdir=VAE", "--against=EMPTY"], ["--against", "nll.npz", "not there"]),
-        (sample.main, ["--workdir=VAE", "--output=FILE/x"], ["--output", "cannot be made"]),
+        (sample.main, ["--workdir=VAE", "--output=FILE/x"], ["--output", "cannot be created"]),
         (sample.main, ["--workdir=VAE", "--output=EMPTY", "--num=-1"], ["--num"]),
         (sweep.run, ["--config=configs/vae.py"], ["--over"]),
         (sweep.run, ["--config=configs/vae.py", "--over=latnet_dim=2"], ["did you mean latent_dim?"]),

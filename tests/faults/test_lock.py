@@ -36,7 +36,7 @@ def holder(tmp_path):
 
 
 def test_the_second_is_refused_with_the_firsts_process_and_host(tmp_path, holder):
-    words = rf"--workdir={tmp_path}: process {holder.pid} on {os.uname().nodename} trains in it; wait for it or stop it"
+    words = rf"--workdir={tmp_path}: process {holder.pid} on {os.uname().nodename} is training in this folder; wait for it, stop it"
     with pytest.raises(InputError, match=words):
         locks.assert_free(tmp_path)
     with pytest.raises(InputError, match=words), locks.locked(tmp_path):

@@ -50,7 +50,7 @@ def test_processes_that_were_told_different_things_are_refused_by_name(tmp_path)
     codes, out = finish(start_two([*base, "--config.beta=2"], base))
     assert codes == [2, 2], out
     for text in out:
-        assert "error: beta=1.0: process 1 has it, and process 0 beta=2.0" in text
+        assert "error: beta=1.0: given to process 1, but process 0 has beta=2.0" in text
     assert not (tmp_path / "run").exists()
 
 

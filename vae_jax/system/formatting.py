@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 DIGITS = {"mse": 5, "mse_mean": 5, "bits_per_dim": 4}
-"""Digits after the point; quantities in nats have 2."""
+"""The digits after the point; quantities in nats have 2."""
 COUNTS = ("active_units", "count")
 
 Value = float | int | str | None
 
 
 def format_value(name: str, value: Value) -> str:
-    """A metric's value as text: nats with 2 digits after the point, mse with 5, counts with none."""
+    """Return a metric's value as text: nats with 2 digits after the point, mse with 5, counts with none."""
     if value is None or isinstance(value, str):
         return "-" if value is None else value
     name = name.rsplit("/", 1)[-1]
@@ -20,7 +20,7 @@ def format_value(name: str, value: Value) -> str:
 
 
 def format_table(title: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Value]]]) -> str:
-    """A plain text table: title, the columns' names, a line a row, numbers to the right; no newline at its end."""
+    """Return a text table: title, names of the columns, one line per row; no newline at the end."""
     cells = [["", *columns], *([name, *(format_value(name, value) for value in values)] for name, values in rows)]
     widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
     lines = [
@@ -31,7 +31,7 @@ def format_table(title: str, columns: Sequence[str], rows: Sequence[tuple[str, S
 
 
 def format_bytes(count: int) -> str:
-    """As `12.3 MB`."""
+    """Return a size as `12.3 MB`."""
     for unit, size in (("GB", 10**9), ("MB", 10**6)):
         if count >= size:
             return f"{count / size:,.1f} {unit}"

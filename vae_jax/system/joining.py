@@ -17,31 +17,31 @@ from vae_jax.system.signals import Stopped
 
 SECONDS_TO_MEET = 30
 SECONDS_OF_SILENCE = 15
-"""After so long without a sign of life a process counts as dead, and the others end."""
+"""A process that is silent for this long counts as dead, and the others end."""
 SECONDS_TO_DRAW = 3600
-"""How long the others wait, at the end, for the first one's figures."""
+"""The time that the others wait, at the end, for the figures of the first process."""
 SECONDS_TO_SPEAK = 2
-"""The first process, where they meet, leaves so much later: the others would be aborted before they say why they failed."""
+"""The first process, which the others are connected to, ends this much later: else they are aborted before they say why."""
 FOUND = "found"
 LOST = ("Gloo", "NCCL", "nccl", "UNAVAILABLE", "heartbeat", "Connection")
-"""Words of the errors by which JAX tells that it cannot reach another process."""
+"""Words in the errors that JAX raises if it cannot reach another process."""
 
 
 @contextmanager
 def together(where: str) -> Iterator[None]:
-    """A context in which this process is one of several that train together; nothing of JAX may have been used before.
+    """Context manager: train together with other processes. JAX must not have been used before.
 
     A process that fails leaves at once, so that the others do not wait for it: within SECONDS_OF_SILENCE they end too.
 
     Args:
-        where: HOST:PORT,PROCESSES,ID (the address of process 0, their number, which one this is), or FOUND: as SLURM, Open
-            MPI, Kubernetes or a TPU pod says. Empty: the process is alone.
+        where: HOST:PORT,PROCESSES,ID (the address of process 0, the number of processes, the number of this one), or FOUND
+            to ask SLURM, Open MPI, Kubernetes or the TPU pod. Empty: the process is alone.
 
     Raises:
         InputError: `where` is malformed, the environment says nothing, or the address cannot be used.
-        TrainingError: another process is gone. JAX's own watch may be first to see it: then the process is aborted.
+        TrainingError: another process is gone. If JAX's own watch notices it first, the process is aborted.
 
-    Where the others do not come within SECONDS_TO_MEET the process ends with a line and exit code 2: JAX would abort it.
+    If the others do not come within SECONDS_TO_MEET, the process ends with one line and exit code 2.
     """
     if not where:
         yield
@@ -49,20 +49,20 @@ def together(where: str) -> Iterator[None]:
     _join(where)
     try:
         yield
-    except Stopped:  # in agreement
+    except Stopped:  # all processes stop together
         raise
     except BaseException as error:
         atexit.register(_leave, 2 if isinstance(error, InputError) else 1)
         if isinstance(error, RuntimeError | ValueError) and any(word in str(error) for word in LOST):
             raise TrainingError(
                 f"another process is gone: {str(error).splitlines()[0]}\n"
-                "what was saved is intact: the same command, given to all processes, goes on"
+                "what was saved is intact; resume with the same command in all processes"
             ) from None
         raise
 
 
 def _leave(code: int) -> None:
-    """End without the meeting at the end, for which the others will not come."""
+    """End without waiting for the other processes, which will not come."""
     if is_first():
         time.sleep(SECONDS_TO_SPEAK)
     sys.stdout.flush()
@@ -72,11 +72,11 @@ def _leave(code: int) -> None:
 
 def _join(where: str) -> None:
     given = {} if where == FOUND else _parse(where)
-    told = "--distributed" if where == FOUND else f"--distributed={where}"
+    flag = "--distributed" if where == FOUND else f"--distributed={where}"
     waiting = "process 0 does not answer" if given.get("process_id") else "not all processes came"
 
     def give_up() -> None:
-        print(f"error: {told}: {waiting} within {SECONDS_TO_MEET} s", file=sys.stderr, flush=True)
+        print(f"error: {flag}: {waiting} within {SECONDS_TO_MEET} s", file=sys.stderr, flush=True)
         os._exit(2)
 
     watch = threading.Timer(SECONDS_TO_MEET, give_up)
@@ -91,11 +91,11 @@ def _join(where: str) -> None:
         )
     except ValueError:
         raise InputError(
-            f"{told}: the environment names no processes; choices: --distributed=HOST:PORT,PROCESSES,ID, or a start by "
+            f"{flag}: the environment names no processes; choices: --distributed=HOST:PORT,PROCESSES,ID, or a start by "
             "SLURM, Open MPI or Kubernetes"
         ) from None
     except RuntimeError as error:
-        raise InputError(f"{told}: {str(error).splitlines()[0]}") from None
+        raise InputError(f"{flag}: {str(error).splitlines()[0]}") from None
     finally:
         watch.cancel()
 
@@ -104,8 +104,8 @@ def _parse(where: str) -> dict[str, Any]:
     address, *numbers = where.split(",")
     host, _, port = address.rpartition(":")
     if not (host and port.isdecimal() and len(numbers) == 2 and all(number.isdecimal() for number in numbers)):
-        raise InputError(f"--distributed={where}: not HOST:PORT,PROCESSES,ID, as 10.0.0.1:1234,2,0")
+        raise InputError(f"--distributed={where}: not of the form HOST:PORT,PROCESSES,ID, such as 10.0.0.1:1234,2,0")
     count, which = map(int, numbers)
     if which >= count:
-        raise InputError(f"--distributed={where}: of {count} processes, ID is one of 0 to {count - 1}, not {which}")
+        raise InputError(f"--distributed={where}: ID={which} is out of range; choices: 0 to {count - 1}")
     return {"coordinator_address": address, "num_processes": count, "process_id": which}
