@@ -17,11 +17,11 @@ ARRAY_NAMES = {
     "val": (("val_images", "val_labels"), ("x_val", "y_val")),
     "test": (("test_images", "test_labels"), ("x_test", "y_test")),
 }
-"""Part -> names that its arrays of images and of labels may have in an .npz file; labels may be absent."""
+"""Part -> the names of its arrays (images, labels) in an .npz file; labels may be absent."""
 
 
 def read_parts(at: str, file: Path, scratch: Path) -> dict[str, tuple[np.memmap, np.ndarray | None]]:
-    """Part -> its images [N, H, W, C], mapped, and its labels i64[N]."""
+    """Read a file: part -> its images [N, H, W, C], mapped, and its labels i64[N]."""
     try:
         arrays = _unpack(file, scratch)
     except (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
@@ -50,7 +50,7 @@ def read_parts(at: str, file: Path, scratch: Path) -> dict[str, tuple[np.memmap,
 
 
 def _unpack(file: Path, scratch: Path) -> dict[str, Any]:
-    """The arrays of a file as maps: an .npz is unpacked first. None for arrays of other names."""
+    """Return the arrays of a file as maps; an .npz is unpacked first. Arrays of other names are None."""
     if not zipfile.is_zipfile(file):
         return {"images": np.lib.format.open_memmap(file, mode="r")}  # never unpickles
     wanted = {name for pairs in ARRAY_NAMES.values() for pair in pairs for name in pair}
@@ -91,7 +91,7 @@ def _check_labels(at: str, name: str, labels: np.ndarray | None, count: int) -> 
 
 
 def read_images(at: str, images: np.memmap, rows: np.ndarray) -> Iterator[UInt8[np.ndarray, "H W C"]]:
-    """The images of the given indices as uint8, in their order; floats are checked."""
+    """Yield the images of the given indices as uint8, in their order; floats are checked."""
     for image in _read(images, rows):
         if image.dtype == np.uint8:
             yield image
@@ -99,12 +99,12 @@ def read_images(at: str, images: np.memmap, rows: np.ndarray) -> Iterator[UInt8[
             yield np.round(image.astype(np.float32) * 255).astype(np.uint8)
         else:  # NaN too
             raise InputError(
-                f"{at}: image with floats from {image.min():g} to {image.max():g}; float images lie in [0, 1]"
+                f"{at}: image with floats from {image.min():g} to {image.max():g}; float images must be in [0, 1]"
             )
 
 
 def _read(images: np.memmap, rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Rows of a map, by plain reads where it is in C order: pages read through a map stay resident as long as it lives."""
+    """Yield rows of a map, by plain reads if it is in C order: pages read through a map stay in memory as long as it does."""
     if not images.flags.c_contiguous:
         yield from (images[row] for row in rows)
         return

@@ -1,4 +1,4 @@
-"""Images from a person's own .npz or .npy file."""
+"""Images from a user's own .npz or .npy file."""
 
 import os
 from collections.abc import Mapping
@@ -20,16 +20,16 @@ from vae_jax.types import Config, Split
 
 
 def load_arrays(config: Config) -> Source:
-    """Images u8[N, H, W, C] of the file `data_dir`: an .npz with the arrays of ARRAY_NAMES, or an .npy of images.
+    """Load images u8[N, H, W, C] from the file `data_dir`: an .npz with the arrays of ARRAY_NAMES, or an .npy of images.
 
     Images are [N, H, W] or [N, H, W, 1 or 3], uint8 or floats in [0, 1]; labels are whole numbers, [N] or [N, 1].
-    `split` applies as to folders. Without it, what lacks is cut as for the digits: a test split of 20%, and val_fraction.
+    `split` applies as for folders. Without it, missing splits are cut as for the digits: 20% for test, and val_fraction.
 
     Raises:
         InputError: not such a file; parts and `split` that fit no rule; a split that would be empty.
     """
     at, file = f"data_dir={config.data_dir}", Path(config.data_dir).expanduser()
-    if not os.path.isfile(file):  # Path's own raises in a folder that must not be read
+    if not os.path.isfile(file):  # Path.is_file raises in a folder that cannot be read
         raise InputError(
             f"{at}: {'not a file' if os.path.exists(file) else 'no such file'}; dataset=arrays reads an .npz or .npy"
         )
