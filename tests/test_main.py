@@ -117,15 +117,17 @@ def test_help_shows_flags_and_keys(capsys):
     assert config_lib.key_table(registries.names("digits")) in out
 
 
-def test_flags_are_read_in_any_order_and_form():
+def test_flags_are_read_in_any_order():
     assert command_line.parse(["--config=~/c.py", "--workdir=~/runs/x"])[:2] == (
         os.path.expanduser("~/c.py"),
         os.path.expanduser("~/runs/x"),
     )
-    flags = command_line.parse(["--config.beta=2", "--workdir", "a b", "--config.log.parameters", "--config", "c.py"])
+    flags = command_line.parse(["--config.beta=2", "--workdir=a b", "--config.log.parameters=true", "--config=c.py"])
     assert flags == command_line.Flags("c.py", "a b", (("beta", "2"), ("log.parameters", "true")), help=False)
     with pytest.raises(InputError, match=r"--workdir: its value is missing"):
         command_line.parse(["--workdir", "--config=x"])
+    with pytest.raises(InputError, match=r"^--config.beta: its value is missing; write --config.beta=VALUE$"):
+        command_line.parse(["--config=x", "--config.beta"])
 
 
 def test_the_run_is_named_from_file_data_and_latent_size(tmp_path, monkeypatch):
@@ -150,7 +152,7 @@ def test_too_little_memory_is_told_in_one_line(capsys, monkeypatch, tmp_path, er
     monkeypatch.setattr(train, "train_and_evaluate", too_large)
     assert main.run([VAE, f"--workdir={tmp_path}"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: memory does not suffice: ")
+    assert line.startswith("error: not enough memory: ")
     assert "batch_size" in line
 
 

@@ -1,19 +1,19 @@
-"""Errors that a command prints as a line each, and how a bad value is shown in one."""
+"""Errors that a command prints as one line each, and the form in which they show a bad value."""
 
 MOST_SHOWN = 100
-"""Characters of a bad value that a message repeats."""
+"""The largest number of characters of a bad value in a message."""
 
 
 class InputError(Exception):
-    """Bad input from the person at the keyboard: each line names the key, the value and the choices. Exit code 2."""
+    """Bad input from the user: each line names the key, the value, what is wrong and the choices. Exit code 2."""
 
 
 class TrainingError(Exception):
-    """Training cannot go on, and why; what was saved before stays. Exit code 1."""
+    """The reason why training cannot continue; what was saved before stays. Exit code 1."""
 
 
 def shown(value: object) -> str:
-    """A value as a line of an InputError shows it: short, and printable, whatever a person or a damaged file gave."""
+    """Return a value as text for an InputError: short and printable, whatever the user or a damaged file gave."""
     try:
         text = str(value)
     except (ValueError, RecursionError):  # an int of more digits than Python prints, a tuple nested too deeply
@@ -24,5 +24,5 @@ def shown(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with what is no character for people, such as a line break, as its escape."""
+    """Return the text with unprintable characters, such as line breaks, as escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,4 +1,4 @@
-"""How a configuration key is declared."""
+"""Declarations of configuration keys."""
 
 import math
 from typing import Any, NamedTuple
@@ -6,13 +6,12 @@ from typing import Any, NamedTuple
 LARGEST_COUNT = 2**31 - 1
 """Programs count in 32 bits."""
 
-
 LARGEST_REAL = 1e30
 """Programs compute in float32, which ends at 3e38."""
 
 
 class Key(NamedTuple):
-    """One configuration key."""
+    """A configuration key."""
 
     name: str
     kind: type
@@ -22,36 +21,36 @@ class Key(NamedTuple):
     low: float = -math.inf
     high: float = math.inf
     open_low: bool = False
-    """Whether `low` itself is excluded."""
+    """True if `low` itself is excluded."""
     choices: tuple[str, ...] = ()
-    """Allowed values; empty for a number, for free text, or where a registry gives them."""
+    """The allowed values; empty for a number, for free text, or if a registry gives them."""
     element: type | None = None
-    """Type of the elements of a tuple."""
+    """The type of a tuple's elements."""
     length: tuple[int, ...] = ()
-    """Allowed lengths of a tuple; empty: any."""
+    """The allowed lengths of a tuple; empty: any."""
     identity: bool = True
-    """Whether two runs that differ in it are two different runs."""
+    """True if two runs that differ in this key are different runs."""
 
 
 def count(
     name: str, default: int, meaning: str, unit: str = "", low: int = 0, high: int = LARGEST_COUNT, **kw: Any
 ) -> Key:
-    """A key whose value is a whole number from `low` to `high`."""
+    """Declare a key whose value is a whole number from `low` to `high`."""
     return Key(name, int, default, meaning, unit, low, high, **kw)
 
 
 def real(
     name: str, default: float, meaning: str, unit: str = "", low: float = 0.0, high: float = LARGEST_REAL, **kw: Any
 ) -> Key:
-    """A key whose value is a finite number from `low` to `high`."""
+    """Declare a key whose value is a finite number from `low` to `high`."""
     return Key(name, float, default, meaning, unit, low, high, **kw)
 
 
 def text(name: str, default: str, meaning: str, *choices: str, **kw: Any) -> Key:
-    """A key whose value is a text, one of `choices` where there are any."""
+    """Declare a key whose value is a text, one of `choices` if there are any."""
     return Key(name, str, default, meaning, choices=choices, **kw)
 
 
 def numbers(name: str, default: tuple, meaning: str, element: type, low: float, **kw: Any) -> Key:
-    """A key whose value is a tuple of numbers of one type, each at least `low`."""
+    """Declare a key whose value is a tuple of numbers of one type, each at least `low`."""
     return Key(name, tuple, default, meaning, low=low, high=LARGEST_COUNT, element=element, **kw)

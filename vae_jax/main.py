@@ -16,13 +16,13 @@ def _run(argv: list[str]) -> int:
     from vae_jax import config, train
     from vae_jax.config import command_line, registries
     from vae_jax.runs.workdir import read_config
-    from vae_jax.system import processes
+    from vae_jax.system import joining
 
     flags = command_line.parse(argv)
     if flags.help:
         print(command_line.USAGE + config.key_table(registries.names("digits")))
         return 0
-    with processes.together(flags.distributed):
+    with joining.together(flags.distributed):
         if flags.config:
             settings = command_line.read_file(flags.config, flags.overrides)
         else:

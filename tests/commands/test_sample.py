@@ -30,7 +30,7 @@ def test_sampled_latents_are_spread_by_the_posterior(runs):
     ("flags", "words"),
     [
         (["--workdir=AE", "--output=EMPTY"], ["model=ae", "no prior"]),
-        (["--workdir=VAE", "--output=FILE/x"], ["--output", "cannot be made"]),
+        (["--workdir=VAE", "--output=FILE/x"], ["--output", "cannot be created"]),
         (["--workdir=VAE", "--output=EMPTY", "--num=-1"], ["--num"]),
     ],
 )

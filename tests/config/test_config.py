@@ -279,7 +279,7 @@ def test_json_of_an_older_run_takes_defaults_for_keys_it_lacks():
         ('{"latent_dim": ' + 5000 * "9" + "}", "not a run's configuration"),
         ('{"eval": 5}', "eval=5: unknown key"),
         ('{"eval": {"batch_size": {"x": 1}}}', "eval.batch_size.x=1: unknown key"),
-        ('{"latent_dim": NaN}', "latent_dim=nan: float given"),
+        ('{"latent_dim": NaN}', "latent_dim=nan: expected a whole number"),
         ('{"latent_dim": 0}', "latent_dim=0: not a whole number"),
         ('{"a\\n\\ud800": 1}', r"a\n\ud800=1: unknown key"),
     ],

@@ -116,7 +116,7 @@ X = images(0, 20)
         (bad(images=np.array([{}], object)), "pickled Python objects are never loaded"),
         (bad(images=X.astype(np.int32)), "images is int32; images are uint8, or floats in [0, 1]"),
         (bad(images=X > 3), "images is bool"),
-        (bad(images=X / 3.0), "float images lie in [0, 1]"),
+        (bad(images=X / 3.0), "float images must be in [0, 1]"),
         (bad(images=X[:, 0]), "images has shape (20, 4)"),
         (bad(images=np.zeros((9, 3, 32, 32), np.uint8)), "images has shape (9, 3, 32, 32); images are [N, H, W] or"),
         (bad(images=X[:0]), "images has shape (0, 5, 4, 1)"),
@@ -138,7 +138,7 @@ def test_files_that_cannot_be_used_get_one_line(tmp_path, write, words):
 
 def test_nan_is_not_in_0_to_1_and_a_pickled_npy_is_refused(tmp_path):
     np.save(tmp_path / "x.npy", np.full((20, 4, 4), np.nan))
-    assert "float images lie in [0, 1]" in said(make_config(tmp_path, tmp_path / "x.npy"))
+    assert "float images must be in [0, 1]" in said(make_config(tmp_path, tmp_path / "x.npy"))
     np.save(tmp_path / "x.npy", np.array([print], object), allow_pickle=True)
     assert "pickled Python objects are never loaded" in said(make_config(tmp_path, tmp_path / "x.npy"))
     (tmp_path / "x.npy").write_bytes(pickle.dumps({}))

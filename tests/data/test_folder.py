@@ -125,7 +125,7 @@ def test_data_dir_without_its_folders_or_with_a_wrong_split_is_one_line(tmp_path
 def test_proportions_that_leave_a_split_empty(tmp_path, folders):
     dirs = {"train_dir": folders["val_dir"]}
     line = said(make_config(tmp_path, split=(0.98, 0.01, 0.01), **dirs))
-    assert line == "split=(0.98, 0.01, 0.01): of 10 images none are left for val and test"
+    assert line == "split=(0.98, 0.01, 0.01): 10 images leave none for val and test"
     assert "for train" in said(make_config(tmp_path, split=(0.02, 0.48, 0.5), **dirs))
 
 
@@ -143,7 +143,7 @@ def test_missing_empty_and_overlapping_folders_are_one_line_each(tmp_path, folde
         assert line == f"{name}={empty}: no images in it (other files: 1)"
     inside = {"train_dir": folders["train_dir"], "test_dir": folders["train_dir"] + "/dog"}
     assert said(make_config(tmp_path, **inside, **split)).startswith(
-        f"test_dir={inside['test_dir']}: lies in train_dir="
+        f"test_dir={inside['test_dir']}: is inside train_dir="
     )
     file = tmp_path / "set" / "train" / "cat" / "0000.png"
     assert said(make_config(tmp_path, train_dir=str(file))) == f"train_dir={file}: not a folder"
@@ -186,7 +186,9 @@ def test_flat_folders_are_unlabelled_and_images_beside_class_folders_are_refused
     assert data.load(make_config(tmp_path, split=(0.5, 0.5), **both)).class_names == ()
     assert "no class folders, so that no image is labelled" in capsys.readouterr().err
     write_images(tmp_path / "flat", 100, 4)
-    assert said(config).startswith(f"train_dir={tmp_path / 'flat'}: images lie beside the class folders (20: 0000.png,")
+    assert said(config).startswith(
+        f"train_dir={tmp_path / 'flat'}: there are images beside the class folders (20: 0000.png,"
+    )
 
 
 def test_any_depth_hidden_files_and_others_are_passed_over(tmp_path, capsys):
@@ -200,7 +202,7 @@ def test_any_depth_hidden_files_and_others_are_passed_over(tmp_path, capsys):
     assert sorted(number for split in found[:3] for number in numbers(split)) == list(range(10))
     assert found.class_names == ("cat", "dog")
     assert capsys.readouterr().err.splitlines() == [
-        f"dataset=folder: train_dir={tmp_path / 'a'}: ignored files that are not images by their names: .heic (1), .txt (1)"
+        f"dataset=folder: train_dir={tmp_path / 'a'}: ignored files without an image extension: .heic (1), .txt (1)"
     ]
 
 

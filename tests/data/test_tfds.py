@@ -306,7 +306,9 @@ def test_no_train_split_missing_tensorflow_and_unknown_sets(tmp_path, monkeypatc
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     make_builder(monkeypatch, "small", colour, record=needs_tensorflow)
     assert said(config) == "dataset=small: TFDS needs TensorFlow to prepare this set: pip install -e '.[tf]'"
-    assert said(make_config(tmp_path, dataset="no_such")).startswith("dataset=no_such: neither one of ours nor")
+    assert said(make_config(tmp_path, dataset="no_such")).startswith(
+        "dataset=no_such: not a data set of this project or"
+    )
     assert said(make_config(tmp_path, dataset="emnist/no_such")).startswith("dataset=emnist/no_such: ")
 
 

@@ -17,7 +17,7 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from vae_jax.system import locks
-with locks.held(Path(sys.argv[1])):
+with locks.locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -36,10 +36,10 @@ def holder(tmp_path):
 
 
 def test_the_second_is_refused_with_the_firsts_process_and_host(tmp_path, holder):
-    words = rf"--workdir={tmp_path}: process {holder.pid} on {os.uname().nodename} trains in it; wait for it or stop it"
+    words = rf"--workdir={tmp_path}: process {holder.pid} on {os.uname().nodename} is training in this folder; wait"
     with pytest.raises(InputError, match=words):
         locks.assert_free(tmp_path)
-    with pytest.raises(InputError, match=words), locks.held(tmp_path):
+    with pytest.raises(InputError, match=words), locks.locked(tmp_path):
         raise AssertionError("held twice")
     assert (tmp_path / locks.FILE).exists()
 
@@ -50,7 +50,7 @@ def test_a_crash_leaves_no_lock(tmp_path, holder, signum, record_property):
     holder.wait()
     assert (tmp_path / locks.FILE).exists()
     locks.assert_free(tmp_path)
-    with locks.held(tmp_path):
+    with locks.locked(tmp_path):
         assert (tmp_path / locks.FILE).read_text() == f"process {os.getpid()} on {os.uname().nodename}"
     assert not (tmp_path / locks.FILE).exists()
 
@@ -65,7 +65,7 @@ from vae_jax.errors import InputError
 folder, done = Path(sys.argv[1]), 0
 while done < 30:
     try:
-        with locks.held(folder):
+        with locks.locked(folder):
             count = int((folder / "count").read_text())
             time.sleep(0.0005)
             (folder / "count").write_text(str(count + 1))

@@ -40,7 +40,7 @@ def test_an_absurd_batch_is_refused_with_what_would_fit(tmp_path, monkeypatch, m
 @pytest.mark.slow
 def test_a_model_that_no_batch_lets_fit_is_told_so(tmp_path, monkeypatch, make_config):
     monkeypatch.setattr(memory, "free_bytes", lambda: 10**5)
-    with pytest.raises(InputError, match=r"are needed whatever the batch; choices: a smaller model"):
+    with pytest.raises(InputError, match=r"are needed with any batch; choices: a smaller model"):
         prepare.prepare(make_config(hidden_dims=(256,)), ahead=True).ready()
 
 
@@ -55,7 +55,7 @@ def test_a_shortage_in_the_middle_is_one_line(capsys, ask):
     """XLA's own error and NumPy's, of arrays larger than any machine."""
     assert run_command(lambda: ask() and None) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: memory does not suffice: ")
+    assert line.startswith("error: not enough memory: ")
     assert "batch_size, eval.batch_size" in line
 
 

@@ -15,18 +15,17 @@ OUR_OWN = {("vae_jax/commands/__init__.py", "import_module")}
 """The one place: a config file is Python, by ml_collections' convention, and README.md says whose to run."""
 IN_PLACE = {
     "experiments/faults/started.py": "what a started process prints, into a scratch folder",
-    "vae_jax/data/arrays.py": "into the cache's scratch folder, moved when whole",
+    "vae_jax/data/array_file.py": "into the cache's scratch folder, moved when whole",
     "vae_jax/data/cache.py": "into the cache's scratch folder, moved when whole",
     "vae_jax/data/tfds/idx.py": "into memory",
     "vae_jax/data/mapped.py": "into the cache's scratch folder, moved when whole",
     "vae_jax/artifacts/figures/animation.py": "into memory",
     "vae_jax/artifacts/figures/files.py": "into memory",
     "vae_jax/evaluation/nll/record.py": "into memory",
-    "vae_jax/runs/checkpoint/manifest.py": "to a temporary name, renamed",
     "vae_jax/system/locks.py": "the lock itself",
-    "vae_jax/runs/latent_frames.py": "to a temporary name, renamed",
+    "vae_jax/runs/latent_frames.py": "into memory",
     "vae_jax/system/disk.py": "to a temporary name, renamed",
-    "vae_jax/runs/writer.py": "metrics.jsonl only grows, row by row; cut, it is renamed",
+    "vae_jax/runs/writer.py": "metrics.jsonl only grows, row by row",
     "vae_jax/train.py": "/dev/null",
     "vae_jax/sweeps/population/loop.py": "/dev/null",
     "experiments/benchmarks/train_speed.py": "/dev/null",
@@ -38,7 +37,7 @@ IN_PLACE = {
     "experiments/benchmarks/peers_code/processes.py": "a log, read by people",
     "experiments/benchmarks/peers_code/contestants.py": "a note that is made again unless it is whole",
 }
-"""Sources that write a file by other means than workdir.write, and why they may."""
+"""Sources that write a file by other means than `disk.write`, and why they may."""
 
 
 @functools.cache
@@ -79,7 +78,7 @@ def test_no_source_executes_what_it_reads_but_config_files(record_property):
 @pytest.mark.fault("files that carry code")
 def test_the_readme_says_once_whose_config_files_to_run():
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    assert text.count("Config files are Python: run only those that you trust.") == 1
+    assert text.count("Config files are Python code: run only files that you trust.") == 1
 
 
 @pytest.mark.fault("a stop while a file is written")

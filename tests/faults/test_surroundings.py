@@ -112,7 +112,7 @@ def test_help_for_a_full_disk_is_one_line():
     script = f"{sys.executable} -m vae_jax.main --help > /dev/full"
     done = subprocess.run(script, shell=True, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: what is printed cannot be written")
+    assert done.stderr.startswith("error: cannot write the output of this command")
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -10,7 +10,8 @@ import sys
 
 import pytest
 
-from vae_jax.system.console import Console, format_table, format_value
+from vae_jax.system.console import Console
+from vae_jax.system.formatting import format_table, format_value
 
 LOOP = """
 import sys, time

@@ -8,7 +8,7 @@ import pytest
 from support.commands import SMALL, assert_same_metrics, finish, free_port, start, start_two
 
 from vae_jax.errors import InputError
-from vae_jax.system import processes
+from vae_jax.system import joining, processes
 from vae_jax.system.signals import StopRequest
 
 
@@ -50,7 +50,7 @@ def test_processes_that_were_told_different_things_are_refused_by_name(tmp_path)
     codes, out = finish(start_two([*base, "--config.beta=2"], base))
     assert codes == [2, 2], out
     for text in out:
-        assert "error: beta=1.0: process 1 has it, and process 0 beta=2.0" in text
+        assert "error: beta=1.0: given to process 1, but process 0 has beta=2.0" in text
     assert not (tmp_path / "run").exists()
 
 
@@ -65,7 +65,7 @@ def test_eight_devices_give_the_losses_of_one(tmp_path):
 
 @pytest.mark.parametrize(("which", "told"), [(0, "not all processes came"), (1, "process 0 does not answer")])
 def test_who_waits_for_nobody_says_so_and_ends(which, told):
-    code = "from vae_jax.system import processes as p; p.SECONDS_TO_MEET = 1; p.together(sys.argv[1]).__enter__()"
+    code = "from vae_jax.system import joining as p; p.SECONDS_TO_MEET = 1; p.together(sys.argv[1]).__enter__()"
     where = f"127.0.0.1:{free_port()},2,{which}"
     codes, out = finish([start(where, code=code)])
     assert codes == [2]
@@ -76,7 +76,7 @@ def test_who_waits_for_nobody_says_so_and_ends(which, told):
     "where", ["localhost", "host:1", "host:1,2", "host:x,2,0", "host:1,2,2", "host:1,2,-1", ":1,2,0"]
 )
 def test_an_address_that_is_none_is_refused(where):
-    with pytest.raises(InputError, match=re.escape(f"--distributed={where}: ")), processes.together(where):
+    with pytest.raises(InputError, match=re.escape(f"--distributed={where}: ")), joining.together(where):
         pass
 
 

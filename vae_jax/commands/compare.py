@@ -9,7 +9,8 @@ from pathlib import Path
 from vae_jax.artifacts import report
 from vae_jax.commands import arguments
 from vae_jax.errors import InputError
-from vae_jax.system.console import Console, format_bytes
+from vae_jax.system.console import Console
+from vae_jax.system.formatting import format_bytes
 
 
 def main(argv: list[str]) -> None:

@@ -12,7 +12,8 @@ from vae_jax.commands import arguments
 from vae_jax.errors import InputError
 from vae_jax.runs.run import load_run
 from vae_jax.system import disk
-from vae_jax.system.console import Console, format_bytes
+from vae_jax.system.console import Console
+from vae_jax.system.formatting import format_bytes
 
 
 def main(argv: list[str]) -> None:

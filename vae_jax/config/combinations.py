@@ -1,4 +1,4 @@
-"""Which values of several keys do not go together."""
+"""Checks of values of several keys that do not go together."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,27 +7,31 @@ from vae_jax.data.folders.rules import split_problems
 
 
 def combination_problems(c: Mapping[str, Any]) -> list[str]:
-    """A line for each problem of a flat config whose values are right one by one."""
+    """Return a line for each problem of a flat config whose single values are valid."""
     problems = split_problems(c)
     if c["binarize"] != "none" and c["likelihood"] != "bernoulli":
-        problems.append(f"binarize={c['binarize']}: 0/1 pixels need likelihood=bernoulli, not {c['likelihood']}")
+        problems.append(f"binarize={c['binarize']}: needs likelihood=bernoulli, not likelihood={c['likelihood']}")
     if c["schedule"] == "cosine" and c["schedule_epochs"] <= c["warmup_epochs"]:
         problems.append(
             f"schedule_epochs={c['schedule_epochs']:g}: schedule={c['schedule']} needs its own length, more than "
             f"warmup_epochs={c['warmup_epochs']:g} (num_epochs={c['num_epochs']}, say); extending a run must not change its past"
         )
     if c["val_fraction"] >= 1 and c["val_fraction"] != int(c["val_fraction"]):
-        problems.append(f"val_fraction={c['val_fraction']:g}: from 1 on it is a count, a whole number")
+        problems.append(f"val_fraction={c['val_fraction']:g}: from 1 on it is a count, a whole number of images")
     if c["val_fraction"] == 0 and c["dataset"] != "folder":
-        problems.append("val_fraction=0: the validation split would be empty; above 0: a fraction, from 1 a count")
+        problems.append(
+            "val_fraction=0: the validation split would be empty; choices: a fraction below 1, or a number of images"
+        )
     if not c["hidden_dims"] and c["network"] == "mlp" and c["dropout"] > 0:
-        problems.append(f"dropout={c['dropout']:g}: hidden_dims=() leaves no hidden unit to drop")
+        problems.append(f"dropout={c['dropout']:g}: there are no hidden units to drop, because hidden_dims=()")
     if not c["channels"] and c["network"] == "conv":
         problems.append(
-            "channels=(): network=conv needs the channels of at least one convolution, as channels=(32, 64)"
+            "channels=(): network=conv needs the channels of at least one convolution, such as channels=(32, 64)"
         )
     if c["kernel_init"] != "he" and c["network"] != "mlp":
-        problems.append(f"kernel_init={c['kernel_init']}: network={c['network']} starts with he's; choices: he")
+        problems.append(
+            f"kernel_init={c['kernel_init']}: network={c['network']} supports only one initialisation; choices: he"
+        )
     return problems + _OF_OBJECTIVES.get(c["objective"], lambda c: [])(c)
 
 
@@ -57,15 +61,14 @@ def _importance_problems(c: Mapping[str, Any]) -> list[str]:
 
 def _reconstruction_problems(c: Mapping[str, Any]) -> list[str]:
     if c["checkpoint.best_metric"] == "val/elbo":
-        told = f"checkpoint.best_metric=val/elbo: objective={c['objective']} has no elbo; choices: auto, val/loss"
-        return [told]
+        return [f"checkpoint.best_metric=val/elbo: objective={c['objective']} has no elbo; choices: auto, val/loss"]
     return []
 
 
 def _denoising_problems(c: Mapping[str, Any]) -> list[str]:
     problems = _reconstruction_problems(c)
     if c["noise_std"] == 0 and c["noise_mean"] == 0:
-        problems.append("noise_std=0: objective=denoising needs noise to remove, noise_std above 0 or noise_mean not 0")
+        problems.append("noise_std=0: objective=denoising needs noise; choices: noise_std above 0, or noise_mean not 0")
     return problems
 
 
@@ -75,4 +78,4 @@ _OF_OBJECTIVES = {
     "importance": _importance_problems,
     "reconstruction": _reconstruction_problems,
 }
-"""Keys that only one objective reads are no matter of the others."""
+"""Checks that apply to one objective only."""

@@ -1,4 +1,4 @@
-"""The flags of the command line, and the config that they add up to."""
+"""The flags of the command line, and the config that they give."""
 
 import os
 from collections.abc import Sequence
@@ -7,19 +7,20 @@ from typing import NamedTuple
 from vae_jax import config as config_lib
 from vae_jax.config.registries import names
 from vae_jax.errors import InputError, shown
-from vae_jax.system.processes import FOUND
+from vae_jax.system.joining import FOUND
 from vae_jax.types import Config
 
 USAGE = """usage: python -m vae_jax.main --config=FILE [--workdir=DIR] [--config.KEY=VALUE ...] [--distributed[=WHERE]]
        python -m vae_jax.main --workdir=DIR [--config.KEY=VALUE ...] [--distributed[=WHERE]]
 
-Trains, evaluates and draws the run that FILE describes, or continues the run in DIR. Without --workdir a run lies in
-runs/NAME, named from the config file, the data set, the latent size and a hash of what identifies the run: the same
-command continues the same run. FILE is a Python file: run only those that you trust.
+Trains the run that FILE describes, evaluates it and draws its figures, or resumes the run in DIR. Without --workdir the
+folder of the run is runs/NAME. NAME is made from the config file, the data set, the latent size and a hash of the keys that
+identify the run, so the same command resumes the same run. FILE is Python code: run only files that you trust.
 
-With --distributed several processes, on one machine or many, train one run on all their devices; the workdir lies where all
-of them can write. SLURM, Open MPI, Kubernetes and TPU pods tell each process its place; elsewhere each is started with
---distributed=HOST:PORT,PROCESSES,ID: the address of process 0, their number, and which one it is, from 0.
+With --distributed several processes, on one machine or many, train one run on all their devices. All of them must be able
+to write to the workdir. SLURM, Open MPI, Kubernetes and TPU pods tell each process its place; elsewhere start each process
+with --distributed=HOST:PORT,PROCESSES,ID: the address of process 0, the number of processes, and the process's own number,
+from 0.
 
 Keys, their defaults and meanings:
 """
@@ -31,45 +32,43 @@ class Flags(NamedTuple):
     config: str
     workdir: str
     overrides: tuple[tuple[str, str], ...]
-    """(key, text) in the order given."""
+    """Pairs (key, text), in the order given."""
     help: bool
     distributed: str = ""
-    """Where the other processes are; empty: there are none."""
+    """The place among several processes, see `joining.together`; empty: this process is alone."""
 
 
 def parse(argv: list[str]) -> Flags:
-    """Parse `--config=FILE --workdir=DIR --config.KEY=VALUE ... --help`, in any order; `--flag value` works as `--flag=value`.
-
-    A key without a value, `--config.log.parameters`, is set to true.
+    """Parse `--config=FILE --workdir=DIR --config.KEY=VALUE ... --distributed --help`, in any order.
 
     Raises:
-        InputError: an unknown flag, one without its value, or neither a config nor a workdir.
+        InputError: an unknown flag, a flag without a value, or neither a config nor a workdir.
     """
     named = {"--config": "", "--workdir": "", "--distributed": ""}
     overrides, problems = [], []
-    words = list(argv)
-    if "--help" in words or "-h" in words:
+    if "--help" in argv or "-h" in argv:
         return Flags("", "", (), help=True)
-    while words:
-        flag, equals, value = words.pop(0).partition("=")
-        if not equals and words and not words[0].startswith("--"):
-            equals, value = "=", words.pop(0)
+    for word in argv:
+        flag, equals, value = word.partition("=")
         if flag in named and value:
             problems += config_lib.text_problems(flag, value)
-            # A shell expands `~` at the beginning of a word only. What is no path stays as it is: it begins with none.
+            # A shell expands `~` only at the beginning of a word. Values that are not paths do not begin with `~`.
             named[flag] = os.path.expanduser(value)
         elif flag == "--distributed" and not equals:
             named[flag] = FOUND
         elif flag in named:
-            problems.append(f"{flag}: its value is missing, {flag}={'FILE' if flag == '--config' else 'DIR'}")
+            example = {"--config": "FILE", "--workdir": "DIR"}.get(flag, "HOST:PORT,PROCESSES,ID")
+            problems.append(f"{flag}: its value is missing; write {flag}={example}")
+        elif flag.startswith("--config.") and flag != "--config." and not equals:
+            problems.append(f"{shown(flag)}: its value is missing; write {shown(flag)}=VALUE")
         elif flag.startswith("--config.") and flag != "--config.":
-            overrides.append((flag.removeprefix("--config."), value if equals else "true"))
+            overrides.append((flag.removeprefix("--config."), value))
         else:
             choices = "--config=FILE, --config.KEY=VALUE, --workdir=DIR, --distributed, --help"
             problems.append(f"{shown(flag) or 'an empty word'}: unknown flag; choices: {choices}")
     if not problems and not (named["--config"] or named["--workdir"]):
         problems.append(
-            "--config: nothing to do; try --config=configs/vae.py, or --workdir=DIR to continue a run, or --help"
+            "--config: nothing to do; try --config=configs/vae.py, or --workdir=DIR to resume a run, or --help"
         )
     if problems:
         raise InputError("\n".join(problems))
@@ -77,19 +76,19 @@ def parse(argv: list[str]) -> Flags:
 
 
 def read_file(file: str, overrides: Sequence[tuple[str, str]] = ()) -> Config:
-    """The validated config that a file returns, with overrides.
+    """Return the validated config of a config file, with overrides.
 
     Raises:
-        InputError: no such file, or a line for every key that is wrong.
+        InputError: no such file, or a line for every wrong key.
     """
     return overridden(config_lib.load_file(file), overrides)
 
 
 def overridden(config: Config, overrides: Sequence[tuple[str, str]]) -> Config:
-    """A config with the overrides of a command line, validated.
+    """Return a config with the overrides of a command line, validated.
 
     Raises:
-        InputError: a line for every key that is wrong.
+        InputError: a line for every wrong key.
     """
     config = config_lib.override(config, overrides)
     return config_lib.validate(config, names(str(config.get("dataset", ""))))

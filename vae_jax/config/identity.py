@@ -1,4 +1,4 @@
-"""What makes two runs the same run: identity, directory name, and the config as JSON."""
+"""The identity of a run: the keys that decide it, the directory name, and the config as JSON."""
 
 import hashlib
 import json
@@ -10,17 +10,17 @@ from vae_jax.errors import InputError, shown
 from vae_jax.types import Config
 
 RETIRED = (("padded_latent_dim", 0),)
-"""Keys of older runs that are gone, at the one value that needs nothing in their place."""
+"""Removed keys of older runs, with the only value at which they can be ignored."""
 
 
 def differences(old: Config, new: Config) -> list[tuple[str, Any, Any]]:
-    """(key, old value, new value) of every key of the run's identity in which two validated configs differ."""
+    """Return (key, old value, new value) for every identity key in which two validated configs differ."""
     a, b = flatten(old), flatten(new)
     return [(key.name, a[key.name], b[key.name]) for key in KEYS if key.identity and a[key.name] != b[key.name]]
 
 
 def run_name(config: Config, name: str) -> str:
-    """Directory name of a run: config file's name, data set, latent size, and a hash of what identifies the run.
+    """Return the directory name of a run: config file's name, data set, latent size, and a hash of its identity.
 
     The hash leaves out keys at their default, so that a key added later renames no older run.
     """
@@ -32,16 +32,16 @@ def run_name(config: Config, name: str) -> str:
 
 
 def to_json(config: Config) -> str:
-    """The config as indented JSON; `from_json` gives back an equal config."""
+    """Return the config as indented JSON; `from_json` returns an equal config."""
     return json.dumps(config.to_dict(), indent=2) + "\n"
 
 
 def from_json(text: str | bytes, source: str) -> Config:
-    """The config of `to_json`'s text. Lists become tuples; keys that an older run lacks take their defaults.
+    """Return the config of `to_json`'s text. Lists become tuples; keys that an older run lacks take their defaults.
 
     Raises:
-        InputError: the text is not a JSON object, or a line for every unknown key and every value that is not its key's; `source`
-            names where it came from.
+        InputError: the text is not a JSON object, or a line for every unknown key and every wrong value; `source` names the
+            origin of the text.
     """
     try:
         values = json.loads(text if isinstance(text, str) else text.decode())

@@ -1,4 +1,4 @@
-"""From a config file and a command line to a config, not yet checked."""
+"""Config files and command-line values, read into a config that is not yet validated."""
 
 import ast
 import os
@@ -30,9 +30,9 @@ FAULTS = (
     TypeError,
     ValueError,
 )
-"""What a config file may raise; a request to stop is none of them."""
-MOST_TOLD = 300
-"""Characters of what it says of itself."""
+"""The errors of a config file that are reported; a request to stop is not among them."""
+MOST_SHOWN = 300
+"""The largest number of characters of its message that are shown."""
 
 
 def load_file(path: str) -> Config:
@@ -43,7 +43,7 @@ def load_file(path: str) -> Config:
             and where.
     """
     file = Path(path)
-    if not os.path.isfile(path):  # Path's own raises where the name is too long or a folder must not be read
+    if not os.path.isfile(path):  # Path.is_file raises if the name is too long or a folder cannot be read
         near = sorted(str(p) for p in Path("configs").glob("*.py") if p.stem not in ("__init__", "base"))
         raise InputError(f"--config={path}: no such file{choices(near)}")
     scope: dict[str, Any] = {"__name__": f"config_{file.stem}", "__file__": str(file)}
@@ -61,22 +61,22 @@ def load_file(path: str) -> Config:
         raise
     except FAULTS as error:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
-        raise InputError(f"--config={path}: line {lines[-1]}: {_told(error)}") from None
+        raise InputError(f"--config={path}: line {lines[-1]}: {_message(error)}") from None
     if not isinstance(config, ConfigDict):
         raise InputError(f"--config={path}: get_config() returns {type(config).__name__}, not a ConfigDict")
     return config
 
 
-def _told(error: Exception) -> str:
-    """Of a name that is no key ml_collections lists all that are."""
+def _message(error: Exception) -> str:
+    """Return the error's message; for an unknown key a shorter one than that of ml_collections, which lists all keys."""
     name = re.search(r'Key "(.+?)" does not exist', str(error))
     if isinstance(error, AttributeError) and name:
         return f"{shown(name[1])}: {no_key(name[1])}"
-    return f"{type(error).__name__}: {printable(' '.join(str(error).split())[:MOST_TOLD])}"
+    return f"{type(error).__name__}: {printable(' '.join(str(error).split())[:MOST_SHOWN])}"
 
 
 def override(config: Config, overrides: Iterable[tuple[str, str]]) -> Config:
-    """A copy of config with the (name, text) pairs of a command line parsed by the types of their keys.
+    """Return a copy of config with the (name, text) pairs of a command line, parsed by the types of their keys.
 
     Raises:
         InputError: one line for every unknown key and every value that does not parse.
@@ -105,7 +105,7 @@ def _parse(key: Key, text: str) -> Any:
             raise ValueError
         return words[text.lower()]
     if key.kind is tuple:
-        with warnings.catch_warnings():  # Python's of its own syntax
+        with warnings.catch_warnings():  # warnings about the syntax
             warnings.simplefilter("ignore")
             value = ast.literal_eval(text) if text.strip() else ()
         value = tuple(value) if isinstance(value, tuple | list) else (value,)

@@ -1,4 +1,4 @@
-"""The names that config keys take whose choices are a registry; those of data sets need their sources, and are not here."""
+"""The choices of config keys that name an entry of a registry."""
 
 from collections.abc import Collection
 
@@ -18,5 +18,5 @@ REGISTRIES: dict[str, Collection[str]] = {
 
 
 def names(dataset: str) -> dict[str, Collection[str]]:
-    """The names that each key takes whose choices are a registry; of data sets also TFDS's, if `dataset` is none of ours."""
+    """Return the choices of each key that names an entry; data sets of TFDS are listed if `dataset` is not one of ours."""
     return REGISTRIES | {"dataset": known_names(dataset)}

@@ -1,4 +1,4 @@
-"""The checks of a config: every problem named, all at once."""
+"""Validation of a config: all problems are reported at once."""
 
 import difflib
 import math
@@ -15,16 +15,16 @@ from vae_jax.keys import LARGEST_REAL, Key
 from vae_jax.types import Config
 
 LONGEST_PATH, LONGEST_NAME = 4096 - 256, 255
-"""In bytes, on most systems: beyond them the system refuses even to look; what lies in a folder has a longer path."""
+"""The limits of most systems in bytes; 256 bytes are reserved for the names of files in a folder."""
 
 
 def as_float(value: Any) -> Any:
-    """A whole number as a float, where it is not too large for one; anything else as it is."""
+    """Convert a whole number to a float unless it is too large; return anything else unchanged."""
     return float(value) if type(value) is int and abs(value) <= LARGEST_REAL else value
 
 
 def describe(key: Key) -> str:
-    """The values that a key takes, in words: "a whole number, at least 1 (epochs)"."""
+    """Describe the values of a key in words: "a whole number, at least 1 (epochs)"."""
     kind = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", tuple: "a tuple"}[key.kind]
     if key.kind is tuple:
         kind = f"a tuple of {'whole ' if key.element is int else ''}numbers"
@@ -46,30 +46,30 @@ def _nearest(name: str, names: Iterable[str]) -> str:
 
 
 def choices(names: Iterable[str]) -> str:
-    """`; choices: a, b`, or nothing where there are none."""
+    """Return `; choices: a, b`, or an empty text if there are none."""
     names = list(names)
     return "; choices: " + ", ".join(names) if names else ""
 
 
 def unknown(name: str, value: Any) -> str:
-    """The line for a name that is no key."""
+    """Return the error line for an unknown key."""
     return f"{shown(name)}={shown(value)}: {no_key(name)}"
 
 
 def no_key(name: str) -> str:
-    """That a name is no key, and which one may be meant."""
+    """Return the message for an unknown key, with the nearest known one."""
     return f"unknown key{_nearest(name, BY_NAME) or '; --help lists the keys'}"
 
 
 def validate(config: Config, registries: Mapping[str, Collection[str]]) -> Config:
-    """A complete copy of config, every key checked: type, range, name in its registry, combinations.
+    """Return a complete copy of config with every key checked: type, range, registry, combinations.
 
     Args:
-        config: what a config file returned, overrides applied; missing keys take their defaults.
-        registries: key -> the names it may take, for the keys whose choices are registries.
+        config: the result of a config file, with overrides; missing keys take their defaults.
+        registries: key -> its choices, for the keys that name an entry of a registry.
 
     Raises:
-        InputError: one line for every problem, naming key, value and choices.
+        InputError: one line per problem, naming key, value and choices.
     """
     given = as_reals(flatten(config))
     flat = {key.name: given.get(key.name, key.default) for key in KEYS}
@@ -80,7 +80,7 @@ def validate(config: Config, registries: Mapping[str, Collection[str]]) -> Confi
 
 
 def as_reals(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """A flat config with floats for the whole numbers of keys that are real."""
+    """Return a flat config in which the whole numbers of real keys are floats."""
     reals = dict(flat)
     for name, value in flat.items():
         key = BY_NAME.get(name)
@@ -92,7 +92,7 @@ def as_reals(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def key_problems(flat: Mapping[str, Any], registries: Mapping[str, Collection[str]]) -> list[str]:
-    """A line for each name that is no key, and for each value that its key does not take, whatever the other keys are."""
+    """Return a line for each unknown key and for each value that its key does not allow."""
     problems = [unknown(name, value) for name, value in flat.items() if name not in BY_NAME]
     for name, key in BY_NAME.items():
         if name in flat:
@@ -101,9 +101,9 @@ def key_problems(flat: Mapping[str, Any], registries: Mapping[str, Collection[st
 
 
 def text_problems(name: str, text: str) -> list[str]:
-    """A line if a text cannot be a name or a path: one with control characters or bytes that are not UTF-8."""
+    """Return a line if a text cannot be a name or a path, because of control characters or bytes that are not UTF-8."""
     if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text):
-        return [f"{name}={shown(text)}: control characters, line breaks or bytes that are not UTF-8 are in it"]
+        return [f"{name}={shown(text)}: contains control characters, line breaks or bytes that are not UTF-8"]
     return _path_problems(name, text) if name.endswith("_dir") or name in ("--config", "--workdir") else []
 
 
@@ -112,19 +112,19 @@ def _path_problems(name: str, text: str) -> list[str]:
         len(os.fsencode(part)) > LONGEST_NAME for part in Path(text).parts
     ):
         return [
-            f"{name}={shown(text)}: longer than a path ({LONGEST_PATH} bytes) or a name in it ({LONGEST_NAME}) may be"
+            f"{name}={shown(text)}: longer than a path ({LONGEST_PATH} bytes) or a name in it ({LONGEST_NAME} bytes) can be"
         ]
     try:
         Path(text).expanduser()
     except RuntimeError:
-        return [f"{name}={shown(text)}: no such user as {Path(text).parts[0]}"]
+        return [f"{name}={shown(text)}: no such user: {Path(text).parts[0]}"]
     return []
 
 
 def _value_problems(key: Key, value: Any, names: Collection[str]) -> list[str]:
     at = f"{key.name}={shown(value)}"
     if type(value) is not key.kind:
-        return [f"{at}: {type(value).__name__} given, not {describe(key)}"]
+        return [f"{at}: expected {describe(key)}, not {type(value).__name__}"]
     problems = text_problems(key.name, value) if key.kind is str else []
     if problems:
         return problems

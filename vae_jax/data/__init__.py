@@ -1,4 +1,4 @@
-"""Data sets: a loader for each source, then splits and binarisation. `load(config)` is the way in."""
+"""Data sets: a loader for each source, then splits and binarisation. `load(config)` is the entry point."""
 
 from collections.abc import Callable, Collection
 
@@ -21,13 +21,13 @@ DATASETS: dict[str, Callable[[Config], Source]] = {
     "folder": load_folder,
     "arrays": load_arrays,
 }
-"""Name -> loader, (config) -> Source. Any other name is a TFDS builder's."""
+"""Name -> loader, (config) -> Source. Any other name is that of a TFDS builder."""
 
 
 def known_names(name: str) -> Collection[str]:
-    """Names that `config.dataset` may take, for validation.
+    """Return the names that `config.dataset` may take, for validation.
 
-    Those of TFDS's builders are listed only if `name` is none of ours, since TFDS is slow to import.
+    The names of TFDS's builders are listed only if `name` is not one of ours, because TFDS is slow to import.
     A builder's variants ("emnist/letters") are known by the builder's name; `load` checks the variant.
     """
     if name in DATASETS:
@@ -37,12 +37,12 @@ def known_names(name: str) -> Collection[str]:
 
 
 def load(config: Config) -> Dataset:
-    """The data set that the config names: u8[N, H, W, C] images and i32[N] labels per split.
+    """Load the data set that the config names: u8[N, H, W, C] images and i32[N] labels per split.
 
     `split_seed` alone decides the splits and the binarisation. With binarize=dynamic the training images stay grey.
 
     Raises:
-        InputError: files, network, or more images asked for than there are; one line, which names key and value.
+        InputError: missing files, no network, or too few images; one line that names key and value.
     """
     return assemble(DATASETS.get(config.dataset, load_tfds)(config), config)
 
@@ -51,7 +51,7 @@ def assemble(source: Source, config: Config) -> Dataset:
     """Cut a source into train, val and test and binarise it, as the config says.
 
     Raises:
-        InputError: more images asked for than there are, or a split that would be empty.
+        InputError: too few images, or a split that would be empty.
     """
     if source.val is not None:
         return _as_given(source, config)
@@ -73,7 +73,7 @@ def assemble(source: Source, config: Config) -> Dataset:
 
 
 def _as_given(source: Source, config: Config) -> Dataset:
-    """Three splits that are there already; nothing is copied, unless it is binarised."""
+    """Return the three splits of a source that has all of them; they are copied only if they are binarised."""
     train, val, test = source.train, source.val, source.test
     assert val is not None
     assert test is not None
@@ -91,7 +91,7 @@ def _take(split: Split, indices: np.ndarray) -> Split:
 
 
 def _binarized(split: Split, config: Config, tag: int) -> Split:
-    """The whole split drawn at once, so that no image's draw depends on val_fraction or num_train."""
+    """Binarise a whole split at once, so that no image's draw depends on val_fraction or num_train."""
     if config.binarize == "none":
         return split
     return Split(splits.binarize(split.images, config.split_seed, tag), split.labels)

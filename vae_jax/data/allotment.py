@@ -1,4 +1,4 @@
-"""Which images of a person's own folders or arrays become train, val and test: four rules, by `split_seed` alone."""
+"""The split of a user's own folders or arrays into train, val and test: four rules, decided by `split_seed` alone."""
 
 from collections.abc import Mapping
 
@@ -13,16 +13,16 @@ SPLIT_RULES = (
     "train_dir with three proportions in split; train_dir and test_dir with two and split_target=train; the same with "
     "split_target=test; train_dir, val_dir and test_dir without split"
 )
-"""The four ways of saying which images of a person's own go where, in words for error messages."""
+"""The four rules for splitting a user's own images, in words for error messages."""
 
 Allotment = dict[str, tuple[str, Int64[np.ndarray, " n"]]]
-"""Split -> (the part that its images come from, their indices in that part, in random order)."""
+"""Split -> (the part that contains its images, their indices in that part, in random order)."""
 
 
 def allot(
     labels: Mapping[str, Int32[np.ndarray, " N"]], split: tuple[float, ...], split_target: str, seed: int
 ) -> Allotment:
-    """Stratified by label. The parts given and the number of proportions choose the rule:
+    """Allot images to splits, stratified by label. The given parts and the number of proportions choose the rule:
 
     * train, 3 proportions: train, val and test are cut from it.
     * train and test, 2 proportions, split_target="train": train and val are cut from train.
@@ -30,7 +30,7 @@ def allot(
     * train, val and test, no proportions: as given.
 
     Raises:
-        InputError: none of the four, or a split that would be empty.
+        InputError: none of the four rules fits, or a split would be empty.
     """
     given = set(labels)
     cut: Allotment = {}
@@ -52,14 +52,14 @@ def allot(
 
 
 def counts(num_images: int, split: tuple[float, ...], names: tuple[str, ...]) -> list[int]:
-    """How many of N images each proportion means, rounded; the first takes what the others leave.
+    """Return the number of images for each proportion, rounded; the first split takes the rest.
 
     Raises:
-        InputError: one of them gets none.
+        InputError: a split would be empty.
     """
     rest = [round(share * num_images) for share in split[1:]]
     sizes = [num_images - sum(rest), *rest]
     empty = [name for name, size in zip(names, sizes, strict=True) if size < 1]
     if empty:
-        raise InputError(f"split={split}: of {num_images} images none are left for {' and '.join(empty)}")
+        raise InputError(f"split={split}: {num_images} images leave none for {' and '.join(empty)}")
     return sizes

@@ -1,6 +1,6 @@
 """Decoded data, kept as .npy files: written atomically, verified by sha256 on every load, rebuilt when damaged.
 
-One folder an entry: {train,val,test}_{images,labels}.npy and meta.json. Entries differ by source, version and options.
+One folder per entry: {train,val,test}_{images,labels}.npy and meta.json. Entries differ by source, version and options.
 """
 
 import contextlib
@@ -32,25 +32,25 @@ def _complete(key: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def entry_folder(root: Path, name: str, key: Mapping[str, Any]) -> Path:
-    """Where `load_cached` keeps the entry of this key."""
+    """Return the folder in which `load_cached` keeps the entry of this key."""
     return root / f"{name}-{_digest(_complete(key))[:12]}"
 
 
 def load_cached(root: Path, name: str, key: Mapping[str, Any], build: Callable[[Path], Source]) -> Source:
-    """The source of this key, from the cache where an undamaged entry exists, else built and kept.
+    """Return the source of this key from the cache, or build and keep it if there is no undamaged entry.
 
     Args:
         root: the cache folder.
         name: start of the entry's folder name.
-        key: what the entry depends on (source, version, options); plain JSON values.
+        key: everything that the entry depends on (source, version, options); plain JSON values.
         build: (scratch folder, removed afterwards) -> source. Whole maps of .npy files in scratch are moved, not copied.
-            Its OSErrors are taken for those of writing there.
+            Its OSErrors are reported as errors of writing to the cache.
 
     Returns:
         A source whose arrays are read-only maps of the files.
 
     Raises:
-        InputError: the entry cannot be written. Whatever `build` raises.
+        InputError: the entry cannot be written. Errors of `build` pass through.
         TrainingError: the disk is full.
     """
     key, entry = _complete(key), entry_folder(root, name, key)
@@ -70,7 +70,7 @@ def load_cached(root: Path, name: str, key: Mapping[str, Any], build: Callable[[
         except OSError as error:
             if disk.is_full(error):
                 written = sum(path.stat().st_size for path in scratch.rglob("*") if path.is_file())
-                raise TrainingError(disk.told(root, written)) from error
+                raise TrainingError(disk.full_disk_message(root, written)) from error
             raise InputError(f"cache_dir={root}: cannot be written: {error.strerror or error}") from error
     return source
 
@@ -81,7 +81,7 @@ def _one_line(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _scratch(root: Path) -> Iterator[Path]:
-    """A folder of this process alone; those that a killed process left a day ago are swept away."""
+    """Context manager: a folder of this process alone; folders that a killed process left a day ago are removed."""
     for old in (*root.glob(".scratch-*"), *root.glob("downloads/**/*.tmp.*")):  # the second: TFDS's
         with contextlib.suppress(OSError):
             if time.time() - old.stat().st_mtime > _STALE_SECONDS:
@@ -94,7 +94,7 @@ def _scratch(root: Path) -> Iterator[Path]:
 
 
 def _publish(fresh: Path, entry: Path, key: Any, scratch: Path) -> None:
-    """Move the entry into place in one step; where another process was faster, theirs stays."""
+    """Move the entry into place in one step; if another process was faster, its entry stays."""
     for attempt in range(10):
         try:
             os.rename(fresh, entry)
@@ -129,7 +129,7 @@ def _write(folder: Path, key: Any, source: Source) -> None:
 
 
 def _store(file: Path, array: np.ndarray) -> None:
-    """Save an array; one that is the whole of a file in the scratch folder becomes that file, without a copy."""
+    """Save an array. If it maps a whole file in the scratch folder, that file is moved instead of copied."""
     if isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap):
         origin = Path(str(array.filename))
         if origin.parent == file.parent.parent:

@@ -12,7 +12,7 @@ IMAGES_OF_A_SUM = 1000
 
 
 def mean_of(images: UInt8[np.ndarray, "N H W C"]) -> Float[np.ndarray, "H W C"]:
-    """The mean image, in [0, 1]; exact before it is rounded, and without keeping a mapped file in memory."""
+    """Return the mean image, in [0, 1]. It is exact before rounding, and a mapped file does not stay in memory."""
     total = np.zeros(images.shape[1:], np.int64)
     for start in range(0, len(images), IMAGES_OF_A_SUM):
         total += images[start : start + IMAGES_OF_A_SUM].sum(axis=0, dtype=np.int64)
@@ -21,9 +21,9 @@ def mean_of(images: UInt8[np.ndarray, "N H W C"]) -> Float[np.ndarray, "H W C"]:
 
 
 def data_digest(dataset: Dataset, mean_image: Float[np.ndarray, "H W C"]) -> str:
-    """A short hash of what the data look like; folders may change under a run, and two may be called alike.
+    """Return a short hash of the data, because folders may change during a run, and two may have the same name.
 
-    Of the sizes, the labels and the mean training image; after a dash of the other mean images, which older runs lack.
+    It covers the sizes, the labels and the mean training image; the part after the dash, the other two mean images.
     """
     digest = hashlib.sha256(mean_image.tobytes())
     for split in dataset[:3]:

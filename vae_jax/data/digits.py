@@ -13,9 +13,9 @@ from vae_jax.types import Config, Split
 
 
 def load_digits(config: Config) -> Source:
-    """Images u8[1797, 8, 8, 1] with their 17 grey levels spread over 0..255; no test split.
+    """Load images u8[1797, 8, 8, 1] with their 17 grey levels spread over 0..255; no test split.
 
-    They are kept in the cache: importing scikit-learn takes longer than all else that happens before the first step.
+    They are kept in the cache, because importing scikit-learn takes longer than all other work before the first step.
     """
     source = load_cached(cache_root(config), "digits", {"scikit-learn": version("scikit-learn")}, _unpack)
     pixels = fit_images(source.train.images, tuple(config.image_size), config.grayscale)

@@ -8,7 +8,7 @@ Size = tuple[int, ...]
 
 
 def fit_image(image: UInt8[np.ndarray, "h w c"], size: Size, grayscale: bool) -> UInt8[np.ndarray, "H W C"]:
-    """The image with the given height and width (antialiased bilinear), and with one channel if `grayscale`."""
+    """Resize an image to the given height and width (antialiased bilinear), and convert it to one channel if `grayscale`."""
     from PIL import Image
 
     turn_grey = grayscale and image.shape[-1] > 1
@@ -24,7 +24,7 @@ def fit_image(image: UInt8[np.ndarray, "h w c"], size: Size, grayscale: bool) ->
 
 
 def fit_images(images: UInt8[np.ndarray, "N h w c"], size: Size, grayscale: bool) -> UInt8[np.ndarray, "N H W C"]:
-    """`fit_image` for every image of a stack; the stack itself where nothing changes."""
+    """Apply `fit_image` to every image of a stack; return the stack itself if nothing changes."""
     if not size and not grayscale:
         return images
     return np.stack([fit_image(image, size, grayscale) for image in images])

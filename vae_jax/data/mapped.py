@@ -12,9 +12,9 @@ from vae_jax.system.disk import assert_room
 
 
 def write_rows(file: Path, rows: Iterable[UInt8[np.ndarray, "H W C"]], most: int) -> UInt8[np.ndarray, "N H W C"]:
-    """Write images of one shape, at most so many, to a new .npy file; a read-only map of it, or an empty array if there are none.
+    """Write at most `most` images of one shape to a new .npy file; return a read-only map of it, or an empty array.
 
-    Plain writes, not a map: pages written through a map stay resident until the system wants them back.
+    The writes are plain ones, because pages written through a map stay in memory until the system reclaims them.
 
     Raises:
         TrainingError: the disk has no room for that many.
@@ -36,16 +36,16 @@ def write_rows(file: Path, rows: Iterable[UInt8[np.ndarray, "H W C"]], most: int
 
 
 def _write_header(stream: Any, count: int, shape: tuple[int, ...]) -> None:
-    """The header of a .npy file; numpy pads it, so that it is as long for every count."""
+    """Write the header of a .npy file; NumPy pads it, so that its length is the same for every count."""
     descr = np.lib.format.dtype_to_descr(np.dtype(np.uint8))
     header = {"descr": descr, "fortran_order": False, "shape": (count, *shape)}
     np.lib.format.write_array_header_1_0(stream, header)
 
 
 def unmap(images: np.ndarray) -> None:
-    """Give back the memory of what was read of a mapped file; without it all of a set stays resident in the end.
+    """Release the memory of the parts of a mapped file that were read; otherwise the whole set ends up in memory.
 
-    Views have no map of their own, np.asarray's of a map neither: it is that of the array whose memory they show.
+    Views, and the result of np.asarray, have no map of their own: it belongs to the array whose memory they show.
     """
     if not hasattr(mmap, "MADV_DONTNEED"):
         return

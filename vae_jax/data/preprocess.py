@@ -1,4 +1,4 @@
-"""From stored pixels to what a model is given, and what kind of data these are."""
+"""Preprocessing of stored pixels for a model, and the name of the kind of data."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ Preprocess = Callable[[PRNGKeyArray, UInt8[Array, "B H W C"]], Images]
 
 
 def make_preprocess(binarize: str) -> Preprocess:
-    """(key, images u8[B,H,W,C]) -> x f32[B,H,W,C] in [0, 1]; for `dynamic` 0 or 1, drawn with the pixel's probability."""
+    """Make a function (key, images u8[B,H,W,C]) -> x f32[B,H,W,C] in [0, 1]; with `dynamic`, x is drawn from {0, 1}."""
 
     def preprocess(key: PRNGKeyArray, images: UInt8[Array, "B H W C"]) -> Images:
         x = images.astype(jnp.float32) / 255
@@ -24,7 +24,7 @@ def make_preprocess(binarize: str) -> Preprocess:
 
 
 def kind_of_pixels(binarize: str, channels: int) -> str:
-    """What kind of data numbers are taken on: `grey` or `colour`, or if pixels are binarised `static_seeded` or `dynamic`."""
+    """Return the kind of data: `grey` or `colour`, or `static_seeded` or `dynamic` if pixels are binarised."""
     if binarize != "none":
         return binarize
     return "grey" if channels == 1 else "colour"

@@ -1,4 +1,4 @@
-"""What a loader hands over: the images of a data set as they are, before splitting and binarisation."""
+"""The result of a loader: the images of a data set before splitting and binarisation."""
 
 from typing import NamedTuple
 
@@ -10,10 +10,10 @@ class Source(NamedTuple):
 
     train: Split
     test: Split | None
-    """None where the set has no test split: one is then cut from train."""
+    """The test split, or None if the set has none: one is then cut from train."""
     class_names: tuple[str, ...] = ()
-    """Names of labels 0, 1, ...; empty when there are no labels."""
+    """The names of labels 0, 1, ...; empty when there are no labels."""
     val: Split | None = None
-    """Where it is given, all three splits are: nothing is cut, and each is in random order."""
+    """The validation split. If it is given, so are the other two, each in random order, and nothing is cut."""
     left_out: tuple[str, ...] = ()
-    """Lines: a file that was not used, and why."""
+    """One line for each file that was not used, with the reason."""

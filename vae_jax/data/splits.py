@@ -1,6 +1,6 @@
-"""Which images go where: pure functions from arrays and a seed to indices, and binarisation.
+"""The division of images into splits, as pure functions from arrays and a seed to indices; and binarisation.
 
-`split_seed` alone decides; the tag keeps the draws of one seed independent of each other.
+`split_seed` alone decides; the tag makes the draws from one seed independent of each other.
 """
 
 import numpy as np
@@ -11,16 +11,16 @@ from vae_jax.errors import InputError
 TEST, VAL, BINARIZE_TRAIN, BINARIZE_TEST, BINARIZE_VAL, WHOLE = range(6)
 """Tags of the draws."""
 
-_ROWS = 4096  # images binarised at a time: bounds the memory, and is part of the draw: another number, other pixels
+_ROWS = 4096  # images binarised at a time; bounds the memory. Another number would draw other pixels
 
 
 def held_out_count(num_examples: int, fraction: float) -> int:
-    """How many of N examples `fraction` means: below 1 a fraction (rounded), from 1 on a count."""
+    """Return the number of examples that `fraction` means: below 1 a fraction of N (rounded), from 1 on a count."""
     return round(fraction * num_examples) if fraction < 1 else int(fraction)
 
 
 def class_quotas(labels: Int32[np.ndarray, " N"], count: int) -> Int64[np.ndarray, " classes"]:
-    """How many of `count` examples each class gets, in the order of np.unique(labels).
+    """Return how many of `count` examples each class gets, in the order of np.unique(labels).
 
     Proportional to the class sizes, by largest remainder (ties: the smaller label), so that they sum to `count`.
     """
@@ -34,7 +34,7 @@ def class_quotas(labels: Int32[np.ndarray, " N"], count: int) -> Int64[np.ndarra
 def hold_out(
     labels: Int32[np.ndarray, " N"], count: int, seed: int, tag: int
 ) -> tuple[Int64[np.ndarray, " rest"], Int64[np.ndarray, " count"]]:
-    """Indices of the examples that stay and of `count` that are held out, stratified by label.
+    """Return the indices of the examples that stay, and of `count` examples that are held out, stratified by label.
 
     Both are in random order, so that the first n of either are a random sample. 0 <= count <= N.
     """
@@ -47,9 +47,9 @@ def hold_out(
 
 
 def binarize(images: UInt8[np.ndarray, "N H W C"], seed: int, tag: int) -> UInt8[np.ndarray, "N H W C"]:
-    """Each pixel 255 with probability pixel / 255, else 0, independently.
+    """Set each pixel to 255 with probability pixel / 255, else 0, independently.
 
-    Salakhutdinov & Murray (2008) drew the published static MNIST in this way; this draw is our own.
+    Salakhutdinov & Murray (2008) drew the published static MNIST in this way; these draws differ from it.
     """
     rng, out = np.random.default_rng([seed, tag]), np.empty(images.shape, np.uint8)
     for start in range(0, len(images), _ROWS):
@@ -63,17 +63,17 @@ def binarize(images: UInt8[np.ndarray, "N H W C"], seed: int, tag: int) -> UInt8
 def cut_test_indices(
     labels: Int32[np.ndarray, " N"], seed: int
 ) -> tuple[Int64[np.ndarray, " rest"], Int64[np.ndarray, " test"]]:
-    """(train, test) indices for a set without a test split: 20% become the test split."""
+    """Return (train, test) indices for a set without a test split: 20% become the test split."""
     return hold_out(labels, held_out_count(len(labels), 0.2), seed, TEST)
 
 
 def train_val_indices(
     labels: Int32[np.ndarray, " N"], val_fraction: float, num_train: int, seed: int
 ) -> tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " val"]]:
-    """(train, val) indices into the training images; the same val for every num_train (0: all).
+    """Return (train, val) indices into the training images; the same val for every num_train (0: all).
 
     Raises:
-        InputError: more images asked for than there are, or a split that would be empty.
+        InputError: too few images, or a split that would be empty.
     """
     count = held_out_count(len(labels), val_fraction)
     if count >= len(labels):

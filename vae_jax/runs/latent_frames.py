@@ -1,7 +1,6 @@
 """The latents of the same test images, stored at regular steps of training: WORKDIR/latents/STEP.npy."""
 
 import io
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from vae_jax.errors import TrainingError
 from vae_jax.system import disk
 
 FOLDER = "latents"
@@ -39,16 +37,9 @@ class LatentFrames:
         if not self._every or step % self._every or (self._folder / f"{step}.npy").exists():
             return
         self._folder.mkdir(exist_ok=True)
-        path, temporary = self._folder / f"{step}.npy", self._folder / f"{step}.npy.tmp"
         content = io.BytesIO()  # NumPy itself does not say that a disk is full
         np.save(content, np.asarray(self._encode(params), np.float32), allow_pickle=False)
-        try:
-            with disk.writing(path, content.tell()), temporary.open("wb") as file:
-                file.write(content.getvalue())
-        except TrainingError:
-            temporary.unlink(missing_ok=True)
-            raise
-        os.replace(temporary, path)
+        disk.write(self._folder / f"{step}.npy", content.getvalue())
 
 
 def filmed_rows(num_images: int) -> Int[np.ndarray, " M"]:

@@ -148,7 +148,7 @@ def open_run(config: Config, workdir: Path) -> Iterator[None]:
     with ExitStack() as lock:
         try:
             workdir.mkdir(parents=True, exist_ok=True)
-            lock.enter_context(locks.held(workdir))
+            lock.enter_context(locks.locked(workdir))
             if not _assert_same_run(config, workdir):
                 record(config, workdir)
         except OSError as error:

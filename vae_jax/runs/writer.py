@@ -6,7 +6,6 @@ value that is not finite is written as null, because JSON has no NaN.
 
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -164,11 +163,6 @@ def _cut(path: Path, step: int) -> list[str]:
     before, rows = path.read_bytes(), _rows(path)
     kept = b"".join(line for line, row in rows if row["step"] <= step)
     if before != kept:
-        whole = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        with whole.open("wb") as file:
-            file.write(kept)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(whole, path)
+        disk.write(path, kept, durable=True)
     half = len(before) > sum(len(line) for line, _ in rows)
     return [f"{path} ended in half a line, which is removed"] if half else []

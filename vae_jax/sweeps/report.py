@@ -14,7 +14,8 @@ from vae_jax.sweeps.rate_distortion import rates
 from vae_jax.sweeps.results import Finished
 from vae_jax.sweeps.summary import Row, csv_text, lines, summarize, table_rows
 from vae_jax.system import disk
-from vae_jax.system.console import Console, format_value
+from vae_jax.system.console import Console
+from vae_jax.system.formatting import format_value
 
 NUM_IMAGES = 6
 

@@ -10,7 +10,7 @@ from vae_jax.types import Config
 
 
 def cache_root(config: Config) -> Path:
-    """The cache folder, made if missing: cache_dir, $XDG_CACHE_HOME/vae_jax, ~/.cache/vae_jax, or a temporary one.
+    """Return the cache folder, created if missing: cache_dir, $XDG_CACHE_HOME/vae_jax, ~/.cache/vae_jax, or a temporary one.
 
     Raises:
         InputError: config.cache_dir cannot be written.
@@ -23,7 +23,7 @@ def cache_root(config: Config) -> Path:
             raise InputError(f"cache_dir={config.cache_dir}: cannot be written: {error.strerror}") from error
         return root
     xdg = os.environ.get("XDG_CACHE_HOME", "")
-    with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: there is no home
+    with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: no home folder
         root = (Path(xdg) if os.path.isabs(xdg) else Path.home() / ".cache") / "vae_jax"
         _assert_writable(root)
         return root

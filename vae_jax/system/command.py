@@ -1,4 +1,4 @@
-"""How a command begins and ends: signals, and errors as a line each and an exit code, never a traceback."""
+"""The start and end of a command: signals, exit codes, and errors as one line each instead of a traceback."""
 
 import errno
 import io
@@ -11,8 +11,8 @@ from vae_jax.system import signals
 
 
 def _open_streams() -> None:
-    """Streams that were closed (`>&-`) lead nowhere, lest the next file that is opened take their number and get what is
-    printed; characters that a stream's encoding lacks are printed as escapes."""
+    """Open standard streams that were closed (`>&-`) on /dev/null, and print unencodable characters as escapes."""
+    # Otherwise the next file that is opened would take the number of a closed stream and receive what is printed.
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
@@ -25,16 +25,16 @@ def _open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def run_command(body: Callable[[], int | None], farewell: str = "stopped; nothing was written") -> int:
-    """Run a command; 0 done, 1 training failed, 2 bad input, 128 + n stopped by signal n.
+def run_command(body: Callable[[], int | None], stop_message: str = "stopped; nothing was written") -> int:
+    """Run a command and return its exit code: 0 done, 1 training failed, 2 bad input, 128 + n stopped by signal n.
 
     Args:
-        body: the command; what it returns is the exit code, None being 0. It does its heavy imports itself, so that a
-            Ctrl-C in their seconds is answered like any other.
-        farewell: what to say when a signal stops it where nothing is at stake.
+        body: the command; it returns the exit code, or None for 0. It does its heavy imports itself, so that a Ctrl-C
+            during them is handled like any other.
+        stop_message: the line printed if a signal ends the command while nothing can be lost.
     """
     _open_streams()
-    with signals.leaving(farewell):
+    with signals.leaving(stop_message):
         from vae_jax.errors import InputError, TrainingError, printable
 
         try:
@@ -53,21 +53,21 @@ def run_command(body: Callable[[], int | None], farewell: str = "stopped; nothin
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-                print("error: what is printed cannot be written: the disk that it goes to is full", file=sys.stderr)
+                print("error: cannot write the output of this command: the disk is full", file=sys.stderr)
                 return 1
             if not out_of_memory(error):
                 raise
             reason = printable(" ".join(str(error).split()) or "the machine's is full")
             print(
-                f"error: memory does not suffice: {reason}; smaller ones of batch_size, eval.batch_size, num_samples or the "
-                "network's sizes, or a larger accumulate_steps, take less",
+                f"error: not enough memory: {reason}; choices: a smaller batch_size, eval.batch_size, num_samples or network, "
+                "or a larger accumulate_steps",
                 file=sys.stderr,
             )
             return 1
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether an error is that of NumPy, Python or XLA where there is not as much memory as they ask for."""
+    """Return True if an error says that NumPy, Python or XLA ran out of memory."""
     words = ("RESOURCE_EXHAUSTED", "Out of memory", "out of memory")
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(word in str(error) for word in words)

@@ -1,4 +1,4 @@
-"""Programs compiled while other things are done, and kept on disk: a second start reads them instead of compiling."""
+"""Compilation in the background, and compiled programs kept on disk, so that a second start need not compile."""
 
 import contextlib
 import os
@@ -21,10 +21,10 @@ _CHECKED = ".checked"
 
 
 def keep_compiled(config: Config) -> None:
-    """Keep what this process compiles in the cache folder's compiled/, and use what is there; results stay the same bits.
+    """Keep compiled programs in the cache folder's compiled/ and use those that are there; results stay the same bits.
 
-    Nothing is kept where that folder cannot be written, or with `compilation_cache` off. Where JAX was given a folder of
-    its own (`JAX_COMPILATION_CACHE_DIR`), that one stays.
+    Nothing is kept if that folder cannot be written, or with `compilation_cache` off. A folder that was given to JAX
+    (`JAX_COMPILATION_CACHE_DIR`) stays in use.
     """
     if not config.compilation_cache or jax.config.values["jax_compilation_cache_dir"]:
         return
@@ -40,13 +40,15 @@ def keep_compiled(config: Config) -> None:
 def compile_ahead(
     function: Any, *arguments: Any, check: Callable[[Any], None] = lambda program: None
 ) -> tuple[Callable[..., Any], Callable[[], object]]:
-    """(`function`, which is jitted, with its program for arguments of these shapes compiled meanwhile, in a thread; a function
-    that waits for the program and raises what `check` raised).
+    """Compile a jitted function in a thread, for arguments of these shapes.
+
+    Returns `function`, which waits for the program when it is called, and a function that waits for the program and raises
+    what `check` raised.
 
     Args:
-        function: of `jax.jit`.
-        arguments: arrays, or jax.ShapeDtypeStruct with the shardings of those that will come. The program of others is
-            compiled when they come.
+        function: the result of `jax.jit`.
+        arguments: arrays, or jax.ShapeDtypeStructs with the shardings of the later arguments. Other shapes are compiled when
+            they come.
         check: called with the program.
     """
 
@@ -71,10 +73,10 @@ def _shapes(arguments: Any) -> list[tuple[int, ...]]:
 
 
 def sweep(folder: Path, most_bytes: int = MOST_BYTES) -> None:
-    """Remove programs that were written in part, and the oldest until the rest is no larger than most_bytes.
+    """Remove half-written programs, then the oldest ones until the rest is no larger than most_bytes.
 
-    JAX writes them in place, so a killed process leaves a part, for which JAX would warn at every later start. Each is
-    checked once; those of the last minute again, as another process may be writing them.
+    JAX writes in place, so a killed process leaves half a program, and JAX would warn about it at every later start. Each
+    program is checked once; those of the last minute are checked again, because another process may be writing them.
     """
     marker = folder / _CHECKED
     checked = marker.stat().st_mtime if marker.exists() else 0.0
@@ -89,7 +91,7 @@ def sweep(folder: Path, most_bytes: int = MOST_BYTES) -> None:
 
 
 def _whole(program: bytes) -> bool:
-    """Whether zlib, by which JAX compresses where zstandard is not installed, finds its end and checksum."""
+    """Return True if zlib, which JAX uses if zstandard is not installed, finds the end and the checksum."""
     stream = zlib.decompressobj()
     if program[:1] != b"\x78":
         return len(program) > 0

@@ -1,4 +1,4 @@
-"""What a person sees while something is computed: lines on the standard output, on a terminal a progress bar below them."""
+"""Progress for a person: lines on the standard output and, on a terminal, a progress bar below them."""
 
 import os
 import shutil
@@ -9,44 +9,41 @@ from typing import Any, Protocol, runtime_checkable
 
 from tqdm import tqdm
 
+from vae_jax.system.formatting import Value, format_table, format_value
+
 BAR = "epoch {epoch} |{bar:16}| {percentage:3.0f}%  {rate_noinv_fmt}  ETA {remaining}  loss {loss}"
 COUNT_BAR = "{desc} |{bar:16}| {n_fmt} of {total_fmt}  {rate_noinv_fmt}  ETA {remaining}"
-"""Both narrower than 80 columns: what the terminal writes behind them (^C) must not wrap, or half a bar would stay."""
+"""Both bars are narrower than 80 columns: if the terminal's own ^C made them wrap, half a bar would stay."""
 ERASE_LINE = "\r\x1b[K"
-DIGITS = {"mse": 5, "mse_mean": 5, "bits_per_dim": 4}
-"""Digits after the point; quantities in nats have 2."""
-COUNTS = ("active_units", "count")
 SHOWN = ("elbo", "loss", "reconstruction", "kl", "mse")
-"""Validation metrics of an epoch's line: with a prior elbo, reconstruction, kl; without one loss, mse."""
-
-Value = float | int | str | None
+"""The validation metrics in an epoch's line: with a prior elbo, reconstruction, kl; without one loss, mse."""
 
 
 @runtime_checkable
 class Stream(Protocol):
-    """What the console needs of a stream."""
+    """A text stream, as far as the console needs it."""
 
     def write(self, text: str, /) -> object:
         """Write text."""
 
     def flush(self) -> None:
-        """Let the reader have it."""
+        """Pass the text on to the reader."""
 
     def isatty(self) -> bool:
-        """Whether a person reads at a terminal."""
+        """Return True if the stream is a terminal."""
         ...
 
     def fileno(self) -> int:
-        """The file descriptor, or OSError."""
+        """Return the file descriptor, or raise OSError."""
         ...
 
 
 class Console:
-    """The standard output (or `stream`) as a place to tell progress; a context manager.
+    """The standard output (or `stream`) as a place to print progress; a context manager.
 
-    On a terminal (`interactive`, found out if None) there is a progress bar between `start` and `stop`. Elsewhere there
-    are plain lines only, without any control character. A reader that goes away (`| head`) silences the console and
-    does not stop the program.
+    On a terminal (`interactive`; None: detected) a progress bar is shown between `start` and `stop`. Elsewhere only plain
+    lines are printed, without control characters. A reader that goes away (`| head`) silences the console and does not
+    stop the program.
     """
 
     def __init__(self, stream: Stream | None = None, interactive: bool | None = None) -> None:
@@ -66,30 +63,30 @@ class Console:
         self.stop()
 
     def line(self, text: str = "") -> None:
-        """Print text and a newline, above the bar where there is one."""
+        """Print text and a newline, above the bar if there is one."""
         self._guarded(self._print, text)
 
     def start(self, images_per_epoch: int, num_epochs: int, done_epochs: int | float = 0) -> None:
-        """Show the bar of a training that has come to `done_epochs` of `num_epochs`."""
+        """Show the bar of a training with `done_epochs` of `num_epochs` done."""
         self.stop()
         if self._interactive and not self._silent:
             self._guarded(self._open, images_per_epoch, num_epochs, done_epochs)
 
     def advance(self, epoch: int, images: int, loss: float) -> None:
-        """Tell the bar: `images` more in epoch 1, 2, ..., at this loss; drawn 10 times a second at most."""
+        """Advance the bar by `images` in epoch 1, 2, ..., with this loss; drawn at most 10 times a second."""
         if self._bar is not None:
             self._bar.epoch, self._bar.loss = epoch, format_value("loss", loss)
             self._guarded(self._bar.update, images)
 
     def start_count(self, label: str, total: int, done: int = 0, unit: str = "images") -> None:
-        """Show a bar of something that is counted, `done` of `total`."""
+        """Show a bar that counts from `done` to `total`."""
         self.stop()
         if self._interactive and not self._silent:
             options = {"desc": label, "bar_format": COUNT_BAR, "unit": f" {unit}"}
             self._guarded(self._open_bar, total, done, options)
 
     def count(self, number: int) -> None:
-        """Tell the bar of `number` more."""
+        """Advance the bar by `number`."""
         if self._bar is not None:
             self._guarded(self._bar.update, number)
 
@@ -101,20 +98,20 @@ class Console:
         shown = [name for name in SHOWN if f"val/{name}" in metrics and not _covered(name, metrics)]
         validated = "  ".join(self._aligned(name, metrics[f"val/{name}"], f"val/{name}") for name in shown)
         text = "  ".join(parts) + (f" | val {validated}" if validated else "")
-        # Where the line would wrap (80 columns), the bar below says what the first number is.
+        # If the line would wrap (80 columns), the word goes: the bar below says what the first number is.
         room = shutil.get_terminal_size().columns if self._bar is not None else sys.maxsize
         self.line(("epoch " if len("epoch ") + len(text) + len(" *") <= room else "") + text + (" *" if best else ""))
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Value]]]) -> None:
-        """Print a table with a row a metric: (name, one value a column). None shows as a dash."""
+        """Print a table with one row per metric: (name, one value per column). None shows as a dash."""
         self.line(format_table(title, columns, rows))
 
     def stop(self) -> None:
-        """Take the bar off the screen; a second call does nothing."""
+        """Remove the bar from the screen; a second call does nothing."""
         bar, self._bar = self._bar, None
         if bar is not None:
             self._guarded(bar.close)
-            # What the terminal itself wrote behind the bar, such as ^C.
+            # Also erases what the terminal itself wrote behind the bar, such as ^C.
             self._guarded(self._stream.write, ERASE_LINE)
             self._guarded(self._stream.flush)
 
@@ -124,17 +121,9 @@ class Console:
         self._open_bar(images_per_epoch * num_epochs, round(images_per_epoch * done_epochs), options)
 
     def _open_bar(self, total: int, done: int, options: dict[str, Any]) -> None:
-        self._bar = _Bar(
-            total=total,
-            initial=done,
-            file=self._stream,
-            leave=False,
-            dynamic_ncols=True,
-            mininterval=0.1,
-            miniters=1,
-            smoothing=0.1,
-            **options,
-        )
+        screen = {"file": self._stream, "leave": False, "dynamic_ncols": True}
+        pace = {"mininterval": 0.1, "miniters": 1, "smoothing": 0.1}
+        self._bar = _Bar(total=total, initial=done, **screen, **pace, **options)
 
     def _print(self, text: str) -> None:
         if self._bar is None:
@@ -145,13 +134,13 @@ class Console:
         self._stream.flush()
 
     def _aligned(self, name: str, value: float, column: str) -> str:
-        """`kl  21.20`, as wide as the widest value that this column has had."""
+        """Return `kl  21.20`, as wide as the widest value so far in this column."""
         text = format_value(name, value)
         self._widths[column] = max(self._widths.get(column, 5), len(text))
         return f"{name} {text:>{self._widths[column]}}"
 
     def _guarded(self, write: Any, *arguments: Any) -> None:
-        """Write unless the stream has failed: training is worth more than being watched."""
+        """Write unless the stream has failed: a broken terminal must not stop training."""
         if self._silent:
             return
         try:
@@ -173,46 +162,17 @@ class _Bar(tqdm):
         return {**super().format_dict, "epoch": epoch, "loss": self.loss}
 
 
-def format_value(name: str, value: Value) -> str:
-    """A metric's value as text: nats with 2 digits after the point, mse with 5, counts with none."""
-    if value is None or isinstance(value, str):
-        return "-" if value is None else value
-    name = name.rsplit("/", 1)[-1]
-    if isinstance(value, int) or (name in COUNTS and float(value).is_integer()):
-        return f"{int(value):,}"
-    return f"{value:.{DIGITS.get(name, 2)}f}" if abs(value) < 1e7 else f"{value:.4g}"
-
-
-def format_table(title: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Value]]]) -> str:
-    """A plain text table: title, the columns' names, a line a row, numbers to the right; no newline at its end."""
-    cells = [["", *columns], *([name, *(format_value(name, value) for value in values)] for name, values in rows)]
-    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
-    lines = [
-        "  ".join([f"{row[0]:<{widths[0]}}", *(f"{c:>{w}}" for c, w in zip(row[1:], widths[1:], strict=True))])
-        for row in cells
-    ]
-    return "\n".join([title, lines[0], "-" * len(lines[0]), *lines[1:]])
-
-
 def _covered(name: str, metrics: Mapping[str, float]) -> bool:
-    """Whether other metrics of the line already tell this one."""
+    """Return True if other metrics of the line already contain this one."""
     with_prior = "val/elbo" in metrics
     return with_prior if name in ("loss", "mse") else name == "reconstruction" and not with_prior
 
 
 def _discard(stream: Stream) -> None:
-    """Send the rest to nowhere: Python flushes the stream at exit, and would complain and exit with code 120."""
+    """Send the rest to /dev/null: Python flushes the stream at exit, and would complain and exit with code 120."""
     try:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())
         os.close(null)
     except (OSError, ValueError):
         pass
-
-
-def format_bytes(count: int) -> str:
-    """As `12.3 MB`."""
-    for unit, size in (("GB", 10**9), ("MB", 10**6)):
-        if count >= size:
-            return f"{count / size:,.1f} {unit}"
-    return f"{count / 1000:,.1f} kB"

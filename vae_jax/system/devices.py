@@ -1,4 +1,4 @@
-"""One mesh over all devices: parameters on each of them, the batch spread over them."""
+"""One mesh over all devices: parameters are replicated, the batch is sharded."""
 
 import contextlib
 import ctypes
@@ -12,26 +12,27 @@ from vae_jax.errors import InputError
 from vae_jax.types import Config
 
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
-"""Of glibc's malloc.h."""
+"""Constants of glibc's malloc.h."""
 
 
 class Layout(NamedTuple):
-    """Where arrays lie on the mesh, whose one axis is "batch"."""
+    """The shardings of arrays on the mesh, whose one axis is "batch"."""
 
     replicated: NamedSharding
     batch: NamedSharding
-    """[B, ...]: the first axis is spread."""
+    """[B, ...]: the first axis is sharded."""
     order: NamedSharding
-    """[T, B, ...]: the second axis is spread."""
+    """[T, B, ...]: the second axis is sharded."""
 
 
 def keep_memory(config: Config) -> None:
-    """For convolutions on a CPU let the C library keep freed memory, in one heap, where it can; before JAX starts threads.
+    """Let the C library keep freed memory, in one heap, for convolutions on a CPU. Call it before JAX starts threads.
 
-    XLA asks for the memory of a call's intermediate results at every call. Large pieces would come from the system and go
-    back to it each time, and be zeroed page by page, a third of the time of a step of 128 MNIST images. Not for dense
-    networks, whose pieces are small: compiling, in many threads, is slower with one heap.
+    XLA allocates a call's intermediate results at every call. Large pieces would come from the system and go back to it
+    each time, and be zeroed page by page: a third of the time of a step with 128 MNIST images. Dense networks have small
+    pieces and are left alone, because compiling in many threads is slower with one heap.
     """
+    # mallopt affects heaps that are created later, one per thread, and jax.device_count() is what starts the threads.
     if config.network != "conv":
         return
     with contextlib.suppress(AttributeError, OSError, TypeError):  # no glibc
@@ -41,24 +42,24 @@ def keep_memory(config: Config) -> None:
 
 
 def make_layout() -> Layout:
-    """A layout over all devices, those of other processes included."""
+    """Make a layout over all devices, including those of other processes."""
     mesh = jax.make_mesh((jax.device_count(),), ("batch",), axis_types=(AxisType.Auto,))
     specs = PartitionSpec(), PartitionSpec("batch"), PartitionSpec(None, "batch")
     return Layout(*(NamedSharding(mesh, spec) for spec in specs))
 
 
 def put(array: np.ndarray, sharding: Sharding | None) -> jax.Array:
-    """The array on the devices. Of several processes each has the same array, and only its own devices' share is read."""
+    """Put an array on the devices. Each process has the same array, and reads only the share of its own devices."""
     if sharding is None or sharding.is_fully_addressable:
         return jax.device_put(array, sharding)
     return jax.make_array_from_callback(array.shape, sharding, lambda place: array[place])
 
 
 def check_batch_size(batch_size: int, num_devices: int, accumulate_steps: int = 1) -> None:
-    """Refuse a batch that cannot be spread evenly over devices and over the parts that are computed one after another.
+    """Raise InputError unless the batch divides evenly over the devices and the parts of `accumulate_steps`.
 
     Raises:
-        InputError: naming the nearest sizes that can.
+        InputError: naming the nearest sizes that do.
     """
     pieces = num_devices * accumulate_steps
     below = batch_size // pieces * pieces
@@ -67,11 +68,13 @@ def check_batch_size(batch_size: int, num_devices: int, accumulate_steps: int = 
         sharers = f"{num_devices} device" + "s" * (num_devices > 1)
         if accumulate_steps > 1:
             sharers += f" in {accumulate_steps} parts (accumulate_steps)"
-        raise InputError(f"batch_size={batch_size}: {sharers} cannot share it evenly; choices: {' or '.join(near)}")
+        raise InputError(
+            f"batch_size={batch_size}: {sharers} cannot share the batch evenly; choices: {' or '.join(near)}"
+        )
 
 
 def describe() -> str:
-    """The devices in words: "1 CPU device", "8 NVIDIA H200 of 2 processes"."""
+    """Return the devices in words: "1 CPU device", "8 NVIDIA H200 of 2 processes"."""
     devices, processes = jax.devices(), jax.process_count()
     kind = devices[0].device_kind
     if devices[0].platform == "cpu":

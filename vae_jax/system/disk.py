@@ -1,4 +1,4 @@
-"""A full disk: noticed before a write where that can be, and told with the path and what it would have taken."""
+"""Files written whole or not at all, and a full disk as an error that names the path and the space needed."""
 
 import errno
 import os
@@ -9,16 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vae_jax.errors import InputError, TrainingError
-from vae_jax.system.console import format_bytes
+from vae_jax.system.formatting import format_bytes
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Errors of a disk, a quota and a file-size limit."""
+"""The error numbers of a full disk, a quota and a file-size limit."""
 WORDS = ("No space left", "quota exceeded", "File too large", "RESOURCE_EXHAUSTED")
-"""By which libraries tell of them that raise other errors."""
+"""The words for them in libraries that raise other errors."""
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether this error, or one that it was raised from, is that of a full disk."""
+    """Return True if this error, or the one that caused it, says that a disk is full."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno in FULL
     cause = error.__cause__
@@ -27,23 +27,23 @@ def is_full(error: BaseException) -> bool:
 
 @contextmanager
 def writing(path: Path, num_bytes: int) -> Iterator[None]:
-    """A context in which num_bytes are written to path.
+    """Context manager around a write of num_bytes to path.
 
     Raises:
-        TrainingError: the disk is full; it names the path, the space needed and the space that is free.
+        TrainingError: the disk is full; the message names the path, the space needed and the free space.
     """
     try:
         yield
     except Exception as error:
         if not is_full(error):
             raise
-        raise TrainingError(told(path, num_bytes)) from error
+        raise TrainingError(full_disk_message(path, num_bytes)) from error
 
 
 def assert_room(path: Path, num_bytes: int) -> None:
-    """Refuse to write what there is no room for, before anything is begun; the folder of path is there.
+    """Raise TrainingError unless num_bytes fit on the disk of path, whose folder exists.
 
-    A file of that size is reserved and given back at once, because quotas and limits of file sizes are nowhere to be read.
+    A file of that size is reserved and removed at once, because quotas and file-size limits cannot be read.
 
     Raises:
         TrainingError: see `writing`.
@@ -55,10 +55,10 @@ def assert_room(path: Path, num_bytes: int) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def told(path: Path, num_bytes: int) -> str:
-    """The line for a person; num_bytes is what is known to be needed."""
+def full_disk_message(path: Path, num_bytes: int) -> str:
+    """Return the error line; num_bytes is the space known to be needed."""
     free = _free(path)
-    # A quota or a limit on files is not what the disk itself has left.
+    # Under a quota or a file-size limit the disk itself may have enough space.
     room = "" if free is None else f", the disk has {format_bytes(free)} left"
     room += " (a quota or a limit of file sizes?)" if free is not None and free >= num_bytes else ""
     return f"{path}: cannot be written, the disk is full: {format_bytes(num_bytes)} needed{room}"
@@ -73,19 +73,24 @@ def _free(path: Path) -> int | None:
     return None
 
 
-def write(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all: to a temporary name, then renamed.
+def write(path: Path, content: str | bytes, durable: bool = False) -> None:
+    """Write a file whole or not at all: to a temporary name, which is then renamed.
+
+    With `durable` the content is on the disk before the rename, so that not even a power cut leaves half of it.
 
     Raises:
         TrainingError: the disk is full.
     """
     temporary = path.with_name(path.name + ".tmp")
-    if temporary.is_dir():  # somebody's
+    if temporary.is_dir():  # a folder of the user
         temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     data = content.encode() if isinstance(content, str) else content
     try:
-        with writing(path, len(data)):
-            temporary.write_bytes(data)
+        with writing(path, len(data)), temporary.open("wb") as file:
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -93,15 +98,15 @@ def write(path: Path, content: str | bytes) -> None:
 
 
 def make_folder(flag: str, path: Path) -> Path:
-    """Make a folder to write in, if it is not there; `flag` is what the person gave it with.
+    """Create a folder to write in, if it is missing; `flag` is the option that named it.
 
     Raises:
-        InputError: it is a file, or cannot be made or written.
+        InputError: it is a file, or cannot be created or written.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{flag}={path}: the folder cannot be made: {error.strerror}") from None
+        raise InputError(f"{flag}={path}: the folder cannot be created: {error.strerror}") from None
     if not os.access(path, os.W_OK | os.X_OK):
-        raise InputError(f"{flag}={path}: no permission to write in it")
+        raise InputError(f"{flag}={path}: no permission to write in this folder")
     return path

@@ -1,4 +1,4 @@
-"""One process trains a run: a lock that the system takes back from a process that ends, however it ends."""
+"""A lock on a run's directory, so that one process trains it; the system releases it whenever the process ends."""
 
 import contextlib
 import os
@@ -11,16 +11,16 @@ from typing import IO
 from vae_jax.errors import InputError
 
 FILE = ".lock"
-"""In a run's directory while it trains: the holder's process and host. A crash leaves the file, and no lock."""
+"""The lock's file, with the process and host of the holder. A crash leaves the file but no lock."""
 
 
 @contextmanager
-def held(workdir: Path) -> Iterator[None]:
-    """A context in which no other process can hold the lock of this folder, which exists.
+def locked(workdir: Path) -> Iterator[None]:
+    """Context manager: hold the lock of an existing folder.
 
     Raises:
         InputError: another process holds it.
-        OSError: the lock's file cannot be made.
+        OSError: the lock's file cannot be created.
     """
     with _lock(workdir / FILE) as file:
         file.truncate(0)
@@ -33,7 +33,7 @@ def held(workdir: Path) -> Iterator[None]:
 
 
 def assert_free(workdir: Path) -> None:
-    """Refuse a folder whose lock another process holds.
+    """Raise InputError if another process holds the lock of this folder.
 
     Raises:
         InputError: naming that process and its host.
@@ -43,7 +43,7 @@ def assert_free(workdir: Path) -> None:
 
 
 def _lock(path: Path) -> IO[str]:
-    """The lock's file, locked until it is closed; if it was unlinked between opening and locking, the next of that name."""
+    """Return the lock's file, locked until it is closed. If it was unlinked before it was locked, try the next one."""
     while True:
         file = path.open("a")
         try:
@@ -68,7 +68,7 @@ def _seize(file: IO[str], path: Path) -> None:
     except BlockingIOError:
         holder = path.read_text() or "another process"
         raise InputError(
-            f"--workdir={path.parent}: {holder} trains in it; wait for it or stop it, or name another folder"
+            f"--workdir={path.parent}: {holder} is training in this folder; wait for it, stop it, or choose another folder"
         ) from None
     except OSError:  # a file system without locks
         return

@@ -1,4 +1,4 @@
-"""Whether a program fits into memory, told before it is run: a machine without memory kills what asks for too much."""
+"""Checks that a program fits into memory before it runs: a machine out of memory kills processes without a message."""
 
 import os
 from collections.abc import Callable
@@ -9,18 +9,18 @@ import jax
 import numpy as np
 
 from vae_jax.errors import InputError, shown
-from vae_jax.system.console import format_bytes
+from vae_jax.system.formatting import format_bytes
 from vae_jax.types import Config
 
 SIZES = ("latent_dim", "upper_latent_dim", "hidden_dims", "upper_hidden_dims", "channels")
-"""Keys that decide how many parameters there are."""
+"""The keys that decide the number of parameters."""
 
 GROUPS = Path("/sys/fs/cgroup")
 VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes")
 
 
 def free_bytes() -> int | None:
-    """Memory that one device can still give; of a CPU, what the machine and the container leave; None: not known."""
+    """Return the free memory of one device, or None if unknown; for a CPU, the free memory of machine and container."""
     stats = jax.local_devices()[0].memory_stats() or {}
     if "bytes_limit" in stats:
         return stats["bytes_limit"] - stats.get("bytes_in_use", 0)
@@ -28,23 +28,23 @@ def free_bytes() -> int | None:
 
 
 def needed_bytes(program: Any) -> int:
-    """What a compiled program takes beside its arguments, which are there."""
+    """Return the memory that a compiled program needs in addition to its arguments."""
     stats = program.memory_analysis()
     return stats.temp_size_in_bytes + stats.output_size_in_bytes - stats.alias_size_in_bytes
 
 
 def assert_state_fits(state: Any, config: Config) -> None:
-    """Refuse a state of training (its shapes) that the device's memory cannot hold, before anything of it is made.
+    """Raise InputError if a training state, given by its shapes, is larger than the device's memory.
 
     Raises:
-        InputError: naming the largest of the keys that size a model.
+        InputError: naming the key with the largest value among SIZES.
     """
     needed, there = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)), device_memory()
     if needed > there:
         largest = max(SIZES, key=lambda name: max(np.ravel(config[name]), default=0))
         raise InputError(
-            f"{largest}={shown(config[largest])}: parameters and what the optimizer keeps of them take "
-            f"{needed / 2**30:,.0f} GiB, and the device has {there / 2**30:,.0f}"
+            f"{largest}={shown(config[largest])}: parameters and optimizer state need "
+            f"{needed / 2**30:,.0f} GiB, but the device has {there / 2**30:,.0f} GiB"
         )
 
 
@@ -63,20 +63,20 @@ def assert_fits(program: Any, config: Config, compile_for: Callable[[int], Any],
     free, needed = free_bytes(), needed_bytes(program)
     if free is None or needed <= free:
         return
-    told = f"batch_size={config.batch_size}: a training step needs {format_bytes(needed)} of memory, "
-    told += f"{format_bytes(free)} are free"
+    problem = f"batch_size={config.batch_size}: a training step needs {format_bytes(needed)} of memory, "
+    problem += f"{format_bytes(free)} are free"
     few = needed_bytes(compile_for(least))
     image = max(1.0, (needed - few) / max(1, config.batch_size - least))
     most = int(least + (free - few) / image) // least * least
     if most < least:
-        raise InputError(f"{told}, and {format_bytes(few)} are needed whatever the batch; choices: a smaller model")
+        raise InputError(f"{problem}, and {format_bytes(few)} are needed with any batch; choices: a smaller model")
     raise InputError(
-        f"{told}; choices: batch_size={most} or less, or accumulate_steps={_parts(config, most)} with the same batch"
+        f"{problem}; choices: batch_size={most} or less, or accumulate_steps={_parts(config, most)} with the same batch"
     )
 
 
 def _parts(config: Config, most: int) -> int:
-    """The fewest parts of the batch, alike, that fit where `most` images do."""
+    """Return the smallest number of equal parts of the batch that fit if `most` images fit."""
     now = config.accumulate_steps
     parts = range(now, config.batch_size + 1, now)
     return next(n for n in parts if config.batch_size % n == 0 and config.batch_size // n * now <= most)
@@ -91,7 +91,7 @@ def _available() -> int | None:
 
 
 def _left_by_container() -> int | None:
-    """The limit of its control group, version 2 or 1, less what it uses; files that are only cached give way."""
+    """Return the limit of the control group (version 2 or 1) minus its usage; cached files do not count as used."""
     for folder, limit, usage in ((GROUPS, "memory.max", "memory.current"), (GROUPS / "memory", *VERSION_1)):
         try:
             left = int((folder / limit).read_text()) - int((folder / usage).read_text())
@@ -106,6 +106,6 @@ def _left_by_container() -> int | None:
 
 
 def device_memory() -> int:
-    """Bytes of memory of one device; of a CPU, the machine's."""
+    """Return the memory of one device in bytes; for a CPU, the memory of the machine."""
     stats = jax.local_devices()[0].memory_stats() or {}
     return stats.get("bytes_limit") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

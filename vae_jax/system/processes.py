@@ -1,12 +1,7 @@
-"""Several processes that train one run: how they find each other, agree on what they train, and stop at the same step."""
+"""Several processes that train one run: they check that their configs agree, and stop at the same step."""
 
-import atexit
 import json
-import os
-import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,118 +10,23 @@ from typing import Any
 import jax
 import numpy as np
 
-from vae_jax.errors import InputError, TrainingError
-from vae_jax.system.signals import Stopped, StopRequest
-
-SECONDS_TO_MEET = 30
-SECONDS_OF_SILENCE = 15
-"""After so long without a sign of life a process counts as dead, and the others end."""
-SECONDS_TO_DRAW = 3600
-"""How long the others wait, at the end, for the first one's figures."""
-SECONDS_TO_SPEAK = 2
-"""The first process, where they meet, leaves so much later: the others would be aborted before they say why they failed."""
-FOUND = "found"
-LOST = ("Gloo", "NCCL", "nccl", "UNAVAILABLE", "heartbeat", "Connection")
-"""Words of the errors by which JAX tells that it cannot reach another process."""
-
-
-@contextmanager
-def together(where: str) -> Iterator[None]:
-    """A context in which this process is one of several that train together; nothing of JAX may have been used before.
-
-    A process that fails leaves at once, so that the others do not wait for it: within SECONDS_OF_SILENCE they end too.
-
-    Args:
-        where: HOST:PORT,PROCESSES,ID (the address of process 0, their number, which one this is), or FOUND: as SLURM, Open
-            MPI, Kubernetes or a TPU pod says. Empty: the process is alone.
-
-    Raises:
-        InputError: `where` is malformed, the environment says nothing, or the address cannot be used.
-        TrainingError: another process is gone. JAX's own watch may be first to see it: then the process is aborted.
-
-    Where the others do not come within SECONDS_TO_MEET the process ends with a line and exit code 2: JAX would abort it.
-    """
-    if not where:
-        yield
-        return
-    _join(where)
-    try:
-        yield
-    except Stopped:  # in agreement
-        raise
-    except BaseException as error:
-        atexit.register(_leave, 2 if isinstance(error, InputError) else 1)
-        if isinstance(error, RuntimeError | ValueError) and any(word in str(error) for word in LOST):
-            raise TrainingError(
-                f"another process is gone: {str(error).splitlines()[0]}\n"
-                "what was saved is intact: the same command, given to all processes, goes on"
-            ) from None
-        raise
-
-
-def _leave(code: int) -> None:
-    """End without the meeting at the end, for which the others will not come."""
-    if is_first():
-        time.sleep(SECONDS_TO_SPEAK)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-
-def _join(where: str) -> None:
-    given = {} if where == FOUND else _parse(where)
-    told = "--distributed" if where == FOUND else f"--distributed={where}"
-    waiting = "process 0 does not answer" if given.get("process_id") else "not all processes came"
-
-    def give_up() -> None:
-        print(f"error: {told}: {waiting} within {SECONDS_TO_MEET} s", file=sys.stderr, flush=True)
-        os._exit(2)
-
-    watch = threading.Timer(SECONDS_TO_MEET, give_up)
-    watch.daemon = True
-    watch.start()
-    try:
-        jax.distributed.initialize(
-            **given,
-            initialization_timeout=10 * SECONDS_TO_MEET,
-            heartbeat_timeout_seconds=SECONDS_OF_SILENCE,
-            shutdown_timeout_seconds=SECONDS_TO_DRAW,
-        )
-    except ValueError:
-        raise InputError(
-            f"{told}: the environment names no processes; choices: --distributed=HOST:PORT,PROCESSES,ID, or a start by "
-            "SLURM, Open MPI or Kubernetes"
-        ) from None
-    except RuntimeError as error:
-        raise InputError(f"{told}: {str(error).splitlines()[0]}") from None
-    finally:
-        watch.cancel()
-
-
-def _parse(where: str) -> dict[str, Any]:
-    address, *numbers = where.split(",")
-    host, _, port = address.rpartition(":")
-    if not (host and port.isdecimal() and len(numbers) == 2 and all(number.isdecimal() for number in numbers)):
-        raise InputError(f"--distributed={where}: not HOST:PORT,PROCESSES,ID, as 10.0.0.1:1234,2,0")
-    count, which = map(int, numbers)
-    if which >= count:
-        raise InputError(f"--distributed={where}: of {count} processes, ID is one of 0 to {count - 1}, not {which}")
-    return {"coordinator_address": address, "num_processes": count, "process_id": which}
+from vae_jax.errors import InputError
+from vae_jax.system.signals import StopRequest
 
 
 def several() -> bool:
-    """Whether there are other processes. Where there are none, JAX's devices are not started to tell."""
+    """Return True if there are other processes. Without `--distributed` this does not start JAX's devices."""
     return jax.distributed.is_initialized() and jax.process_count() > 1
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes and speaks."""
+    """Return True if this process is the one that writes files and prints."""
     return not several() or jax.process_index() == 0
 
 
 @contextmanager
 def own_folder(workdir: Path) -> Iterator[Path]:
-    """Where this process writes logs and frames: the first in the workdir, others in a folder that is removed."""
+    """Context manager: the folder for logs and frames, the workdir for the first process, else a temporary one."""
     if is_first():
         yield workdir
         return
@@ -135,59 +35,59 @@ def own_folder(workdir: Path) -> Iterator[Path]:
 
 
 def agree(stop: StopRequest) -> bool:
-    """Whether a stop is asked for in any process: then all have it; all must ask."""
+    """Return True if any process was asked to stop, and pass the request to all. Collective: every process must call it."""
     if not several():
         return stop.signum is not None
     signum = int(_gathered(np.array(stop.signum or 0)).max())
-    if signum:  # else what a signal has set meanwhile stays, for the next time
+    if signum:  # otherwise a signal that came meanwhile stays for the next call
         stop.signum = signum
     return bool(signum)
 
 
 def first_alone(action: Callable[[], None]) -> None:
-    """Let the first process act; what it raises as InputError, all raise; all must ask."""
+    """Run an action in the first process only; all raise its InputError. Collective: every process must call it."""
     problem = ""
     if is_first():
         try:
             action()
         except InputError as error:
             problem = str(error)
-    told = _texts(problem)[0] if several() else problem
-    if told:
-        raise InputError(told)
+    message = _texts(problem)[0] if several() else problem
+    if message:
+        raise InputError(message)
 
 
 def assert_same(what: Mapping[str, Any]) -> None:
-    """Refuse processes that were not told the same; all must ask.
+    """Raise InputError unless all processes have the same values. Collective: every process must call it.
 
     Args:
-        what: names and values, as JSON has them.
+        what: names and JSON values.
 
     Raises:
         InputError: a line for every name whose value differs between processes.
     """
     if not several():
         return
-    told = [json.loads(text) for text in _texts(json.dumps(what))]
+    given = [json.loads(text) for text in _texts(json.dumps(what))]
     problems = [
-        f"{name}={other.get(name)}: process {i} has it, and process 0 {name}={told[0].get(name)}"
-        for i, other in enumerate(told)
-        for name in dict.fromkeys((*told[0], *other))
-        if other.get(name) != told[0].get(name)
+        f"{name}={other.get(name)}: given to process {i}, but process 0 has {name}={given[0].get(name)}"
+        for i, other in enumerate(given)
+        for name in dict.fromkeys((*given[0], *other))
+        if other.get(name) != given[0].get(name)
     ]
     if problems:
-        raise InputError("\n".join([*problems, "all processes of a run need the same command"]))
+        raise InputError("\n".join([*problems, "give the same command to all processes of a run"]))
 
 
 def _texts(text: str) -> list[str]:
-    """The text of every process, in their order."""
+    """Return the texts of all processes, in order."""
     own = np.frombuffer(text.encode(), np.uint8)
     longest = int(_gathered(np.array(len(own))).max())
     return [bytes(row).rstrip(b"\0").decode() for row in _gathered(np.pad(own, (0, longest - len(own))))]
 
 
 def _gathered(values: np.ndarray) -> Any:
-    """[processes, ...]: the values of every process, in their order."""
+    """Return the values of all processes, in order, as [processes, ...]."""
     from jax.experimental import multihost_utils
 
     return multihost_utils.process_allgather(values).reshape(jax.process_count(), *values.shape)

@@ -11,10 +11,10 @@ STEPS = 10
 
 
 class Profile:
-    """Traces STEPS steps of training, after as many that warm up.
+    """A trace of STEPS training steps, after as many steps of warm-up.
 
     Args:
-        folder: where the trace goes; None: there is none.
+        folder: the folder of the trace; None: no trace.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -22,17 +22,17 @@ class Profile:
 
     @property
     def most_steps(self) -> int:
-        """Steps that the next call of the device may take, so that the trace holds no more than it should."""
+        """The largest number of steps in the next device call, so that the trace does not grow too long."""
         return sys.maxsize if self._folder is None else STEPS
 
     def before(self) -> None:
-        """Before a call of the device."""
+        """Start the trace if the warm-up is over. Call it before a device call."""
         if self._folder is not None and not self._tracing and self._steps >= STEPS:
             jax.profiler.start_trace(self._folder)
             self._tracing = True
 
     def after(self, steps: int, outputs: Any) -> Path | None:
-        """After a call of so many steps, which returned outputs; the trace's file, when it is complete."""
+        """Count the steps of a device call that returned outputs. Return the trace's file once it is complete."""
         self._steps += steps
         if not self._tracing or self._steps < 2 * STEPS:
             return None
@@ -40,7 +40,7 @@ class Profile:
         return self.close()
 
     def close(self) -> Path | None:
-        """Write what is traced, if anything is, and trace no more."""
+        """Write the trace, if there is one, and trace no more."""
         folder, self._folder = self._folder, None
         if folder is None or not self._tracing:
             return None

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the end where nothing is at stake, a wish that is noted where a step or a save is in flight."""
+"""Ctrl-C and SIGTERM: they end the process if nothing can be lost, and are noted during a training step or a save."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from types import FrameType
 
 
 class Stopped(Exception):
-    """The process was asked to stop, by signal number `signum`, and what had to be saved is saved; str() says so."""
+    """The end of a process that signal `signum` stopped after saving; str() is the message."""
 
     def __init__(self, signum: int, message: str) -> None:
         super().__init__(message)
@@ -19,7 +19,7 @@ class Stopped(Exception):
 
 
 class StopRequest:
-    """`signum` is None until a signal arrives."""
+    """A request to stop: `signum` is None until a signal arrives."""
 
     signum: int | None = None
 
@@ -27,7 +27,7 @@ class StopRequest:
 @contextmanager
 def _handlers(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     previous = {}
-    # Python allows handlers in the main thread only; elsewhere signals keep their meaning.
+    # Python allows handlers in the main thread only; elsewhere signals keep their default effect.
     with contextlib.suppress(ValueError):
         for signum in (signal.SIGINT, signal.SIGTERM):
             previous[signum] = signal.signal(signum, handler)
@@ -40,9 +40,9 @@ def _handlers(handler: Callable[[int, FrameType | None], None]) -> Iterator[None
 
 @contextmanager
 def leaving(message: str = "stopped; nothing was written") -> Iterator[None]:
-    """A context in which SIGINT and SIGTERM print a line and end the process at once, with exit code 128 + signal.
+    """Context manager: SIGINT and SIGTERM print a line and end the process at once, with exit code 128 + signal.
 
-    Not by an exception: one that is raised while XLA compiles or Python collects garbage is swallowed or crashes.
+    This is not an exception, because one raised while XLA compiles or Python collects garbage is swallowed or crashes.
     """
 
     def handler(signum: int, frame: FrameType | None) -> None:
@@ -58,10 +58,10 @@ def leaving(message: str = "stopped; nothing was written") -> Iterator[None]:
 
 @contextmanager
 def _second_interrupt_leaves() -> Iterator[None]:
-    """A context in which a second SIGINT ends the process at once.
+    """Context manager: a second SIGINT ends the process at once.
 
-    Python's handlers wait until the main thread comes back from XLA, and two signals in that time are one to them: a thread
-    counts what the system's handler writes into a pipe.
+    Python's handlers wait until the main thread returns from XLA, and see two signals in that time as one. So a thread counts
+    the bytes that the C handler writes into a pipe.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -93,7 +93,7 @@ def _second_interrupt_leaves() -> Iterator[None]:
 
 @contextmanager
 def deferred() -> Iterator[StopRequest]:
-    """A context in which SIGINT and SIGTERM are noted and not obeyed; a second SIGINT ends the process at once."""
+    """Context manager: SIGINT and SIGTERM are noted in the request; a second SIGINT ends the process at once."""
     request = StopRequest()
 
     def handler(signum: int, frame: FrameType | None) -> None:

@@ -11,7 +11,7 @@ from vae_jax.config import KEYS, flatten
 from vae_jax.models import num_parameters
 from vae_jax.runs.run import Run
 from vae_jax.runs.writer import read_metrics
-from vae_jax.system.console import format_value
+from vae_jax.system.formatting import format_value
 from vae_jax.types import Config, Dataset
 
 FAMILIES = {"ae": "Autoencoder", "two_layer": "Two-layer VAE", "vae": "Variational autoencoder"}

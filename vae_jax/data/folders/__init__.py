@@ -1,4 +1,4 @@
-"""A person's own folders of images, decoded once into the cache, each split a file of its own."""
+"""A user's own folders of images, decoded once into the cache, one file per split."""
 
 import itertools
 import os
@@ -26,10 +26,10 @@ _SHOWN = 20
 
 
 def load_folder(config: Config) -> Source:
-    """Images u8[N, H, W, 1 or 3] of train_dir, val_dir and test_dir, or of train/, val/ and test/ below data_dir.
+    """Load images u8[N, H, W, 1 or 3] from train_dir, val_dir and test_dir, or of train/, val/ and test/ below data_dir.
 
     The class of an image is the first folder below the given one. One channel if `grayscale` or if every image is grey.
-    The three splits come in random order. What is left out, and what else looks odd, is said on stderr.
+    The three splits are in random order. Skipped files and other warnings are printed on stderr.
 
     Raises:
         InputError: missing or empty folders; folders and `split` that fit no rule; images that cannot be read (all of
@@ -50,7 +50,7 @@ def load_folder(config: Config) -> Source:
 
 
 def _listings(config: Config) -> dict[str, Listing]:
-    """Part (train, val or test) -> what lies in its folder."""
+    """List the images: part (train, val or test) -> the images in its folder."""
     folders = {part: (f"{part}_dir={config[f'{part}_dir']}", config[f"{part}_dir"]) for part in NAMES}
     folders = {part: (given, Path(folder)) for part, (given, folder) in folders.items() if folder}
     if config.data_dir and not folders:
@@ -58,7 +58,7 @@ def _listings(config: Config) -> dict[str, Listing]:
     listings = {part: list_images(given, folder) for part, (given, folder) in folders.items()}
     for a, b in itertools.permutations(listings.values(), 2):
         if a.root.is_relative_to(b.root):
-            raise InputError(f"{a.given}: lies in {b.given}, so that the same images would be in two splits")
+            raise InputError(f"{a.given}: is inside {b.given}, so the same images would be in two splits")
     for listing in listings.values():
         if "train" in listing.classes and listing.classes <= {*NAMES}:
             raise InputError(f"{listing.given}: holds {_and(listing.classes)}; give it as data_dir")
@@ -97,7 +97,7 @@ def _key(config: Config, listings: Mapping[str, Listing]) -> dict[str, Any]:
 
 def _ignored(listing: Listing) -> str:
     kinds = ", ".join(f"{extension} ({count})" for extension, count in sorted(listing.ignored.items()))
-    return f"{listing.given}: ignored files that are not images by their names: {kinds}"
+    return f"{listing.given}: ignored files without an image extension: {kinds}"
 
 
 def _build(

@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from vae_jax.data.images import Size
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
-"""What marks a file as an image, in lower case."""
+"""The extensions of image files, in lower case."""
 
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")  # no other decoder may run, whatever a file calls itself
 _DEEP = ("I", "F")  # modes of more than 8 bits: I, I;16, I;16B, F
@@ -24,11 +24,11 @@ _one_large = threading.Lock()
 
 
 class BrokenImageError(Exception):
-    """A file that cannot be used, and why, in a few words."""
+    """The reason why a file cannot be used, in a few words."""
 
 
 def are_grey(files: Iterable[Path]) -> bool:
-    """Whether no file's header speaks of colours; files that cannot be opened do not count."""
+    """Return True if no file's header declares colours; files that cannot be opened do not count."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return all(map(_is_grey, files))
@@ -43,7 +43,7 @@ def _is_grey(file: Path) -> bool:
 
 
 def decode(file: Path, size: Size, channels: int, background: str) -> UInt8[np.ndarray, "H W C"]:
-    """The pixels of an image file, upright as its EXIF orientation says; of an animation the first frame.
+    """Decode an image file, turned upright by its EXIF orientation; for an animation, the first frame.
 
     Args:
         file: png, jpeg, bmp, gif, webp or tiff, whatever its name.
@@ -51,7 +51,7 @@ def decode(file: Path, size: Size, channels: int, background: str) -> UInt8[np.n
         channels: 1 (grey) or 3 (colour).
         background: "black" or "white", what transparent pixels show.
 
-    16 bits are scaled to 8 over their whole range; floats must lie in [0, 1].
+    16 bits are scaled to 8 over their whole range; floats must be in [0, 1].
 
     Raises:
         BrokenImageError: not an image, damaged, or larger than PIL's limit against decompression bombs.
@@ -73,7 +73,7 @@ def decode(file: Path, size: Size, channels: int, background: str) -> UInt8[np.n
 
 
 def _upright(picture: Any) -> Any:
-    """The picture as its EXIF orientation says. PIL's own function writes all EXIF anew, and fails at any odd entry."""
+    """Turn a picture upright by its EXIF orientation. PIL's own function rewrites all EXIF and fails at any odd entry."""
     from PIL import ExifTags, Image
 
     turns = Image.Transpose

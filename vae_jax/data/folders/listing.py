@@ -18,17 +18,17 @@ _CLUTTER = frozenset({"thumbs.db", "desktop.ini"})
 
 
 class Listing(NamedTuple):
-    """What lies below a folder."""
+    """The files below a folder."""
 
     given: str
-    """The folder as the person gave it: "train_dir=photos"."""
+    """The folder as the user gave it: "train_dir=photos"."""
     root: Path
     files: tuple[str, ...]
     """Image files by extension, relative to root, sorted."""
     left_out: tuple[str, ...]
-    """Lines: file, and why it is not used though it is named like an image."""
+    """One line for each unused file with an image extension, with the reason."""
     ignored: Mapping[str, int]
-    """Extension -> number of files that are not images by their names."""
+    """Extension -> the number of files with it, for extensions that are not those of images."""
     digest: str
     """Changes with any file's name, size or modification time."""
 
@@ -39,13 +39,13 @@ class Listing(NamedTuple):
 
 
 def list_images(given: str, folder: Path) -> Listing:
-    """Every image below a folder, at any depth. Hidden files are passed over; links may not lead outside.
+    """List every image below a folder, at any depth. Hidden files are skipped; links may not lead outside.
 
     Raises:
         InputError: no such folder, one that cannot be read, or one without images; `given` names it.
     """
     root = Path(os.path.realpath(folder.expanduser()))
-    if not os.path.isdir(root):  # Path's own raises in a folder that must not be read
+    if not os.path.isdir(root):  # Path.is_dir raises in a folder that cannot be read
         raise InputError(f"{given}: {'not a folder' if os.path.exists(root) else 'no such folder'}")
     stamps: dict[str, str] = {}
     left_out, ignored = [], collections.Counter[str]()
@@ -72,7 +72,7 @@ def list_images(given: str, folder: Path) -> Listing:
 
 
 def _walk(root: Path) -> Iterator[tuple[str, bool]]:
-    """(path relative to root, with slashes; whether a link to a folder, which is not entered) of what is not hidden."""
+    """Yield (path relative to root, with slashes; True for a link to a folder, which is not entered), without hidden files."""
 
     def fail(error: OSError) -> None:
         raise error
@@ -85,7 +85,7 @@ def _walk(root: Path) -> Iterator[tuple[str, bool]]:
 
 
 def _examine(root: Path, file: str) -> tuple[str, str]:
-    """(why a file is not even opened, empty if it may be; what changes when its content does)."""
+    """Return (the reason not to open a file, or an empty text; a stamp that changes with its content)."""
     status = os.lstat(file)
     if stat.S_ISLNK(status.st_mode):
         if leads_outside(root, file):
@@ -102,16 +102,16 @@ def _examine(root: Path, file: str) -> tuple[str, str]:
 
 
 def leads_outside(root: Path, file: str | Path) -> bool:
-    """Whether a path, links resolved, is not below root."""
+    """Return True if a path, with links resolved, is not below root."""
     return not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(root))
 
 
 def label(
     listings: Mapping[str, Listing],
 ) -> tuple[dict[str, Int32[np.ndarray, " N"]], tuple[str, ...], list[str]]:
-    """Labels of each listing's files, the class names (sorted, over all listings), and what a person should know.
+    """Return the labels of each listing's files, the sorted class names of all listings, and warnings for the user.
 
-    A class is a folder directly below a listing's root. Where one listing has no such folders, nothing is labelled.
+    A class is a folder directly below a listing's root. If one listing has no such folders, nothing is labelled.
 
     Raises:
         InputError: images beside class folders.
@@ -120,7 +120,7 @@ def label(
         beside = [file for file in listing.files if "/" not in file]
         if beside and listing.classes:
             raise InputError(
-                f"{listing.given}: images lie beside the class folders ({len(beside)}: {_few(beside)}); "
+                f"{listing.given}: there are images beside the class folders ({len(beside)}: {_few(beside)}); "
                 f"put every image into a class folder ({_few(sorted(listing.classes))}), or none"
             )
     flat = [listing.given for listing in listings.values() if not listing.classes]

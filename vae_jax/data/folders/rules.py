@@ -1,4 +1,4 @@
-"""What folders, files and proportions may be given together (dataset=folder and dataset=arrays)."""
+"""The folders, files and proportions that may be given together (dataset=folder and dataset=arrays)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,11 +11,11 @@ _RULES: dict[tuple[str, ...], tuple[int, ...]] = {
     ("train_dir", "val_dir", "test_dir"): (0,),
     ("data_dir",): (0, 2),  # train/, val/ and test/ below it, or train/ and test/
 }
-"""Folders given -> how many proportions go with them."""
+"""The given folders -> the allowed numbers of proportions."""
 
 
 def split_problems(c: Mapping[str, Any]) -> list[str]:
-    """One line for each problem of a flat config that can be seen without a look at the disk."""
+    """Return a line for each problem of a flat config that can be found without reading the disk."""
     if c["dataset"] not in ("folder", "arrays"):
         return []
     split, problems = c["split"], []
@@ -33,9 +33,11 @@ def split_problems(c: Mapping[str, Any]) -> list[str]:
 def _folder_problems(c: Mapping[str, Any], split: tuple[float, ...]) -> list[str]:
     given = tuple(name for name in ("train_dir", "val_dir", "test_dir", "data_dir") if c[name])
     if given == ("train_dir",) and not split:
-        return ["split=(): one folder needs three proportions, as --config.split=0.7,0.2,0.1"]
+        return ["split=(): one folder needs three proportions, such as --config.split=0.7,0.2,0.1"]
     if given == ("train_dir", "test_dir") and not split:
-        return ["split=(): train_dir and test_dir need two proportions, as --config.split=0.8,0.2, and split_target"]
+        return [
+            "split=(): train_dir and test_dir need two proportions, such as --config.split=0.8,0.2, and split_target"
+        ]
     if not given:
         return [f"train_dir=: dataset=folder needs a folder; choices: {SPLIT_RULES}; data_dir with train/ and test/"]
     if len(split) not in _RULES.get(given, ()):

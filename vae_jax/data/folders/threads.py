@@ -19,7 +19,7 @@ _WINDOW = 8  # images in flight for each thread: bounds the memory
 
 
 class Decoding:
-    """Decodes files, insists on one size and collects those that are broken.
+    """A decoder of files that requires one size and collects the broken files.
 
     Attributes:
         broken: "file: reason" of each so far.
@@ -33,7 +33,7 @@ class Decoding:
         self._first: tuple[Path, tuple[int, ...]] | None = None
 
     def images(self, files: Sequence[Path], good: list[int]) -> Iterator[UInt8[np.ndarray, "H W C"]]:
-        """The images of the files that can be read, in order; their indices are appended to `good`.
+        """Yield the images of the readable files, in order; their indices are appended to `good`.
 
         Raises:
             InputError: an image is not of the first one's size.
@@ -74,7 +74,7 @@ class Decoding:
 
 @contextlib.contextmanager
 def decoding(decode: Callable[[Path], UInt8[np.ndarray, "H W C"]], total: int) -> Iterator[Decoding]:
-    """A Decoding with threads and a progress bar over `total` files, on stderr and only where that is a terminal."""
+    """Context manager: a Decoding with threads and a progress bar over `total` files, if stderr is a terminal."""
     from tqdm import tqdm
 
     with (
@@ -87,5 +87,5 @@ def decoding(decode: Callable[[Path], UInt8[np.ndarray, "H W C"]], total: int) -
 
 
 def num_threads() -> int:
-    """One for each core."""
+    """Return the number of threads: one per core."""
     return os.cpu_count() or 1

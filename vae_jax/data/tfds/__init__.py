@@ -1,4 +1,4 @@
-"""Image sets of TensorFlow Datasets, without TensorFlow where that is possible, decoded into the cache.
+"""Image sets of TensorFlow Datasets, decoded into the cache, without TensorFlow if possible.
 
 The MNIST-format sets never need TensorFlow (idx.py); other builders of TFDS run as they are, and some do.
 """
@@ -26,14 +26,14 @@ _BATCH = 1000  # records read at once: array_record unpacks a whole group of rec
 
 
 def builder_names() -> Collection[str]:
-    """Names of all of TFDS's builders, images or not."""
+    """Return the names of all TFDS builders, images or not."""
     import tensorflow_datasets as tfds
 
     return tfds.list_builders(with_community_datasets=False)
 
 
 def load_idx_set(config: Config) -> Source:
-    """An MNIST-format set, u8[N, 28, 28, 1], from the cache, the files in `data_dir`, or the network.
+    """Load an MNIST-format set, u8[N, 28, 28, 1], from the cache, the files in `data_dir`, or the network.
 
     Raises:
         InputError: data_dir lacks the original files; no network; cache_dir cannot be written.
@@ -51,7 +51,7 @@ def load_idx_set(config: Config) -> Source:
 
 
 def load_tfds(config: Config) -> Source:
-    """Any image set of TFDS's by its builder's name, "cifar10" or "emnist/letters".
+    """Load any image set of TFDS by its builder's name, "cifar10" or "emnist/letters".
 
     Train and test come from TFDS's splits of these names; a published validation split is not used.
 
@@ -76,7 +76,7 @@ def load_tfds(config: Config) -> Source:
 
 
 def _check_data_dir(config: Config) -> None:
-    """Look at data_dir on every load, cached or not, so that the same command gives the same answer."""
+    """Check data_dir on every load, cached or not, so that the same command gives the same result."""
     if not config.data_dir:
         return
     folder = Path(config.data_dir).expanduser()
@@ -99,7 +99,7 @@ def _key(config: Config, version: str) -> dict[str, Any]:
 
 
 def _check_features(builder: Any, config: Config) -> None:
-    """Refuse, before anything is downloaded, what is not a set of 8-bit images of one shape."""
+    """Raise InputError, before any download, unless the set holds 8-bit images of one shape."""
     import tensorflow_datasets as tfds
 
     at, features = f"dataset={config.dataset}", dict(builder.info.features or {})
@@ -144,7 +144,7 @@ def _has_labels(builder: Any) -> bool:
 
 
 def _decode(builder: Any, part: str, config: Config, scratch: Path) -> Split:
-    """A split as arrays; the images are a map of a scratch file, so that a large set need not fit in memory."""
+    """Decode a split; the images are a map of a scratch file, so that a large set need not fit in memory."""
     from tqdm import tqdm
 
     records, has_labels = builder.as_data_source(part), _has_labels(builder)

@@ -1,4 +1,4 @@
-"""TFDS's downloads, made impatient: without a network they fail within two seconds instead of retrying for minutes."""
+"""TFDS downloads that fail within two seconds without a network, instead of retrying for minutes."""
 
 import contextlib
 import socket
@@ -13,7 +13,7 @@ READ_SECONDS = 60  # silence in the middle of a download
 
 
 def probe(url: str, seconds: float = CONNECT_SECONDS) -> None:
-    """Connect to the url's host, or to the proxy that stands before it, and hang up.
+    """Connect to the url's host, or to its proxy, and disconnect.
 
     Raises:
         ConnectionError: no connection within `seconds`, name resolution included.
@@ -32,7 +32,7 @@ def probe(url: str, seconds: float = CONNECT_SECONDS) -> None:
         except OSError as error:
             outcome.append(error)
 
-    # in a thread of its own, because name resolution knows no timeout
+    # in a thread, because name resolution has no timeout
     thread = threading.Thread(target=connect, daemon=True)
     thread.start()
     thread.join(seconds)
@@ -43,7 +43,7 @@ def probe(url: str, seconds: float = CONNECT_SECONDS) -> None:
 
 @contextlib.contextmanager
 def impatient_downloads() -> Iterator[None]:
-    """Inside, every download of TFDS's probes its host first, retries once, and gives up on a silent connection."""
+    """Context manager: every TFDS download probes its host first, retries once, and gives up on a silent connection."""
     from tensorflow_datasets.core.download import downloader
 
     retries, open_url = downloader.MAX_RETRIES, downloader._open_url

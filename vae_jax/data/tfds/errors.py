@@ -1,4 +1,4 @@
-"""What a person sees of TFDS: progress where there is a terminal, and errors of one line that say what to do."""
+"""Output of TFDS: progress on a terminal, and errors as one line that says what to do."""
 
 import contextlib
 import io
@@ -13,7 +13,7 @@ IDX_SETS = ("mnist", "fashion_mnist", "kmnist")
 
 
 def files_wanted(config: Config) -> str:
-    """The files that `data_dir` should hold, in words."""
+    """Return the files that `data_dir` should hold, in words."""
     if config.dataset not in IDX_SETS:
         return f"the original files of {config.dataset}"
     from vae_jax.data.tfds.idx import FILE_NAMES
@@ -23,7 +23,7 @@ def files_wanted(config: Config) -> str:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Nothing on stdout, no log lines, and progress bars only where stderr is a terminal."""
+    """Context manager: nothing on stdout, no log lines, and progress bars only if stderr is a terminal."""
     import tensorflow_datasets as tfds
     from absl import logging
 
@@ -40,7 +40,7 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def one_line_errors(config: Config) -> Iterator[None]:
-    """What TFDS raises, as an InputError of one line that says what to do."""
+    """Context manager: turn errors of TFDS into an InputError of one line that says what to do."""
     try:
         yield
     except InputError:
@@ -63,5 +63,5 @@ def _advice(error: Exception, config: Config) -> str:
         where = f"data_dir={config.data_dir}" if config.data_dir else "the network gave a wrong file"
         return f"{where}: {error}"
     if isinstance(error, DatasetNotFoundError):
-        return "neither one of ours nor a data set of TFDS's"
+        return "not a data set of this project or of TFDS"
     return f"TFDS cannot prepare this set: {type(error).__name__}: {error}"

@@ -30,7 +30,7 @@ FILE_NAMES = tuple(name for pair in IDX_FILES.values() for name in pair)
 
 
 def read_idx(file: Path) -> UInt8[np.ndarray, "..."]:
-    """The array of bytes in a gzipped idx file: 0, 0, 8 (bytes), number of axes; sizes as big-endian int32; data."""
+    """Read the bytes of a gzipped idx file: 0, 0, 8 (bytes), number of axes; sizes as big-endian int32; data."""
     with gzip.open(file) as stream:
         data = stream.read()
     if data[:3] != b"\x00\x00\x08":
@@ -40,7 +40,7 @@ def read_idx(file: Path) -> UInt8[np.ndarray, "..."]:
 
 
 class _IdxBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """What the subclasses of TFDS's builders put in place of TensorFlow."""
+    """The methods that replace TensorFlow in the subclasses of TFDS's builders."""
 
     URL: str
 
@@ -58,7 +58,7 @@ class _IdxBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
 
 def make_idx_builder(name: str, folder: Path) -> tfds.core.DatasetBuilder:
-    """TFDS's builder of an MNIST-format set, free of TensorFlow, which prepares below `folder`."""
+    """Make TFDS's builder of an MNIST-format set, free of TensorFlow, which prepares below `folder`."""
     stock: Any = tfds.builder_cls(
         name
     )  # outside the next block, in which TFDS's own builders would go unregistered too

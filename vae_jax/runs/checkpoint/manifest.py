@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from vae_jax.system import disk
 
 MANIFEST = "MANIFEST"
 """In a step's directory: a line with the sha256 of the rest, {"metric": .., "files": {path: [bytes, sha256]}}."""
@@ -46,9 +47,7 @@ def seal(directory: Path, metric: float | None, committed: bool) -> None:
         if path.is_file() and not name.startswith(MANIFEST) and name not in files and (committed or "/" in name):
             files[name] = _fingerprint(path)
     body = json.dumps({"metric": metric, "files": files}).encode()
-    temporary = directory / f"{MANIFEST}.tmp"
-    temporary.write_bytes(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
-    os.replace(temporary, directory / MANIFEST)
+    disk.write(directory / MANIFEST, hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
 
 
 def damage(directory: Path) -> str | None:

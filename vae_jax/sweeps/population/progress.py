@@ -9,7 +9,8 @@ from jaxtyping import Float
 
 from vae_jax.sweeps.population.program import spreads
 from vae_jax.system import signals
-from vae_jax.system.console import Console, format_value
+from vae_jax.system.console import Console
+from vae_jax.system.formatting import format_value
 from vae_jax.training.prepare import Training
 
 
