@@ -26,6 +26,7 @@ from experiments.benchmarks.products import make_products
 from experiments.benchmarks.rounds import ENOUGH, Timed, interleave, told
 from vae_jax.commands import arguments
 from vae_jax.config import command_line
+from vae_jax.evaluation.latent_codes import make_encode_frame
 from vae_jax.randomness import epoch_order
 from vae_jax.runs.checkpoint import Checkpoints
 from vae_jax.runs.latent_frames import Film
@@ -35,7 +36,7 @@ from vae_jax.system.command import run_command
 from vae_jax.system.console import Console
 from vae_jax.system.profiling import Profile
 from vae_jax.training import conclude, epochs
-from vae_jax.training.prepare import Prepared, encode_filmed, prepare
+from vae_jax.training.prepare import Prepared, prepare
 from vae_jax.types import Config
 
 CONFIGS = {
@@ -54,7 +55,8 @@ class Bench:
         self.run: Prepared = prepare(config)
         self.state, self.progress = jax.tree.map(jnp.copy, self.run.state), epochs.Progress()
         nowhere = open(os.devnull, "w")  # noqa: SIM115
-        film = Film(workdir, 0, 0, encode_filmed(self.run))
+        encode = make_encode_frame(self.run.model, self.run.dataset.test.images, config.eval.batch_size)
+        film = Film(workdir, 0, 0, encode)
         self.checkpoints = Checkpoints(workdir / "checkpoints")
         writer = Writer(workdir, 0, True)
         self.outside = epochs.Outside(

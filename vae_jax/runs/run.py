@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from vae_jax.data.preprocess import unit_interval
 from vae_jax import config as config_lib
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.models.standard_normal import flat, from_standard, is_standard
@@ -165,7 +166,7 @@ class Run:
 
 def _unit(x: np.ndarray) -> np.ndarray:
     """Pixels in [0, 1] of uint8, others as they are; a few images at a time, since floats take four times the memory."""
-    return x / np.float32(255) if x.dtype == np.uint8 else x
+    return unit_interval(x) if x.dtype == np.uint8 else x
 
 
 def load_run(workdir: str | Path, which: Which = "best") -> Run:

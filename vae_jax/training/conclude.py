@@ -1,7 +1,6 @@
 """The end of a run: its best checkpoint evaluated on every split, results.json, figures, and where to look further."""
 
 import json
-import math
 import platform
 import shlex
 from importlib.metadata import version
@@ -14,7 +13,6 @@ from vae_jax.artifacts import draw, report
 from vae_jax.config import flatten
 from vae_jax.errors import InputError
 from vae_jax.evaluation import health
-from vae_jax.evaluation.evaluate import summarize
 from vae_jax.models import num_parameters
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.checkpoint import Checkpoints
@@ -62,7 +60,7 @@ def measure(run: Prepared, checkpoints: Checkpoints, which: Literal["best", "lat
     table, elbos, of_test = {}, {}, None
     for name in SPLITS:
         of_test = run.evaluate(state, run.key_eval, getattr(run.dataset, name))  # in the end; only one is kept
-        table[name] = summarize(run.config, run.model, of_test, math.prod(run.shape))
+        table[name] = of_test.metrics
         elbos[name] = of_test.terms.get("elbo")
     facts: dict[str, Any] = {
         "pixels": run.pixels,

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool
 
 from vae_jax.errors import TrainingError
-from vae_jax.evaluation.evaluate import PerImage, summarize
+from vae_jax.evaluation.per_image import PerImage
 from vae_jax.objectives import settled_after
 from vae_jax.randomness import epoch_order
 from vae_jax.runs.checkpoint import Checkpoints
@@ -145,8 +145,7 @@ def end_epoch(
 
 def summarize_validation(run: Prepared, per_image: PerImage) -> dict[str, float]:
     """`val/elbo` and the others, of what was found of each validation image."""
-    metrics = summarize(run.config, run.model, per_image, math.prod(run.shape))
-    return {f"val/{name}": value for name, value in metrics.items()}
+    return {f"val/{name}": value for name, value in per_image.metrics.items()}
 
 
 def best_metric(config: Config, name: str) -> str:

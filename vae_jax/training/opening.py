@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from vae_jax.config import flatten
 from vae_jax.errors import InputError
+from vae_jax.evaluation.latent_codes import make_encode_frame
 from vae_jax.models import num_parameters, parameter_table
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.checkpoint import Checkpoints
@@ -17,7 +18,7 @@ from vae_jax.system import devices, processes, profiling, signals
 from vae_jax.system.console import Console
 from vae_jax.system.profiling import Profile
 from vae_jax.training.epochs import Outside, Progress, best_metric
-from vae_jax.training.prepare import Prepared, encode_filmed
+from vae_jax.training.prepare import Prepared
 from vae_jax.training.step import copy_state
 from vae_jax.types import Config, TrainState
 
@@ -62,7 +63,8 @@ def opened(run: Prepared, workdir: Path, stop: signals.StopRequest, console: Con
         for line in [*told, *_strays(workdir, checkpoints), *writer.mended]:
             console.line(line)
         writer.hyperparameters(flatten(config), ["test/mse" if run.model.log_prior is None else "test/elbo"])
-        film = Film(folder, config.log.latent_every_steps, progress.step, encode_filmed(run))
+        encode = make_encode_frame(run.model, run.dataset.test.images, config.eval.batch_size)
+        film = Film(folder, config.log.latent_every_steps, progress.step, encode)
         profile = Profile(folder / profiling.FOLDER if config.log.profile else None)
         yield Opened(state, progress, Outside(stop, checkpoints, writer, console, film, profile), None)
 

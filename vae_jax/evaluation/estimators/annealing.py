@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, Int32, Key, PRNGKeyArray
 
+from vae_jax.data.preprocess import unit_interval
 from vae_jax.evaluation.estimators.hmc import PerChain, Scalar, State, Target, evaluate, make_target, transition
 from vae_jax.evaluation.estimators.whole_split import MEMORY_BYTES, Pixels
 from vae_jax.objectives.weights import check_prior, fold_range, repeat_rows
@@ -137,7 +138,7 @@ def images_of_a_call(model: Model, params: Params, images: Pixels, num_chains: i
 def as_pixels(images: Pixels) -> Float32[np.ndarray, "N H W C"]:
     """x of images."""
     x = np.asarray(images)
-    return x / np.float32(255) if x.dtype == np.uint8 else x.astype(np.float32)
+    return unit_interval(x) if x.dtype == np.uint8 else x.astype(np.float32)
 
 
 def begin(model: Model, params: Params, chains: Key[Array, " P"], x: Images, z: Any) -> tuple[Target, State]:

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int32, Key, PRNGKeyArray, UInt8
 
 from vae_jax.data.mapped import unmap
+from vae_jax.data.preprocess import unit_interval
 from vae_jax.evaluation.estimators.diagnostics import log_mean
 from vae_jax.objectives.weights import check_prior, fold_range, weigh
 from vae_jax.types import Images, Model, Params
@@ -60,7 +61,7 @@ def make_split_weights(model: Model, num_samples: int, num_bytes: int | None = N
 
     @jax.jit
     def encode(params: Params, images: UInt8[Array, "B H W C"] | Images) -> tuple[Images, Any]:
-        x = images.astype(jnp.float32) / 255 if images.dtype == jnp.uint8 else images
+        x = unit_interval(images) if images.dtype == jnp.uint8 else images
         return x, model.encode(params, x)
 
     def of_image(

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 
+from vae_jax.data.preprocess import unit_interval
 from vae_jax.evaluation.aggregate_posterior import Aggregate
 from vae_jax.models.standard_normal import flat, from_standard
 from vae_jax.objectives.weights import check_prior, fold_range
@@ -74,7 +75,7 @@ def make_draw_codes(model: Model) -> DrawCodes:
     kl_terms_of = model.kl_terms
 
     def of_image(params: Params, key: PRNGKeyArray, image: UInt8[Array, "H W C"]) -> Any:
-        x = image[None].astype(jnp.float32) / 255
+        x = unit_interval(image[None])
         posterior = model.encode(params, x)
         z = model.reparameterize(params, key, posterior)
         kl_terms = kl_terms_of(params, posterior, z)

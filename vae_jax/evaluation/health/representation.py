@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, Int32, UInt8
 
+from vae_jax.data.preprocess import unit_interval
 from vae_jax.evaluation.health.verdicts import CANNOT_TELL, REPRESENTATION, Line
 
 NEIGHBOURS = 10
@@ -50,7 +51,7 @@ def probe_features(train: Labelled, test: Labelled, seed: int) -> dict[str, Prob
     """
     from sklearn.decomposition import PCA
 
-    pixels = [split.images.reshape(len(split.images), -1) / np.float32(255) for split in (train, test)]
+    pixels = [unit_interval(split.images.reshape(len(split.images), -1)) for split in (train, test)]
     size = min(train.means.shape[1], *pixels[0].shape)
     components = PCA(size, random_state=seed).fit(pixels[0])
     features = {

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from vae_jax.evaluation.aggregate_posterior import Aggregate
-from vae_jax.evaluation.evaluate import ACTIVE_VARIANCE
+from vae_jax.evaluation.per_image import ACTIVE_VARIANCE
 from vae_jax.models.standard_normal import is_standard
 
 THRESHOLDS = (0.001, ACTIVE_VARIANCE, 0.1)

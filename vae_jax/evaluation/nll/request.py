@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32, PRNGKeyArray, UInt8
 
 from vae_jax import data
-from vae_jax.data.mapped import unmap
+from vae_jax.data.digest import images_digest
 from vae_jax.data.preprocess import kind_of_pixels
 from vae_jax.errors import InputError
 from vae_jax.evaluation.estimators import make_ais, make_split_weights, tune_step_sizes
@@ -24,7 +24,6 @@ from vae_jax.runs.run import Run
 from vae_jax.types import Config, Params
 
 DEFAULTS = ("test", "best", "importance")
-IMAGES_OF_A_READ = 1000
 IMAGES_OF_TUNING, CHAINS_OF_TUNING = 32, 16
 """All in memory at once; of chains at most so many an image."""
 
@@ -115,7 +114,7 @@ def facts_of(run: Run, request: Request, images: UInt8[np.ndarray, "N H W C"]) -
         "num_images": len(images),
         "step": run.step,
         "params_digest": _digest_of_params(run.params),
-        "images_digest": _digest_of_images(images),
+        "images_digest": images_digest(images),
         **kind_of(run),
         "dataset": run.config.dataset,
         "split_seed": run.config.split_seed,
@@ -178,12 +177,4 @@ def _digest_of_params(params: Params) -> str:
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         array = np.asarray(leaf)
         digest.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode() + array.tobytes())
-    return digest.hexdigest()[:16]
-
-
-def _digest_of_images(images: UInt8[np.ndarray, "N H W C"]) -> str:
-    digest = hashlib.sha256(f"{images.shape}".encode())
-    for start in range(0, len(images), IMAGES_OF_A_READ):
-        digest.update(images[start : start + IMAGES_OF_A_READ].tobytes())
-        unmap(images)
     return digest.hexdigest()[:16]
