@@ -58,7 +58,7 @@ def main(argv: list[str]) -> None:
         console.line(line.text)
         found.append(line)
     verdict = health.overall(found)
-    console.line(f"\n{verdict.name}: {verdict.told}")
+    console.line(f"\n{verdict.name}: {verdict.conclusion}")
     asked = ("which", "num_images", "num_refined", "steps", "temperatures")
     facts = {name: getattr(flags, name) for name in asked} | {"step": run.step, "seed": config.seed}
     facts |= {"dataset": config.dataset, **kind}

@@ -76,7 +76,7 @@ def measure(run: Prepared, checkpoints: Checkpoints, which: Literal["best", "lat
         return Measured(state, restored.step, table, facts, [])
     latents = health.summarize_latents(of_test.means, of_test.aggregate)
     gap = health.difference(elbos["train"], elbos["test"])
-    return Measured(state, restored.step, table, facts | health.facts(latents, gap), health.told(latents, gap))
+    return Measured(state, restored.step, table, facts | health.facts(latents, gap), health.messages(latents, gap))
 
 
 def tell(run: Prepared, measured: Measured, which: str, console: Console) -> None:
