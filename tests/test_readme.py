@@ -10,7 +10,7 @@ from test_layering import ORDER
 
 from vae_jax import config as config_lib
 from vae_jax.config import command_line
-from vae_jax.evaluation.evaluate import METRICS
+from vae_jax.evaluation.per_image import METRICS
 
 README = (ROOT / "README.md").read_text()
 DOCSTRINGS = "\n".join(

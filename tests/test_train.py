@@ -179,7 +179,7 @@ def test_early_stopping_counts_checkpoints_without_a_better_metric(run, tmp_path
 def test_best_is_chosen_after_the_warm_up_only(run, tmp_path, monkeypatch):
     """The loss is lowest in its first epoch, and of the others at the warm-up's end."""
     losses = iter([1.0, 4.0, 2.0, 3.0, 2.5])
-    monkeypatch.setattr(epochs, "summarize_validation", lambda run, per_image: {"val/loss": next(losses)})
+    monkeypatch.setattr(epochs, "summarize_validation", lambda per_image: {"val/loss": next(losses)})
     measured = run(num_epochs=5, checkpoint__every_epochs=1, kl_warmup_epochs=3.0, beta=8.0)
     assert [row["val/loss"] for row in read_metrics(tmp_path / "run")] == [1.0, 4.0, 2.0, 3.0, 2.5]
     assert measured["best_epoch"] == 3
@@ -188,7 +188,7 @@ def test_best_is_chosen_after_the_warm_up_only(run, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_only_epochs_that_are_validated_and_saved_can_be_the_best(run, tmp_path, monkeypatch):
     losses = iter([1.0, 2.0, 3.0, 4.0])
-    monkeypatch.setattr(epochs, "summarize_validation", lambda run, per_image: {"val/loss": next(losses)})
+    monkeypatch.setattr(epochs, "summarize_validation", lambda per_image: {"val/loss": next(losses)})
     changes = {"eval__every_epochs": 2, "checkpoint__every_epochs": 3, "checkpoint__best_metric": "val/loss"}
     measured = run(num_epochs=7, early_stopping=1, **changes)  # whose patience counts no others
     rows = read_metrics(tmp_path / "run")
@@ -201,7 +201,7 @@ def test_only_epochs_that_are_validated_and_saved_can_be_the_best(run, tmp_path,
 def test_the_last_epoch_is_a_candidate_for_the_best_checkpoint(run, tmp_path, monkeypatch):
     """It is validated and saved off the schedule; early stopping does not count it, so that an extended run keeps its path."""
     losses = iter([2.0, 1.0])
-    monkeypatch.setattr(epochs, "summarize_validation", lambda run, per_image: {"val/loss": next(losses)})
+    monkeypatch.setattr(epochs, "summarize_validation", lambda per_image: {"val/loss": next(losses)})
     changes = {"eval__every_epochs": 2, "checkpoint__every_epochs": 2, "checkpoint__best_metric": "val/loss"}
     assert run(num_epochs=3, **changes)["best_epoch"] == 3
     with Checkpoints(tmp_path / "run" / "checkpoints", read_only=True) as checkpoints:
@@ -258,7 +258,7 @@ def test_the_best_ones_metric_stays_that_of_the_run(run, tmp_path):
 @pytest.mark.slow
 def test_a_run_that_stopped_early_says_how_it_goes_on(run, tmp_path, monkeypatch, capsys):
     losses = itertools.count(1.0)
-    monkeypatch.setattr(epochs, "summarize_validation", lambda run, per_image: {"val/loss": next(losses)})
+    monkeypatch.setattr(epochs, "summarize_validation", lambda per_image: {"val/loss": next(losses)})
     changes = {"num_epochs": 9, "checkpoint__every_epochs": 1, "checkpoint__best_metric": "val/loss"}
     run(**changes, early_stopping=1)
     assert f"--workdir={tmp_path / 'run'} --config.early_stopping=0\n" in capsys.readouterr().out

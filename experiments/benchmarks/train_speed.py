@@ -28,6 +28,7 @@ from experiments.benchmarks.products import make_products
 from experiments.benchmarks.rounds import ENOUGH, Timed, describe_disturbed, interleave
 from vae_jax.commands import arguments
 from vae_jax.config import command_line
+from vae_jax.evaluation.latent_codes import make_encode_frame
 from vae_jax.randomness import epoch_order
 from vae_jax.runs.checkpoint import Checkpoints
 from vae_jax.runs.latent_frames import LatentFrames
@@ -38,7 +39,7 @@ from vae_jax.system.console import Console
 from vae_jax.system.profiling import Profile
 from vae_jax.training import epochs
 from vae_jax.training import measure as run_measure
-from vae_jax.training.prepare import Training, encode_filmed, prepare
+from vae_jax.training.prepare import Training, prepare
 from vae_jax.training.session import Progress, Session
 from vae_jax.types import Config
 
@@ -57,7 +58,8 @@ class Bench:
     def __init__(self, config: Config, workdir: Path) -> None:
         self.run: Training = prepare(config)
         nowhere = open(os.devnull, "w")  # noqa: SIM115
-        film = LatentFrames(workdir, 0, 0, encode_filmed(self.run))
+        encode = make_encode_frame(self.run.model, self.run.dataset.test.images, config.eval.batch_size)
+        film = LatentFrames(workdir, 0, 0, encode)
         self.checkpoints = Checkpoints(workdir / "checkpoints")
         writer = Writer(workdir, 0, True)
         self.session = Session(

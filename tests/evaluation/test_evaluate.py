@@ -3,7 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vae_jax.evaluation.evaluate import active_units, make_evaluate, summarize
+from vae_jax.evaluation.evaluate import make_evaluate
+from vae_jax.evaluation.per_image import active_units
 from vae_jax.models import make_model
 from vae_jax.models.standard_normal import from_standard, is_standard
 from vae_jax.objectives import make_objective
@@ -101,13 +102,12 @@ def test_a_prior_that_is_not_standard_is_found_out(make_config, key):
 
 
 def test_summaries_are_float64_means_and_fit_the_model(make_config, split):
-    config = make_config()
-    model, _, per_image = evaluation(config, split)
-    metrics = summarize(config, model, per_image, 12)
+    _, _, per_image = evaluation(make_config(), split)
+    metrics = per_image.metrics
     assert list(metrics) == ["elbo", "reconstruction", "kl", "loss", "mse", "mse_mean", "active_units"]
     assert metrics["elbo"] == np.mean(np.float64(per_image.terms["elbo"]))
-    binary = make_config(binarize="static_seeded")
-    metrics = summarize(binary, model, per_image, 12)
+    _, _, per_image = evaluation(make_config(binarize="static_seeded"), split)
+    metrics = per_image.metrics
     assert metrics["bits_per_dim"] == pytest.approx(-metrics["elbo"] / (12 * np.log(2)))
 
 
@@ -115,15 +115,14 @@ def test_summaries_are_float64_means_and_fit_the_model(make_config, split):
     ("likelihood", "discrete"), [("gaussian", False), ("continuous_bernoulli", False), ("discretized_logistic", True)]
 )
 def test_bits_per_dim_are_for_discrete_pixels_only(make_config, split, likelihood, discrete):
-    config = make_config(likelihood=likelihood)
-    model, _, per_image = evaluation(config, split)
-    assert ("bits_per_dim" in summarize(config, model, per_image, 12)) == discrete
+    _, _, per_image = evaluation(make_config(likelihood=likelihood), split)
+    assert ("bits_per_dim" in per_image.metrics) == discrete
 
 
 def test_a_model_without_a_prior_reports_no_elbo(make_config, split):
     config = make_config(model="ae", objective="reconstruction", likelihood="gaussian")
-    model, _, per_image = evaluation(config, split)
-    metrics = summarize(config, model, per_image, 12)
+    _, _, per_image = evaluation(config, split)
+    metrics = per_image.metrics
     assert per_image.aggregate is None
     assert list(metrics) == ["loss", "mse", "mse_mean"]
     assert metrics["mse"] == pytest.approx(metrics["mse_mean"], rel=1e-5)

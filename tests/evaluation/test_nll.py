@@ -306,9 +306,7 @@ def test_a_run_that_was_measured_on_something_else_is_refused(tmp_path, changes,
     assert words in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
     asked = {"split": "val", "which": "latest", "method": "ais"}
-    with pytest.raises(
-        InputError, match=r"its n.npz is not there; .* --split=val --which=latest --method=ais writes it"
-    ):
+    with pytest.raises(InputError, match=r"its n.npz is missing; .* --split=val --which=latest --method=ais writes it"):
         nll.read_other(tmp_path, "n.npz", FACTS | asked)
 
 

@@ -43,7 +43,7 @@ def main(argv: list[str]) -> None:
         console.line(line.text)
         lines.append(line)
     verdict = health.overall(lines)
-    console.line(f"\n{verdict.name}: {verdict.told}")
+    console.line(f"\n{verdict.name}: {verdict.conclusion}")
     given = ("which", "num_images", "num_refined", "steps", "temperatures")
     facts = {name: getattr(flags, name) for name in given} | {"step": run.step, "seed": config.seed}
     facts |= {"dataset": config.dataset, **kind}

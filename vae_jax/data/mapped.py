@@ -1,7 +1,7 @@
 """Images written to a .npy file one after another, so that memory does not grow with their number."""
 
 import mmap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from vae_jax.system.disk import assert_room
+
+IMAGES_OF_A_PIECE = 1000
 
 
 def write_rows(file: Path, rows: Iterable[UInt8[np.ndarray, "H W C"]], most: int) -> UInt8[np.ndarray, "N H W C"]:
@@ -42,10 +44,17 @@ def _write_header(stream: Any, count: int, shape: tuple[int, ...]) -> None:
     np.lib.format.write_array_header_1_0(stream, header)
 
 
-def unmap(images: np.ndarray) -> None:
-    """Release the memory of the parts of a mapped file that were read; otherwise the whole set ends up in memory.
+def pieces(images: UInt8[np.ndarray, "N H W C"]) -> Iterator[UInt8[np.ndarray, "n H W C"]]:
+    """Yield the images in order, at most IMAGES_OF_A_PIECE at a time, and release each piece of a mapped file after its use."""
+    for start in range(0, len(images), IMAGES_OF_A_PIECE):
+        yield images[start : start + IMAGES_OF_A_PIECE]
+        unmap(images)
 
-    Views, and the result of np.asarray, have no map of their own: it belongs to the array whose memory they show.
+
+def unmap(images: np.ndarray) -> None:
+    """Release the memory of the pages read from a mapped file. Otherwise the whole file ends up resident.
+
+    Views and the results of np.asarray have no map themselves; it belongs to an array further down their `base`.
     """
     if not hasattr(mmap, "MADV_DONTNEED"):
         return

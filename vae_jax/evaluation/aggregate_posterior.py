@@ -1,4 +1,4 @@
-"""What one sampled z an image shows of the latent space, as sums over images: nothing of it grows with their number."""
+"""Moments of the aggregate posterior from one z per image, kept as running sums, so memory does not grow with the data."""
 
 from typing import Any, NamedTuple
 
@@ -6,33 +6,33 @@ import numpy as np
 from jaxtyping import Array, Float
 
 
-class Latents(NamedTuple):
-    """Of B images, one z ~ q(z|x) each."""
+class SampledLatents(NamedTuple):
+    """One z ~ q(z|x) for each of B images."""
 
     kl_terms: Float[Array, "*P B K"]
-    """Nats."""
+    """The columns of the kl, nats."""
     z: Float[Array, "*P B Z"]
     from_standard: Float[Array, "*P B"]
-    """Of `from_standard`."""
+    """The result of `standard_normal.from_standard`."""
 
 
 class Aggregate(NamedTuple):
-    """Means over images, in float64."""
+    """Means over images, in float64; with a leading axis P for a population of runs."""
 
     kl: Float[np.ndarray, "*P K"]
-    """Of `kl_terms`, nats."""
+    """The mean of `kl_terms`, nats."""
     z: Float[np.ndarray, "*P Z"]
     squared_z: Float[np.ndarray, "*P Z"]
     from_standard: Float[np.ndarray, "*P"]
-    """Of its absolute value: 0 where the prior is N(0, I), but for rounding."""
+    """The mean of its absolute value: 0 up to rounding if the prior is N(0, I)."""
 
     @property
     def variance(self) -> Float[np.ndarray, "*P Z"]:
-        """Of z over images and samples: the aggregate posterior's."""
+        """The variance of the aggregate posterior: that of z over images and samples."""
         return self.squared_z - np.square(self.z)
 
 
 def sums_of(latents: Any, axis: int) -> Aggregate:
-    """Sums, not yet means, over the images, which lie along this axis."""
-    kl_terms, z, away = (np.asarray(values, np.float64) for values in latents)
-    return Aggregate(*(values.sum(axis=axis) for values in (kl_terms, z, np.square(z), np.abs(away))))
+    """Return sums (not yet means) over the images, whose axis is `axis`."""
+    kl_terms, z, distances = (np.asarray(values, np.float64) for values in latents)
+    return Aggregate(*(values.sum(axis=axis) for values in (kl_terms, z, np.square(z), np.abs(distances))))

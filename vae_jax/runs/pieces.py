@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from vae_jax.data.mapped import unmap
+from vae_jax.data.preprocess import unit_interval
 from vae_jax.errors import InputError
 
 
@@ -36,7 +37,7 @@ def in_pieces(function: Callable[[Any], Any], rows: Any, most: int) -> Any:
 
 def unit(x: np.ndarray) -> np.ndarray:
     """Return pixels in [0, 1] for uint8, others as they are. Floats take four times the memory: give it few images."""
-    return x / np.float32(255) if x.dtype == np.uint8 else x
+    return unit_interval(x) if x.dtype == np.uint8 else x
 
 
 def as_images(x: np.ndarray, shape: tuple[int, int, int], any_range: bool) -> np.ndarray:

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Array
 
-from vae_jax.evaluation.evaluate import PerImage, summarize
+from vae_jax.evaluation.per_image import PerImage
 from vae_jax.objectives import stable_after_epoch
 from vae_jax.randomness import epoch_order
 from vae_jax.system import processes
@@ -95,7 +95,7 @@ def end_epoch(training: Training, session: Session, validation: Mapping[str, flo
     if validated:
         if validation is None:
             found = training.evaluate(session.whole_state(), training.key_eval, training.dataset.val)
-            validation = summarize_validation(training, found)
+            validation = summarize_validation(found)
         metrics |= validation
         if not all(map(math.isfinite, metrics.values())):
             raise diverged(training, progress.step, metrics, session.checkpoints)
@@ -116,10 +116,9 @@ def end_epoch(training: Training, session: Session, validation: Mapping[str, flo
     return session
 
 
-def summarize_validation(training: Training, per_image: PerImage) -> dict[str, float]:
+def summarize_validation(per_image: PerImage) -> dict[str, float]:
     """Return `val/elbo` and the other means over the validation images."""
-    metrics = summarize(training.config, training.model, per_image, math.prod(training.shape))
-    return {f"val/{name}": value for name, value in metrics.items()}
+    return {f"val/{name}": value for name, value in per_image.metrics.items()}
 
 
 def _score(config: Config, metrics: dict[str, float]) -> float:

@@ -1,7 +1,6 @@
 """A checkpoint evaluated on every split: at the end of a run, and for experiments.evaluate."""
 
 import json
-import math
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +10,6 @@ import jax
 
 from vae_jax.errors import InputError
 from vae_jax.evaluation import health
-from vae_jax.evaluation.evaluate import summarize
 from vae_jax.models import num_parameters
 from vae_jax.runs.checkpoint import Checkpoints, Which
 from vae_jax.runs.checkpoint.ownership import restore_state
@@ -51,7 +49,7 @@ def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measu
     for name in SPLITS:
         # One split's per-image values are kept at a time; after the loop they are those of the test split.
         of_test = training.evaluate(state, training.key_eval, getattr(training.dataset, name))
-        table[name] = summarize(training.config, training.model, of_test, math.prod(training.shape))
+        table[name] = of_test.metrics
         elbos[name] = of_test.terms.get("elbo")
     facts: dict[str, Any] = {
         "pixels": training.pixels,
@@ -67,7 +65,7 @@ def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measu
         return Measured(state, restored.step, table, facts, [])
     latents = health.summarize_latents(of_test.means, of_test.aggregate)
     gap = health.difference(elbos["train"], elbos["test"])
-    return Measured(state, restored.step, table, facts | health.facts(latents, gap), health.told(latents, gap))
+    return Measured(state, restored.step, table, facts | health.facts(latents, gap), health.messages(latents, gap))
 
 
 def print_measured(training: Training, measured: Measured, which: str, console: Console) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from vae_jax.config import flatten
 from vae_jax.errors import InputError
+from vae_jax.evaluation.latent_codes import make_encode_frame
 from vae_jax.models import num_parameters, parameter_table
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.checkpoint import Checkpoints
@@ -17,7 +18,7 @@ from vae_jax.system import devices, processes, profiling, signals
 from vae_jax.system.console import Console
 from vae_jax.system.profiling import Profile
 from vae_jax.training.conclude import results_at
-from vae_jax.training.prepare import Training, encode_filmed
+from vae_jax.training.prepare import Training
 from vae_jax.training.session import Progress, Session, best_metric, is_complete
 from vae_jax.training.step import copy_state
 from vae_jax.types import Config, TrainState
@@ -55,7 +56,8 @@ def open_session(
         writer = files.enter_context(Writer(folder, progress.step, config.log.tensorboard, flatten(config), [metric]))
         for line in [*messages, *_strays(workdir, checkpoints), *writer.mended]:
             console.line(line)
-        frames = LatentFrames(folder, config.log.latent_every_steps, progress.step, encode_filmed(training))
+        encode = make_encode_frame(training.model, training.dataset.test.images, config.eval.batch_size)
+        frames = LatentFrames(folder, config.log.latent_every_steps, progress.step, encode)
         profile = Profile(folder / profiling.FOLDER if config.log.profile else None)
         yield Session(state, progress, workdir, stop, checkpoints, writer, console, frames, profile)
 

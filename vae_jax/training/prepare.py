@@ -18,14 +18,13 @@ from vae_jax.models import make_model
 from vae_jax.models.likelihoods import make_likelihood
 from vae_jax.objectives import make_objective
 from vae_jax.randomness import keys_of
-from vae_jax.runs import latent_frames
 from vae_jax.system import devices, memory
 from vae_jax.system.compilation import compile_ahead, keep_compiled
 from vae_jax.training import chunks
 from vae_jax.training.feed import Feed, make_feed
 from vae_jax.training.optimizers import make_optimizer
 from vae_jax.training.step import init_state, make_hparams, make_train_chunk, make_train_step
-from vae_jax.types import Config, Dataset, Model, Objective, Params, TrainState
+from vae_jax.types import Config, Dataset, Model, Objective, TrainState
 
 STEPS_BETWEEN_CHECKPOINTS = 200
 """The least number of steps between two checkpoints if `checkpoint.every_epochs` is 0."""
@@ -168,15 +167,3 @@ def joined(run: Training, config: Config) -> Training:
     key_init, key_train, key_eval = keys_of(config.seed)
     state = run.init(key_init)._replace(hparams=make_hparams(config))
     return run._replace(config=config, state=state, key_train=key_train, key_eval=key_eval)
-
-
-def encode_filmed(run: Training) -> latent_frames.Encode:
-    """(params) -> posterior means [M, Z] of the test images that are filmed, `eval.batch_size` of them at a time."""
-    images, size = run.dataset.test.images, run.config.eval.batch_size
-    filmed = latent_frames.filmed_rows(len(images))
-    encode = jax.jit(lambda params, x: run.model.encode(params, x.astype(np.float32) / 255).mean)
-
-    def means(params: Params) -> np.ndarray:
-        return np.concatenate([encode(params, images[filmed[i : i + size]]) for i in range(0, len(filmed), size)])
-
-    return means

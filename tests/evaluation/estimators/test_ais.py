@@ -159,7 +159,7 @@ def known(count: int) -> Known:
 
     @jax.jit
     def move(keys, z, size):
-        return hmc.transition(target, keys, hmc.evaluate(target, z), jnp.float32(beta), size, 10)
+        return hmc.transition(target, keys, hmc.state_at(target, z), jnp.float32(beta), size, 10)
 
     return Known(target, mean, covariance, jnp.asarray(draws, jnp.float32), move)
 
@@ -235,7 +235,7 @@ def test_transitions_leave_their_target_invariant():
 def test_the_leapfrog_is_the_textbooks_and_leads_back():
     law = known(50)
     leapfrog = jax.jit(
-        lambda z, momentum: hmc.leapfrog(law.target, hmc.evaluate(law.target, z), momentum, beta, sizes, 10)
+        lambda z, momentum: hmc.leapfrog(law.target, hmc.state_at(law.target, z), momentum, beta, sizes, 10)
     )
     momentum, beta = jax.random.normal(jax.random.key(2), law.draws.shape), jnp.float32(0.6)
     sizes = jnp.linspace(0.05, 0.3, 50)[:, None]
@@ -263,7 +263,7 @@ def test_steps_that_are_a_whole_period_do_not_keep_a_chain_where_it_is():
     target, z = hmc.make_target(
         model, {}, jnp.zeros((count, *PIXELS)), model.sample_prior({}, jax.random.key(1), count)
     )
-    state, size = hmc.evaluate(target, z), jnp.float32(2 * math.sin(math.pi / 10))
+    state, size = hmc.state_at(target, z), jnp.float32(2 * math.sin(math.pi / 10))
     move = jax.jit(lambda keys, state: hmc.transition(target, keys, state, jnp.float32(0), size, 10)[0])
     for i in range(20):
         state = move(jax.random.split(jax.random.key(i), count), state)

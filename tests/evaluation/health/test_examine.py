@@ -59,7 +59,7 @@ def test_a_model_of_two_layers_gets_every_line_but_the_moments():
     found = report(two_layers(), dataset())
     assert {name for name, line in found.items() if line.verdict == CANNOT_TELL} == {verdicts.MOMENTS, "representation"}
     assert found[verdicts.MOMENTS].found == "the prior is not N(0, I)"
-    assert overall(list(found.values())).told == HEALTHY
+    assert overall(list(found.values())).conclusion == HEALTHY
     rate = found[verdicts.RATE].numbers
     truth = -0.5 * np.log(EXACT_VARIANCE).sum()  # z2 adds nothing that z1 does not say of the image
     assert rate["low"] - 4 * rate["low_error"] - 0.15 < truth < rate["high"] + 4 * rate["high_error"]

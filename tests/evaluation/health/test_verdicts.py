@@ -53,7 +53,7 @@ CODES = line(verdicts.CODES, HEALTHY)
 def test_one_verdict_over_all(lines, verdict, words):
     found = overall(lines)
     assert found.verdict == verdict
-    assert words in found.told
+    assert words in found.conclusion
 
 
 def test_what_to_try_is_what_the_illness_comes_from():

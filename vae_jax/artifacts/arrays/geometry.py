@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.special import ndtri
 
-from vae_jax.evaluation.evaluate import ACTIVE_VARIANCE
+from vae_jax.evaluation.per_image import ACTIVE_VARIANCE
 
 Axes = tuple[Float[np.ndarray, " Z"], Float[np.ndarray, "Z 2"]]
 

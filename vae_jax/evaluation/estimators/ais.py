@@ -1,13 +1,12 @@
-"""Annealed importance sampling (Neal 2001): log p(x) by chains that go from the prior to the posterior, without an encoder.
+"""Annealed importance sampling (Neal 2001): log p(x) by chains from the prior to the posterior, without an encoder.
 
-Settings are those of Wu et al. (2017), "On the quantitative analysis of decoder-based generative models", the check by
-bidirectional Monte Carlo that of Grosse et al. (2015), "Sandwiching the marginal likelihood using bidirectional Monte Carlo".
+Settings follow Wu et al. (2017), "On the quantitative analysis of decoder-based generative models"; bidirectional Monte
+Carlo follows Grosse et al. (2015), "Sandwiching the marginal likelihood using bidirectional Monte Carlo".
 
-On any image `log_p` is a LOWER BOUND on log p(x) on average, however badly the chains mix. Only of images that were drawn from
-the model itself is there an upper bound too, by `reverse_ais`: the gap between both is at least what the lower bound of such
-images lacks, on average. What that of real ones lacks it suggests, and does not prove.
+`log_p` is a LOWER BOUND on log p(x) on average, however badly the chains mix. Images drawn from the model itself also have an
+upper bound, by `reverse_ais`: on average their gap is at least the error of the lower bound. For real images it is a hint only.
 
-    sizes = tune_step_sizes(model, params, key_tune, val_images[:20], 1000)  # then fixed, so that weights are right
+    sizes = tune_step_sizes(model, params, key_tune, val_images[:20], 1000)  # then fixed: weights stay correct
     found = ais_estimate(make_ais(model, 1000)(params, key, test_images, sizes))
 
     z = model.sample_prior(params, key_z, 100)
@@ -15,7 +14,7 @@ images lacks, on average. What that of real ones lacks it suggests, and does not
     lower = ais_estimate(make_ais(model, 1000)(params, key, x, sizes)).log_p
     upper = upper_bound(reverse_ais(model, params, key_reverse, x, z, sizes))
 
-Axes: S chains of an image, T temperatures.
+Axes: S chains per image, T temperatures.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -46,47 +45,46 @@ class Annealed(NamedTuple):
     """Consecutive images and the log weights of their chains, nats."""
 
     start: int
-    """The number of the first."""
+    """The number of the first image."""
     log_weights: Float[np.ndarray, "B S"]
     acceptance: Float[np.ndarray, " T"]
-    """Mean probability of acceptance of each transition."""
+    """The mean acceptance probability of each transition."""
 
 
 class AIS(NamedTuple):
-    """What annealed importance sampling says of N images."""
+    """The estimates of annealed importance sampling for N images."""
 
     log_weights: Float[np.ndarray, "N S"]
-    """Of every chain, nats."""
+    """The log weight of every chain, nats."""
     log_p: Float[np.ndarray, " N"]
-    """log of the mean weight, nats: a lower bound on log p(x) on average."""
+    """The log of the mean weight, nats: a lower bound on log p(x) on average."""
     error: Float[np.ndarray, " N"]
-    """Its Monte Carlo standard error over the chains, nats, by the delta method. Of what all chains missed it knows nothing."""
+    """Its Monte Carlo standard error over the chains, nats, by the delta method; blind to modes that all chains missed."""
     ess: Float[np.ndarray, " N"]
-    """Effective number of chains, 1 to S."""
+    """The effective number of chains, 1 to S."""
     acceptance: Float[np.ndarray, " T"]
-    """Mean probability of acceptance at each temperature."""
+    """The mean acceptance probability at each temperature."""
 
 
 Chains = Callable[..., Iterator[Annealed]]
-"""(params, key, images [N,H,W,C], step_sizes [T], first=0) -> Annealed after Annealed; image i has the number first + i."""
+"""(params, key, images [N,H,W,C], step_sizes [T], first=0) -> iterator of Annealed; image i has the number first + i."""
 
 
 def make_ais(
     model: Model, num_temperatures: int, num_chains: int = 16, num_leapfrog: int = 10, num_bytes: int | None = None
 ) -> Chains:
-    """Log weights of every image, block by block, by chains from the prior to the posterior.
+    """Make a function that yields the log weights of every image, block by block.
 
-    Image i has the key fold_in(key, i) and its chain c fold_in(fold_in(key, i), c), so that what is drawn depends neither on
-    the images beside it nor on how the work is cut. Rounding does, and where the dynamics amplify it the same draws lead
-    elsewhere in a long run.
+    Image i has the key fold_in(key, i) and its chain c fold_in(fold_in(key, i), c), so draws do not depend on the division
+    into calls. Rounding does; long chains may amplify it until the same draws lead elsewhere.
 
     Args:
         model: one with a prior.
         num_temperatures: T, 1,000 to 10,000 (Wu et al. 2017).
         num_chains: S.
         num_leapfrog: steps of a transition.
-        num_bytes: of the decoder's outputs in a call, at least those of an image's chains; None: 1 MiB on a CPU, where
-            convolutions like half of it better, 256 MiB else. Hidden layers and derivatives come on top of them.
+        num_bytes: the size of the decoder's outputs per call, at least that of one image's chains. None: 1 MiB on a CPU (half
+            of it suits convolutions better), else 256 MiB. Hidden layers and derivatives need memory in addition.
 
     Raises:
         InputError: the model has no prior, or the number of step sizes is not T.
@@ -115,15 +113,15 @@ def reverse_ais(
     num_leapfrog: int = 10,
     num_bytes: int | None = None,
 ) -> Float[np.ndarray, "N S"]:
-    """Log weights of chains from the posterior to the prior [N, S], nats, to be combined by `upper_bound`.
+    """Return log weights [N, S] of chains from the posterior to the prior, nats, for `upper_bound`.
 
-    The z that an image was drawn from is an exact draw of p(z|x), and there all its chains start: images, and not the chains
-    of one, are independent draws, so the error of a mean over images is that of its spread over them.
+    All chains of an image start at the z that it was drawn from, an exact draw of p(z|x). Images are independent draws, the
+    chains of one image are not: take the error of a mean from the spread over images.
 
     Args:
         model: one with a prior.
         params: its parameters.
-        key: of the chains, see `make_ais`.
+        key: the key of the chains, see `make_ais`.
         x: images drawn from p(x|z); never real ones.
         z: drawn from the prior, leaves [N, ...].
         step_sizes: those of the forward chains.
@@ -141,7 +139,7 @@ def reverse_ais(
 
 
 def ais_estimate(blocks: Iterable[Annealed]) -> AIS:
-    """All blocks of `make_ais` as one result."""
+    """Return all blocks of `make_ais` as one result."""
     parts = list(blocks)
     log_weights = np.concatenate([part.log_weights for part in parts])
     found = estimate(log_weights)
@@ -150,7 +148,7 @@ def ais_estimate(blocks: Iterable[Annealed]) -> AIS:
 
 
 def upper_bound(log_weights: Float[np.ndarray, "N S"]) -> Float[np.ndarray, " N"]:
-    """-log of the mean of 1 / w over the chains of `reverse_ais` [N], nats: an upper bound on log p(x) on average.
+    """Return -log of the mean of 1 / w over the chains of `reverse_ais` [N], nats: an upper bound on log p(x) on average.
 
     Grosse et al. (2015): the mean of 1 / w is 1 / p(x) on average, and -log is convex.
     """
@@ -167,7 +165,7 @@ def _blocks(
     size: int,
     first: int,
 ) -> Iterator[Annealed]:
-    """The chains of `size` images a call; the last call is filled up with zeros, which its results leave out."""
+    """Run the chains of `size` images per call. The last call is padded with zeros, and their results are dropped."""
     images, z = np.asarray(images), jax.tree.map(np.asarray, z)
     for start in range(0, len(images), size):
         count = min(size, len(images) - start)

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, Int32, Key, PRNGKeyArray
 
-from vae_jax.evaluation.estimators.hmc import PerChain, Scalar, State, Target, evaluate, make_target, transition
+from vae_jax.data.preprocess import unit_interval
+from vae_jax.evaluation.estimators.hmc import PerChain, Scalar, State, Target, make_target, state_at, transition
 from vae_jax.evaluation.estimators.whole_split import MEMORY_BYTES, Pixels
 from vae_jax.models import require_prior
 from vae_jax.objectives.weights import repeat_rows
@@ -28,7 +29,7 @@ class Path(NamedTuple):
     """Transitions in the order in which chains make them: arrays [T], scalars within a scan."""
 
     number: Int32[Array, " T"]
-    """Which one it is, 1 to T from the prior to the posterior; its draws depend on it."""
+    """The number of the transition, 1 to T from the prior to the posterior; its draws depend on it."""
     beta: Float32[Array, " T"]
     step_size: Float32[Array, " T"]
     before: Float32[Array, " T"]
@@ -44,7 +45,7 @@ class Sum(NamedTuple):
     surplus: PerChain
 
     def add(self, term: PerChain) -> "Sum":
-        """The sum with another term."""
+        """Return the sum with another term."""
         term = term - self.surplus
         value = self.value + term
         # A weight that has become 0 stays so.
@@ -80,7 +81,7 @@ def chain_keys(keys: Key[Array, " B"], num_chains: int) -> Key[Array, " P"]:
 
 
 def start_chains(model: Model, params: Params, chains: Key[Array, " P"]) -> Any:
-    """A draw of the prior for every chain, from fold_in(its key, 0), leaves [P, ...]."""
+    """Draw from the prior for every chain, from fold_in(its key, 0), leaves [P, ...]."""
     assert model.sample_prior is not None
     sample_prior = model.sample_prior
 
@@ -91,7 +92,7 @@ def start_chains(model: Model, params: Params, chains: Key[Array, " P"]) -> Any:
 
 
 def make_anneal(model: Model, num_chains: int, num_leapfrog: int) -> Callable[..., tuple[Array, Array]]:
-    """(params, keys [B], x [B,H,W,C], z, path, share [B]) -> (log weights [B, S], acceptance [T]).
+    """Make a function (params, keys [B], x [B,H,W,C], z, path, share [B]) -> (log weights [B, S], acceptance [T]).
 
     z is where the chains of every image start, leaves [B, ...], or None for draws of the prior; share weighs the images in the
     mean acceptance, and sums to 1.
@@ -126,7 +127,7 @@ def make_anneal(model: Model, num_chains: int, num_leapfrog: int) -> Callable[..
 
 
 def images_of_a_call(model: Model, params: Params, images: Pixels, num_chains: int, num_bytes: int | None) -> int:
-    """Whole images near num_bytes of outputs, calls alike."""
+    """Return the number of images per call: near num_bytes of outputs, and nearly equal for all calls."""
     if num_bytes is None:
         num_bytes = CACHE_BYTES if jax.default_backend() == "cpu" else MEMORY_BYTES
     key = jax.eval_shape(lambda: jax.random.key(0)[None])
@@ -137,18 +138,18 @@ def images_of_a_call(model: Model, params: Params, images: Pixels, num_chains: i
 
 
 def as_pixels(images: Pixels) -> Float32[np.ndarray, "N H W C"]:
-    """x of images."""
+    """Return the images as float32 x in [0, 1]."""
     x = np.asarray(images)
-    return x / np.float32(255) if x.dtype == np.uint8 else x.astype(np.float32)
+    return unit_interval(x) if x.dtype == np.uint8 else x.astype(np.float32)
 
 
 def begin(model: Model, params: Params, chains: Key[Array, " P"], x: Images, z: Any) -> tuple[Target, State]:
-    """The target of chains with the images x [B,H,W,C], P / B of them each, and where they start."""
+    """Return the target of chains with images x [B,H,W,C], P / B chains per image, and their first state."""
     x = repeat_rows(x, len(chains) // len(x))
     target, rows = make_target(model, params, x, start_chains(model, params, chains) if z is None else z)
-    return target, evaluate(target, rows)
+    return target, state_at(target, rows)
 
 
 def fold_each(keys: Key[Array, " P"], number: Int32[Array, ""]) -> Key[Array, " P"]:
-    """fold_in(key, number) for each key."""
+    """Return fold_in(key, number) for each key."""
     return jax.vmap(lambda key: jax.random.fold_in(key, number))(keys)

@@ -1,4 +1,4 @@
-"""What importance weights say about their own mean: its error, its curve, and whether to trust it. NumPy in float64."""
+"""Diagnostics of a mean of importance weights: its error, its curve, and whether to trust it. NumPy in float64."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ FEWEST_STEPS = 64
 
 
 class Estimate(NamedTuple):
-    """What the weights of one image say, for each of B images."""
+    """The estimate from the weights of each of B images."""
 
     log_p: Float[np.ndarray, " B"]
     """log of their mean, nats: the bound of all S samples."""
@@ -35,7 +35,7 @@ class Estimate(NamedTuple):
 
 
 def log_mean(log_weights: Float[np.ndarray, "... S"]) -> Float[np.ndarray, "..."]:
-    """log of the mean of exp(log_weights) over the last axis; -inf where all weights are 0."""
+    """Return the log of the mean of exp(log_weights) over the last axis; -inf if all weights are 0."""
     values = log_weights.astype(np.float64)
     top = values.max(axis=-1, keepdims=True)
     shift = np.where(np.isfinite(top), top, 0)
@@ -44,7 +44,7 @@ def log_mean(log_weights: Float[np.ndarray, "... S"]) -> Float[np.ndarray, "..."
 
 
 def curve_sizes(num_samples: int) -> tuple[int, ...]:
-    """1, 10, 100, ... as far as they divide the number of samples, and that number.
+    """Return 1, 10, 100, ... as long as they divide the number of samples, then that number.
 
     Each divides the next: a mean over groups of one size is, image by image, at most that of the next, since a larger group
     is made of whole smaller ones.
@@ -56,7 +56,7 @@ def curve_sizes(num_samples: int) -> tuple[int, ...]:
 
 
 def estimate(log_weights: Float[np.ndarray, "B S"]) -> Estimate:
-    """The diagnostics of S log weights of each of B images."""
+    """Return the estimate from S log weights of each of B images."""
     values = log_weights.astype(np.float64)
     count, num_samples = values.shape
     log_p = log_mean(values)
@@ -73,25 +73,25 @@ def estimate(log_weights: Float[np.ndarray, "B S"]) -> Estimate:
 
 
 def trusted(found: Estimate, num_samples: int) -> Bool[np.ndarray, " B"]:
-    """Whether an image's estimate and its error can be relied on: enough effective samples, and a tail that is light enough.
+    """Return True for each image with a reliable estimate and error: enough effective samples, and a light enough tail.
 
-    Too few samples to tell: no. What no sample comes near no weight can tell of, so a posterior that is much narrower than
-    p(z|x) in few dimensions can pass all the same. With 5,000 samples and a third of the width in one dimension 13% of the
-    images are trusted and wrong, by up to 0.3 nats; with a quarter in two dimensions 2%, by up to 1. Their neighbours tell:
-    the median of k over the images is 0.8 and 0.9 there.
+    The result is False if there are too few samples to decide. Weights cannot show a region that no sample reaches, so a
+    posterior much narrower than p(z|x) in few dimensions may still pass. With 5,000 samples and a third of the width in one
+    dimension, 13% of the images are trusted and wrong, by up to 0.3 nats; with a quarter in two dimensions 2%, by up to 1.
+    Other images show it: the median of k over the images is then 0.8 and 0.9.
     """
     return (found.ess >= ENOUGH) & (found.pareto_k <= largest_k(num_samples))
 
 
 def largest_k(num_samples: int) -> float:
-    """The heaviest tail that S samples can cope with: min(1 - 1 / log10 S, 0.7) (Vehtari et al. 2024, section 3.2.4)."""
+    """Return the largest k that S samples can handle: min(1 - 1 / log10 S, 0.7) (Vehtari et al. 2024, section 3.2.4)."""
     return float(min(1 - 1 / np.log10(max(num_samples, 2)), LARGEST_K))
 
 
 def pareto_k(log_weights: Float[np.ndarray, "B S"]) -> Float[np.ndarray, " B"]:
-    """Shape k of the generalised Pareto distribution fitted to the largest weights of each row (Zhang and Stephens 2009).
+    """Return the shape k of the generalised Pareto fit to the largest weights of each row (Zhang and Stephens 2009).
 
-    Weights that are equal, or are so but for float32's rounding of their logarithms, have no tail: k = -inf.
+    Weights that are equal up to float32 rounding of their logarithms have no tail: k = -inf.
     """
     count, num_samples = log_weights.shape
     tail = int(min(TAIL_SHARE * num_samples, TAIL_ROOT * np.sqrt(num_samples)))
@@ -112,7 +112,7 @@ def pareto_k(log_weights: Float[np.ndarray, "B S"]) -> Float[np.ndarray, " B"]:
 
 
 def _fit(above: Float[np.ndarray, "B n"]) -> Float[np.ndarray, " B"]:
-    """k of exceedances in ascending order, as a posterior mean over a grid of k / sigma."""
+    """Return k of ascending exceedances, as a posterior mean over a grid of k / sigma."""
     n = above.shape[1]
     grid = 30 + int(np.sqrt(n))
     steps = 1 - np.sqrt(grid / (np.arange(1, grid + 1) - 0.5))

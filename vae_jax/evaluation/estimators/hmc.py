@@ -34,26 +34,26 @@ class Target(NamedTuple):
 
 
 class State(NamedTuple):
-    """Where the chains are, and what is known there."""
+    """The positions of the chains, with both log densities and their gradients."""
 
     z: Z
     log_prior: PerChain
-    prior_slope: Z
-    """Derivative of log_prior for z."""
+    prior_gradient: Z
+    """The gradient of log_prior with respect to z."""
     log_likelihood: PerChain
-    likelihood_slope: Z
+    likelihood_gradient: Z
 
     def tempered(self, beta: Scalar) -> PerChain:
-        """log p(z) + beta log p(x|z)."""
+        """Return log p(z) + beta log p(x|z)."""
         return self.log_prior + beta * self.log_likelihood
 
-    def slope(self, beta: Scalar) -> Z:
-        """The derivative of `tempered` for z."""
-        return self.prior_slope + beta * self.likelihood_slope
+    def gradient(self, beta: Scalar) -> Z:
+        """Return the gradient of `tempered` with respect to z."""
+        return self.prior_gradient + beta * self.likelihood_gradient
 
 
 def make_target(model: Model, params: Params, x: Images, z: Any) -> tuple[Target, Z]:
-    """The target of chains with the images x [P, H, W, C], and z, a pytree of leaves [P, ...], as rows of numbers.
+    """Return the target of chains with images x [P, H, W, C], and z (a pytree of leaves [P, ...]) as rows of numbers.
 
     Raises:
         InputError: the model has no prior.
@@ -70,28 +70,28 @@ def make_target(model: Model, params: Params, x: Images, z: Any) -> tuple[Target
     return Target(prior, likelihood), jax.vmap(lambda row: ravel_pytree(row)[0])(z)
 
 
-def evaluate(target: Target, z: Z) -> State:
-    """The state at z."""
+def state_at(target: Target, z: Z) -> State:
+    """Return the state of chains at z, with both log densities and their gradients."""
     log_prior, prior_vjp = jax.vjp(target.log_prior, z)
     log_likelihood, likelihood_vjp = jax.vjp(target.log_likelihood, z)
-    (prior_slope,), (likelihood_slope,) = prior_vjp(ones := jnp.ones_like(log_prior)), likelihood_vjp(ones)
-    return State(z, log_prior, prior_slope, log_likelihood, likelihood_slope)
+    (prior_gradient,), (likelihood_gradient,) = prior_vjp(ones := jnp.ones_like(log_prior)), likelihood_vjp(ones)
+    return State(z, log_prior, prior_gradient, log_likelihood, likelihood_gradient)
 
 
 def transition(
     target: Target, keys: Key[Array, " P"], state: State, beta: Scalar, step_size: Scalar, num_leapfrog: int
 ) -> tuple[State, PerChain]:
-    """(next state, probability of acceptance [P]): one trajectory with fresh momentum from N(0, I), accepted or rejected.
+    """Return (next state, acceptance probability [P]) after one trajectory with fresh momentum from N(0, I).
 
     It leaves p(z) p(x|z)^beta invariant and is reversible: it is its own reversal in time.
 
     Args:
-        target: of the chains.
-        keys: one a chain, not used elsewhere.
-        state: of the chains.
+        target: the target of the chains.
+        keys: one per chain, not used elsewhere.
+        state: the current state of the chains.
         beta: inverse temperature, 0 to 1.
-        step_size: of a leapfrog step, before JITTER; it may not depend on the chains' states.
-        num_leapfrog: steps of the trajectory.
+        step_size: the size of a leapfrog step, before JITTER; it must not depend on the state of the chains.
+        num_leapfrog: the number of leapfrog steps.
     """
     # One draw for all that is random: three streams would take longer to compile than the rest of the transition.
     size = state.z.shape[1]
@@ -109,7 +109,7 @@ def transition(
 
 
 def accepts(exponential: PerChain, log_ratio: PerChain) -> Bool[Array, " P"]:
-    """Whether each chain goes where its trajectory ended: with the probability min(1, exp(log_ratio)) (Metropolis).
+    """Return True for each chain that accepts its trajectory: with probability min(1, exp(log_ratio)) (Metropolis).
 
     `exponential` is -log of a uniform number, or half the sum of the squares of two normal ones: the same law.
     """
@@ -119,21 +119,21 @@ def accepts(exponential: PerChain, log_ratio: PerChain) -> Bool[Array, " P"]:
 def leapfrog(
     target: Target, state: State, momentum: Z, beta: Scalar, step_size: Float[Array, "P 1"], num_leapfrog: int
 ) -> tuple[State, Z]:
-    """(state, momentum) after `num_leapfrog` >= 1 steps (Neal 2011, eqs. 2.28 to 2.30).
+    """Return (state, momentum) after `num_leapfrog` >= 1 steps (Neal 2011, eqs. 2.28 to 2.30).
 
-    The half kicks of consecutive steps are one. From the end, with the momentum turned round, it leads back.
+    The half updates of momentum of consecutive steps are merged. With the momentum negated, it leads back from the end.
     """
-    slope = jax.grad(lambda z: (target.log_prior(z) + beta * target.log_likelihood(z)).sum())
+    gradient = jax.grad(lambda z: (target.log_prior(z) + beta * target.log_likelihood(z)).sum())
 
     def step(_: Int32[Array, ""], moving: tuple[Z, Z]) -> tuple[Z, Z]:
         z, momentum = moving
         z = z + step_size * momentum
-        return z, momentum + step_size * slope(z)
+        return z, momentum + step_size * gradient(z)
 
-    momentum = momentum + 0.5 * step_size * state.slope(beta)
+    momentum = momentum + 0.5 * step_size * state.gradient(beta)
     z, momentum = jax.lax.fori_loop(0, num_leapfrog - 1, step, (state.z, momentum))
-    end = evaluate(target, z + step_size * momentum)
-    return end, momentum + 0.5 * step_size * end.slope(beta)
+    end = state_at(target, z + step_size * momentum)
+    return end, momentum + 0.5 * step_size * end.gradient(beta)
 
 
 def _kinetic(momentum: Z) -> PerChain:

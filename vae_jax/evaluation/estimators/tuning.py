@@ -28,22 +28,22 @@ def tune_step_sizes(
     acceptance: float = 0.65,
     num_rounds: int = 3,
 ) -> Float32[np.ndarray, " T"]:
-    """The step size of each temperature at which chains of these images are accepted as often as wanted.
+    """Return the step size of each temperature that gives chains of these images the target acceptance.
 
     Sizes are adapted while the chains are annealed, `num_rounds` transitions a temperature, to the mean over all images and
-    chains. They may not be the images that are estimated: sizes that depend on the chains' states make wrong weights, and
-    fixed ones right weights, whatever they are. All images and chains are in memory at once; a few dozen images are enough.
+    chains. Never tune on the images to be estimated: sizes that depend on the states of the chains give wrong weights; fixed
+    sizes give correct weights, whatever their values. All images and chains are in memory at once; a few dozen images are enough.
 
     Args:
         model: one with a prior.
         params: its parameters.
-        key: of all draws.
-        images: of the same kind as those to come.
+        key: the key of all draws.
+        images: tuning images, of the same kind as those to be estimated.
         num_temperatures: T.
-        num_chains: of each image.
+        num_chains: the number of chains per image.
         num_leapfrog: steps of a transition.
-        acceptance: wanted mean probability of acceptance.
-        num_rounds: more of them follow a faster change from temperature to temperature.
+        acceptance: the target of the mean acceptance probability.
+        num_rounds: transitions per temperature; more can follow a faster change between temperatures.
 
     Raises:
         InputError: the model has no prior.

@@ -1,6 +1,6 @@
-"""Importance weights of a whole split, cut into calls of the device that stay within a given memory.
+"""Importance weights of a whole split, divided into device calls that stay within a given memory.
 
-They cost N x S decoder passes and little else. On a CPU a call decodes some 1000 pairs of image and sample at once, as one
+Nearly all of the cost is N x S decoder passes. On a CPU a call decodes some 1000 pairs of image and sample at once, as one
 product whose outputs stay in the cache, and the pixels are summed by `pixels.sum_pixels`.
 """
 
@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int32, Key, PRNGKeyArray, UInt8
 
 from vae_jax.data.mapped import unmap
+from vae_jax.data.preprocess import unit_interval
 from vae_jax.evaluation.estimators.diagnostics import log_mean
 from vae_jax.models import require_prior
 from vae_jax.objectives.weights import weigh
@@ -20,9 +21,9 @@ from vae_jax.randomness import fold_range
 from vae_jax.types import Images, Model, Params
 
 IMAGES_OF_A_CALL = 16
-"""At least so many images share a call where memory allows, so that they are encoded together."""
+"""The smallest number of images per call if memory allows, so that they are encoded together."""
 CACHE_BYTES, MEMORY_BYTES = 4 * 2**20, 256 * 2**20
-"""Of the decoder's outputs in a call, on a CPU and on an accelerator."""
+"""The size of the decoder's outputs per call, on a CPU and on an accelerator."""
 
 Pixels = UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"] | Float[Array, "N H W C"]
 """u8 from 0 to 255, which are divided by 255, or x itself."""
@@ -33,27 +34,27 @@ class Block(NamedTuple):
     """Consecutive images and the log weights of their samples, nats."""
 
     start: int
-    """The number of the first."""
+    """The number of the first image."""
     log_weights: Float[np.ndarray, "B S"]
 
 
 Weights = Callable[..., Iterator[Block]]
-"""(params, key, images [N,H,W,C], first=0) -> Block after Block; image i of them has the number first + i."""
+"""(params, key, images [N,H,W,C], first=0) -> iterator of Blocks; image i has the number first + i."""
 
 
 def make_split_weights(model: Model, num_samples: int, num_bytes: int | None = None) -> Weights:
-    """Log weights of every image, block by block.
+    """Make a function that yields the log weights of every image, block by block.
 
     Images are u8 from 0 to 255, which are divided by 255, or x itself in [0, 1].
 
-    Image i has the key fold_in(key, i) and its sample s fold_in(fold_in(key, i), s), so that a weight depends neither on the
-    images beside it nor on how the work is cut. An image is encoded once.
+    Image i has the key fold_in(key, i) and its sample s fold_in(fold_in(key, i), s), so a weight does not depend
+    on the division into calls. Each image is encoded once.
 
     Args:
         model: one with a prior.
         num_samples: S.
-        num_bytes: of the decoder's outputs in a call; None: 4 MiB on a CPU (its cache), 256 MiB else. Hidden layers come
-            on top of them.
+        num_bytes: the size of the decoder's outputs per call. None: 4 MiB on a CPU (its cache), else 256 MiB. Hidden
+            layers need memory in addition.
 
     Raises:
         InputError: the model has no prior.
@@ -62,7 +63,7 @@ def make_split_weights(model: Model, num_samples: int, num_bytes: int | None = N
 
     @jax.jit
     def encode(params: Params, images: UInt8[Array, "B H W C"] | Images) -> tuple[Images, Any]:
-        x = images.astype(jnp.float32) / 255 if images.dtype == jnp.uint8 else images
+        x = unit_interval(images) if images.dtype == jnp.uint8 else images
         return x, model.encode(params, x)
 
     def of_image(
@@ -93,7 +94,7 @@ def make_split_weights(model: Model, num_samples: int, num_bytes: int | None = N
 
 
 def make_split_bound(model: Model, num_samples: int, num_bytes: int | None = None) -> Bound:
-    """(params, key, images [N,H,W,C]) -> iwae_bound [N] of every image, nats: see `make_split_weights`.
+    """Make a function (params, key, images [N,H,W,C]) -> iwae_bound [N], nats: see `make_split_weights`.
 
     Raises:
         InputError: the model has no prior.
@@ -109,7 +110,7 @@ def make_split_bound(model: Model, num_samples: int, num_bytes: int | None = Non
 def _cut(
     model: Model, params: Params, images: Pixels, num_samples: int, num_bytes: int | None
 ) -> tuple[int, list[Int32[Array, " S"]]]:
-    """(images of a call, samples of each of their calls): whole numbers near num_bytes of outputs, calls alike."""
+    """Return (images per call, samples of each call), near num_bytes of outputs and nearly equal for all calls."""
     if num_bytes is None:
         num_bytes = CACHE_BYTES if jax.default_backend() == "cpu" else MEMORY_BYTES
     one = jax.ShapeDtypeStruct((1, *images.shape[1:]), jnp.float32)

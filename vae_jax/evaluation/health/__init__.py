@@ -1,9 +1,9 @@
-"""Is a trained model well? What its latent space carries, how far it is from the prior, what encoder and decoder lose."""
+"""A health report: what the latent space carries, its distance from the prior, the losses of encoder and decoder."""
 
 from vae_jax.evaluation.health.annealed_bound import Anneal
 from vae_jax.evaluation.health.examine import Extent, Subject, examine
 from vae_jax.evaluation.health.refinement import Effort
-from vae_jax.evaluation.health.summary import Gap, Summary, difference, facts, summarize_latents, told
+from vae_jax.evaluation.health.summary import Gap, Summary, difference, facts, messages, summarize_latents
 from vae_jax.evaluation.health.verdicts import Line, overall
 
 __all__ = [
@@ -17,7 +17,7 @@ __all__ = [
     "difference",
     "examine",
     "facts",
+    "messages",
     "overall",
     "summarize_latents",
-    "told",
 ]

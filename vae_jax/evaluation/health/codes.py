@@ -1,4 +1,4 @@
-"""What the encoder makes of images: posteriors, one sampled z each, and their log-densities; arrays on the host."""
+"""The codes of images: posteriors, one sampled z per image, and log-densities, as arrays on the host."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 
+from vae_jax.data.preprocess import unit_interval
 from vae_jax.evaluation.aggregate_posterior import Aggregate
 from vae_jax.models import require_prior
 from vae_jax.models.standard_normal import flat, from_standard
@@ -18,7 +19,7 @@ BATCH = 500
 
 
 class Codes(NamedTuple):
-    """N images as codes; each sampled z is one of its image's posterior. Densities in nats."""
+    """The codes of N images, with one z sampled from the posterior of each. Densities in nats."""
 
     posterior: Any
     """A pytree of [N, ...], with `mean` [N, Z]."""
@@ -31,24 +32,24 @@ class Codes(NamedTuple):
     log_prior: Float[np.ndarray, " N"]
     """log p(z_i)."""
     from_standard: Float[np.ndarray, " N"]
-    """Of `aggregate.from_standard`."""
+    """The result of `standard_normal.from_standard`."""
 
     @property
     def kl(self) -> Float[np.ndarray, " N"]:
-        """KL(q(z|x) || p(z)) of every image, nats."""
+        """The KL(q(z|x) || p(z)) of every image, nats."""
         return self.kl_terms.sum(axis=1, dtype=np.float64)
 
     @property
     def points(self) -> Float[np.ndarray, "N D"]:
-        """All numbers of every z."""
+        """The numbers of every z."""
         return points_of(self.z)
 
     def first(self, count: int) -> "Codes":
-        """The first so many."""
+        """Return the first `count` codes."""
         return Codes(*jax.tree.map(lambda values: values[:count], tuple(self)))
 
     def aggregate(self) -> Aggregate:
-        """The means that evaluation takes, of these codes."""
+        """Return the moments of these codes, as evaluation computes them."""
         z = self.points
         away = np.abs(self.from_standard).mean(dtype=np.float64)
         return Aggregate(
@@ -57,7 +58,7 @@ class Codes(NamedTuple):
 
 
 def points_of(z: Any) -> Float[np.ndarray, "N D"]:
-    """All numbers of every z, in float64."""
+    """Return the numbers of every z, in float64."""
     return np.asarray(flat(z), np.float64)
 
 
@@ -65,7 +66,7 @@ DrawCodes = Callable[[Params, PRNGKeyArray, UInt8[np.ndarray, "N H W C"]], Codes
 
 
 def make_draw_codes(model: Model) -> DrawCodes:
-    """(params, key, images u8[N,H,W,C]) -> their codes; z of image i comes from fold_in(key, i).
+    """Make a function (params, key, images u8[N,H,W,C]) -> Codes; the z of image i uses fold_in(key, i).
 
     Raises:
         InputError: the model has no prior.
@@ -75,7 +76,7 @@ def make_draw_codes(model: Model) -> DrawCodes:
     kl_terms_of = model.kl_terms
 
     def of_image(params: Params, key: PRNGKeyArray, image: UInt8[Array, "H W C"]) -> Any:
-        x = image[None].astype(jnp.float32) / 255
+        x = unit_interval(image[None])
         posterior = model.encode(params, x)
         z = model.reparameterize(params, key, posterior)
         kl_terms = kl_terms_of(params, posterior, z)

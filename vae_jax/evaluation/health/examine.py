@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
+from vae_jax.data.preprocess import unit_interval
 from vae_jax.errors import InputError
 from vae_jax.evaluation.health import gaps, information, lines
 from vae_jax.evaluation.health.annealed_bound import Anneal, annealed_bound
@@ -128,7 +129,7 @@ def _look(subject: Subject, draw: DrawCodes, name: str, most: int, number: int) 
 
 def _drawn(images: UInt8[np.ndarray, "N H W C"], rng: np.random.Generator) -> UInt8[np.ndarray, "N H W C"]:
     """Each pixel 255 with its grey value as the probability, else 0."""
-    return ((rng.random(images.shape, np.float32) < images / np.float32(255)) * 255).astype(np.uint8)
+    return ((rng.random(images.shape, np.float32) < unit_interval(images)) * 255).astype(np.uint8)
 
 
 def _refined(

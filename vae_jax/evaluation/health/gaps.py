@@ -1,4 +1,4 @@
-"""The lines of a report on what is lost between log p(x) and the elbo, and by whom."""
+"""The lines of a report on the gaps between log p(x) and the elbo."""
 
 import math
 from collections.abc import Mapping
@@ -13,29 +13,29 @@ from vae_jax.evaluation.health.summary import Gap, difference
 from vae_jax.evaluation.health.verdicts import HEALTHY, OVER_REGULARISED, OVERFITTING, Line
 
 RATE_SHARE, RATE_NATS = 0.1, 0.5
-"""How much more information than the encoder's the refined posteriors give, where the elbo asks for more than it gets."""
+"""If refined posteriors have more kl than the encoder's by this share and these nats, the elbo favours more than it gets."""
 
 
 def amortisation(test: Refined, train: Refined) -> Line:
-    """What the encoder loses against the best posterior of its family, and whether the best ones say more of the image.
+    """Return the line on the loss of the encoder against the best posterior of its family, and on the kl of the best ones.
 
-    The second on training images: an encoder that is wrong on others is another matter.
+    The kl is compared on training images: an encoder that fails on other images is a different problem.
     """
     gaps = [_mean(refined.gain) for refined in (test, train)]
     more, rate = _mean(train.refined_kl - train.kl), float(train.kl.mean())
-    told = (
+    text = (
         f"{gaps[0].nats:.2f} ± {gaps[0].error:.2f} nats test, {gaps[1].nats:.2f} ± {gaps[1].error:.2f} train; refined "
     )
-    told += f"posteriors have a kl of {rate + more.nats:.2f}, the encoder's {rate:.2f}"
+    text += f"posteriors have a kl of {rate + more.nats:.2f}, the encoder's {rate:.2f}"
     numbers = {"test": gaps[0]._asdict(), "train": gaps[1]._asdict(), "more_kl": more._asdict(), "kl": rate}
     starved = more.nats - ERRORS * more.error > max(RATE_SHARE * rate, RATE_NATS)
     if starved and gaps[1].nats > ERRORS * gaps[1].error:
-        return Line(verdicts.AMORTISATION, told, OVER_REGULARISED, "", "a smaller beta", numbers)
-    return Line(verdicts.AMORTISATION, told, HEALTHY, numbers=numbers)
+        return Line(verdicts.AMORTISATION, text, OVER_REGULARISED, "", "a smaller beta", numbers)
+    return Line(verdicts.AMORTISATION, text, HEALTHY, numbers=numbers)
 
 
 def approximation(test: Refined, further: Mapping[str, Float[np.ndarray, " n"]], prefix: str = "") -> Line:
-    """What the posteriors' family loses: log p(x) less the best elbo. Every bound is too low, and so is this.
+    """Return the line on the loss of the posterior family: log p(x) minus the best elbo. Bounds are too low, so is this.
 
     Args:
         test: with its bounds.
@@ -49,15 +49,15 @@ def approximation(test: Refined, further: Mapping[str, Float[np.ndarray, " n"]],
     name = max(means, key=lambda bound: means[bound])
     values = bounds[name]
     found = _mean(values - test.refined_elbo[: len(values)])
-    told = f"{found.nats:.2f} ± {found.error:.2f} nats or more: a lower estimate, log p(x) at least "
-    told += f"{values.mean():.2f} ({name}, {len(values)} test images)"
+    text = f"{found.nats:.2f} ± {found.error:.2f} nats or more: a lower estimate, log p(x) at least "
+    text += f"{values.mean():.2f} ({name}, {len(values)} test images)"
     return Line(
-        verdicts.APPROXIMATION, told, HEALTHY, numbers=found._asdict() | {"num_shared": shared, "bounds": means}
+        verdicts.APPROXIMATION, text, HEALTHY, numbers=found._asdict() | {"num_shared": shared, "bounds": means}
     )
 
 
 def refined_gap(whole: Line, test: Refined, train: Refined) -> Line:
-    """Whether it is the encoder or the decoder that overfits, where the errors let it be told.
+    """Return the line on the parts of encoder and decoder in the overfitting, as far as the errors permit.
 
     The encoder's part is what refining gains more on test images than on training images.
 
@@ -68,12 +68,12 @@ def refined_gap(whole: Line, test: Refined, train: Refined) -> Line:
     encoder = difference(test.gain, train.gain)
     decoder = whole.numbers["nats"] - encoder.nats
     error = math.hypot(encoder.error, whole.numbers["error"])
-    told = (
+    text = (
         f"the encoder's part {encoder.nats:.2f} ± {encoder.error:.2f}, the decoder's {decoder:.2f} ± {error:.2f} nats"
     )
     numbers = {"encoder": encoder._asdict(), "decoder": {"nats": decoder, "error": error}}
     if whole.verdict != OVERFITTING:
-        return Line(verdicts.REFINED_GAP, told, whole.verdict, numbers=numbers)
+        return Line(verdicts.REFINED_GAP, text, whole.verdict, numbers=numbers)
     # The whole is known apart from the encoder's part, and the decoder's is what is left of it.
     more = 2 * encoder.nats - whole.numbers["nats"]
     unsure = ERRORS * math.hypot(2 * encoder.error, whole.numbers["error"])
@@ -81,7 +81,7 @@ def refined_gap(whole: Line, test: Refined, train: Refined) -> Line:
     if abs(more) > unsure:
         which = "mostly the encoder" if more > 0 else "mostly the decoder"
     advice = "dropout, a smaller encoder" if more > unsure else "more images, early_stopping, dropout"
-    return Line(verdicts.REFINED_GAP, told, OVERFITTING, which, advice, numbers)
+    return Line(verdicts.REFINED_GAP, text, OVERFITTING, which, advice, numbers)
 
 
 def _mean(values: Float[np.ndarray, " B"]) -> Gap:

@@ -14,6 +14,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Key, PRNGKeyArray, UInt8
 
+from vae_jax.data.preprocess import unit_interval
 from vae_jax.evaluation.estimators.diagnostics import log_mean
 from vae_jax.models import require_prior
 from vae_jax.objectives.weights import weigh
@@ -88,7 +89,7 @@ def make_refine(model: Model, effort: Effort = Effort()) -> Refine:  # noqa: B00
     ) -> Refined:
         found = []
         for start in range(0, len(images), IMAGES_OF_A_BLOCK):
-            x = jnp.asarray(images[start : start + IMAGES_OF_A_BLOCK] / np.float32(255))
+            x = jnp.asarray(unit_interval(images[start : start + IMAGES_OF_A_BLOCK]))
             found.append(_refine_block(compiled, params, jax.random.fold_in(key, start), x, effort))
             progress(start + len(x))
         return jax.tree.map(lambda *arrays: np.concatenate(arrays), *found)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, Int32, UInt8
 
+from vae_jax.data.preprocess import unit_interval
 from vae_jax.evaluation.health.verdicts import CANNOT_TELL, REPRESENTATION, Line
 
 NEIGHBOURS = 10
@@ -50,7 +51,7 @@ def probe_features(train: Labelled, test: Labelled, seed: int) -> dict[str, Prob
     """
     from sklearn.decomposition import PCA
 
-    pixels = [split.images.reshape(len(split.images), -1) / np.float32(255) for split in (train, test)]
+    pixels = [unit_interval(split.images.reshape(len(split.images), -1)) for split in (train, test)]
     size = min(train.means.shape[1], *pixels[0].shape)
     components = PCA(size, random_state=seed).fit(pixels[0])
     features = {
@@ -123,7 +124,7 @@ def representation_lines(train: Labelled, test: Labelled, seed: int) -> list[Lin
 def _line(way: str, found: dict[str, Probe], counts: str, count: int, nmi_error: float) -> Line:
     scores = {name: getattr(probe, way) for name, probe in found.items() if getattr(probe, way) is not None}
     (own, *_), (rival, other) = scores.values(), list(scores.items())[1]
-    told = f"{SCORES[way]} {', '.join(f'{name} {score:.3f}' for name, score in scores.items())} ({counts})"
+    text = f"{SCORES[way]} {', '.join(f'{name} {score:.3f}' for name, score in scores.items())} ({counts})"
     reach = 2 * np.sqrt((own * (1 - own) + other * (1 - other)) / count)
     if way == "nmi":
         reach = max(NMI_TOLERANCE, 2 * nmi_error)
@@ -131,4 +132,4 @@ def _line(way: str, found: dict[str, Probe], counts: str, count: int, nmi_error:
         verdict = f"as good as {rival}"
     else:
         verdict = f"better than {rival}" if own > other else f"worse than {rival}"
-    return Line(LINES[way], told, verdict, numbers={"scores": scores, "num_train_test": counts})
+    return Line(LINES[way], text, verdict, numbers={"scores": scores, "num_train_test": counts})

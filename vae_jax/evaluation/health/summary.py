@@ -1,4 +1,4 @@
-"""What every final evaluation says of the latent space: no more than evaluation has computed already."""
+"""The summary of the latent space in every final evaluation, from numbers that evaluation has already computed."""
 
 import math
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from vae_jax.evaluation.aggregate_posterior import Aggregate
-from vae_jax.evaluation.evaluate import ACTIVE_VARIANCE
+from vae_jax.evaluation.per_image import ACTIVE_VARIANCE
 from vae_jax.models.standard_normal import is_standard
 
 THRESHOLDS = (0.001, ACTIVE_VARIANCE, 0.1)
@@ -15,7 +15,7 @@ THRESHOLDS = (0.001, ACTIVE_VARIANCE, 0.1)
 
 
 class Summary(NamedTuple):
-    """Of one split, for each latent dimension."""
+    """The latent space on one split, per latent dimension."""
 
     kl: Float[np.ndarray, " K"]
     """Mean over images, nats."""
@@ -23,18 +23,18 @@ class Summary(NamedTuple):
     """Var_x E_q[z_k], the variance of the posterior mean over images."""
     mean: Float[np.ndarray, " Z"]
     variance: Float[np.ndarray, " Z"]
-    """Of sampled z, over images: moments of the aggregate posterior."""
+    """The variance of sampled z over images; with `mean`, the moments of the aggregate posterior."""
     standard_prior: bool
-    """Whether the prior is N(0, I); if not, the moments are to be compared with nothing known."""
+    """True if the prior is N(0, I); otherwise there are no known moments to compare with."""
     num_images: int
 
     def active(self, threshold: float = ACTIVE_VARIANCE) -> int:
-        """Number of active units."""
+        """Return the number of active units."""
         return int((self.activity > threshold).sum())
 
     @property
     def inactive(self) -> list[int]:
-        """Dimensions, from 0, that carry nothing of the image."""
+        """The dimensions, counted from 0, that carry no information about the image."""
         return np.flatnonzero(self.activity <= ACTIVE_VARIANCE).tolist()
 
 
@@ -46,11 +46,11 @@ class Gap(NamedTuple):
 
 
 def summarize_latents(means: Float[np.ndarray, "N Z"], aggregate: Aggregate) -> Summary:
-    """The summary of one split.
+    """Return the summary of one split.
 
     Args:
         means: posterior means.
-        aggregate: of the same images.
+        aggregate: the moments for the same images.
     """
     standard = is_standard(float(aggregate.from_standard), means.shape[1])
     activity = means.astype(np.float64).var(axis=0)
@@ -58,7 +58,7 @@ def summarize_latents(means: Float[np.ndarray, "N Z"], aggregate: Aggregate) -> 
 
 
 def difference(first: Float[np.ndarray, " N"], second: Float[np.ndarray, " M"]) -> Gap:
-    """mean of the first less mean of the second, of two independent samples."""
+    """Return the mean of the first minus the mean of the second of two independent samples."""
     first, second = first.astype(np.float64), second.astype(np.float64)
     error = math.sqrt(
         sum(values.var(ddof=1) / len(values) if len(values) > 1 else math.inf for values in (first, second))
@@ -69,15 +69,15 @@ def difference(first: Float[np.ndarray, " N"], second: Float[np.ndarray, " M"]) 
 def gaussian_kl(
     mean: Float[np.ndarray, " Z"], variance: Float[np.ndarray, " Z"], count: float = math.inf
 ) -> tuple[float, float]:
-    """(the least KL from N(0, I) that a distribution with these moments can have, its standard error), nats.
+    """Return (the smallest KL from N(0, I) of any distribution with these moments, its standard error), nats.
 
-    It is that of a diagonal Gaussian. Moments of N images make it larger by 1 / N a dimension, half for the mean and half for
-    the variance; that is taken off. The error is that of independent Gaussian dimensions.
+    A diagonal Gaussian attains it. Moments estimated from N images add 1 / N per dimension, half from the mean and half from
+    the variance; this bias is subtracted. The error assumes independent Gaussian dimensions.
 
     Args:
-        mean: of each dimension.
-        variance: of each dimension.
-        count: N; without it the moments are no estimates.
+        mean: the mean of each dimension.
+        variance: the variance of each dimension.
+        count: N; inf if the moments are exact.
     """
     safe = np.maximum(variance, np.finfo(np.float64).tiny)
     plain = 0.5 * (np.square(mean) + safe - 1 - np.log(safe)).sum()
@@ -88,7 +88,7 @@ def gaussian_kl(
 
 
 def facts(summary: Summary, gap: Gap) -> dict[str, Any]:
-    """For results.json."""
+    """Return the entries of results.json."""
     found: dict[str, Any] = {
         "kl_per_dimension": summary.kl.tolist(),
         "active_units": {f"{threshold:g}": summary.active(threshold) for threshold in THRESHOLDS},
@@ -98,25 +98,25 @@ def facts(summary: Summary, gap: Gap) -> dict[str, Any]:
     return {"latents": found, "elbo_train_minus_test": gap.nats, "elbo_train_minus_test_error": gap.error}
 
 
-def told(summary: Summary, gap: Gap) -> list[str]:
-    """For people, below the table of splits."""
-    told = [
+def messages(summary: Summary, gap: Gap) -> list[str]:
+    """Return the lines printed below the table of splits."""
+    messages = [
         f"latents, test: kl {_span(summary.kl)} nats a dimension; {units_text(summary)}",
         f"elbo, train less test: {gap.nats:.2f} ± {gap.error:.2f} nats",
     ]
     if summary.standard_prior:
-        told.insert(1, f"aggregate posterior, test: {moments_text(summary)} (the prior's: 0, 1)")
-    return told
+        messages.insert(1, f"aggregate posterior, test: {moments_text(summary)} (the prior's: 0, 1)")
+    return messages
 
 
 def units_text(summary: Summary) -> str:
-    """`16 of 20 active (18 above 0.001, 15 above 0.1)`."""
+    """Return `16 of 20 units active (18 above 0.001, 15 above 0.1)`."""
     around = ", ".join(f"{summary.active(t)} above {t:g}" for t in THRESHOLDS if t != ACTIVE_VARIANCE)
     return f"{summary.active()} of {len(summary.activity)} units active ({around})"
 
 
 def moments_text(summary: Summary) -> str:
-    """`largest |mean| 0.19, variances 0.90 to 1.14`."""
+    """Return `largest |mean| 0.19, variances 0.90 to 1.14`."""
     return f"largest |mean| {np.abs(summary.mean).max():.2f}, variances {_span(summary.variance)}"
 
 

@@ -1,4 +1,4 @@
-"""From numbers to plain words: one line for each thing that was measured, and one verdict over all."""
+"""The lines of a health report: one line per measurement, and one overall verdict."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ PRIOR_HOLE = "prior hole"
 HEALTHY = "healthy"
 CANNOT_TELL = "cannot tell"
 ILLNESSES = (COLLAPSED, OVER_REGULARISED, OVERFITTING, PRIOR_HOLE)
-"""In the order in which they are told: those before explain those behind."""
+"""The order in which they are printed: earlier ones explain later ones."""
 
 UNITS, RATE, DIVERGENCE, CODES = "active units", "mutual information", "marginal kl", "codes against draws"
 MOMENTS, GAP = "aggregate posterior", "train - test gap"
@@ -21,46 +21,46 @@ MOST_NAMED = 10
 
 
 class Line(NamedTuple):
-    """One thing that was measured, and what it means."""
+    """A measurement and its meaning."""
 
     name: str
     found: str
     """The numbers with their standard errors, in words."""
     verdict: str
-    """One of the words above; of the representation others."""
+    """One of the words above; the lines on the representation have their own."""
     detail: str = ""
-    """Which units, how much of what."""
+    """Details of the verdict, such as the units concerned."""
     advice: str = ""
     numbers: Mapping[str, Any] = {}
 
     @property
     def text(self) -> str:
-        """`name  found -> verdict: detail; try advice`."""
-        return f"{self.name:<{WIDTH}}{self.found} -> {self.told}"
+        """Return `name  found -> verdict: detail; try advice`."""
+        return f"{self.name:<{WIDTH}}{self.found} -> {self.conclusion}"
 
     @property
-    def told(self) -> str:
-        """`verdict: detail; try advice`."""
+    def conclusion(self) -> str:
+        """Return `verdict: detail; try advice`."""
         return (
             self.verdict + (f": {self.detail}" if self.detail else "") + (f"; try {self.advice}" if self.advice else "")
         )
 
     def as_json(self) -> dict[str, Any]:
-        """For health.json."""
+        """Return the entry of health.json."""
         return {"verdict": self.verdict, "text": self.text, **self.numbers}
 
 
 def units_named(units: Sequence[int]) -> str:
-    """`z3 z7`, counted from 1 as in the figures; a long list is cut."""
+    """Return `z3 z7`, counted from 1 as in the figures; a long list is shortened."""
     more = f" and {len(units) - MOST_NAMED} more" if len(units) > MOST_NAMED else ""
     return " ".join(f"z{k + 1}" for k in units[:MOST_NAMED]) + more
 
 
 def overall(lines: Sequence[Line]) -> Line:
-    """One verdict: every illness that a line names.
+    """Return the overall verdict: every illness that a line names.
 
-    Units that carry nothing are an illness where no unit carries anything, or where they are half of all and the elbo asks for
-    more information than the encoder gives; else the decoder has no use for them, and leaving them out changes nothing.
+    Inactive units are an illness if all units are inactive, or if half are and the elbo favours more information than the
+    encoder gives. Otherwise the decoder does not need them, and removing them changes nothing.
     """
     by_name = {line.name: line for line in lines}
     ill: dict[str, Line] = {}
@@ -92,8 +92,8 @@ def _starved(units: Line, ill: Mapping[str, Line], by_name: Mapping[str, Line]) 
 
 
 def _answered(line: Line, by_name: Mapping[str, Line]) -> bool:
-    """Whether nothing is open that matters: a saturated rate is large enough, and the classifier answers for the bracket of
-    mixtures and for moments. What codes are good for is no illness."""
+    """Return True if this line may stay undecided: a saturated rate is large enough, the classifier settles moments and
+    marginal kl, and a poor representation is no illness."""
     if line.name in (MOMENTS, DIVERGENCE):
         return CODES in by_name and by_name[CODES].verdict != CANNOT_TELL
     return line.name in (RATE, REPRESENTATION)

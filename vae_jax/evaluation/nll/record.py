@@ -1,4 +1,4 @@
-"""What is known of each image of a split, as a file that grows piece by piece: a measurement that was stopped goes on."""
+"""The estimates for each image of a split, in a file that grows piece by piece, so that a stopped measurement can resume."""
 
 import io
 import zipfile
@@ -14,8 +14,8 @@ from vae_jax.evaluation.estimators import Annealed, Block, Estimate, curve_sizes
 from vae_jax.system import disk
 
 PIECES = {"ais": 16, "importance": 256}
-"""Images between two writes. Pieces lie where they lie, whatever was done before: a measurement that goes on has the bits of
-one that was never stopped."""
+"""The number of images between two writes. Piece boundaries depend on the image index alone, so a resumed measurement is
+bit-identical to an uninterrupted one."""
 FINGERPRINT = (
     "method",
     "samples",
@@ -27,49 +27,49 @@ FINGERPRINT = (
     "params_digest",
     "images_digest",
 )
-"""Facts that decide the numbers."""
+"""The facts that decide the numbers."""
 
 Facts = Mapping[str, str | int]
 Source = Callable[[UInt8[np.ndarray, "N H W C"], int], Iterator[Block | Annealed]]
-"""(images u8[N,H,W,C], the number of the first) -> Block after Block, in their order; of AIS Annealed after Annealed."""
+"""A function (images u8[N,H,W,C], number of the first) -> iterator of Blocks (AIS: of Annealed), in order."""
 
 
 class Record(NamedTuple):
-    """Estimates of the first B images of a split, and what they are estimates of."""
+    """Estimates for the first B images of a split, with the facts that identify them."""
 
     facts: Facts
-    """Those of FINGERPRINT, and others that a reader wants to know."""
+    """The facts of FINGERPRINT, and others for readers."""
     found: Estimate
     trusted: Bool[np.ndarray, " B"]
 
     @property
     def done(self) -> int:
-        """B."""
+        """B, the number of images with an estimate."""
         return len(self.trusted)
 
 
 def measure(
     source: Source,
     images: UInt8[np.ndarray, "N H W C"],
-    begun: Record,
+    started: Record,
     path: Path,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Record:
-    """Estimate every image that `begun` lacks, and write the record to `path`; until all are done, to its partial file.
+    """Estimate the images missing in `started`, and write the record to `path`. Until all are done, write its partial file.
 
     Args:
-        source: of log weights.
+        source: the source of log weights.
         images: the split, or its first part.
-        begun: of `resume`.
+        started: the result of `resume`.
         path: NAME.npz; the partial file is NAME.partial.npz beside it.
-        advance: told the number of images of each block. What it raises ends the measurement; finished pieces stay.
+        advance: called with the number of images of each block. If it raises, the measurement stops; finished pieces stay.
     """
-    samples, size, record = int(begun.facts["samples"]), PIECES[str(begun.facts["method"])], begun
-    for start in range(begun.done, len(images), size):
+    samples, size, record = int(started.facts["samples"]), PIECES[str(started.facts["method"])], started
+    for start in range(started.done, len(images), size):
         parts = [record]
         for block in source(images[start : start + size], start):
             found = estimate(block.log_weights)
-            parts.append(Record(begun.facts, found, trusted(found, samples)))
+            parts.append(Record(started.facts, found, trusted(found, samples)))
             advance(len(block.log_weights))
         record = _joined(parts)
         if record.done < len(images):
@@ -81,7 +81,7 @@ def measure(
 
 
 def resume(path: Path, facts: Facts) -> tuple[Record, str]:
-    """(what is there of this measurement: all, a part or nothing; why what else lies there is not used)."""
+    """Return (the record so far: whole, partial or empty; why another file found there is not used, or "")."""
     note = ""
     for place in (path, partial_path(path)):
         record = read(place)
@@ -90,12 +90,12 @@ def resume(path: Path, facts: Facts) -> tuple[Record, str]:
         elif changed := differing(record.facts, facts, FINGERPRINT):
             note = f"{place} has {changed}"
         else:
-            return record._replace(facts=facts), ""  # an older file may lack some that decide nothing
+            return record._replace(facts=facts), ""  # an older file may lack facts that decide nothing
     return Record(facts, _no_estimate(int(facts["samples"])), np.zeros(0, bool)), note
 
 
 def read(path: Path) -> Record | None:
-    """The record of a file, finished or in part; None where there is none, or none that can be read."""
+    """Return the record in a file, whole or partial, or None if the file is missing or unreadable."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
@@ -110,7 +110,7 @@ def read(path: Path) -> Record | None:
 
 
 def differing(theirs: Facts, ours: Facts, names: Collection[str]) -> str:
-    """The first of these facts that differs, as `samples=1000, not 5000`; empty where none does."""
+    """Return the first of these facts that differs, as `samples=1000, not 5000`, or "" if none does."""
     for name in names:
         if theirs.get(name) != ours.get(name):
             what, digest, _ = name.partition("_digest")
@@ -119,7 +119,7 @@ def differing(theirs: Facts, ours: Facts, names: Collection[str]) -> str:
 
 
 def partial_path(path: Path) -> Path:
-    """NAME.partial.npz for NAME.npz."""
+    """Return NAME.partial.npz for NAME.npz."""
     return path.with_suffix(".partial.npz")
 
 

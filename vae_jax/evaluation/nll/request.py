@@ -1,7 +1,6 @@
-"""A run and what is asked of it made into a measurement: which images, where the log weights come from, what they are of."""
+"""A request for a measurement: its images, the source of its log weights, and the file of its results."""
 
 import functools
-import hashlib
 import shlex
 from collections.abc import Callable
 from copy import deepcopy
@@ -13,38 +12,34 @@ import numpy as np
 from jaxtyping import Float32, PRNGKeyArray, UInt8
 
 from vae_jax import data
-from vae_jax.data.mapped import unmap
-from vae_jax.data.preprocess import kind_of_pixels
 from vae_jax.errors import InputError
 from vae_jax.evaluation.estimators import make_ais, make_split_weights, tune_step_sizes
 from vae_jax.evaluation.nll.record import Facts, Record, Source, differing, read
-from vae_jax.models.likelihoods import make_likelihood
 from vae_jax.randomness import keys_of
 from vae_jax.runs.run import Run
-from vae_jax.types import Config, Params
+from vae_jax.types import Config
 
 DEFAULTS = ("test", "best", "importance")
-IMAGES_OF_A_READ = 1000
 IMAGES_OF_TUNING, CHAINS_OF_TUNING = 32, 16
-"""All in memory at once; of chains at most so many an image."""
+"""The number of tuning images, all in memory at once, and the largest number of chains per image."""
 
 
 class Request(NamedTuple):
-    """What a person asks for."""
+    """The options of a measurement."""
 
     samples: int
-    """S, importance weights of an image."""
+    """S, the number of importance weights per image."""
     split: str = "test"
-    """Or "val", "train"."""
+    """"test", "val" or "train"."""
     which: str = "best"
-    """Which checkpoint: "best", "latest"."""
+    """The checkpoint: "best" or "latest"."""
     images: int = 0
-    """The first so many; 0: all."""
+    """The number of images, from the first; 0: all."""
     seed: int = 0
     method: str = "importance"
     """A name of METHODS."""
     temperatures: int = 0
-    """Of annealing; samples are its chains."""
+    """The number of temperatures of annealing, whose `samples` are its chains."""
 
 
 def _importance(run: Run, key: PRNGKeyArray, request: Request) -> Source:
@@ -60,7 +55,7 @@ def _ais(run: Run, key: PRNGKeyArray, request: Request) -> Source:
 
     @functools.cache
     def sizes() -> Float32[np.ndarray, " T"]:
-        """Not before the first piece: of a measurement that is finished there is none."""
+        """Return the step sizes, tuned before the first piece; a finished measurement has no piece and tunes nothing."""
         count = min(request.samples, CHAINS_OF_TUNING)
         return tune_step_sizes(run.model, run.params, key_tune, others, request.temperatures, count)
 
@@ -68,12 +63,12 @@ def _ais(run: Run, key: PRNGKeyArray, request: Request) -> Source:
 
 
 METHODS: dict[str, Callable[[Run, PRNGKeyArray, Request], Source]] = {"ais": _ais, "importance": _importance}
-"""Importance sampling from the run's own posterior, or annealed importance sampling, which needs no encoder: its step sizes
+"""Importance sampling from the run's own posterior, or annealed importance sampling, which needs no encoder; its step sizes
 are tuned on images of another split."""
 
 
 def make_source(run: Run, request: Request) -> Source:
-    """Where the log weights of a measurement come from; image i and its sample s have keys of their own.
+    """Make the source of the log weights of a measurement; image i and its sample s have their own keys.
 
     Raises:
         InputError: the model has no prior.
@@ -82,12 +77,12 @@ def make_source(run: Run, request: Request) -> Source:
 
 
 def images_of(config: Config, request: Request) -> UInt8[np.ndarray, "N H W C"]:
-    """The images that are asked for. Those of a binarised run are binarised, in training too: by the draw of `split_seed`.
+    """Return the requested images. The images of a binarised run, training images too, are binarised by the draw of `split_seed`.
 
     Raises:
-        InputError: fewer images than that, or the data cannot be had.
+        InputError: the split has fewer images, or the data are not available.
     """
-    if config.binarize == "dynamic":  # whose training images are grey until a step draws them
+    if config.binarize == "dynamic":  # its training images are grey until a step binarises them
         config = deepcopy(config)
         config.binarize = "static_seeded"
     images = getattr(data.load(config), request.split).images
@@ -96,49 +91,27 @@ def images_of(config: Config, request: Request) -> UInt8[np.ndarray, "N H W C"]:
     return images[: request.images or None]
 
 
-def facts_of(run: Run, request: Request, images: UInt8[np.ndarray, "N H W C"]) -> Facts:
-    """What a measurement is of: all that decides its numbers, and names for its readers."""
-    return {
-        **{name: getattr(request, name) for name in ("method", "samples", "temperatures", "seed", "split", "which")},
-        "num_images": len(images),
-        "step": run.step,
-        "params_digest": _digest_of_params(run.params),
-        "images_digest": _digest_of_images(images),
-        **kind_of(run),
-        "dataset": run.config.dataset,
-        "split_seed": run.config.split_seed,
-        "num_elements": int(np.prod(run.shape)),
-    }
-
-
-def kind_of(run: Run) -> Facts:
-    """What a bound on log p(x) is of: `quantity`, `pixels`, `likelihood`."""
-    config = run.config
-    pixels = kind_of_pixels(config.binarize, run.shape[2])
-    return {"quantity": _quantity(config), "pixels": pixels, "likelihood": config.likelihood}
-
-
 def file_name(request: Request) -> str:
-    """`nll.npz` for the best checkpoint on the test split by importance sampling; others have their own: `nll_val.npz`."""
+    """Return the name of the file: `nll.npz` for the defaults (see DEFAULTS), else with what differs: `nll_val.npz`."""
     asked = (request.split, request.which, request.method)
     names = [name for name, default in zip(asked, DEFAULTS, strict=True) if name != default]
     return "_".join(["nll", *names]) + ".npz"
 
 
 def read_other(workdir: Path, name: str, facts: Facts) -> Record:
-    """Another run's record, if it is of the same quantity on the same images.
+    """Return another run's record of the same quantity on the same images.
 
     Args:
         workdir: the other run's directory.
-        name: of its file.
-        facts: of the measurement that it will be compared with.
+        name: the name of its file.
+        facts: the facts of the measurement to compare it with.
 
     Raises:
-        InputError: there is no such record, or it is of something else.
+        InputError: there is no such record, or it measures another quantity or other images.
     """
     record = read(workdir / name)
     if record is None:
-        why = "cannot be read" if (workdir / name).exists() else "is not there"
+        why = "cannot be read" if (workdir / name).exists() else "is missing"
         asked = zip(
             (facts["split"], facts["which"], facts["method"]), ("split", "which", "method"), DEFAULTS, strict=True
         )
@@ -147,31 +120,8 @@ def read_other(workdir: Path, name: str, facts: Facts) -> Record:
         raise InputError(f"--against={workdir}: its {name} {why}; {command} writes it")
     changed = differing(record.facts, facts, ("split", "num_images", "quantity"))
     if not changed and record.facts["images_digest"] != facts["images_digest"]:
-        # Only then: a dynamic run is measured on the same draw as a static_seeded one.
+        # Only if the images differ: a dynamic run is measured on the same draw as a static_seeded one.
         changed = differing(record.facts, facts, ("dataset", "split_seed", "pixels", "images_digest"))
     if changed:
         raise InputError(f"--against={workdir}: its {name} is not of the same images or quantity: {changed}")
     return record
-
-
-def _quantity(config: Config) -> str:
-    """What log p(x) is of: an `nll` of discrete pixels, a `log_density_bound`, or a Bernoulli likelihood's `grey_bound`."""
-    if make_likelihood(config).discrete:
-        return "nll"
-    return "grey_bound" if config.likelihood == "bernoulli" else "log_density_bound"
-
-
-def _digest_of_params(params: Params) -> str:
-    digest = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        array = np.asarray(leaf)
-        digest.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode() + array.tobytes())
-    return digest.hexdigest()[:16]
-
-
-def _digest_of_images(images: UInt8[np.ndarray, "N H W C"]) -> str:
-    digest = hashlib.sha256(f"{images.shape}".encode())
-    for start in range(0, len(images), IMAGES_OF_A_READ):
-        digest.update(images[start : start + IMAGES_OF_A_READ].tobytes())
-        unmap(images)
-    return digest.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""A record in numbers: the mean and its two errors under the name that it deserves, and how far it can be trusted."""
+"""The summary of a record: the mean bound under its proper name, its two errors, and how far it can be trusted."""
 
 import math
 from typing import NamedTuple
@@ -19,24 +19,24 @@ CAVEATS = {
 
 
 class Summary(NamedTuple):
-    """What a record says of its split; nats per image."""
+    """The summary of a record, in nats per image."""
 
     metric: str
-    """Name of the mean bound, as `test/iwae_5000`."""
+    """The name of the mean bound, such as `test/iwae_5000`."""
     metrics: dict[str, float]
     """The mean bound, and for discrete pixels `nll` and `bits_per_dim`."""
     caveat: str
-    """Why it is no nll; empty where there is one."""
+    """The reason why the bound is not an nll; empty if it is one."""
     monte_carlo_error: float
-    """Standard error of the mean for these very images: that of the samples. NaN for one sample."""
+    """The standard error of the mean for these images, caused by sampling. NaN for one sample."""
     image_error: float
-    """Standard error of the mean over images, for other images of their kind; holds the samples' too. NaN for one image."""
+    """The standard error of the mean over images, for other such images; it includes that of sampling. NaN for one image."""
     curve: dict[int, float]
     """S -> mean bound with S samples."""
     quantiles: dict[str, dict[float, float]]
     """`ess`, `largest`, `pareto_k` -> share of images -> value."""
     untrusted: float
-    """Share of images whose estimate is not to be trusted; NaN of annealing, whose few chains do not tell."""
+    """The share of images whose estimate cannot be trusted. NaN for annealing, whose few chains cannot show it."""
 
 
 class Paired(NamedTuple):
@@ -44,11 +44,11 @@ class Paired(NamedTuple):
 
     difference: float
     error: float
-    """Its standard error over images, which holds that of both records' samples. NaN for one image."""
+    """Its standard error over images, which includes the sampling error of both records. NaN for one image."""
 
 
 def summarize(record: Record) -> Summary:
-    """The means over a split, in float64."""
+    """Return the summary of a record; means over its images in float64."""
     facts, found = record.facts, record.found
     split, samples = facts["split"], int(facts["samples"])
     mean, quantity = float(found.log_p.mean()), str(facts["quantity"])
@@ -71,26 +71,26 @@ def summarize(record: Record) -> Summary:
 
 
 def caveat(facts: Facts) -> str:
-    """Why a bound on log p(x) of this kind is no nll; empty where it is one."""
+    """Return the reason why this kind of bound on log p(x) is not an nll, or "" if it is one."""
     return CAVEATS[str(facts["quantity"])].format_map(facts)
 
 
 def prefix(facts: Facts) -> str:
-    """Of the names of bounds of this kind, lest they are taken for those of an nll."""
+    """Return the prefix of names of such bounds, so that they are not mistaken for bounds on an nll."""
     return {"nll": "", "grey_bound": f"{facts['pixels']}_", "log_density_bound": "log_density_"}[str(facts["quantity"])]
 
 
 def compare(record: Record, other: Record) -> Paired:
-    """By how much a record's log p(x) is higher than another's, image by image."""
+    """Return how much higher the log p(x) of a record is than that of another record, paired by image."""
     differences = record.found.log_p - other.found.log_p
     return Paired(float(differences.mean()), standard_error(differences))
 
 
 def standard_error(values: Float[np.ndarray, " N"]) -> float:
-    """Of their mean; NaN for one value."""
+    """Return the standard error of the mean; NaN for one value."""
     return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
 
 
 def _quantiles(values: Float[np.ndarray, " N"]) -> dict[float, float]:
-    """Values that occur, since a mean of infinite ones is none."""
+    """Return quantiles that are values of the sample, because infinite values cannot be interpolated."""
     return {q: float(np.quantile(values, q, method="inverted_cdf")) for q in QUANTILES}

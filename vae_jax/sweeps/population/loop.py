@@ -158,7 +158,7 @@ def _end_epoch(common: Common, level: _Level, running: Sequence[tuple[int, Membe
     found = level.program.evaluate(state, level.keys_eval, run.dataset.val) if evaluated else None
     for (i, member), (_, saved) in zip(running, due, strict=True):
         with member.alone():
-            validated = None if found is None else summarize_validation(member.run, found.of(i))
+            validated = None if found is None else summarize_validation(found.of(i))
             train = {"train/loss": member.session.progress.sums["loss"] / run.steps_per_epoch}
             own = level.program.take(state, i) if saved else None
             ended = end_epoch(member.run, member.session._replace(state=own), validated)
