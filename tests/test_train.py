@@ -37,7 +37,7 @@ def test_one_two_and_eight_devices_give_the_same_losses(tmp_path):
 
 
 def test_a_pipe_gets_plain_lines_and_a_finished_run_says_so(tmp_path):
-    out = execute(tmp_path / "run", FAMILIES["vae"], "--config.num_epochs=2", "--config.log.parameters")
+    out = execute(tmp_path / "run", FAMILIES["vae"], "--config.num_epochs=2", "--config.log.parameters=true")
     assert not re.search(r"[\x00-\x09\x0b-\x1f]", out)
     assert re.search(r"^vae \(mlp, latent 4, [\d,]+ parameters\) on digits .*1,294/144/359.*1 CPU device, in ", out)
     assert re.search(r"^decoder/output/kernel +\(32, 64\) +2,048$", out, re.M)
@@ -129,7 +129,7 @@ def test_nothing_is_compiled_twice(run, caplog):
     finally:
         jax.config.update("jax_log_compiles", False)
     programs = re.findall(r"Compiling jit\((\w+)\) with", caplog.text)
-    assert (programs.count("chunk"), programs.count("terms_of_call")) == (1, 1)
+    assert (programs.count("chunk"), programs.count("call_terms")) == (1, 1)
     for shared in ("copy_state", "_all_finite"):  # an earlier test of this process may have compiled them
         assert programs.count(shared) <= 1, shared
 

@@ -28,7 +28,7 @@ from experiments.benchmarks.products import make_products
 from experiments.benchmarks.rounds import ENOUGH, Timed, describe_disturbed, interleave
 from vae_jax.commands import arguments
 from vae_jax.config import command_line
-from vae_jax.evaluation.latent_codes import make_encode_frame
+from vae_jax.evaluation.latent_codes import encode_filmed
 from vae_jax.randomness import epoch_order
 from vae_jax.runs.checkpoint import Checkpoints
 from vae_jax.runs.latent_frames import LatentFrames
@@ -58,7 +58,7 @@ class Bench:
     def __init__(self, config: Config, workdir: Path) -> None:
         self.run: Training = prepare(config)
         nowhere = open(os.devnull, "w")  # noqa: SIM115
-        encode = make_encode_frame(self.run.model, self.run.dataset.test.images, config.eval.batch_size)
+        encode = encode_filmed(self.run.model, self.run.dataset.test.images, self.run.config.eval.batch_size)
         film = LatentFrames(workdir, 0, 0, encode)
         self.checkpoints = Checkpoints(workdir / "checkpoints")
         writer = Writer(workdir, 0, True)

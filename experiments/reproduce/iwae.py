@@ -86,7 +86,7 @@ def row_of(name: str, measured: nll.Record, flags: Any) -> list[Any]:
     summary = nll.summarize(measured)
     cells = [
         f"{ROWS[name].published:.2f}",
-        f"{-measured.found.log_p.mean():.2f}",
+        f"{-measured.estimates.log_p.mean():.2f}",
         f"{summary.image_error:.2f}",
         f"{summary.monte_carlo_error:.3f}",
         f"{100 * summary.untrusted:.0f}%",

@@ -17,7 +17,7 @@ def test_health_prints_a_line_for_each_thing_and_stores_the_numbers(runs, capsys
         (line,) = [line for line in out.splitlines() if line.startswith(name)]
         assert found[name]["text"] == line
     assert "grey pixels, bernoulli" in out.splitlines()[0]
-    assert "no nll" in out.splitlines()[1]
+    assert "not an nll" in out.splitlines()[1]
     assert {"grey_iwae_500", "grey_ais_5"} <= found["approximation gap"]["bounds"].keys()
     assert (found["pixels"], found["steps"], found["temperatures"]) == ("grey", 20, 5)
     (line,) = [line for line in out.splitlines() if line.startswith("verdict: ")]

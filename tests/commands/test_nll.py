@@ -22,13 +22,15 @@ def test_nll_prints_and_stores_a_bound_that_is_called_what_it_is(runs, run):
     (row,) = [words for words in lines if words[:1] == ["val/grey_iwae_10"] and len(words) == 4]
     found = json.loads((runs["vae"] / "nll_val.json").read_text())
     assert row[1] == f"{found['val/grey_iwae_10']:.2f}"
-    assert "no nll" in found["caveat"]
+    assert "not an nll" in found["caveat"]
     assert found["caveat"] in done.stdout
     assert not {"val/nll", "val/iwae_10", "val/bits_per_dim"} & set(found)
     stored = read(runs["vae"] / "nll_val.npz")
     assert stored is not None
-    assert stored.found.log_p.mean() == found["val/grey_iwae_10"]
-    assert found["curve"] == pytest.approx({"1": stored.found.curve[:, 0].mean(), "10": stored.found.log_p.mean()})
+    assert stored.estimates.log_p.mean() == found["val/grey_iwae_10"]
+    assert found["curve"] == pytest.approx(
+        {"1": stored.estimates.curve[:, 0].mean(), "10": stored.estimates.log_p.mean()}
+    )
     assert not any(character in done.stdout for character in "\r\x1b")  # no bar where no terminal is
 
 
@@ -69,14 +71,14 @@ def test_a_stopped_nll_resumes_with_the_same_bits_and_pieces_change_none_that_ma
     whole, continued = read(folder / "nll_latest.npz"), read(folder / "nll.npz")
     assert whole is not None
     assert continued is not None
-    for one, other in zip(whole.found, continued.found, strict=True):
+    for one, other in zip(whole.estimates, continued.estimates, strict=True):
         np.testing.assert_array_equal(one, other)
     (folder / "nll.npz").unlink()
     monkeypatch.setitem(record.PIECES, "importance", 256)
     nll.main(flags)
     at_once = read(folder / "nll.npz")
     assert at_once is not None
-    np.testing.assert_allclose(at_once.found.log_p, whole.found.log_p, rtol=1e-5)
+    np.testing.assert_allclose(at_once.estimates.log_p, whole.estimates.log_p, rtol=1e-5)
     nll.main([*flags, f"--against={folder}"])
     assert "on the same 100 images: +0.00 ± 0.0" in capsys.readouterr().out
 
@@ -91,7 +93,7 @@ def test_a_stopped_nll_resumes_with_the_same_bits_and_pieces_change_none_that_ma
         (["--workdir=VAE", "--images=360"], ["--images=360", "test split", "359"]),
         (["--workdir=VAE", "--split=tset"], ["--split", "tset", "val", "train"]),
         (["--workdir=VAE", "--seed=-1"], ["--seed", "-1"]),
-        (["--workdir=VAE", "--against=EMPTY"], ["--against", "nll.npz", "not there"]),
+        (["--workdir=VAE", "--against=EMPTY"], ["--against", "nll.npz", "missing"]),
     ],
 )
 def test_bad_input_gets_one_line_and_exit_code_2(refused, flags, words):

@@ -104,7 +104,7 @@ def test_a_finished_measurement_is_not_repeated(tmp_path):
     assert again.facts == first.facts == FACTS
     assert nll.resume(path, other.facts)[0].done == 4
     assert nll.resume(path, FACTS | {"a_later_versions_fact": 1})[0].facts["a_later_versions_fact"] == 1
-    for one, other in zip((*first.found, first.trusted), (*again.found, again.trusted), strict=True):
+    for one, other in zip((*first.estimates, first.trusted), (*again.estimates, again.trusted), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -125,7 +125,7 @@ def test_what_is_of_another_measurement_is_not_used(tmp_path, name):
 def test_a_file_that_cannot_be_read_is_not_used(tmp_path, damage):
     path = tmp_path / "nll.npz"
     record = take(path)
-    arrays: dict[str, Any] = record.found._asdict() | {"trusted": record.trusted} | dict(record.facts)
+    arrays: dict[str, Any] = record.estimates._asdict() | {"trusted": record.trusted} | dict(record.facts)
     if damage == "cut":
         path.write_bytes(path.read_bytes()[:-400])
     elif damage == "text":
@@ -159,14 +159,14 @@ def test_neither_blocks_nor_pieces_change_the_estimates(tmp_path, monkeypatch):
     monkeypatch.setitem(room.PIECES, "importance", 256)
     path = tmp_path / "two.npz"
     two = nll.measure(functools.partial(source, block=5), IMAGES, nll.resume(path, FACTS)[0], path)
-    for ours, theirs in zip(one.found, two.found, strict=True):
+    for ours, theirs in zip(one.estimates, two.estimates, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
 def test_the_mean_and_its_two_errors_are_those_of_their_formulas(tmp_path):
     record = take(tmp_path / "nll.npz")
     found = nll.summarize(record)
-    log_p, error = record.found.log_p, record.found.error
+    log_p, error = record.estimates.log_p, record.estimates.error
     assert found.metrics == {
         "test/iwae_20": log_p.mean(),
         "test/nll": -log_p.mean(),
@@ -178,7 +178,7 @@ def test_the_mean_and_its_two_errors_are_those_of_their_formulas(tmp_path):
     assert list(found.curve) == [1, 10, 20]
     assert list(found.curve.values()) == sorted(found.curve.values())
     assert found.curve[20] == pytest.approx(log_p.mean())
-    assert found.quantiles["ess"][0.5] == np.sort(record.found.ess)[9]
+    assert found.quantiles["ess"][0.5] == np.sort(record.estimates.ess)[9]
     assert found.untrusted == 1
 
 
@@ -205,9 +205,9 @@ def facts_of(make_config, request: nll.Request, images: np.ndarray = IMAGES, bia
         ({"binarize": "dynamic"}, "test/iwae_20", []),
         ({"binarize": "static_seeded"}, "test/iwae_20", []),
         ({"likelihood": "discretized_logistic"}, "test/iwae_20", []),
-        ({"likelihood": "gaussian"}, "test/log_density_bound", ["gaussian", "density", "no nll"]),
-        ({"likelihood": "continuous_bernoulli"}, "test/log_density_bound", ["continuous_bernoulli", "no nll"]),
-        ({}, "test/grey_iwae_20", ["grey pixels", "bound", "no nll"]),
+        ({"likelihood": "gaussian"}, "test/log_density_bound", ["gaussian", "density", "not an nll"]),
+        ({"likelihood": "continuous_bernoulli"}, "test/log_density_bound", ["continuous_bernoulli", "not an nll"]),
+        ({}, "test/grey_iwae_20", ["grey pixels", "bound", "not an nll"]),
     ],
 )
 def test_only_a_mass_over_discrete_pixels_has_an_nll(make_config, tmp_path, changes, metric, words):

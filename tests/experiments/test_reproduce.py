@@ -110,7 +110,7 @@ def test_a_row_is_measured_by_the_latest_parameters(make_config, tmp_path, monke
     train_and_evaluate(make_config(binarize="dynamic", num_epochs=1, log__tensorboard=False), workdir, console)
     found = iwae.measure("1L-k1", flags, console)
     assert (asked, found.facts["which"]) == (["latest"], "latest")
-    assert (found.done, np.isfinite(found.found.log_p).all()) == (359, True)
+    assert (found.done, np.isfinite(found.estimates.log_p).all()) == (359, True)
 
 
 def test_the_batch_follows_the_schedule_and_an_unknown_row_is_refused():

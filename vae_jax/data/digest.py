@@ -1,26 +1,26 @@
-"""The mean image of a split, and short hashes of a split and of a data set."""
+"""The mean image of a split, and short hashes of images and of a data set."""
 
 import hashlib
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from vae_jax.data.mapped import pieces
+from vae_jax.data.mapped import pieces_of
 from vae_jax.types import Dataset
 
 
 def mean_of(images: UInt8[np.ndarray, "N H W C"]) -> Float[np.ndarray, "H W C"]:
-    """Return the mean image, in [0, 1]. The sum is exact; a mapped file does not stay in memory."""
+    """Return the mean image, in [0, 1]. It is exact before rounding, and a mapped file does not stay in memory."""
     total = np.zeros(images.shape[1:], np.int64)
-    for piece in pieces(images):
+    for piece in pieces_of(images):
         total += piece.sum(axis=0, dtype=np.int64)
     return (total / (255 * len(images))).astype(np.float32)
 
 
 def data_digest(dataset: Dataset, mean_image: Float[np.ndarray, "H W C"]) -> str:
-    """Return a short hash of the data. It detects a folder that changed during a run, or another folder of the same name.
+    """Return a short hash of the data, because folders may change during a run, and two may have the same name.
 
-    It covers the sizes, the labels and the mean training image; after a dash, the other mean images, which older runs lack.
+    It covers the sizes, the labels and the mean training image; the part after the dash, the other two mean images.
     """
     digest = hashlib.sha256(mean_image.tobytes())
     for split in dataset[:3]:
@@ -30,8 +30,8 @@ def data_digest(dataset: Dataset, mean_image: Float[np.ndarray, "H W C"]) -> str
 
 
 def images_digest(images: UInt8[np.ndarray, "N H W C"]) -> str:
-    """Return a short hash of all pixels of a split."""
+    """Return a short hash of all pixels."""
     digest = hashlib.sha256(f"{images.shape}".encode())
-    for piece in pieces(images):
+    for piece in pieces_of(images):
         digest.update(piece.tobytes())
     return digest.hexdigest()[:16]

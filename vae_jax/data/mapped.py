@@ -10,8 +10,6 @@ from jaxtyping import UInt8
 
 from vae_jax.system.disk import assert_room
 
-IMAGES_OF_A_PIECE = 1000
-
 
 def write_rows(file: Path, rows: Iterable[UInt8[np.ndarray, "H W C"]], most: int) -> UInt8[np.ndarray, "N H W C"]:
     """Write at most `most` images of one shape to a new .npy file; return a read-only map of it, or an empty array.
@@ -44,17 +42,10 @@ def _write_header(stream: Any, count: int, shape: tuple[int, ...]) -> None:
     np.lib.format.write_array_header_1_0(stream, header)
 
 
-def pieces(images: UInt8[np.ndarray, "N H W C"]) -> Iterator[UInt8[np.ndarray, "n H W C"]]:
-    """Yield the images in order, at most IMAGES_OF_A_PIECE at a time, and release each piece of a mapped file after its use."""
-    for start in range(0, len(images), IMAGES_OF_A_PIECE):
-        yield images[start : start + IMAGES_OF_A_PIECE]
-        unmap(images)
-
-
 def unmap(images: np.ndarray) -> None:
-    """Release the memory of the pages read from a mapped file. Otherwise the whole file ends up resident.
+    """Release the memory of the parts of a mapped file that were read; otherwise the whole set ends up in memory.
 
-    Views and the results of np.asarray have no map themselves; it belongs to an array further down their `base`.
+    Views, and the result of np.asarray, have no map of their own: it belongs to the array whose memory they show.
     """
     if not hasattr(mmap, "MADV_DONTNEED"):
         return
@@ -63,3 +54,10 @@ def unmap(images: np.ndarray) -> None:
         shown = getattr(shown, "base", None)
     if shown is not None:
         shown.madvise(mmap.MADV_DONTNEED)
+
+
+def pieces_of(images: np.ndarray, size: int = 1000) -> Iterator[np.ndarray]:
+    """Yield images[:size], images[size : 2 * size] and so on; memory of a mapped file is given back after each piece."""
+    for start in range(0, len(images), size):
+        yield images[start : start + size]
+        unmap(images)

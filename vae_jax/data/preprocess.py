@@ -1,7 +1,7 @@
-"""From stored pixels to the x that a model gets, and the name of that kind of data."""
+"""Preprocessing of stored pixels for a model, and the name of the kind of data."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -12,20 +12,22 @@ from vae_jax.types import Images
 
 Preprocess = Callable[[PRNGKeyArray, UInt8[Array, "B H W C"]], Images]
 
+Numbers = TypeVar("Numbers", np.ndarray, Array)
 
-def unit_interval(images: Any) -> Any:
-    """Return u8 pixels, a numpy or a jax array, as float32 in [0, 1]. This is the only place that divides by 255."""
-    return images.astype(np.float32) / np.float32(255)
+
+def unit(images: Numbers) -> Numbers:
+    """Return pixels f32 in [0, 1] for uint8 images, and others as they are.
+
+    Floats take four times the memory: give it few images at a time.
+    """
+    return images / np.float32(255) if images.dtype == np.uint8 else images
 
 
 def make_preprocess(binarize: str) -> Preprocess:
-    """Make a function (key, images u8[B,H,W,C]) -> x f32[B,H,W,C] in [0, 1].
-
-    With `dynamic`, each x is 0 or 1, drawn with the pixel's value as the probability of 1.
-    """
+    """Make a function (key, images u8[B,H,W,C]) -> x f32[B,H,W,C] in [0, 1]; with `dynamic`, x is drawn from {0, 1}."""
 
     def preprocess(key: PRNGKeyArray, images: UInt8[Array, "B H W C"]) -> Images:
-        x = unit_interval(images)
+        x = unit(images)
         if binarize == "dynamic":
             x = jax.random.bernoulli(key, x).astype(jnp.float32)
         return x
@@ -34,7 +36,7 @@ def make_preprocess(binarize: str) -> Preprocess:
 
 
 def kind_of_pixels(binarize: str, channels: int) -> str:
-    """Return the kind of pixels: `static_seeded` or `dynamic` if they are binarised, else `grey` or `colour`."""
+    """Return the kind of data: `grey` or `colour`, or `static_seeded` or `dynamic` if pixels are binarised."""
     if binarize != "none":
         return binarize
     return "grey" if channels == 1 else "colour"

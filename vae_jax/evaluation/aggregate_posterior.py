@@ -10,29 +10,29 @@ class SampledLatents(NamedTuple):
     """One z ~ q(z|x) for each of B images."""
 
     kl_terms: Float[Array, "*P B K"]
-    """The columns of the kl, nats."""
+    """Terms of KL(q(z|x) || p(z)), nats."""
     z: Float[Array, "*P B Z"]
     from_standard: Float[Array, "*P B"]
-    """The result of `standard_normal.from_standard`."""
+    """See `standard_normal.from_standard`."""
 
 
 class Aggregate(NamedTuple):
-    """Means over images, in float64; with a leading axis P for a population of runs."""
+    """Means over images, in float64."""
 
     kl: Float[np.ndarray, "*P K"]
     """The mean of `kl_terms`, nats."""
     z: Float[np.ndarray, "*P Z"]
     squared_z: Float[np.ndarray, "*P Z"]
     from_standard: Float[np.ndarray, "*P"]
-    """The mean of its absolute value: 0 up to rounding if the prior is N(0, I)."""
+    """The mean of |from_standard|: 0 if the prior is N(0, I), up to rounding."""
 
     @property
     def variance(self) -> Float[np.ndarray, "*P Z"]:
-        """The variance of the aggregate posterior: that of z over images and samples."""
+        """The variance of z over images and samples, which is that of the aggregate posterior."""
         return self.squared_z - np.square(self.z)
 
 
 def sums_of(latents: Any, axis: int) -> Aggregate:
-    """Return sums (not yet means) over the images, whose axis is `axis`."""
-    kl_terms, z, distances = (np.asarray(values, np.float64) for values in latents)
-    return Aggregate(*(values.sum(axis=axis) for values in (kl_terms, z, np.square(z), np.abs(distances))))
+    """Return sums, not yet means, over the images, which are along this axis."""
+    kl_terms, z, from_standard = (np.asarray(values, np.float64) for values in latents)
+    return Aggregate(*(values.sum(axis=axis) for values in (kl_terms, z, np.square(z), np.abs(from_standard))))

@@ -1,4 +1,4 @@
-"""Evaluation of a split: exact, because the noise of an image depends on its index alone, not on its batch."""
+"""Exact means over a split, whatever the batch size and the order: the noise of an image depends on its index alone."""
 
 import math
 from collections.abc import Callable
@@ -34,27 +34,27 @@ def make_evaluate(
 ) -> Evaluate:
     """Make a function (state, key, split) -> PerImage.
 
-    Image i of a split uses fold_in(key, i) for its binarisation and its z, so the means depend neither on
-    `eval.batch_size` nor on the number of devices. The last call is padded, and the results of the padding are dropped.
+    Image i of a split uses fold_in(key, i) for its binarisation and its z, so means depend neither on `eval.batch_size` nor
+    on the number of devices. The last call is padded, and the results for the padding are dropped.
 
     Args:
-        config: supplies binarize, eval.batch_size and the likelihood, which decides whether pixels are discrete.
+        config: reads binarize, likelihood and eval.batch_size.
         model: its posterior's `mean` is the z of mse_mean.
         objective: called with train=False.
         layout: how a batch is laid out over the devices; the batch is rounded up to a multiple of their number.
         batches_per_call: the number of batches in one device call.
-        population: True if state and key hold several runs along a leading axis. The results then have that axis too,
-            before the axis of images or latent dimensions.
+        population: True if state and key are those of several runs, along a first axis; results then have that axis too,
+            before the axis of images or of latent dimensions.
     """
     image_terms = _make_image_terms(config, model, objective)
     sharding, everywhere = (layout.order, layout.replicated) if layout is not None else (None, None)
-    sharers = sharding.num_devices if sharding is not None else 1
-    batch_size = -(-config.eval.batch_size // sharers) * sharers
+    num_shards = sharding.num_devices if sharding is not None else 1
+    batch_size = -(-config.eval.batch_size // num_shards) * num_shards
     size = batches_per_call * batch_size
-    discrete = make_likelihood(config).discrete
     call_terms = _make_call_terms(image_terms)
     mapped = jax.vmap(call_terms, in_axes=(0, 0, None, None)) if population else call_terms
     compiled = jax.jit(mapped, out_shardings=everywhere)
+    discrete = make_likelihood(config).discrete
 
     def call(state: TrainState, key: Key[Array, "..."], split: Split, start: int) -> _Results:
         images = split.images[start : start + size]
@@ -68,33 +68,33 @@ def make_evaluate(
         pieces, count, axis = [], len(split.images), 1 if population else 0
         total: Any = None
         for start in range(0, count, size):
-            # Fetch the results before the next call starts: two calls at once would take twice the memory.
+            # Fetched before the next call starts: two at once would take twice the memory.
             results = jax.device_get(call(state, key, split, start))
             unmap(split.images)
-            unpadded = np.s_[:, : count - start] if population else np.s_[: count - start]
-            terms, means, latents = jax.tree.map(lambda values, unpadded=unpadded: values[unpadded], results)
+            kept = np.s_[:, : count - start] if population else np.s_[: count - start]
+            terms, means, latents = jax.tree.map(lambda values, kept=kept: values[kept], results)
             pieces.append((terms, means))
             sums = latents and sums_of(latents, axis)
             total = sums if total is None else jax.tree.map(np.add, total, sums)
         terms, means = jax.tree.map(lambda *arrays: np.concatenate(arrays, axis), *pieces)
         aggregate = jax.tree.map(lambda values: values / count, total)
-        return PerImage(terms, means, aggregate, math.prod(split.images.shape[1:]) if discrete else 0)
+        return PerImage(terms, means, math.prod(split.images.shape[1:]), discrete, aggregate)
 
     return evaluate
 
 
 _Results = tuple[dict[str, Any], Any, SampledLatents | None]
-"""The results of a call: terms [B], posterior means [B, Z], and sampled latents, or None without a prior."""
+"""Results for the images of a call: terms [B], posterior means [B, Z], and a sampled z if there is a prior."""
 
 
 def _make_call_terms(image_terms: Callable[..., Any]) -> Callable[..., _Results]:
-    """Make a function (state, key, images u8[T,B,H,W,C], their indices i32[T,B]) -> results of all T B images."""
+    """Make a function (state, key, images u8[T,B,H,W,C], their indices i32[T,B]) -> results for all T B images."""
 
     def call_terms(
         state: TrainState, key: PRNGKeyArray, images: UInt8[Array, "T B H W C"], indices: Int32[Array, "T B"]
     ) -> _Results:
         batch_terms = jax.vmap(partial(image_terms, state, key))
-        if len(images) == 1:  # no loop of one batch: see make_train_chunk
+        if len(images) == 1:  # not a loop with one iteration: see make_train_chunk
             return batch_terms(images[0], indices[0])
         results = jax.lax.map(lambda batch: batch_terms(*batch), (images, indices))
         return jax.tree.map(lambda values: values.reshape(indices.size, *values.shape[2:]), results)
@@ -112,15 +112,14 @@ def _make_image_terms(config: Config, model: Model, objective: Objective) -> Cal
         key_image = jax.random.fold_in(key, index)
         key_pixels, key_terms = jax.random.split(key_image)
         x = preprocess(key_pixels, image[None])
-        # A batch of one image, so that noise depends on its index alone. A term that couples the images of a batch
-        # (a batch statistic, a divergence between samples) is therefore meaningless here.
+        # The objective is called with B = 1, so a term that couples the images of a batch would have no meaning here.
         terms = objective(state.params, key_terms, x, state.step, state.hparams, train=False)
         posterior = model.encode(state.params, x)
         pixels = model.pixel_mean(state.params, model.decode(state.params, posterior.mean))
         terms["mse_mean"] = mean_pixels(jnp.square(x - pixels))
         latents = None
         if model.kl_terms is not None:
-            # Not 0 or 1: fold_in with these gives the two keys of the split above.
+            # fold_in(key, 0) and fold_in(key, 1) are the keys that split returned.
             z = model.reparameterize(state.params, jax.random.fold_in(key_image, 2), posterior)
             kl_terms = model.kl_terms(state.params, posterior, z)
             latents = SampledLatents(kl_terms, flat(z), from_standard(model, state.params, z))
@@ -130,10 +129,10 @@ def _make_image_terms(config: Config, model: Model, objective: Objective) -> Cal
 
 
 def batches_per_call(config: Config, dataset: Dataset) -> int:
-    """Return the number of batches in one evaluation call.
+    """Return the number of batches in one call of an evaluation.
 
-    On an accelerator one call takes the validation split if memory allows. On a CPU a call takes one batch: a CPU is not
-    idle between calls, and it is slow at convolutions inside loops.
+    On an accelerator the validation split is one call, if it fits. On a CPU a call is one batch: a CPU is not idle between
+    calls, and is slow at convolutions inside loops.
     """
     if jax.default_backend() == "cpu":
         return 1

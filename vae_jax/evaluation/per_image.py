@@ -1,4 +1,4 @@
-"""What evaluation returns: the terms of each image of a split, and the metrics computed from them."""
+"""The evaluation of a split: values for each image, and their means."""
 
 import math
 from typing import NamedTuple
@@ -16,35 +16,37 @@ ACTIVE_VARIANCE = 0.01
 
 
 class PerImage(NamedTuple):
-    """The results of an evaluation. Those of a population have a leading axis of runs; `of` takes one run."""
+    """The evaluation of a split: a value for each image, and moments over all images."""
 
     terms: dict[str, Float[np.ndarray, " N"]]
     """The objective's terms without dropout, and mse_mean."""
     means: Float[np.ndarray, "N Z"]
     """Posterior means."""
+    num_elements: int
+    """H W C."""
+    discrete: bool
+    """True if pixels are discrete, so that there are bits_per_dim."""
     aggregate: Aggregate | None = None
-    """None for a model without a prior."""
-    num_discrete: int = 0
-    """H W C if the pixels are discrete, else 0: a density has no bits_per_dim."""
-
-    def of(self, i: int) -> "PerImage":
-        """Return the results of run i of a population, whose arrays have a leading axis of runs."""
-        terms, means, aggregate = jax.tree.map(lambda values: values[i], (self.terms, self.means, self.aggregate))
-        return PerImage(terms, means, aggregate, self.num_discrete)
+    """Moments of the aggregate posterior, or None if the model has no prior."""
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The means over the split in float64. A model with a prior has active_units too, and bits_per_dim if its pixels
-        are discrete.
+        """Means over the split in float64 and, for a model with a prior, active_units and bits_per_dim.
 
-        bits_per_dim is -elbo / (H W C ln 2): an upper bound on the value that the nll gives.
+        bits_per_dim is -elbo / (H W C ln 2): an upper bound on the number that the nll gives.
         """
         metrics = {name: float(values.astype(np.float64).mean()) for name, values in self.terms.items()}
         if self.aggregate is not None:
-            if self.num_discrete:
-                metrics["bits_per_dim"] = -metrics["elbo"] / (self.num_discrete * math.log(2))
+            if self.discrete:
+                metrics["bits_per_dim"] = -metrics["elbo"] / (self.num_elements * math.log(2))
             metrics["active_units"] = active_units(self.means)
         return {name: metrics[name] for name in (*METRICS, *metrics) if name in metrics}
+
+    def of(self, i: int) -> "PerImage":
+        """Return the results of run i of a population, whose arrays have a leading axis of runs."""
+        values = (self.terms, self.means, self.aggregate)
+        terms, means, aggregate = jax.tree.map(lambda values: values[i], values)
+        return self._replace(terms=terms, means=means, aggregate=aggregate)
 
 
 def active_units(means: Float[np.ndarray, "N Z"]) -> int:

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from vae_jax.data.mapped import unmap
-from vae_jax.data.preprocess import unit_interval
+from vae_jax.data.preprocess import unit
 from vae_jax.errors import InputError
 
 
@@ -33,11 +33,6 @@ def in_pieces(function: Callable[[Any], Any], rows: Any, most: int) -> Any:
     for start in range(0, max(count, 1), size):
         pieces.append(jax.device_get(function(jax.tree.map(lambda a, start=start: piece(a, start), rows))))
     return jax.tree.map(lambda *arrays: np.concatenate(arrays)[:count], *pieces)
-
-
-def unit(x: np.ndarray) -> np.ndarray:
-    """Return pixels in [0, 1] for uint8, others as they are. Floats take four times the memory: give it few images."""
-    return unit_interval(x) if x.dtype == np.uint8 else x
 
 
 def as_images(x: np.ndarray, shape: tuple[int, int, int], any_range: bool) -> np.ndarray:

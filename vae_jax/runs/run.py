@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from vae_jax import config as config_lib
 from vae_jax.config.registries import REGISTRIES
+from vae_jax.data.preprocess import unit
 from vae_jax.errors import InputError
 from vae_jax.models import make_model, require_prior
 from vae_jax.models.standard_normal import flat, from_standard, is_standard
@@ -19,7 +20,7 @@ from vae_jax.objectives import make_corrupt
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.checkpoint import Checkpoints, Which
 from vae_jax.runs.checkpoint.ownership import assert_own
-from vae_jax.runs.pieces import as_images, in_pieces, unit
+from vae_jax.runs.pieces import as_images, in_pieces
 from vae_jax.system.compilation import keep_compiled
 from vae_jax.types import Config, Model, Params
 

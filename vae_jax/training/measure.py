@@ -65,7 +65,7 @@ def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measu
         return Measured(state, restored.step, table, facts, [])
     latents = health.summarize_latents(of_test.means, of_test.aggregate)
     gap = health.difference(elbos["train"], elbos["test"])
-    return Measured(state, restored.step, table, facts | health.facts(latents, gap), health.messages(latents, gap))
+    return Measured(state, restored.step, table, facts | health.facts(latents, gap), health.lines_of(latents, gap))
 
 
 def print_measured(training: Training, measured: Measured, which: str, console: Console) -> None:

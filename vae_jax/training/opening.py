@@ -7,7 +7,7 @@ from typing import Any
 
 from vae_jax.config import flatten
 from vae_jax.errors import InputError
-from vae_jax.evaluation.latent_codes import make_encode_frame
+from vae_jax.evaluation.latent_codes import encode_filmed
 from vae_jax.models import num_parameters, parameter_table
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.checkpoint import Checkpoints
@@ -56,7 +56,7 @@ def open_session(
         writer = files.enter_context(Writer(folder, progress.step, config.log.tensorboard, flatten(config), [metric]))
         for line in [*messages, *_strays(workdir, checkpoints), *writer.mended]:
             console.line(line)
-        encode = make_encode_frame(training.model, training.dataset.test.images, config.eval.batch_size)
+        encode = encode_filmed(training.model, training.dataset.test.images, config.eval.batch_size)
         frames = LatentFrames(folder, config.log.latent_every_steps, progress.step, encode)
         profile = Profile(folder / profiling.FOLDER if config.log.profile else None)
         yield Session(state, progress, workdir, stop, checkpoints, writer, console, frames, profile)

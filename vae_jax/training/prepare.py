@@ -78,14 +78,8 @@ def prepare(config: Config, ahead: bool = False) -> Training:
         InputError: the data are not available, the batch does not fit them or the devices, or the objective does not fit
             the model.
     """
-    # First: it works only before JAX starts its threads, and device_count() starts them.
-    devices.keep_memory(config)
-    devices.check_batch_size(config.batch_size, jax.device_count(), config.accumulate_steps)
-    keep_compiled(config)
-    dataset = data.load(config)
+    dataset = _load_data(config)
     num_train, *shape = dataset.train.images.shape
-    if num_train < config.batch_size:
-        raise InputError(f"batch_size={config.batch_size}: the training split has only {num_train} images")
     steps_per_epoch = num_train // config.batch_size
     model = make_model(config, tuple(shape))
     objective = make_objective(config, model, steps_per_epoch)
@@ -100,7 +94,7 @@ def prepare(config: Config, ahead: bool = False) -> Training:
     pure_chunk = make_train_chunk(step, make_preprocess(config.binarize))
     chunk = jax.jit(pure_chunk, donate_argnums=0, out_shardings=layout.replicated)
     feed = make_feed(dataset.train.images, config.batch_size, config.streaming, layout)
-    # XLA's CPU backend runs convolutions inside a loop 10 times slower, so they are dispatched step by step.
+    # XLA's CPU backend runs convolutions inside a loop 10 times slower: they are dispatched one by one.
     one_step = config.network == "conv" and jax.default_backend() == "cpu"
     most_steps = min(feed.most_steps, config.steps_per_dispatch or (1 if one_step else steps_per_epoch))
     shapes = _shapes_on(layout, jax.eval_shape(init, key_init, np.zeros(shape, np.float32)))
@@ -130,6 +124,20 @@ def prepare(config: Config, ahead: bool = False) -> Training:
         steps_per_dispatch=most_steps,
         checkpoint_epochs=config.checkpoint.every_epochs or -(-STEPS_BETWEEN_CHECKPOINTS // steps_per_epoch),
     )
+
+
+def _load_data(config: Config) -> Dataset:
+    """Set up the machine and load the data; raise InputError if the batch does not fit the devices or the data."""
+    # First: it works only before JAX starts its threads, and device_count() starts them.
+    devices.keep_memory(config)
+    devices.check_batch_size(config.batch_size, jax.device_count(), config.accumulate_steps)
+    keep_compiled(config)
+    dataset = data.load(config)
+    if len(dataset.train.images) < config.batch_size:
+        raise InputError(
+            f"batch_size={config.batch_size}: the training split has only {len(dataset.train.images)} images"
+        )
+    return dataset
 
 
 def _compile_ahead(

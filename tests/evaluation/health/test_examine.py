@@ -11,7 +11,7 @@ from support.constructed import EXACT_VARIANCE, SIZE, linear_gaussian, linear_im
 from vae_jax.errors import InputError
 from vae_jax.evaluation.health import Anneal, Effort, Extent, Subject, examine, overall, verdicts
 from vae_jax.evaluation.health.codes import make_draw_codes
-from vae_jax.evaluation.health.examine import _drawn, _key, _look
+from vae_jax.evaluation.health.examine import _drawn, _encode, _key
 from vae_jax.evaluation.health.verdicts import CANNOT_TELL, COLLAPSED, HEALTHY
 from vae_jax.models import make_model
 from vae_jax.randomness import epoch_order, keys_of
@@ -34,7 +34,7 @@ def test_an_exact_model_is_healthy_and_its_numbers_are_the_closed_forms():
     found = report(linear_gaussian(), dataset())
     assert overall(list(found.values())).verdict == HEALTHY
     assert {name for name, line in found.items() if line.verdict != HEALTHY} == {"representation"}
-    assert found["representation"].found.startswith("the images have no labels")
+    assert found["representation"].measured.startswith("the images have no labels")
     rate = found[verdicts.RATE].numbers
     truth = -0.5 * np.log(EXACT_VARIANCE).sum()
     assert rate["ceiling"] == pytest.approx(math.log(COUNT))
@@ -58,7 +58,7 @@ def test_an_encoder_that_answers_with_the_prior_is_collapsed():
 def test_a_model_of_two_layers_gets_every_line_but_the_moments():
     found = report(two_layers(), dataset())
     assert {name for name, line in found.items() if line.verdict == CANNOT_TELL} == {verdicts.MOMENTS, "representation"}
-    assert found[verdicts.MOMENTS].found == "the prior is not N(0, I)"
+    assert found[verdicts.MOMENTS].measured == "the prior is not N(0, I)"
     assert overall(list(found.values())).conclusion == HEALTHY
     rate = found[verdicts.RATE].numbers
     truth = -0.5 * np.log(EXACT_VARIANCE).sum()  # z2 adds nothing that z1 does not say of the image
@@ -70,7 +70,7 @@ def test_a_model_without_a_prior_and_a_few_images_are_refused(make_config):
     model = make_model(make_config(model="ae", objective="reconstruction", likelihood="gaussian"), (4, 4, 1))
     with pytest.raises(InputError, match="no prior"):
         report(model, dataset(60))
-    with pytest.raises(InputError, match=r"num_images=10, .*: of the train split 10 images .* at least 50"):
+    with pytest.raises(InputError, match=r"num_images=10, .*: the train split gives 10 images; at least 50"):
         report(linear_gaussian(), dataset(60), EXTENT._replace(num_images=10))
 
 
@@ -111,9 +111,9 @@ def test_images_without_a_finite_code_are_counted():
 
 def test_training_images_of_a_dynamic_run_are_drawn_as_those_of_the_test_are():
     subject = Subject(linear_gaussian(), {}, dataset(100), 0, "dynamic")
-    seen = _look(subject, make_draw_codes(subject.model), "train", 50, 0).images
+    seen = _encode(subject, make_draw_codes(subject.model), "train", 50, 0).images
     assert set(np.unique(seen)) == {0, 255}
-    grey = _look(subject._replace(binarize="none"), make_draw_codes(subject.model), "train", 50, 0).images
+    grey = _encode(subject._replace(binarize="none"), make_draw_codes(subject.model), "train", 50, 0).images
     assert len(np.unique(grey)) > 2
     assert seen.mean() == pytest.approx(grey.mean(), rel=0.1)
 
@@ -123,7 +123,7 @@ def test_draws_are_not_those_of_the_run():
     subject = Subject(linear_gaussian(), {}, dataset(100), 7)
     own = [jax.random.key_data(_key(subject, number)).tolist() for number in range(6)]
     assert not [key for key in keys_of(7) if jax.random.key_data(key).tolist() in own]
-    seen = _look(subject, make_draw_codes(subject.model), "train", 100, 0).images
+    seen = _encode(subject, make_draw_codes(subject.model), "train", 100, 0).images
     assert not np.array_equal(seen, subject.dataset.train.images[epoch_order(7, 0, 100, 100)[0]])
 
 
@@ -131,7 +131,7 @@ def test_bounds_on_grey_pixels_have_a_name_of_their_own():
     subject = Subject(linear_gaussian(), {}, dataset(200), 0, prefix="grey_")
     (line,) = [line for line in examine(subject, EXTENT) if line.name == verdicts.APPROXIMATION]
     assert {name.split("_")[0] for name in line.numbers["bounds"]} == {"grey"}
-    assert "(grey_" in line.found
+    assert "(grey_" in line.measured
 
 
 def test_grey_pixels_are_drawn_with_their_probability():

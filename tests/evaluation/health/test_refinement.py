@@ -166,11 +166,11 @@ def test_of_the_bounds_the_largest_over_the_images_that_all_have_counts():
     (iwae,) = (found.bounds[name] for name in found.bounds if "encoder" not in name)
     count = len(iwae) // 2
     higher = gaps.approximation(found, {"ais_9": iwae[:count] + 0.5})
-    assert higher.found.endswith(f"(ais_9, {count} test images)")
+    assert higher.measured.endswith(f"(ais_9, {count} test images)")
     assert higher.numbers["nats"] == pytest.approx((iwae - found.refined_elbo)[:count].mean() + 0.5)
     assert higher.numbers["bounds"]["ais_9"] == pytest.approx(iwae[:count].mean() + 0.5)
     lower = gaps.approximation(found, {"ais_9": iwae[:count] - 0.5})
-    assert lower.found.endswith(f"{len(iwae)} test images)")
+    assert lower.measured.endswith(f"{len(iwae)} test images)")
     assert lower.numbers["nats"] == pytest.approx(0, abs=0.01)
 
 

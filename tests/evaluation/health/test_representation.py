@@ -25,7 +25,7 @@ def test_codes_that_hold_the_classes_are_better_than_pixels_and_noise_is_worse()
         found = lines(means)
         for way in WAYS[:2]:
             assert found[way].verdict == word
-            assert "(300 train, 200 test images)" in found[way].found
+            assert "(300 train, 200 test images)" in found[way].measured
     assert lines(perfect)["clusters"].numbers["scores"]["means"] == pytest.approx(1)
     assert lines(NOISE)["clusters"].numbers["scores"]["means"] < 0.1
 
@@ -74,5 +74,5 @@ def test_scores_are_of_codes_components_and_pixels():
 
 def test_without_labels_there_is_one_line_that_says_so():
     found = lines(NOISE, np.zeros(500, np.int32))
-    assert [line.found for line in found.values()] == ["the images have no labels, or all the same"]
+    assert [line.measured for line in found.values()] == ["the images have no labels, or all the same"]
     assert found["representation"].verdict == CANNOT_TELL

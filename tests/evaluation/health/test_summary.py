@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support.constructed import codes_of, draws, duplicated, exact, perfect, scrambled, useless
 
-from vae_jax.evaluation.health import difference, messages, summarize_latents
+from vae_jax.evaluation.health import difference, lines_of, summarize_latents
 from vae_jax.evaluation.health import lines as health_lines
 from vae_jax.evaluation.health.summary import gaussian_kl
 from vae_jax.evaluation.health.verdicts import CANNOT_TELL, COLLAPSED, HEALTHY, PRIOR_HOLE
@@ -91,7 +91,7 @@ def test_a_prior_that_is_not_standard_gets_no_verdict_on_moments():
     for away in (np.full(100, np.nan), np.full(100, 0.5)):
         summary = summary_of(codes._replace(from_standard=away))
         assert health_lines.moments(summary).verdict == CANNOT_TELL
-        assert len(messages(summary, difference(np.zeros(3), np.ones(3)))) == 2
+        assert len(lines_of(summary, difference(np.zeros(3), np.ones(3)))) == 2
     assert is_standard(1e-6, 3)
 
 

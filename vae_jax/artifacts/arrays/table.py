@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 
 from vae_jax.artifacts.arrays import geometry, normality, tsne
 from vae_jax.artifacts.arrays.source import Source
-from vae_jax.data.preprocess import unit_interval
+from vae_jax.data.preprocess import unit
 from vae_jax.errors import InputError
 
 NUM_RECONSTRUCTIONS = 12
@@ -93,7 +93,7 @@ def _of_rows(values: Callable[[Source, Lookup], Any]) -> Callable[[Source, Looku
 
 def _tsne_images(source: Source, array: Lookup) -> Any:
     rows = array("tsne_rows")
-    return None if rows is None else unit_interval(source.test.images[rows])
+    return None if rows is None else unit(source.test.images[rows])
 
 
 def _tsne_points(source: Source, array: Lookup) -> Any:
@@ -125,7 +125,7 @@ def _from(name: str, compute: Callable[[Any], Any]) -> Callable[[Source, Lookup]
 
 ARRAYS: dict[str, Callable[[Source, Lookup], Any]] = {
     "history": lambda source, _: source.history or None,
-    "originals": lambda source, _: unit_interval(source.test.images[random_rows(source)]),
+    "originals": lambda source, _: unit(source.test.images[random_rows(source)]),
     "corrupted": lambda source, _: (
         source.corrupt and source.corrupt(source.test.images[random_rows(source)], source.seed)
     ),

@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from vae_jax.artifacts.report.page import data_url
-from vae_jax.data.preprocess import unit_interval
+from vae_jax.data.preprocess import unit
 
 LARGEST_TILE = 64
 """The most pixels of a tile's side; larger images are scaled down."""
@@ -62,7 +62,7 @@ def framing(images: UInt8[np.ndarray, "N H W C"]) -> dict[str, Any] | None:
         background [C], in [0, 1]; extent, the mean longer side of the ink, in pixels; centre [y, x], its mean centre of mass, in
         pixels from the upper left corner.
     """
-    x = unit_interval(images)
+    x = unit(images)
     border = np.concatenate([part.reshape(-1, x.shape[3]) for part in (x[:, 0], x[:, -1], x[:, :, 0], x[:, :, -1])])
     background = np.median(border, axis=0)
     if float((np.abs(border - background).max(axis=1) < PLAIN_REACH).mean()) < PLAIN_SHARE:

@@ -1,4 +1,4 @@
-"""Estimates of log p(x): importance weights, the bounds made of them, and how far these can be trusted."""
+"""Estimates of log p(x): importance weights, bounds computed from them, and diagnostics that say how far to trust them."""
 
 from vae_jax.evaluation.estimators.ais import AIS, Annealed, ais_estimate, make_ais, reverse_ais, upper_bound
 from vae_jax.evaluation.estimators.annealing import beta_schedule

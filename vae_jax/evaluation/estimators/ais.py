@@ -1,13 +1,14 @@
 """Annealed importance sampling (Neal 2001): log p(x) by chains from the prior to the posterior, without an encoder.
 
-Settings follow Wu et al. (2017), "On the quantitative analysis of decoder-based generative models"; bidirectional Monte
-Carlo follows Grosse et al. (2015), "Sandwiching the marginal likelihood using bidirectional Monte Carlo".
+The settings are those of Wu et al. (2017), "On the quantitative analysis of decoder-based generative models". The check by
+bidirectional Monte Carlo is that of Grosse et al. (2015), "Sandwiching the marginal likelihood using bidirectional Monte Carlo".
 
-`log_p` is a LOWER BOUND on log p(x) on average, however badly the chains mix. Images drawn from the model itself also have an
-upper bound, by `reverse_ais`: on average their gap is at least the error of the lower bound. For real images it is a hint only.
+For any image `log_p` is a LOWER BOUND on log p(x) on average, however badly the chains mix. Images drawn from the model itself
+have an upper bound too, by `reverse_ais`. The mean gap between both is at least the mean error of the lower bound for such
+images; it suggests that of real images, but does not prove it.
 
-    sizes = tune_step_sizes(model, params, key_tune, val_images[:20], 1000)  # then fixed: weights stay correct
-    found = ais_estimate(make_ais(model, 1000)(params, key, test_images, sizes))
+    sizes = tune_step_sizes(model, params, key_tune, val_images[:20], 1000)  # then fixed, so that weights are correct
+    result = ais_estimate(make_ais(model, 1000)(params, key, test_images, sizes))
 
     z = model.sample_prior(params, key_z, 100)
     x = jax.random.bernoulli(key_x, model.pixel_mean(params, model.decode(params, z))).astype(jnp.float32)
@@ -48,43 +49,43 @@ class Annealed(NamedTuple):
     """The number of the first image."""
     log_weights: Float[np.ndarray, "B S"]
     acceptance: Float[np.ndarray, " T"]
-    """The mean acceptance probability of each transition."""
+    """The mean probability of acceptance of each transition."""
 
 
 class AIS(NamedTuple):
-    """The estimates of annealed importance sampling for N images."""
+    """The results of annealed importance sampling for N images."""
 
     log_weights: Float[np.ndarray, "N S"]
     """The log weight of every chain, nats."""
     log_p: Float[np.ndarray, " N"]
     """The log of the mean weight, nats: a lower bound on log p(x) on average."""
     error: Float[np.ndarray, " N"]
-    """Its Monte Carlo standard error over the chains, nats, by the delta method; blind to modes that all chains missed."""
+    """Its Monte Carlo standard error over chains, nats, by the delta method. It does not include what all chains missed."""
     ess: Float[np.ndarray, " N"]
     """The effective number of chains, 1 to S."""
     acceptance: Float[np.ndarray, " T"]
-    """The mean acceptance probability at each temperature."""
+    """The mean probability of acceptance at each temperature."""
 
 
 Chains = Callable[..., Iterator[Annealed]]
-"""(params, key, images [N,H,W,C], step_sizes [T], first=0) -> iterator of Annealed; image i has the number first + i."""
+"""(params, key, images [N,H,W,C], step_sizes [T], first=0) -> Annealed blocks in order; image i has the number first + i."""
 
 
 def make_ais(
     model: Model, num_temperatures: int, num_chains: int = 16, num_leapfrog: int = 10, num_bytes: int | None = None
 ) -> Chains:
-    """Make a function that yields the log weights of every image, block by block.
+    """Make a function that yields the log weights of every image, by chains from the prior to the posterior.
 
-    Image i has the key fold_in(key, i) and its chain c fold_in(fold_in(key, i), c), so draws do not depend on the division
-    into calls. Rounding does; long chains may amplify it until the same draws lead elsewhere.
+    Image i has the key fold_in(key, i) and its chain c has fold_in(fold_in(key, i), c), so draws depend neither on the other
+    images nor on the size of a call. Rounding does depend on it, and long chains can amplify the difference.
 
     Args:
-        model: one with a prior.
+        model: a model with a prior.
         num_temperatures: T, 1,000 to 10,000 (Wu et al. 2017).
         num_chains: S.
-        num_leapfrog: steps of a transition.
-        num_bytes: the size of the decoder's outputs per call, at least that of one image's chains. None: 1 MiB on a CPU (half
-            of it suits convolutions better), else 256 MiB. Hidden layers and derivatives need memory in addition.
+        num_leapfrog: the number of steps in a transition.
+        num_bytes: the size of the decoder outputs of a call, at least those of one image's chains. None: 1 MiB on a CPU
+            (convolutions are faster with half of it), else 256 MiB. Hidden layers and derivatives need memory in addition.
 
     Raises:
         InputError: the model has no prior, or the number of step sizes is not T.
@@ -95,7 +96,7 @@ def make_ais(
         params: Params, key: PRNGKeyArray, images: Pixels, step_sizes: Float[np.ndarray, " n"], first: int = 0
     ) -> Iterator[Annealed]:
         if len(step_sizes) != num_temperatures:
-            raise InputError(f"{len(step_sizes)} step sizes for {num_temperatures} temperatures; tune as many")
+            raise InputError(f"{len(step_sizes)} step sizes for {num_temperatures} temperatures; tune one for each")
         size = images_of_a_call(model, params, images, num_chains, num_bytes)
         return _blocks(anneal, params, key, images, None, forward_path(step_sizes), size, first)
 
@@ -113,20 +114,20 @@ def reverse_ais(
     num_leapfrog: int = 10,
     num_bytes: int | None = None,
 ) -> Float[np.ndarray, "N S"]:
-    """Return log weights [N, S] of chains from the posterior to the prior, nats, for `upper_bound`.
+    """Return log weights of chains from the posterior to the prior [N, S], nats, for `upper_bound`.
 
-    All chains of an image start at the z that it was drawn from, an exact draw of p(z|x). Images are independent draws, the
-    chains of one image are not: take the error of a mean from the spread over images.
+    The z from which an image was drawn is an exact draw from p(z|x), and all chains of the image start there. So images are
+    independent draws but the chains of one image are not: take the error of a mean from its spread over images.
 
     Args:
-        model: one with a prior.
+        model: a model with a prior.
         params: its parameters.
-        key: the key of the chains, see `make_ais`.
-        x: images drawn from p(x|z); never real ones.
-        z: drawn from the prior, leaves [N, ...].
-        step_sizes: those of the forward chains.
+        key: the key for the chains, see `make_ais`.
+        x: images drawn from p(x|z); never real images.
+        z: the z of each image, drawn from the prior, leaves [N, ...].
+        step_sizes: the step sizes of the forward chains.
         num_chains: S.
-        num_leapfrog: steps of a transition.
+        num_leapfrog: the number of steps in a transition.
         num_bytes: see `make_ais`.
 
     Raises:
@@ -139,18 +140,17 @@ def reverse_ais(
 
 
 def ais_estimate(blocks: Iterable[Annealed]) -> AIS:
-    """Return all blocks of `make_ais` as one result."""
+    """Join all blocks of `make_ais` into one result."""
     parts = list(blocks)
-    log_weights = np.concatenate([part.log_weights for part in parts])
-    found = estimate(log_weights)
+    result = estimate(log_weights := np.concatenate([part.log_weights for part in parts]))
     acceptance = np.average([part.acceptance for part in parts], axis=0, weights=[len(p.log_weights) for p in parts])
-    return AIS(log_weights, found.log_p, found.error, found.ess, acceptance)
+    return AIS(log_weights, result.log_p, result.error, result.ess, acceptance)
 
 
 def upper_bound(log_weights: Float[np.ndarray, "N S"]) -> Float[np.ndarray, " N"]:
-    """Return -log of the mean of 1 / w over the chains of `reverse_ais` [N], nats: an upper bound on log p(x) on average.
+    """Return -log of the mean of 1 / w over the chains of `reverse_ais` [N], nats.
 
-    Grosse et al. (2015): the mean of 1 / w is 1 / p(x) on average, and -log is convex.
+    It is an upper bound on log p(x) on average: the expectation of 1 / w is 1 / p(x), and -log is convex (Grosse et al. 2015).
     """
     return -log_mean(-log_weights)
 
@@ -165,7 +165,7 @@ def _blocks(
     size: int,
     first: int,
 ) -> Iterator[Annealed]:
-    """Run the chains of `size` images per call. The last call is padded with zeros, and their results are dropped."""
+    """Yield the chains of `size` images per call; the last call is padded with zeros, which the results leave out."""
     images, z = np.asarray(images), jax.tree.map(np.asarray, z)
     for start in range(0, len(images), size):
         count = min(size, len(images) - start)

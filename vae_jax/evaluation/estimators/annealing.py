@@ -1,4 +1,4 @@
-"""Chains that go from the prior to the posterior or back, through p(z) p(x|z)^beta.
+"""Chains from the prior to the posterior or back, through p(z) p(x|z)^beta.
 
 Axes: P chains (B images times S chains of each), T temperatures.
 """
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, Int32, Key, PRNGKeyArray
 
-from vae_jax.data.preprocess import unit_interval
+from vae_jax.data.preprocess import unit
 from vae_jax.evaluation.estimators.hmc import PerChain, Scalar, State, Target, make_target, state_at, transition
 from vae_jax.evaluation.estimators.whole_split import MEMORY_BYTES, Pixels
 from vae_jax.models import require_prior
@@ -20,26 +20,26 @@ from vae_jax.randomness import fold_range
 from vae_jax.types import Images, Model, Params
 
 SIGMOID_REACH = 4.0
-"""The schedule is a sigmoid's piece from -4 to 4: most temperatures are near the prior and near the posterior."""
+"""The schedule is a sigmoid from -4 to 4: most temperatures are near the prior and near the posterior."""
 CACHE_BYTES = 2**20
-"""Of the decoder's outputs in a call on a CPU: less than `split` takes, since derivatives keep what the layers gave."""
+"""The size of the decoder outputs of a call on a CPU; less than in `whole_split`, because derivatives keep all layers."""
 
 
 class Path(NamedTuple):
-    """Transitions in the order in which chains make them: arrays [T], scalars within a scan."""
+    """The transitions of a chain, in order: arrays [T], scalars within a scan."""
 
     number: Int32[Array, " T"]
-    """The number of the transition, 1 to T from the prior to the posterior; its draws depend on it."""
+    """The transition's number, 1 to T from the prior to the posterior; its draws depend on it."""
     beta: Float32[Array, " T"]
     step_size: Float32[Array, " T"]
     before: Float32[Array, " T"]
-    """Times log p(x|z) of the state before the transition is what it adds to the log weight."""
+    """The factor of log p(x|z) of the state before the transition, in what is added to the log weight."""
     after: Float32[Array, " T"]
-    """The same of the state after it."""
+    """The same for the state after it."""
 
 
 class Sum(NamedTuple):
-    """A sum of thousands of terms and what rounding has added to it (Kahan): it else costs a log p(x|z) of -12,000 0.02 nats."""
+    """A sum of thousands of terms, compensated (Kahan): otherwise rounding costs 0.02 nats for a log p(x|z) of -12,000."""
 
     value: PerChain
     surplus: PerChain
@@ -48,20 +48,21 @@ class Sum(NamedTuple):
         """Return the sum with another term."""
         term = term - self.surplus
         value = self.value + term
-        # A weight that has become 0 stays so.
+        # A weight that is 0 stays 0.
         return Sum(value, jnp.where(jnp.isneginf(value), 0, (value - self.value) - term))
 
 
 def beta_schedule(num_temperatures: int) -> Float[np.ndarray, " betas"]:
-    """beta_0 = 0 to beta_T = 1, T + 1 numbers: a sigmoid on even points, rescaled (Wu et al. 2017; Grosse et al. 2015)."""
+    """Return beta_0 = 0 to beta_T = 1: a sigmoid at even points, rescaled (Wu et al. 2017; Grosse et al. 2015)."""
     curve = 1 / (1 + np.exp(-np.linspace(-SIGMOID_REACH, SIGMOID_REACH, num_temperatures + 1)))
     return (curve - curve[0]) / (curve[-1] - curve[0])
 
 
 def forward_path(step_sizes: Float[np.ndarray, " T"]) -> Path:
-    """Prior to posterior: log w = sum_t (beta_t - beta_{t-1}) log p(x|z_{t-1}), transition t making z_t of z_{t-1} (Neal 2001).
+    """Return the path from prior to posterior (Neal 2001).
 
-    The last transition changes no weight; it is the first of the reversed chain.
+    log w = sum_t (beta_t - beta_{t-1}) log p(x|z_{t-1}), and transition t draws z_t given z_{t-1}. The last transition
+    changes no weight; it is the first of the reversed chain.
     """
     betas = beta_schedule(len(step_sizes))
     gains = jnp.asarray(np.diff(betas), jnp.float32)
@@ -70,18 +71,18 @@ def forward_path(step_sizes: Float[np.ndarray, " T"]) -> Path:
 
 
 def reverse_path(step_sizes: Float[np.ndarray, " T"]) -> Path:
-    """The same chain backwards in time, posterior to prior: transition t makes z_{t-1} of z_t, whose part of log w follows."""
+    """Return the reversed path, from posterior to prior: transition t draws z_{t-1} given z_t, then log w is updated."""
     number, beta, sizes, before, after = (column[::-1] for column in forward_path(step_sizes))
     return Path(number, beta, sizes, before=after, after=before)
 
 
 def chain_keys(keys: Key[Array, " B"], num_chains: int) -> Key[Array, " P"]:
-    """fold_in(key, c) of every image's key and chain c, image after image. Transition t has fold_in of that and t >= 1."""
+    """Return fold_in(key, c) for every image's key and chain c, image by image; transition t >= 1 folds in t once more."""
     return jax.vmap(lambda key: fold_range(key, jnp.arange(num_chains)))(keys).reshape(-1)
 
 
 def start_chains(model: Model, params: Params, chains: Key[Array, " P"]) -> Any:
-    """Draw from the prior for every chain, from fold_in(its key, 0), leaves [P, ...]."""
+    """Draw z from the prior for every chain, with fold_in(its key, 0); leaves [P, ...]."""
     assert model.sample_prior is not None
     sample_prior = model.sample_prior
 
@@ -94,8 +95,8 @@ def start_chains(model: Model, params: Params, chains: Key[Array, " P"]) -> Any:
 def make_anneal(model: Model, num_chains: int, num_leapfrog: int) -> Callable[..., tuple[Array, Array]]:
     """Make a function (params, keys [B], x [B,H,W,C], z, path, share [B]) -> (log weights [B, S], acceptance [T]).
 
-    z is where the chains of every image start, leaves [B, ...], or None for draws of the prior; share weighs the images in the
-    mean acceptance, and sums to 1.
+    The chains of an image start at its z, leaves [B, ...], or at draws from the prior if z is None. `share` weighs the images
+    in the mean acceptance, and sums to 1.
 
     Raises:
         InputError: the model has no prior.
@@ -127,7 +128,7 @@ def make_anneal(model: Model, num_chains: int, num_leapfrog: int) -> Callable[..
 
 
 def images_of_a_call(model: Model, params: Params, images: Pixels, num_chains: int, num_bytes: int | None) -> int:
-    """Return the number of images per call: near num_bytes of outputs, and nearly equal for all calls."""
+    """Return the number of images per call: near num_bytes of outputs, the same in all calls."""
     if num_bytes is None:
         num_bytes = CACHE_BYTES if jax.default_backend() == "cpu" else MEMORY_BYTES
     key = jax.eval_shape(lambda: jax.random.key(0)[None])
@@ -138,13 +139,12 @@ def images_of_a_call(model: Model, params: Params, images: Pixels, num_chains: i
 
 
 def as_pixels(images: Pixels) -> Float32[np.ndarray, "N H W C"]:
-    """Return the images as float32 x in [0, 1]."""
-    x = np.asarray(images)
-    return unit_interval(x) if x.dtype == np.uint8 else x.astype(np.float32)
+    """Return x in [0, 1], float32, of images u8 or x itself."""
+    return np.asarray(unit(np.asarray(images)), np.float32)
 
 
 def begin(model: Model, params: Params, chains: Key[Array, " P"], x: Images, z: Any) -> tuple[Target, State]:
-    """Return the target of chains with images x [B,H,W,C], P / B chains per image, and their first state."""
+    """Return the target of chains for the images x [B,H,W,C], P / B chains each, and the state at their start."""
     x = repeat_rows(x, len(chains) // len(x))
     target, rows = make_target(model, params, x, start_chains(model, params, chains) if z is None else z)
     return target, state_at(target, rows)

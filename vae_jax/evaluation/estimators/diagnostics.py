@@ -1,4 +1,4 @@
-"""Diagnostics of a mean of importance weights: its error, its curve, and whether to trust it. NumPy in float64."""
+"""Diagnostics of importance weights: the error of their mean, its curve, and whether to trust it. NumPy in float64."""
 
 from typing import NamedTuple
 
@@ -6,32 +6,33 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 ENOUGH = 200
-"""Effective samples below which an image's estimate is not trusted: its error is above 0.07 nats, and hardly known."""
+"""The effective samples below which an image's estimate is not trusted: its error is above 0.07 nats, and hardly known."""
 LARGEST_K = 0.7
 TAIL_SHARE, TAIL_ROOT, FEWEST = 0.2, 3.0, 5
-"""The tail that is fitted: min(0.2 S, 3 sqrt(S)) weights, at least 5 (Vehtari et al. 2024)."""
+"""The fitted tail: min(0.2 S, 3 sqrt(S)) weights, at least 5 (Vehtari et al. 2024)."""
 PRIOR_K, PRIOR_COUNT = 0.5, 10
-"""A weak prior on k, worth so many weights (same, appendix G)."""
+"""A weak prior on k, which counts as PRIOR_COUNT weights (same, appendix G)."""
 FEWEST_STEPS = 64
-"""Of float32 between the largest and the smallest log weight of a tail; below it there is rounding to fit, and no tail."""
+"""The least number of float32 steps between the largest and the smallest log weight of a tail; below it a fit would fit
+rounding."""
 
 
 class Estimate(NamedTuple):
-    """The estimate from the weights of each of B images."""
+    """The estimate from the weights of each of B images, and its diagnostics."""
 
     log_p: Float[np.ndarray, " B"]
-    """log of their mean, nats: the bound of all S samples."""
+    """The log of the mean weight, nats: the bound of all S samples."""
     error: Float[np.ndarray, " B"]
-    """Its Monte Carlo standard error, nats, by the delta method: sqrt(1 / ess - 1 / S). NaN for S = 1, which shows none."""
+    """Its Monte Carlo standard error, nats, by the delta method: sqrt(1 / ess - 1 / S). NaN for S = 1."""
     ess: Float[np.ndarray, " B"]
-    """Effective sample size, (sum w)^2 / sum w^2, 1 to S."""
+    """The effective sample size, (sum w)^2 / sum w^2, 1 to S."""
     largest: Float[np.ndarray, " B"]
-    """Largest normalised weight, 1 / S to 1."""
+    """The largest normalised weight, 1 / S to 1."""
     pareto_k: Float[np.ndarray, " B"]
-    """Shape of a generalised Pareto distribution fitted to the largest weights: they have about 1 / k finite moments. NaN
-    where there are too few to fit."""
+    """The shape of a generalised Pareto distribution fitted to the largest weights, which have about 1 / k finite moments.
+    NaN if there are too few to fit."""
     curve: Float[np.ndarray, "B n"]
-    """Bounds of fewer samples, those of `curve_sizes`, as means over disjoint groups of the same weights."""
+    """Bounds of fewer samples, see `curve_sizes`, as means over disjoint groups of the same weights."""
 
 
 def log_mean(log_weights: Float[np.ndarray, "... S"]) -> Float[np.ndarray, "..."]:
@@ -44,10 +45,10 @@ def log_mean(log_weights: Float[np.ndarray, "... S"]) -> Float[np.ndarray, "..."
 
 
 def curve_sizes(num_samples: int) -> tuple[int, ...]:
-    """Return 1, 10, 100, ... as long as they divide the number of samples, then that number.
+    """Return 1, 10, 100, ... while they divide the number of samples, and that number.
 
-    Each divides the next: a mean over groups of one size is, image by image, at most that of the next, since a larger group
-    is made of whole smaller ones.
+    Each divides the next, so a larger group consists of whole smaller groups, and the bounds grow with the size for every
+    image.
     """
     sizes = [1]
     while sizes[-1] * 10 < num_samples and num_samples % (sizes[-1] * 10) == 0:
@@ -56,7 +57,7 @@ def curve_sizes(num_samples: int) -> tuple[int, ...]:
 
 
 def estimate(log_weights: Float[np.ndarray, "B S"]) -> Estimate:
-    """Return the estimate from S log weights of each of B images."""
+    """Return the estimate and its diagnostics from S log weights of each of B images."""
     values = log_weights.astype(np.float64)
     count, num_samples = values.shape
     log_p = log_mean(values)
@@ -72,15 +73,15 @@ def estimate(log_weights: Float[np.ndarray, "B S"]) -> Estimate:
     return Estimate(log_p, error, ess, weights.max(axis=1), pareto_k(values), np.stack(curve, axis=1))
 
 
-def trusted(found: Estimate, num_samples: int) -> Bool[np.ndarray, " B"]:
-    """Return True for each image with a reliable estimate and error: enough effective samples, and a light enough tail.
+def trusted(result: Estimate, num_samples: int) -> Bool[np.ndarray, " B"]:
+    """Return True for images with enough effective samples and a light enough tail to rely on the estimate and its error.
 
-    The result is False if there are too few samples to decide. Weights cannot show a region that no sample reaches, so a
-    posterior much narrower than p(z|x) in few dimensions may still pass. With 5,000 samples and a third of the width in one
-    dimension, 13% of the images are trusted and wrong, by up to 0.3 nats; with a quarter in two dimensions 2%, by up to 1.
-    Other images show it: the median of k over the images is then 0.8 and 0.9.
+    It is False if there are too few samples to tell. Weights cannot reveal regions that no sample reaches, so a posterior
+    much narrower than p(z|x) in few dimensions can still pass. With 5,000 samples and a third of the width in one dimension,
+    13% of the images are trusted but wrong, by up to 0.3 nats; with a quarter in two dimensions 2%, by up to 1. The other
+    images reveal it: the median of k over the images is then 0.8 and 0.9.
     """
-    return (found.ess >= ENOUGH) & (found.pareto_k <= largest_k(num_samples))
+    return (result.ess >= ENOUGH) & (result.pareto_k <= largest_k(num_samples))
 
 
 def largest_k(num_samples: int) -> float:
@@ -89,9 +90,9 @@ def largest_k(num_samples: int) -> float:
 
 
 def pareto_k(log_weights: Float[np.ndarray, "B S"]) -> Float[np.ndarray, " B"]:
-    """Return the shape k of the generalised Pareto fit to the largest weights of each row (Zhang and Stephens 2009).
+    """Return the shape k of a generalised Pareto distribution fitted to each row's largest weights (Zhang and Stephens 2009).
 
-    Weights that are equal up to float32 rounding of their logarithms have no tail: k = -inf.
+    Weights that are equal, up to float32 rounding of their logarithms, have no tail: k = -inf.
     """
     count, num_samples = log_weights.shape
     tail = int(min(TAIL_SHARE * num_samples, TAIL_ROOT * np.sqrt(num_samples)))
@@ -100,7 +101,7 @@ def pareto_k(log_weights: Float[np.ndarray, "B S"]) -> Float[np.ndarray, " B"]:
     top = np.sort(np.partition(log_weights, num_samples - tail - 1, axis=1)[:, -tail - 1 :], axis=1)
     with np.errstate(invalid="ignore"):
         above = np.exp(top - top[:, -1:])
-        above = above[:, 1:] - above[:, :1]  # over the largest weight that is not in the tail
+        above = above[:, 1:] - above[:, :1]  # above the largest weight outside the tail
     k = np.full(count, -np.inf)
     step = np.spacing(np.abs(top[:, -1]).astype(np.float32))
     with np.errstate(invalid="ignore"):
@@ -112,7 +113,7 @@ def pareto_k(log_weights: Float[np.ndarray, "B S"]) -> Float[np.ndarray, " B"]:
 
 
 def _fit(above: Float[np.ndarray, "B n"]) -> Float[np.ndarray, " B"]:
-    """Return k of ascending exceedances, as a posterior mean over a grid of k / sigma."""
+    """Return k of exceedances in ascending order, as a posterior mean over a grid of k / sigma."""
     n = above.shape[1]
     grid = 30 + int(np.sqrt(n))
     steps = 1 - np.sqrt(grid / (np.arange(1, grid + 1) - 0.5))

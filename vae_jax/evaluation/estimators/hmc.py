@@ -1,10 +1,9 @@
-"""Hamiltonian Monte Carlo (Neal 2011) of many chains at once, each with an image of its own, on log p(z) + beta log p(x|z).
+"""Hamiltonian Monte Carlo (Neal 2011) of many chains at once, each for one image, on log p(z) + beta log p(x|z).
 
-Almost all of the time goes into the decoder and its derivative. Both parts of the target are kept with every state, so a
-transition of L leapfrog steps costs L derivatives, also where beta has changed since the last one, and the likelihood's value
-is computed only at a trajectory's end.
+The decoder and its derivative take almost all of the time. A state keeps both parts of the target, so a transition of L
+leapfrog steps costs L derivatives, even if beta has changed. The likelihood's value is computed only at the end of a trajectory.
 
-Axes: P chains (images times chains of each), D numbers of a z.
+Axes: P chains (images times chains per image), D numbers in a z.
 """
 
 from collections.abc import Callable
@@ -22,8 +21,8 @@ Z = Float[Array, "P D"]
 PerChain = Float[Array, " P"]
 Scalar = Float[Array, ""]
 JITTER = 0.1
-"""Deviation of the logarithm of a trajectory's step size. Ten steps of one size can be a whole period of all directions at once,
-near the prior above all, where these are alike: the chain would be back where it was (Neal 2011, section 5.4.2.2)."""
+"""The standard deviation of the log step size between trajectories. With a fixed size, ten steps can be a whole period of all
+directions at once, and the chain would return to its start (Neal 2011, section 5.4.2.2). Near the prior directions are alike."""
 
 
 class Target(NamedTuple):
@@ -34,12 +33,12 @@ class Target(NamedTuple):
 
 
 class State(NamedTuple):
-    """The positions of the chains, with both log densities and their gradients."""
+    """The positions of the chains, with the values and gradients of the target."""
 
     z: Z
     log_prior: PerChain
     prior_gradient: Z
-    """The gradient of log_prior with respect to z."""
+    """The gradient of log_prior for z."""
     log_likelihood: PerChain
     likelihood_gradient: Z
 
@@ -48,12 +47,12 @@ class State(NamedTuple):
         return self.log_prior + beta * self.log_likelihood
 
     def gradient(self, beta: Scalar) -> Z:
-        """Return the gradient of `tempered` with respect to z."""
+        """Return the gradient of `tempered` for z."""
         return self.prior_gradient + beta * self.likelihood_gradient
 
 
 def make_target(model: Model, params: Params, x: Images, z: Any) -> tuple[Target, Z]:
-    """Return the target of chains with images x [P, H, W, C], and z (a pytree of leaves [P, ...]) as rows of numbers.
+    """Return the target of chains for the images x [P, H, W, C], and z, a pytree of leaves [P, ...], as rows of numbers.
 
     Raises:
         InputError: the model has no prior.
@@ -71,7 +70,7 @@ def make_target(model: Model, params: Params, x: Images, z: Any) -> tuple[Target
 
 
 def state_at(target: Target, z: Z) -> State:
-    """Return the state of chains at z, with both log densities and their gradients."""
+    """Compute the state at z."""
     log_prior, prior_vjp = jax.vjp(target.log_prior, z)
     log_likelihood, likelihood_vjp = jax.vjp(target.log_likelihood, z)
     (prior_gradient,), (likelihood_gradient,) = prior_vjp(ones := jnp.ones_like(log_prior)), likelihood_vjp(ones)
@@ -81,19 +80,19 @@ def state_at(target: Target, z: Z) -> State:
 def transition(
     target: Target, keys: Key[Array, " P"], state: State, beta: Scalar, step_size: Scalar, num_leapfrog: int
 ) -> tuple[State, PerChain]:
-    """Return (next state, acceptance probability [P]) after one trajectory with fresh momentum from N(0, I).
+    """Return (next state, probability of acceptance [P]) after one trajectory with a new momentum from N(0, I).
 
-    It leaves p(z) p(x|z)^beta invariant and is reversible: it is its own reversal in time.
+    The transition leaves p(z) p(x|z)^beta invariant and is reversible: it is its own reversal in time.
 
     Args:
         target: the target of the chains.
-        keys: one per chain, not used elsewhere.
-        state: the current state of the chains.
-        beta: inverse temperature, 0 to 1.
-        step_size: the size of a leapfrog step, before JITTER; it must not depend on the state of the chains.
-        num_leapfrog: the number of leapfrog steps.
+        keys: a key per chain, not used elsewhere.
+        state: the state of the chains.
+        beta: the inverse temperature, 0 to 1.
+        step_size: the size of a leapfrog step, before JITTER; it must not depend on the chains' states.
+        num_leapfrog: the number of steps in the trajectory.
     """
-    # One draw for all that is random: three streams would take longer to compile than the rest of the transition.
+    # One draw for everything random: three would take longer to compile than the rest of the transition.
     size = state.z.shape[1]
     draws = jax.vmap(lambda key: jax.random.normal(key, (size + 3,), state.z.dtype))(keys)
     momentum, jitter, pair = jnp.split(draws, (size, size + 1), axis=1)
@@ -109,9 +108,9 @@ def transition(
 
 
 def accepts(exponential: PerChain, log_ratio: PerChain) -> Bool[Array, " P"]:
-    """Return True for each chain that accepts its trajectory: with probability min(1, exp(log_ratio)) (Metropolis).
+    """Return True for each chain that accepts its proposal, with probability min(1, exp(log_ratio)) (Metropolis).
 
-    `exponential` is -log of a uniform number, or half the sum of the squares of two normal ones: the same law.
+    `exponential` is -log of a uniform number or, with the same law, half the sum of the squares of two normal numbers.
     """
     return log_ratio > -exponential
 
@@ -121,7 +120,8 @@ def leapfrog(
 ) -> tuple[State, Z]:
     """Return (state, momentum) after `num_leapfrog` >= 1 steps (Neal 2011, eqs. 2.28 to 2.30).
 
-    The half updates of momentum of consecutive steps are merged. With the momentum negated, it leads back from the end.
+    The half steps of the momentum between two steps are joined. From the end, with the momentum negated, it returns to the
+    start.
     """
     gradient = jax.grad(lambda z: (target.log_prior(z) + beta * target.log_likelihood(z)).sum())
 

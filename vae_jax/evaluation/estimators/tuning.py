@@ -1,4 +1,4 @@
-"""Step sizes for annealed importance sampling, found on images that are not estimated."""
+"""Step sizes for annealed importance sampling, tuned on images other than those to estimate."""
 
 import jax
 import jax.numpy as jnp
@@ -13,8 +13,8 @@ from vae_jax.randomness import fold_range
 from vae_jax.types import Images, Model, Params
 
 FIRST_SIZE, WARM_UP, GAIN = 0.5, 50, 0.2
-"""Tuning starts with this step size and so many transitions at the first temperature; a transition moves the size's logarithm
-by GAIN times what its acceptance exceeds the wanted one by."""
+"""Tuning starts with this step size and WARM_UP transitions at the first temperature. A transition changes the log step size by
+GAIN times the difference between its acceptance and the desired one."""
 
 
 def tune_step_sizes(
@@ -28,22 +28,22 @@ def tune_step_sizes(
     acceptance: float = 0.65,
     num_rounds: int = 3,
 ) -> Float32[np.ndarray, " T"]:
-    """Return the step size of each temperature that gives chains of these images the target acceptance.
+    """Return a step size per temperature with which chains for these images have the desired acceptance.
 
-    Sizes are adapted while the chains are annealed, `num_rounds` transitions a temperature, to the mean over all images and
-    chains. Never tune on the images to be estimated: sizes that depend on the states of the chains give wrong weights; fixed
-    sizes give correct weights, whatever their values. All images and chains are in memory at once; a few dozen images are enough.
+    Sizes are adapted while the chains are annealed, with `num_rounds` transitions per temperature, to the mean over all images
+    and chains. Do not estimate the same images: weights are wrong if step sizes depend on the chains' states, and right with
+    any fixed sizes. All images and chains are in memory at once; a few dozen images are enough.
 
     Args:
-        model: one with a prior.
+        model: a model with a prior.
         params: its parameters.
-        key: the key of all draws.
-        images: tuning images, of the same kind as those to be estimated.
+        key: the key for all draws.
+        images: images of the same kind as those to estimate.
         num_temperatures: T.
         num_chains: the number of chains per image.
-        num_leapfrog: steps of a transition.
-        acceptance: the target of the mean acceptance probability.
-        num_rounds: transitions per temperature; more can follow a faster change between temperatures.
+        num_leapfrog: the number of steps in a transition.
+        acceptance: the desired mean probability of acceptance.
+        num_rounds: the transitions per temperature; with more, sizes follow faster changes between temperatures.
 
     Raises:
         InputError: the model has no prior.
@@ -59,8 +59,8 @@ def tune_step_sizes(
 
         def step(carry: tuple[State, Scalar], at: tuple[Array, Scalar]) -> tuple[tuple[State, Scalar], Scalar]:
             (state, size), (number, beta) = carry, at
-            state, found = transition(target, fold_each(chains, number), state, beta, size, num_leapfrog)
-            return (state, size * jnp.exp(GAIN * (found.mean() - acceptance))), size
+            state, accepted = transition(target, fold_each(chains, number), state, beta, size, num_leapfrog)
+            return (state, size * jnp.exp(GAIN * (accepted.mean() - acceptance))), size
 
         numbered = (jnp.arange(1, len(betas) + 1), jnp.asarray(betas))
         return jax.lax.scan(step, (state, jnp.float32(FIRST_SIZE)), numbered)[1]

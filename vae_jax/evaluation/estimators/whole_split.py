@@ -1,7 +1,7 @@
-"""Importance weights of a whole split, divided into device calls that stay within a given memory.
+"""Importance weights of a whole split, in device calls that stay within a given memory.
 
-Nearly all of the cost is N x S decoder passes. On a CPU a call decodes some 1000 pairs of image and sample at once, as one
-product whose outputs stay in the cache, and the pixels are summed by `pixels.sum_pixels`.
+The cost is N x S decoder passes and little else. On a CPU a call decodes some 1000 pairs of image and sample at once, in one
+product whose outputs stay in the cache.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int32, Key, PRNGKeyArray, UInt8
 
 from vae_jax.data.mapped import unmap
-from vae_jax.data.preprocess import unit_interval
+from vae_jax.data.preprocess import unit
 from vae_jax.evaluation.estimators.diagnostics import log_mean
 from vae_jax.models import require_prior
 from vae_jax.objectives.weights import weigh
@@ -21,12 +21,12 @@ from vae_jax.randomness import fold_range
 from vae_jax.types import Images, Model, Params
 
 IMAGES_OF_A_CALL = 16
-"""The smallest number of images per call if memory allows, so that they are encoded together."""
+"""The least number of images in a call, if memory allows, so that they are encoded together."""
 CACHE_BYTES, MEMORY_BYTES = 4 * 2**20, 256 * 2**20
-"""The size of the decoder's outputs per call, on a CPU and on an accelerator."""
+"""The size of the decoder outputs of a call, on a CPU and on an accelerator."""
 
 Pixels = UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"] | Float[Array, "N H W C"]
-"""u8 from 0 to 255, which are divided by 255, or x itself."""
+"""Images u8 from 0 to 255, which are divided by 255, or x itself in [0, 1]."""
 Bound = Callable[[Params, PRNGKeyArray, Pixels], Float[np.ndarray, " N"]]
 
 
@@ -39,22 +39,20 @@ class Block(NamedTuple):
 
 
 Weights = Callable[..., Iterator[Block]]
-"""(params, key, images [N,H,W,C], first=0) -> iterator of Blocks; image i has the number first + i."""
+"""(params, key, images [N,H,W,C], first=0) -> Blocks in order; image i has the number first + i."""
 
 
 def make_split_weights(model: Model, num_samples: int, num_bytes: int | None = None) -> Weights:
     """Make a function that yields the log weights of every image, block by block.
 
-    Images are u8 from 0 to 255, which are divided by 255, or x itself in [0, 1].
-
-    Image i has the key fold_in(key, i) and its sample s fold_in(fold_in(key, i), s), so a weight does not depend
-    on the division into calls. Each image is encoded once.
+    Image i has the key fold_in(key, i) and its sample s has fold_in(fold_in(key, i), s), so a weight depends neither on the
+    other images nor on the size of a call. An image is encoded once.
 
     Args:
-        model: one with a prior.
+        model: a model with a prior.
         num_samples: S.
-        num_bytes: the size of the decoder's outputs per call. None: 4 MiB on a CPU (its cache), else 256 MiB. Hidden
-            layers need memory in addition.
+        num_bytes: the size of the decoder outputs of a call; None: 4 MiB on a CPU (its cache), else 256 MiB. Hidden layers
+            need memory in addition.
 
     Raises:
         InputError: the model has no prior.
@@ -63,20 +61,20 @@ def make_split_weights(model: Model, num_samples: int, num_bytes: int | None = N
 
     @jax.jit
     def encode(params: Params, images: UInt8[Array, "B H W C"] | Images) -> tuple[Images, Any]:
-        x = unit_interval(images) if images.dtype == jnp.uint8 else images
+        x = unit(images)
         return x, model.encode(params, x)
 
-    def of_image(
+    def image_weights(
         params: Params, key: PRNGKeyArray, x: Float[Array, "H W C"], posterior: Any, samples: Int32[Array, " S"]
     ) -> Float[Array, " S"]:
-        alone = jax.tree.map(lambda leaf: leaf[None], posterior)
-        return jax.vmap(lambda key: weigh(model, params, key, x[None], alone)[0])(fold_range(key, samples))
+        row = jax.tree.map(lambda leaf: leaf[None], posterior)
+        return jax.vmap(lambda key: weigh(model, params, key, x[None], row)[0])(fold_range(key, samples))
 
     @jax.jit
-    def of_part(
+    def part_weights(
         params: Params, keys: Key[Array, " B"], x: Images, posterior: Any, samples: Int32[Array, " S"]
     ) -> Float[Array, "B S"]:
-        return jax.vmap(of_image, in_axes=(None, 0, 0, 0, None))(params, keys, x, posterior, samples)
+        return jax.vmap(image_weights, in_axes=(None, 0, 0, 0, None))(params, keys, x, posterior, samples)
 
     def weights(params: Params, key: PRNGKeyArray, images: Pixels, first: int = 0) -> Iterator[Block]:
         images = np.asarray(images)
@@ -87,14 +85,14 @@ def make_split_weights(model: Model, num_samples: int, num_bytes: int | None = N
             unmap(images)
             x, posterior = encode(params, filled)
             keys = fold_range(key, first + start + jnp.arange(size))
-            found = jax.device_get([of_part(params, keys, x, posterior, samples) for samples in parts])
-            yield Block(first + start, np.concatenate(found, axis=1)[: len(block), :num_samples])
+            columns = jax.device_get([part_weights(params, keys, x, posterior, samples) for samples in parts])
+            yield Block(first + start, np.concatenate(columns, axis=1)[: len(block), :num_samples])
 
     return weights
 
 
 def make_split_bound(model: Model, num_samples: int, num_bytes: int | None = None) -> Bound:
-    """Make a function (params, key, images [N,H,W,C]) -> iwae_bound [N], nats: see `make_split_weights`.
+    """Make a function (params, key, images [N,H,W,C]) -> iwae_bound [N], nats; see `make_split_weights`.
 
     Raises:
         InputError: the model has no prior.
@@ -110,7 +108,7 @@ def make_split_bound(model: Model, num_samples: int, num_bytes: int | None = Non
 def _cut(
     model: Model, params: Params, images: Pixels, num_samples: int, num_bytes: int | None
 ) -> tuple[int, list[Int32[Array, " S"]]]:
-    """Return (images per call, samples of each call), near num_bytes of outputs and nearly equal for all calls."""
+    """Return (images per call, sample numbers of each call): near num_bytes of outputs, the same in all calls."""
     if num_bytes is None:
         num_bytes = CACHE_BYTES if jax.default_backend() == "cpu" else MEMORY_BYTES
     one = jax.ShapeDtypeStruct((1, *images.shape[1:]), jnp.float32)

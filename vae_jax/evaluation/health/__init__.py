@@ -1,9 +1,9 @@
-"""A health report: what the latent space carries, its distance from the prior, the losses of encoder and decoder."""
+"""The health of a trained model: the information in its latents, their distance from the prior, the gaps of its networks."""
 
 from vae_jax.evaluation.health.annealed_bound import Anneal
 from vae_jax.evaluation.health.examine import Extent, Subject, examine
 from vae_jax.evaluation.health.refinement import Effort
-from vae_jax.evaluation.health.summary import Gap, Summary, difference, facts, messages, summarize_latents
+from vae_jax.evaluation.health.summary import Gap, Summary, difference, facts, lines_of, summarize_latents
 from vae_jax.evaluation.health.verdicts import Line, overall
 
 __all__ = [
@@ -17,7 +17,7 @@ __all__ = [
     "difference",
     "examine",
     "facts",
-    "messages",
+    "lines_of",
     "overall",
     "summarize_latents",
 ]

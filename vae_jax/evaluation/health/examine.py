@@ -1,4 +1,4 @@
-"""All that is measured of a trained model, line by line as it is found."""
+"""The examination of a trained model, line by line as it is measured."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from vae_jax.data.preprocess import unit_interval
+from vae_jax.data.preprocess import unit
 from vae_jax.errors import InputError
 from vae_jax.evaluation.health import gaps, information, lines
 from vae_jax.evaluation.health.annealed_bound import Anneal, annealed_bound
@@ -21,36 +21,36 @@ from vae_jax.models import require_prior
 from vae_jax.types import Dataset, Model, Params, Split
 
 FEWEST_IMAGES = 50
-"""Of a split; of fewer there is nothing to say."""
+"""The least number of images in a split; fewer say nothing."""
 STREAM = 5
-"""Of random numbers: the keys 0 to 2 of a seed are those of its run (`randomness.keys_of`), whose draws are others."""
+"""The number of this stream of random keys, which are not those of the run with the same seed (`randomness.keys_of`)."""
 
 
 class Subject(NamedTuple):
-    """Who is examined, on what."""
+    """The model to examine, and its data."""
 
     model: Model
     params: Params
     dataset: Dataset
     seed: int
     binarize: str = "none"
-    """Training images of `dynamic` are grey, and are drawn once."""
+    """The config's binarize; with `dynamic`, training images are grey and are drawn once."""
     prefix: str = ""
-    """Of the bounds' names, where they are none on the log p(x) of a mass, as `grey_`."""
+    """The prefix of the bounds' names if log p(x) is not a mass, such as `grey_`."""
 
 
 class Extent(NamedTuple):
-    """How much is looked at."""
+    """The amount of work."""
 
     num_images: int = 10_000
-    """Most images of a split that are coded: N."""
+    """The most encoded images of a split, N."""
     num_refined: int = 500
-    """Most of them whose posteriors are refined."""
+    """The most images of a split whose posteriors are refined."""
     effort: Effort = Effort()
     anneal: Anneal = Anneal()
 
 
-class Looked(NamedTuple):
+class Encoded(NamedTuple):
     """Images of one split, in random order, with their codes."""
 
     images: UInt8[np.ndarray, "N H W C"]
@@ -63,12 +63,12 @@ def examine(
     extent: Extent = Extent(),  # noqa: B008 - immutable
     progress: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Line]:
-    """The lines of a report; `verdicts.overall` sums them up.
+    """Yield the lines of a report; `verdicts.overall` sums them up.
 
     Args:
-        subject: a model with a prior, its data.
-        extent: how much is looked at.
-        progress: told what is being computed, where that takes long.
+        subject: a model with a prior, and its data.
+        extent: the amount of work.
+        progress: called with a description of each long computation.
 
     Raises:
         InputError: the model has no prior, there are too few images, or some have no finite code.
@@ -78,12 +78,12 @@ def examine(
         count = min(extent.num_images, len(getattr(subject.dataset, name).images))
         if min(count, extent.num_refined) < FEWEST_IMAGES:
             raise InputError(
-                f"num_images={extent.num_images}, num_refined={extent.num_refined}: of the {name} split {count} images can be "
-                f"looked at; at least {FEWEST_IMAGES} are needed, and as many to refine"
+                f"num_images={extent.num_images}, num_refined={extent.num_refined}: the {name} split gives {count} images; "
+                f"at least {FEWEST_IMAGES} are needed, and as many to refine"
             )
     draw = make_draw_codes(subject.model)
-    train, test = (_look(subject, draw, split, extent.num_images, i) for i, split in enumerate(("train", "test")))
-    yield from _of_codes(subject, test.codes)
+    train, test = (_encode(subject, draw, split, extent.num_images, i) for i, split in enumerate(("train", "test")))
+    yield from _code_lines(subject, test.codes)
     whole = lines.gap(difference(train.codes.elbo, test.codes.elbo), float(test.codes.elbo.std()))
     yield whole
     refined = _refined(subject, extent, {"test": test, "train": train}, progress)
@@ -94,26 +94,26 @@ def examine(
     yield from representation_lines(_labelled(train), _labelled(test), subject.seed)
 
 
-def _of_codes(subject: Subject, codes: Codes) -> Iterator[Line]:
+def _code_lines(subject: Subject, codes: Codes) -> Iterator[Line]:
     summary = summarize_latents(np.asarray(codes.posterior.mean), codes.aggregate())
     yield lines.units(summary)
     yield lines.moments(summary)
     pairs, paired = information.pairs_of(subject.model, subject.params, codes)
     few = codes.first(paired)
-    found = information.mixture(pairs, few.log_own)
-    yield lines.information(information.mutual_information(found, few), paired)
-    yield lines.divergence(information.marginal_kl(found, few))
+    mixture = information.mixture(pairs, few.log_own)
+    yield lines.information(information.mutual_information(mixture, few), paired)
+    yield lines.divergence(information.marginal_kl(mixture, few))
     sample_prior = subject.model.sample_prior
     assert sample_prior is not None
     draws = points_of(sample_prior(subject.params, _key(subject, 2), len(codes.elbo)))
     yield lines.two_sample(two_sample_test(codes.points, draws, subject.seed))
 
 
-def _labelled(looked: Looked) -> Labelled:
-    return Labelled(np.asarray(looked.codes.posterior.mean), looked.images, looked.labels)
+def _labelled(encoded: Encoded) -> Labelled:
+    return Labelled(np.asarray(encoded.codes.posterior.mean), encoded.images, encoded.labels)
 
 
-def _look(subject: Subject, draw: DrawCodes, name: str, most: int, number: int) -> Looked:
+def _encode(subject: Subject, draw: DrawCodes, name: str, most: int, number: int) -> Encoded:
     split: Split = getattr(subject.dataset, name)
     rng = np.random.default_rng([subject.seed, number, STREAM])
     rows = rng.permutation(len(split.images))[:most]
@@ -124,33 +124,33 @@ def _look(subject: Subject, draw: DrawCodes, name: str, most: int, number: int) 
     finite = np.isfinite(codes.points).all(axis=1) & np.isfinite(codes.elbo) & np.isfinite(codes.log_own)
     if not finite.all():
         raise InputError(f"the codes of {(~finite).sum():,} of {len(images):,} {name} images are not finite: overflow")
-    return Looked(images, split.labels[rows], codes)
+    return Encoded(images, split.labels[rows], codes)
 
 
 def _drawn(images: UInt8[np.ndarray, "N H W C"], rng: np.random.Generator) -> UInt8[np.ndarray, "N H W C"]:
-    """Each pixel 255 with its grey value as the probability, else 0."""
-    return ((rng.random(images.shape, np.float32) < unit_interval(images)) * 255).astype(np.uint8)
+    """Return pixels that are 255 with the grey value as the probability, else 0."""
+    return ((rng.random(images.shape, np.float32) < unit(images)) * 255).astype(np.uint8)
 
 
 def _refined(
-    subject: Subject, extent: Extent, splits: Mapping[str, Looked], progress: Callable[[str], None]
+    subject: Subject, extent: Extent, splits: Mapping[str, Encoded], progress: Callable[[str], None]
 ) -> list[Refined]:
-    refine, found = make_refine(subject.model, extent.effort), []
-    for number, (name, looked) in enumerate(splits.items()):
-        images = looked.images[: extent.num_refined]
+    refine, results = make_refine(subject.model, extent.effort), []
+    for number, (name, encoded) in enumerate(splits.items()):
+        images = encoded.images[: extent.num_refined]
         words = f"of {len(images)} {name} images"
-        telling = lambda done, words=words: progress(f"refined the posteriors of {done} {words}")  # noqa: E731
-        found.append(refine(subject.params, _key(subject, 3 + number), images, telling))
-    return found
+        report = lambda done, words=words: progress(f"refined the posteriors of {done} {words}")  # noqa: E731
+        results.append(refine(subject.params, _key(subject, 3 + number), images, report))
+    return results
 
 
 def _annealed(
-    subject: Subject, extent: Extent, test: Looked, train: Looked, progress: Callable[[str], None]
+    subject: Subject, extent: Extent, test: Encoded, train: Encoded, progress: Callable[[str], None]
 ) -> dict[str, Float[np.ndarray, " B"]]:
     anneal, images = extent.anneal, test.images[: extent.num_refined]
     progress(f"annealing {min(anneal.num_images, len(images))} test images in {anneal.num_temperatures} temperatures")
-    found = annealed_bound(subject.model, subject.params, _key(subject, 5), images, train.images, anneal)
-    return {anneal.name: found}
+    bound = annealed_bound(subject.model, subject.params, _key(subject, 5), images, train.images, anneal)
+    return {anneal.name: bound}
 
 
 def _key(subject: Subject, number: int) -> jax.Array:

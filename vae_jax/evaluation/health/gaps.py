@@ -1,4 +1,4 @@
-"""The lines of a report on the gaps between log p(x) and the elbo."""
+"""The lines of a report on the gap between log p(x) and the elbo, and its parts."""
 
 import math
 from collections.abc import Mapping
@@ -13,13 +13,14 @@ from vae_jax.evaluation.health.summary import Gap, difference
 from vae_jax.evaluation.health.verdicts import HEALTHY, OVER_REGULARISED, OVERFITTING, Line
 
 RATE_SHARE, RATE_NATS = 0.1, 0.5
-"""If refined posteriors have more kl than the encoder's by this share and these nats, the elbo favours more than it gets."""
+"""Refined posteriors with this much more information than the encoder's show that the elbo favours more than it gets."""
 
 
 def amortisation(test: Refined, train: Refined) -> Line:
-    """Return the line on the loss of the encoder against the best posterior of its family, and on the kl of the best ones.
+    """Return the line on the loss of the encoder against the best posteriors of its family.
 
-    The kl is compared on training images: an encoder that fails on other images is a different problem.
+    If the best posteriors of training images carry more information, the model is over-regularised. Test images do not count
+    for this, because the encoder may only generalise badly.
     """
     gaps = [_mean(refined.gain) for refined in (test, train)]
     more, rate = _mean(train.refined_kl - train.kl), float(train.kl.mean())
@@ -35,35 +36,35 @@ def amortisation(test: Refined, train: Refined) -> Line:
 
 
 def approximation(test: Refined, further: Mapping[str, Float[np.ndarray, " n"]], prefix: str = "") -> Line:
-    """Return the line on the loss of the posterior family: log p(x) minus the best elbo. Bounds are too low, so is this.
+    """Return the line on the loss of the posteriors' family: log p(x) less the best elbo.
+
+    Every bound on log p(x) is too low, and so is this estimate.
 
     Args:
-        test: with its bounds.
-        further: bounds on log p(x) of the first of its images by name, as AIS. The largest mean over the images that all have
-            counts, with all of its images.
-        prefix: of the bounds' names.
+        test: the refined test images, with their bounds.
+        further: more bounds on log p(x) of the first images by name, such as AIS. The bound with the largest mean over the
+            shared images is used, with all of its images.
+        prefix: the prefix of the bounds' names.
     """
     bounds = {prefix + name: values for name, values in {**test.bounds, **further}.items()}
     shared = min(len(values) for values in bounds.values())
     means = {name: float(values[:shared].mean()) for name, values in bounds.items()}
     name = max(means, key=lambda bound: means[bound])
     values = bounds[name]
-    found = _mean(values - test.refined_elbo[: len(values)])
-    text = f"{found.nats:.2f} ± {found.error:.2f} nats or more: a lower estimate, log p(x) at least "
+    gap = _mean(values - test.refined_elbo[: len(values)])
+    text = f"{gap.nats:.2f} ± {gap.error:.2f} nats or more: a lower estimate, log p(x) at least "
     text += f"{values.mean():.2f} ({name}, {len(values)} test images)"
-    return Line(
-        verdicts.APPROXIMATION, text, HEALTHY, numbers=found._asdict() | {"num_shared": shared, "bounds": means}
-    )
+    return Line(verdicts.APPROXIMATION, text, HEALTHY, numbers=gap._asdict() | {"num_shared": shared, "bounds": means})
 
 
 def refined_gap(whole: Line, test: Refined, train: Refined) -> Line:
-    """Return the line on the parts of encoder and decoder in the overfitting, as far as the errors permit.
+    """Return the line on which part overfits, the encoder or the decoder, if the errors are small enough to say.
 
-    The encoder's part is what refining gains more on test images than on training images.
+    The encoder's part is the larger gain of refinement on test images than on training images.
 
     Args:
-        whole: of `gap`. What is left of it with refined posteriors is the decoder's part (Cremer et al. 2018, section 5.4).
-        test, train: their gains are far less spread than their elbos.
+        whole: the line of `gap`. The part left with refined posteriors is the decoder's (Cremer et al. 2018, section 5.4).
+        test, train: refined images of both splits; their gains vary far less than their elbos.
     """
     encoder = difference(test.gain, train.gain)
     decoder = whole.numbers["nats"] - encoder.nats
@@ -74,7 +75,7 @@ def refined_gap(whole: Line, test: Refined, train: Refined) -> Line:
     numbers = {"encoder": encoder._asdict(), "decoder": {"nats": decoder, "error": error}}
     if whole.verdict != OVERFITTING:
         return Line(verdicts.REFINED_GAP, text, whole.verdict, numbers=numbers)
-    # The whole is known apart from the encoder's part, and the decoder's is what is left of it.
+    # The whole gap is measured independently of the encoder's part, and the decoder's part is the rest.
     more = 2 * encoder.nats - whole.numbers["nats"]
     unsure = ERRORS * math.hypot(2 * encoder.error, whole.numbers["error"])
     which = "encoder and decoder alike"

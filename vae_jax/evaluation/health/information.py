@@ -1,8 +1,8 @@
-"""How much codes say of their images, and how far all codes together are from the prior: two brackets, by mixtures.
+"""Brackets for the information of codes about their images, and for the distance of all codes from the prior, by mixtures.
 
-With q_N the mixture of N encoders, log q_N(z_i) is estimated too high where z_i's own encoder is one of the N, and too low
-where it is left out, both on average over data; so the mutual information and the divergence lie between the two (Hoffman and
-Johnson 2016; Poole et al. 2019, eqs. 13 and 14). E_x KL(q(z|x) || p) = I(x; z) + KL(q || p): what is not information is paid for
+With q_N the mixture of N encoders, log q_N(z_i) is too high if z_i's own encoder is one of the N, and too low if it is left
+out, both on average over data. So the mutual information and the divergence are between the two estimates (Hoffman and
+Johnson 2016; Poole et al. 2019, eqs. 13 and 14). In E_x KL(q(z|x) || p) = I(x; z) + KL(q || p), the second term is the cost of
 an aggregate posterior that is not the prior.
 """
 
@@ -21,26 +21,26 @@ from vae_jax.types import Model, Params
 
 LOG_TWO_PI = math.log(2 * math.pi)
 BLOCK = 500
-"""Codes whose densities under all encoders are in memory at once: 40 MB for 10,000."""
+"""The number of codes whose densities under all encoders are in memory at once: 40 MB for 10,000."""
 BLOCK_OF_A_MODEL = 20
 MOST_PAIRED_BY_MODEL = 1000
-"""Images of which all pairs go through a model's own `log_posterior`, where it is no diagonal Gaussian."""
+"""The most images whose pairs all go through a model's own `log_posterior`, if it is not a diagonal Gaussian."""
 
 Pairs = Callable[[slice], Float[np.ndarray, "b N"]]
 """(rows i) -> log q(z_i|x_j) for all j, nats."""
 
 
 class Mixture(NamedTuple):
-    """log q(z_i) of the aggregate posterior, nats, for each of N codes."""
+    """The log q(z_i) of the aggregate posterior, nats, for each of N codes."""
 
     with_own: Float[np.ndarray, " N"]
-    """log of the mean over all N encoders."""
+    """The log of the mean over all N encoders."""
     without_own: Float[np.ndarray, " N"]
-    """log of the mean over the N - 1 others."""
+    """The log of the mean over the N - 1 others."""
 
 
 class Bracket(NamedTuple):
-    """Two estimates between which a quantity lies on average, with their standard errors over images, nats."""
+    """Two estimates that enclose a quantity on average, with their standard errors over images, nats."""
 
     low: float
     high: float
@@ -49,7 +49,7 @@ class Bracket(NamedTuple):
 
 
 def mixture(pairs: Pairs, log_own: Float[np.ndarray, " N"]) -> Mixture:
-    """The aggregate posterior's density at every code; N x N densities, a block of rows at a time."""
+    """Return the aggregate posterior's density at every code, from N x N densities, a block of rows at a time."""
     count = len(log_own)
     size = BLOCK if count > BLOCK else count
     others = np.empty(count)
@@ -68,7 +68,10 @@ def mixture(pairs: Pairs, log_own: Float[np.ndarray, " N"]) -> Mixture:
 def gaussian_pairs(
     z: Float[np.ndarray, "N Z"], mean: Float[np.ndarray, "N Z"], logvar: Float[np.ndarray, "N Z"]
 ) -> Pairs:
-    """Of diagonal Gaussians: (z - m)^2 / v expanded, so that a block is two matrix products; in float64, since it cancels."""
+    """Make `Pairs` of diagonal Gaussians.
+
+    (z - m)^2 / v is expanded, so that a block is two matrix products; float64, because terms cancel.
+    """
     z, mean, logvar = (np.asarray(values, np.float64) for values in (z, mean, logvar))
     precision = np.exp(-logvar)
     constants = (logvar + np.square(mean) * precision + LOG_TWO_PI).sum(axis=1)
@@ -85,24 +88,24 @@ def gaussian_pairs(
 
 
 def model_pairs(model: Model, params: Params, codes: Codes) -> Pairs:
-    """Of any model: every z through its `log_posterior` beside every posterior."""
+    """Make `Pairs` of any model: `log_posterior` of every z under every posterior."""
     _, log_posterior = require_prior(model)
     count = len(codes.elbo)
 
     @jax.jit
     def block(params: Params, posterior: object, z: object) -> Float[Array, "b N"]:
-        def of_one(one: object) -> Float[Array, " N"]:
+        def densities(one: object) -> Float[Array, " N"]:
             return log_posterior(
                 params, posterior, jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), one)
             )
 
-        return jax.lax.map(of_one, z, batch_size=BLOCK_OF_A_MODEL)
+        return jax.lax.map(densities, z, batch_size=BLOCK_OF_A_MODEL)
 
     return lambda rows: np.asarray(block(params, codes.posterior, jax.tree.map(lambda a: a[rows], codes.z)), np.float64)
 
 
 def pairs_of(model: Model, params: Params, codes: Codes) -> tuple[Pairs, int]:
-    """(pairs, the number N of images that they are of): all, or the first 1,000 where posteriors are no diagonal Gaussians."""
+    """Return (pairs, their number of images): all, or the first 1,000 if posteriors are not diagonal Gaussians."""
     mean, logvar = codes.posterior.mean, getattr(codes.posterior, "logvar", None)
     if isinstance(codes.z, np.ndarray) and logvar is not None and codes.z.shape == mean.shape:
         own = -0.5 * (LOG_TWO_PI + logvar + np.square(codes.z - mean) * np.exp(-logvar)).sum(axis=1)
@@ -112,21 +115,24 @@ def pairs_of(model: Model, params: Params, codes: Codes) -> tuple[Pairs, int]:
     return model_pairs(model, params, few), len(few.elbo)
 
 
-def mutual_information(found: Mixture, codes: Codes) -> Bracket:
-    """I(x; z) under the encoder, nats: E[log q(z|x) - log q(z)]; at most log N with its own encoder, at most E[KL] anyway."""
-    with_own, without_own, rate = codes.log_own - found.with_own, codes.log_own - found.without_own, codes.kl
+def mutual_information(density: Mixture, codes: Codes) -> Bracket:
+    """Return I(x; z) under the encoder, nats: E[log q(z|x) - log q(z)].
+
+    The low estimate, with the own encoder, is at most log N; the high one is at most E[KL].
+    """
+    with_own, without_own, rate = codes.log_own - density.with_own, codes.log_own - density.without_own, codes.kl
     upper = rate if rate.mean() < without_own.mean() else without_own
     return _bracket(with_own, upper)
 
 
-def marginal_kl(found: Mixture, codes: Codes) -> Bracket:
-    """KL(q(z) || p(z)) of the aggregate posterior, nats: E[log q(z) - log p(z)], never below 0."""
-    bracket = _bracket(found.without_own - codes.log_prior, found.with_own - codes.log_prior)
+def marginal_kl(density: Mixture, codes: Codes) -> Bracket:
+    """Return KL(q(z) || p(z)) of the aggregate posterior, nats: E[log q(z) - log p(z)], at least 0."""
+    bracket = _bracket(density.without_own - codes.log_prior, density.with_own - codes.log_prior)
     return bracket._replace(low=max(bracket.low, 0.0), high=max(bracket.high, 0.0))
 
 
 def _bracket(lower: Float[np.ndarray, " N"], upper: Float[np.ndarray, " N"]) -> Bracket:
-    """Of the means; where noise has them cross, both are the lower one."""
+    """Return the bracket of the means; if noise makes them cross, both are the lower one."""
     low, high = float(lower.mean()), float(upper.mean())
     errors = (float(values.std(ddof=1) / math.sqrt(len(values))) for values in (lower, upper))
     return Bracket(low, max(low, high), *errors)

@@ -1,4 +1,4 @@
-"""Posteriors made better one image at a time, the decoder as it is: what the encoder leaves, and what the family leaves.
+"""Posteriors optimised for each image with a fixed decoder: the loss of the encoder, and the loss of the family.
 
 log p(x) - elbo = (log p(x) - elbo of the best q of the family) + (that - elbo of the encoder's q): the approximation gap and
 the amortisation gap (Cremer et al. 2018, eq. 4).
@@ -14,7 +14,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Key, PRNGKeyArray, UInt8
 
-from vae_jax.data.preprocess import unit_interval
+from vae_jax.data.preprocess import unit
 from vae_jax.evaluation.estimators.diagnostics import log_mean
 from vae_jax.models import require_prior
 from vae_jax.objectives.weights import weigh
@@ -23,57 +23,56 @@ from vae_jax.types import Images, Model, Params, PerExample
 
 IMAGES_OF_A_BLOCK = 250
 PAIRS_OF_A_CALL = 1000
-"""Of image and sample, decoded at once."""
+"""The number of pairs of image and sample that are decoded at once."""
 
 
 class Effort(NamedTuple):
-    """How hard posteriors are optimised and how well they are measured."""
+    """The effort of optimising posteriors and of measuring them."""
 
     steps: int = 300
-    """Of Adam, its step size falling to 0 as a cosine."""
+    """The number of Adam steps; the step size falls to 0 as a cosine."""
     learning_rate: float = 0.05
     samples_of_a_step: int = 2
     starts: int = 2
-    """The encoder's answer, and its answers to so many less one other images."""
+    """The number of starts: the encoder's posterior of the image, and its posteriors of `starts - 1` other images."""
     samples_to_choose: int = 50
-    """Of each answer, to choose an image's best by."""
+    """The number of samples of each candidate posterior, to choose an image's best."""
     samples: int = 500
-    """Of the encoder's answer and of the best one, fresh and shared."""
+    """The number of new samples, shared by the encoder's posterior and the best one."""
 
 
 class Refined(NamedTuple):
     """B images under the encoder's posteriors and under the best ones found, nats."""
 
     elbo: Float[np.ndarray, " B"]
-    """Under the encoder's, a mean over samples."""
+    """The elbo under the encoder's posterior, a mean over samples."""
     refined_elbo: Float[np.ndarray, " B"]
-    """Under the best, by the same random numbers."""
+    """The elbo under the best posterior, with the same random numbers."""
     bounds: dict[str, Float[np.ndarray, " B"]]
-    """Bounds on log p(x), `iwae_S`: of the encoder's posteriors' samples and of the best ones'."""
+    """Bounds on log p(x), `iwae_S`, from samples of the encoder's posteriors and of the best ones."""
     kl: Float[np.ndarray, " B"]
     refined_kl: Float[np.ndarray, " B"]
-    """KL(q || p) of both."""
+    """The KL(q || p) of the best posterior; `kl` is that of the encoder's."""
 
     @property
     def gain(self) -> Float[np.ndarray, " B"]:
-        """Each image's amortisation gap, as far as the optimisation got."""
+        """The amortisation gap of each image, as far as the optimisation converged."""
         return self.refined_elbo - self.elbo
 
 
 Refine = Callable[..., Refined]
-"""(params, key, images u8[B,H,W,C], progress=None) -> Refined; progress is told how many images are done."""
+"""(params, key, images u8[B,H,W,C], progress=None) -> Refined; progress is called with the number of finished images."""
 
 
 def make_refine(model: Model, effort: Effort = Effort()) -> Refine:  # noqa: B008 - immutable
-    """A function that optimises the elbo of every image over its posterior, whatever numbers posteriors are made of.
+    """Make a function that optimises the elbo of every image over its posterior, a pytree of any numbers.
 
-    The decoder stays, and so does what of a z follows from another part of it, as upper layers from a sampled lower one: what
-    these lose counts as the family's. The cost is that of steps x samples_of_a_step x starts decoder passes and derivatives an
-    image.
+    The decoder is fixed, and so are parts of z that follow from other parts, such as upper layers from a sampled lower one:
+    their loss counts as the family's. The cost is steps x samples_of_a_step x starts decoder passes and derivatives per image.
 
     Args:
-        model: one with a prior.
-        effort: see there.
+        model: a model with a prior.
+        effort: see `Effort`.
 
     Raises:
         InputError: the model has no prior.
@@ -87,12 +86,12 @@ def make_refine(model: Model, effort: Effort = Effort()) -> Refine:  # noqa: B00
         images: UInt8[np.ndarray, "B H W C"],
         progress: Callable[[int], None] = lambda done: None,
     ) -> Refined:
-        found = []
+        results = []
         for start in range(0, len(images), IMAGES_OF_A_BLOCK):
-            x = jnp.asarray(unit_interval(images[start : start + IMAGES_OF_A_BLOCK]))
-            found.append(_refine_block(compiled, params, jax.random.fold_in(key, start), x, effort))
+            x = jnp.asarray(unit(images[start : start + IMAGES_OF_A_BLOCK]))
+            results.append(_refine_block(compiled, params, jax.random.fold_in(key, start), x, effort))
             progress(start + len(x))
-        return jax.tree.map(lambda *arrays: np.concatenate(arrays), *found)
+        return jax.tree.map(lambda *arrays: np.concatenate(arrays), *results)
 
     return refine
 
@@ -117,7 +116,7 @@ def _compile(model: Model, effort: Effort) -> _Compiled:
         return likelihood - kl_terms(params, posterior, z).sum(axis=1)
 
     def loss(posterior: Any, params: Params, x: Images, keys: Key[Array, " S"]) -> Float[Array, ""]:
-        # A sum over images: each has the gradient that it would have alone, and Adam looks at numbers one by one.
+        # A sum over images: each gets the gradient that it would have alone, and Adam treats every number separately.
         return -jax.vmap(partial(elbo, params, x, posterior))(keys).mean(axis=0).sum()
 
     def step(params: Params, x: Images, posterior: Any, state: Any, key: PRNGKeyArray) -> tuple[Any, Any]:
@@ -136,30 +135,33 @@ def _compile(model: Model, effort: Effort) -> _Compiled:
 
 def _refine_block(compiled: _Compiled, params: Params, key: PRNGKeyArray, x: Images, effort: Effort) -> Refined:
     key_steps, key_choose, key_measure, key_starts = jax.random.split(key, 4)
-    given = compiled.encode(params, x)
-    answers, scores = [given], [_weights(compiled, params, key_choose, x, given, effort.samples_to_choose).mean(axis=1)]
+    initial = compiled.encode(params, x)
+    candidates, scores = (
+        [initial],
+        [_weights(compiled, params, key_choose, x, initial, effort.samples_to_choose).mean(axis=1)],
+    )
     for i in range(effort.starts):
         order = jax.random.permutation(jax.random.fold_in(key_starts, i), len(x)) if i else jnp.arange(len(x))
-        posterior = jax.tree.map(lambda leaf, order=order: leaf[order], given)
+        posterior = jax.tree.map(lambda leaf, order=order: leaf[order], initial)
         state = compiled.init(posterior)
         for key_step in jax.random.split(jax.random.fold_in(key_steps, i), effort.steps):
             posterior, state = compiled.step(params, x, posterior, state, key_step)
-        answers.append(posterior)
+        candidates.append(posterior)
         scores.append(_weights(compiled, params, key_choose, x, posterior, effort.samples_to_choose).mean(axis=1))
     best = np.nan_to_num(np.stack(scores), nan=-np.inf).argmax(axis=0)
-    chosen = jax.tree.map(lambda *leaves: jnp.stack(leaves)[best, np.arange(len(x))], *answers)
-    log_weights = [_weights(compiled, params, key_measure, x, q, effort.samples) for q in (given, chosen)]
+    chosen = jax.tree.map(lambda *leaves: jnp.stack(leaves)[best, np.arange(len(x))], *candidates)
+    log_weights = [_weights(compiled, params, key_measure, x, q, effort.samples) for q in (initial, chosen)]
     name = f"iwae_{effort.samples}"
     bounds = {f"{name} of the encoder": log_mean(log_weights[0]), name: log_mean(log_weights[1])}
-    kl, refined_kl = (np.asarray(compiled.kl(params, key_measure, q), np.float64) for q in (given, chosen))
+    kl, refined_kl = (np.asarray(compiled.kl(params, key_measure, q), np.float64) for q in (initial, chosen))
     return Refined(log_weights[0].mean(axis=1), log_weights[1].mean(axis=1), bounds, kl, refined_kl)
 
 
 def _weights(
     compiled: _Compiled, params: Params, key: PRNGKeyArray, x: Images, posterior: Any, num_samples: int
 ) -> Float[np.ndarray, "B S"]:
-    """Log weights of every image's samples; sample s has the key fold_in(key, s) whatever the posterior."""
+    """Return log weights of every image's samples; sample s has the key fold_in(key, s) for every posterior."""
     size = min(num_samples, max(1, PAIRS_OF_A_CALL // len(x)))
     calls = [fold_range(key, start + jnp.arange(size)) for start in range(0, num_samples, size)]
-    found = [jax.device_get(compiled.log_weights(params, keys, x, posterior)) for keys in calls]
-    return np.concatenate(found)[:num_samples].T.astype(np.float64)
+    log_weights = [jax.device_get(compiled.log_weights(params, keys, x, posterior)) for keys in calls]
+    return np.concatenate(log_weights)[:num_samples].T.astype(np.float64)

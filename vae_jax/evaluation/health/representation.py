@@ -1,18 +1,18 @@
-"""What the codes are good for: classes read from posterior means by simple methods, beside pixels and principal components."""
+"""The usefulness of codes: classes predicted from posterior means, compared with pixels and principal components."""
 
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, Int32, UInt8
 
-from vae_jax.data.preprocess import unit_interval
+from vae_jax.data.preprocess import unit
 from vae_jax.evaluation.health.verdicts import CANNOT_TELL, REPRESENTATION, Line
 
 NEIGHBOURS = 10
 NMI_TOLERANCE = 0.05
-"""What another start of the mixture may change."""
+"""The difference that another start of the mixture can make."""
 BLOCKS = 20
-"""Of test images, left out one by one to see what others would change."""
+"""The number of blocks of test images, left out in turn by the jackknife."""
 LINES = {
     "logistic": "logistic regression",
     "neighbours": f"{NEIGHBOURS} neighbours",
@@ -31,27 +31,27 @@ class Labelled(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """What was read from one kind of features of images that were not used for it."""
+    """The scores of one kind of features on test images."""
 
     logistic: float
-    """Share of classes that logistic regression gets right."""
+    """The share of classes that logistic regression predicts correctly."""
     neighbours: float
-    """Share that the majority of the 10 nearest neighbours gets right."""
+    """The share that the majority of the 10 nearest neighbours predicts correctly."""
     nmi: float | None
-    """Normalised mutual information of classes and clusters, 0 to 1; None where it was not asked for."""
+    """The normalised mutual information of classes and clusters, 0 to 1, or None if not measured."""
     clusters: Int[np.ndarray, " M"] | None
-    """Of the test images, from a Gaussian mixture of one component a class."""
+    """The clusters of test images, from a Gaussian mixture with one component per class, or None if not measured."""
 
 
 def probe_features(train: Labelled, test: Labelled, seed: int) -> dict[str, Probe]:
-    """Probes of posterior means, of as many principal components of the pixels, and of the pixels themselves.
+    """Probe posterior means, as many principal components of the pixels, and the pixels themselves.
 
-    All are fitted on the training images, the features in their own units. The pixels are not clustered: their covariance
+    All probes are fitted on the training images, with features in their own units. Pixels are not clustered: their covariance
     has too many numbers.
     """
     from sklearn.decomposition import PCA
 
-    pixels = [unit_interval(split.images.reshape(len(split.images), -1)) for split in (train, test)]
+    pixels = [unit(split.images.reshape(len(split.images), -1)) for split in (train, test)]
     size = min(train.means.shape[1], *pixels[0].shape)
     components = PCA(size, random_state=seed).fit(pixels[0])
     features = {
@@ -79,13 +79,13 @@ def _probe(
 
     logistic = LogisticRegression(max_iter=1000).fit(train, train_labels)
     neighbours = KNeighborsClassifier(min(NEIGHBOURS, len(train))).fit(train, train_labels)
-    nmi = found = None
+    nmi = clusters = None
     if clustered:
         mixture = GaussianMixture(len(np.unique(train_labels)), n_init=3, reg_covar=1e-4, random_state=seed)
-        found = mixture.fit(np.asarray(train, np.float64)).predict(np.asarray(test, np.float64))
-        nmi = _nmi(test_labels, found)
+        clusters = mixture.fit(np.asarray(train, np.float64)).predict(np.asarray(test, np.float64))
+        nmi = _nmi(test_labels, clusters)
     scores = logistic.score(test, test_labels), neighbours.score(test, test_labels)
-    return Probe(float(scores[0]), float(scores[1]), nmi, found)
+    return Probe(float(scores[0]), float(scores[1]), nmi, clusters)
 
 
 def _nmi(labels: Int32[np.ndarray, " M"], clusters: Int[np.ndarray, " M"]) -> float:
@@ -97,32 +97,32 @@ def _nmi(labels: Int32[np.ndarray, " M"], clusters: Int[np.ndarray, " M"]) -> fl
 def difference_error(
     labels: Int32[np.ndarray, " M"], one: Int[np.ndarray, " M"], other: Int[np.ndarray, " M"]
 ) -> float:
-    """Standard error of the difference of two clusterings' mutual information over test images, by the jackknife."""
+    """Return the standard error of the difference of two clusterings' mutual information over test images, by the jackknife."""
     block = np.arange(len(labels)) % BLOCKS
     rests = [block != i for i in range(BLOCKS)]
-    found = [_nmi(labels[rest], one[rest]) - _nmi(labels[rest], other[rest]) for rest in rests]
-    return float(np.sqrt((BLOCKS - 1) * np.var(found)))
+    differences = [_nmi(labels[rest], one[rest]) - _nmi(labels[rest], other[rest]) for rest in rests]
+    return float(np.sqrt((BLOCKS - 1) * np.var(differences)))
 
 
 def representation_lines(train: Labelled, test: Labelled, seed: int) -> list[Line]:
-    """A line for each way of reading classes; without labels one that says so."""
+    """Return a line for each kind of probe, or one line if there are no labels."""
     if len(np.unique(train.labels)) < 2:
         return [Line(REPRESENTATION, "the images have no labels, or all the same", CANNOT_TELL)]
     from threadpoolctl import threadpool_limits
 
-    # As in `two_sample_test`: 12 s for 10,000 images of MNIST, on a busy machine 80 s with threads.
+    # See `two_sample_test`: 12 s for 10,000 images of MNIST, on a busy machine 80 s with threads.
     with threadpool_limits(1):
-        found = probe_features(train, test, seed)
-        own, other = list(found.values())[:2]
+        probes = probe_features(train, test, seed)
+        own, other = list(probes.values())[:2]
         assert own.clusters is not None
         assert other.clusters is not None
         nmi_error = difference_error(test.labels, own.clusters, other.clusters)
     counts = f"{len(train.labels):,} train, {len(test.labels):,} test images"
-    return [_line(way, found, counts, len(test.labels), nmi_error) for way in LINES]
+    return [_line(way, probes, counts, len(test.labels), nmi_error) for way in LINES]
 
 
-def _line(way: str, found: dict[str, Probe], counts: str, count: int, nmi_error: float) -> Line:
-    scores = {name: getattr(probe, way) for name, probe in found.items() if getattr(probe, way) is not None}
+def _line(way: str, probes: dict[str, Probe], counts: str, count: int, nmi_error: float) -> Line:
+    scores = {name: getattr(probe, way) for name, probe in probes.items() if getattr(probe, way) is not None}
     (own, *_), (rival, other) = scores.values(), list(scores.items())[1]
     text = f"{SCORES[way]} {', '.join(f'{name} {score:.3f}' for name, score in scores.items())} ({counts})"
     reach = 2 * np.sqrt((own * (1 - own) + other * (1 - other)) / count)

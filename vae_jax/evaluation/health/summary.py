@@ -1,4 +1,4 @@
-"""The summary of the latent space in every final evaluation, from numbers that evaluation has already computed."""
+"""The summary of the latent space in every final evaluation, from numbers that evaluation has computed already."""
 
 import math
 from typing import Any, NamedTuple
@@ -11,21 +11,21 @@ from vae_jax.evaluation.per_image import ACTIVE_VARIANCE
 from vae_jax.models.standard_normal import is_standard
 
 THRESHOLDS = (0.001, ACTIVE_VARIANCE, 0.1)
-"""Of Var_x E_q[z_k], above which a dimension counts as active: Burda et al.'s (2016), and how far the count hangs on it."""
+"""Thresholds of Var_x E_q[z_k] for active units: that of Burda et al. (2016), and two that show how the count depends on it."""
 
 
 class Summary(NamedTuple):
-    """The latent space on one split, per latent dimension."""
+    """The latent space on one split, for each latent dimension."""
 
     kl: Float[np.ndarray, " K"]
-    """Mean over images, nats."""
+    """The mean KL over images, nats."""
     activity: Float[np.ndarray, " Z"]
     """Var_x E_q[z_k], the variance of the posterior mean over images."""
     mean: Float[np.ndarray, " Z"]
     variance: Float[np.ndarray, " Z"]
-    """The variance of sampled z over images; with `mean`, the moments of the aggregate posterior."""
+    """The mean and variance of sampled z over images: moments of the aggregate posterior."""
     standard_prior: bool
-    """True if the prior is N(0, I); otherwise there are no known moments to compare with."""
+    """True if the prior is N(0, I); otherwise there is nothing to compare the moments with."""
     num_images: int
 
     def active(self, threshold: float = ACTIVE_VARIANCE) -> int:
@@ -34,7 +34,7 @@ class Summary(NamedTuple):
 
     @property
     def inactive(self) -> list[int]:
-        """The dimensions, counted from 0, that carry no information about the image."""
+        """The dimensions, from 0, that carry no information about the image."""
         return np.flatnonzero(self.activity <= ACTIVE_VARIANCE).tolist()
 
 
@@ -46,11 +46,11 @@ class Gap(NamedTuple):
 
 
 def summarize_latents(means: Float[np.ndarray, "N Z"], aggregate: Aggregate) -> Summary:
-    """Return the summary of one split.
+    """Summarize one split.
 
     Args:
-        means: posterior means.
-        aggregate: the moments for the same images.
+        means: the posterior means of its images.
+        aggregate: the moments of the same images.
     """
     standard = is_standard(float(aggregate.from_standard), means.shape[1])
     activity = means.astype(np.float64).var(axis=0)
@@ -58,7 +58,7 @@ def summarize_latents(means: Float[np.ndarray, "N Z"], aggregate: Aggregate) -> 
 
 
 def difference(first: Float[np.ndarray, " N"], second: Float[np.ndarray, " M"]) -> Gap:
-    """Return the mean of the first minus the mean of the second of two independent samples."""
+    """Return the mean of the first less the mean of the second, for independent samples."""
     first, second = first.astype(np.float64), second.astype(np.float64)
     error = math.sqrt(
         sum(values.var(ddof=1) / len(values) if len(values) > 1 else math.inf for values in (first, second))
@@ -69,44 +69,44 @@ def difference(first: Float[np.ndarray, " N"], second: Float[np.ndarray, " M"]) 
 def gaussian_kl(
     mean: Float[np.ndarray, " Z"], variance: Float[np.ndarray, " Z"], count: float = math.inf
 ) -> tuple[float, float]:
-    """Return (the smallest KL from N(0, I) of any distribution with these moments, its standard error), nats.
+    """Return the least KL from N(0, I) of a distribution with these moments, and its standard error, nats.
 
-    A diagonal Gaussian attains it. Moments estimated from N images add 1 / N per dimension, half from the mean and half from
-    the variance; this bias is subtracted. The error assumes independent Gaussian dimensions.
+    It is the KL of a diagonal Gaussian. Estimating moments from N images adds 1 / N per dimension, half for the mean and half
+    for the variance, which is subtracted. The error is that of independent Gaussian dimensions.
 
     Args:
         mean: the mean of each dimension.
         variance: the variance of each dimension.
-        count: N; inf if the moments are exact.
+        count: N, or infinity if the moments are exact.
     """
     safe = np.maximum(variance, np.finfo(np.float64).tiny)
     plain = 0.5 * (np.square(mean) + safe - 1 - np.log(safe)).sum()
-    # By the delta method, whose terms are larger by 1 / N too; where they vanish, at N(0, I), the next ones are left.
+    # By the delta method, whose terms are also larger by 1 / N. At N(0, I) they vanish, and the next order remains.
     spread = (np.square(mean) * safe + 0.5 * np.square(safe - 1)).sum() / count - len(mean) / count**2
     spread = max(float(spread), len(mean) / count**2)
     return max(0.0, float(plain - len(mean) / count)), math.sqrt(spread)
 
 
 def facts(summary: Summary, gap: Gap) -> dict[str, Any]:
-    """Return the entries of results.json."""
-    found: dict[str, Any] = {
+    """Return the numbers for results.json."""
+    latents: dict[str, Any] = {
         "kl_per_dimension": summary.kl.tolist(),
         "active_units": {f"{threshold:g}": summary.active(threshold) for threshold in THRESHOLDS},
         "aggregate_mean": summary.mean.tolist(),
         "aggregate_variance": summary.variance.tolist(),
     }
-    return {"latents": found, "elbo_train_minus_test": gap.nats, "elbo_train_minus_test_error": gap.error}
+    return {"latents": latents, "elbo_train_minus_test": gap.nats, "elbo_train_minus_test_error": gap.error}
 
 
-def messages(summary: Summary, gap: Gap) -> list[str]:
-    """Return the lines printed below the table of splits."""
-    messages = [
+def lines_of(summary: Summary, gap: Gap) -> list[str]:
+    """Return the lines to print below the table of splits."""
+    lines = [
         f"latents, test: kl {_span(summary.kl)} nats a dimension; {units_text(summary)}",
         f"elbo, train less test: {gap.nats:.2f} ± {gap.error:.2f} nats",
     ]
     if summary.standard_prior:
-        messages.insert(1, f"aggregate posterior, test: {moments_text(summary)} (the prior's: 0, 1)")
-    return messages
+        lines.insert(1, f"aggregate posterior, test: {moments_text(summary)} (the prior's: 0, 1)")
+    return lines
 
 
 def units_text(summary: Summary) -> str:

@@ -1,4 +1,4 @@
-"""Can a classifier tell codes from draws of the prior? A two-sample test (Lopez-Paz and Oquab 2017)."""
+"""A two-sample test by a classifier between codes and draws from the prior (Lopez-Paz and Oquab 2017)."""
 
 import math
 from typing import NamedTuple
@@ -8,33 +8,33 @@ from jaxtyping import Float
 
 
 class TwoSample(NamedTuple):
-    """What a classifier makes of codes and prior draws that it has not seen, as many of each."""
+    """The results of a classifier on held-out codes and prior draws, equally many of each."""
 
     accuracy: float
-    """0.5: it cannot tell them apart. 2 accuracy - 1 is at most the total variation distance of the two."""
+    """The share of correct answers; 0.5 is guessing. 2 accuracy - 1 is at most the total variation distance of the two."""
     accuracy_error: float
     auc: float
-    """Probability that it ranks a code above a prior draw."""
+    """The probability that the classifier ranks a code above a prior draw."""
     auc_error: float
-    """Standard errors; the auc's of DeLong et al. (1988)."""
+    """The standard error of the auc, by DeLong et al. (1988)."""
     p_value: float
-    """One-sided, binomial: of so many right answers or more by guessing."""
+    """The one-sided binomial probability of as many correct answers, or more, by guessing."""
     num_held_out: int
-    """Codes that it was tested on; so many draws too."""
+    """The number of held-out codes, and of held-out draws."""
 
 
 def two_sample_test(codes: Float[np.ndarray, "N D"], draws: Float[np.ndarray, "N D"], seed: int) -> TwoSample:
-    """Train a small neural network on a random half of codes and draws, test it on the other.
+    """Train a small neural network on a random half of codes and draws, and test it on the other half.
 
-    It sees wrong margins and dependence between dimensions. Whatever it overlooks, it cannot be right by accident: its
-    accuracy on the other half is an honest one.
+    It detects wrong marginals and dependence between dimensions. It may overlook differences, but its accuracy is not
+    optimistic, because it is measured on the other half.
 
     Args:
-        codes: one z an image.
-        draws: of the prior.
-        seed: of the halves and of the classifier.
+        codes: one z per image.
+        draws: draws from the prior.
+        seed: the seed of the halves and of the classifier.
     """
-    # Here, not above: scikit-learn is a large part of the start-up time. threadpoolctl is a requirement of its own.
+    # Imported here because scikit-learn is a large part of the start-up time. It requires threadpoolctl.
     from scipy.stats import binom
     from sklearn.neural_network import MLPClassifier
     from sklearn.pipeline import make_pipeline
@@ -48,21 +48,21 @@ def two_sample_test(codes: Float[np.ndarray, "N D"], draws: Float[np.ndarray, "N
     training = {"learning_rate_init": 2e-3, "early_stopping": True, "n_iter_no_change": 20}
     network = MLPClassifier((128, 128), alpha=0.1, random_state=seed, **training)
     classifier = make_pipeline(StandardScaler(), network)
-    # Its matrices are small: threads would wait for each other, on a busy machine ten times as long as they work.
+    # The matrices are small: threads would wait for each other, on a busy machine ten times as long as they work.
     with threadpool_limits(1):
         classifier.fit(np.concatenate([part[:half] for part in parts]), np.repeat([1, 0], half))
         scores = [classifier.predict_proba(part[half:])[:, 1] for part in parts]
     held_out = len(scores[0])
-    right = int((scores[0] > 0.5).sum() + (scores[1] <= 0.5).sum())
-    accuracy = right / (2 * held_out)
+    correct = int((scores[0] > 0.5).sum() + (scores[1] <= 0.5).sum())
+    accuracy = correct / (2 * held_out)
     auc, auc_error = area(*scores)
-    p_value = float(binom.sf(right - 1, 2 * held_out, 0.5))
+    p_value = float(binom.sf(correct - 1, 2 * held_out, 0.5))
     error = math.sqrt(max(accuracy * (1 - accuracy), 1e-12) / (2 * held_out))
     return TwoSample(accuracy, error, auc, auc_error, p_value, held_out)
 
 
 def area(above: Float[np.ndarray, " n"], below: Float[np.ndarray, " m"]) -> tuple[float, float]:
-    """(probability that a value of `above` is larger than one of `below`, its standard error); ties count half."""
+    """Return the probability that a value of `above` is larger than one of `below`, and its standard error; ties count half."""
     from scipy.stats import rankdata
 
     together = rankdata(np.concatenate([above, below]))

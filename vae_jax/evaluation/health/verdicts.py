@@ -1,4 +1,4 @@
-"""The lines of a health report: one line per measurement, and one overall verdict."""
+"""Verdicts in plain words: a line for each measurement, and one verdict for the whole."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -21,26 +21,26 @@ MOST_NAMED = 10
 
 
 class Line(NamedTuple):
-    """A measurement and its meaning."""
+    """A measurement and its verdict."""
 
     name: str
-    found: str
-    """The numbers with their standard errors, in words."""
+    measured: str
+    """The numbers with their standard errors, as text."""
     verdict: str
-    """One of the words above; the lines on the representation have their own."""
+    """One of the words above; lines of the representation have others."""
     detail: str = ""
-    """Details of the verdict, such as the units concerned."""
+    """The units or amounts concerned."""
     advice: str = ""
     numbers: Mapping[str, Any] = {}
 
     @property
     def text(self) -> str:
-        """Return `name  found -> verdict: detail; try advice`."""
-        return f"{self.name:<{WIDTH}}{self.found} -> {self.conclusion}"
+        """The line `name  measured -> verdict: detail; try advice`."""
+        return f"{self.name:<{WIDTH}}{self.measured} -> {self.conclusion}"
 
     @property
     def conclusion(self) -> str:
-        """Return `verdict: detail; try advice`."""
+        """The end of the line, `verdict: detail; try advice`."""
         return (
             self.verdict + (f": {self.detail}" if self.detail else "") + (f"; try {self.advice}" if self.advice else "")
         )
@@ -51,16 +51,16 @@ class Line(NamedTuple):
 
 
 def units_named(units: Sequence[int]) -> str:
-    """Return `z3 z7`, counted from 1 as in the figures; a long list is shortened."""
+    """Return names such as `z3 z7`, from 1 as in the figures; a long list is cut."""
     more = f" and {len(units) - MOST_NAMED} more" if len(units) > MOST_NAMED else ""
     return " ".join(f"z{k + 1}" for k in units[:MOST_NAMED]) + more
 
 
 def overall(lines: Sequence[Line]) -> Line:
-    """Return the overall verdict: every illness that a line names.
+    """Return one verdict with every illness that a line names.
 
-    Inactive units are an illness if all units are inactive, or if half are and the elbo favours more information than the
-    encoder gives. Otherwise the decoder does not need them, and removing them changes nothing.
+    Units without information are an illness only if all units are, or if half of them are and the elbo favours more
+    information than the encoder gives. Otherwise the decoder does not need them, and removing them changes nothing.
     """
     by_name = {line.name: line for line in lines}
     ill: dict[str, Line] = {}
@@ -74,14 +74,14 @@ def overall(lines: Sequence[Line]) -> Line:
         notes[0] += "" if OVER_REGULARISED in ill else " and are not missed"
     unknown = [line.name for line in lines if line.verdict == CANNOT_TELL and not _answered(line, by_name)]
     notes += [f"cannot tell: {', '.join(unknown)}"] if unknown else []
-    found = [name for name in ILLNESSES if name in ill]
-    if not found:
+    illnesses = [name for name in ILLNESSES if name in ill]
+    if not illnesses:
         known = {line.verdict for line in lines} - {CANNOT_TELL}
         return Line("verdict", "", HEALTHY if known else CANNOT_TELL, "; ".join(notes))
-    details = [ill[name].detail for name in found if ill[name].detail]
-    # Where beta is too large, units are not to be taken away.
-    first = OVER_REGULARISED if OVER_REGULARISED in ill else found[0]
-    return Line("verdict", "", ", ".join(found), "; ".join([*details, *notes]), ill[first].advice)
+    details = [ill[name].detail for name in illnesses if ill[name].detail]
+    # If beta is too large, do not advise to remove units.
+    first = OVER_REGULARISED if OVER_REGULARISED in ill else illnesses[0]
+    return Line("verdict", "", ", ".join(illnesses), "; ".join([*details, *notes]), ill[first].advice)
 
 
 def _starved(units: Line, ill: Mapping[str, Line], by_name: Mapping[str, Line]) -> bool:
@@ -92,8 +92,11 @@ def _starved(units: Line, ill: Mapping[str, Line], by_name: Mapping[str, Line]) 
 
 
 def _answered(line: Line, by_name: Mapping[str, Line]) -> bool:
-    """Return True if this line may stay undecided: a saturated rate is large enough, the classifier settles moments and
-    marginal kl, and a poor representation is no illness."""
+    """Return True if a line that cannot tell leaves no open question.
+
+    A saturated rate is large enough, the classifier answers for the mixtures and for the moments, and the usefulness of codes
+    is not an illness.
+    """
     if line.name in (MOMENTS, DIVERGENCE):
         return CODES in by_name and by_name[CODES].verdict != CANNOT_TELL
     return line.name in (RATE, REPRESENTATION)

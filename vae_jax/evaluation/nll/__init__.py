@@ -1,13 +1,14 @@
-"""Measurements of log p(x) on a split: computed piece by piece, stored on disk, summarised, compared between runs."""
+"""The log p(x) of a run's split: measured piece by piece, stored on disk, summarised, and compared with another run's."""
 
-from vae_jax.evaluation.nll.facts import facts_of, kind_of
 from vae_jax.evaluation.nll.measurement import measure_run
 from vae_jax.evaluation.nll.record import Record, differing, measure, read, resume
 from vae_jax.evaluation.nll.request import (
     METHODS,
     Request,
+    facts_of,
     file_name,
     images_of,
+    kind_of,
     make_source,
     read_other,
 )

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from vae_jax.evaluation.nll.facts import facts_of
 from vae_jax.evaluation.nll.record import Record, measure, resume
-from vae_jax.evaluation.nll.request import Request, file_name, images_of, make_source, read_other
+from vae_jax.evaluation.nll.request import Request, facts_of, file_name, images_of, make_source, read_other
 from vae_jax.models import require_prior
 from vae_jax.runs.run import Run
 from vae_jax.system import disk, signals

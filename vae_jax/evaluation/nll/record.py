@@ -1,4 +1,4 @@
-"""The estimates for each image of a split, in a file that grows piece by piece, so that a stopped measurement can resume."""
+"""A file of per-image estimates that grows piece by piece, so that a stopped measurement can be resumed."""
 
 import io
 import zipfile
@@ -27,24 +27,24 @@ FINGERPRINT = (
     "params_digest",
     "images_digest",
 )
-"""The facts that decide the numbers."""
+"""The facts that determine the numbers."""
 
 Facts = Mapping[str, str | int]
 Source = Callable[[UInt8[np.ndarray, "N H W C"], int], Iterator[Block | Annealed]]
-"""A function (images u8[N,H,W,C], number of the first) -> iterator of Blocks (AIS: of Annealed), in order."""
+"""(images u8[N,H,W,C], the number of the first) -> Blocks in order, or Annealed blocks for AIS."""
 
 
 class Record(NamedTuple):
-    """Estimates for the first B images of a split, with the facts that identify them."""
+    """Estimates for the first B images of a split, and the facts of the measurement."""
 
     facts: Facts
     """The facts of FINGERPRINT, and others for readers."""
-    found: Estimate
+    estimates: Estimate
     trusted: Bool[np.ndarray, " B"]
 
     @property
     def done(self) -> int:
-        """B, the number of images with an estimate."""
+        """The number of measured images, B."""
         return len(self.trusted)
 
 
@@ -55,12 +55,14 @@ def measure(
     path: Path,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Record:
-    """Estimate the images missing in `started`, and write the record to `path`. Until all are done, write its partial file.
+    """Estimate every image that `started` lacks, and write the record to `path`.
+
+    Until all images are measured, the record is in the partial file.
 
     Args:
         source: the source of log weights.
         images: the split, or its first part.
-        started: the result of `resume`.
+        started: the record that `resume` returned.
         path: NAME.npz; the partial file is NAME.partial.npz beside it.
         advance: called with the number of images of each block. If it raises, the measurement stops; finished pieces stay.
     """
@@ -68,8 +70,8 @@ def measure(
     for start in range(started.done, len(images), size):
         parts = [record]
         for block in source(images[start : start + size], start):
-            found = estimate(block.log_weights)
-            parts.append(Record(started.facts, found, trusted(found, samples)))
+            estimates = estimate(block.log_weights)
+            parts.append(Record(started.facts, estimates, trusted(estimates, samples)))
             advance(len(block.log_weights))
         record = _joined(parts)
         if record.done < len(images):
@@ -81,36 +83,36 @@ def measure(
 
 
 def resume(path: Path, facts: Facts) -> tuple[Record, str]:
-    """Return (the record so far: whole, partial or empty; why another file found there is not used, or "")."""
+    """Return (the stored part of this measurement, maybe all or nothing; why another stored record is not used)."""
     note = ""
-    for place in (path, partial_path(path)):
-        record = read(place)
+    for file in (path, partial_path(path)):
+        record = read(file)
         if record is None:
-            note = f"{place} cannot be read" if place.exists() else note
+            note = f"{file} cannot be read" if file.exists() else note
         elif changed := differing(record.facts, facts, FINGERPRINT):
-            note = f"{place} has {changed}"
+            note = f"{file} has {changed}"
         else:
-            return record._replace(facts=facts), ""  # an older file may lack facts that decide nothing
+            return record._replace(facts=facts), ""  # an older file may lack facts outside FINGERPRINT
     return Record(facts, _no_estimate(int(facts["samples"])), np.zeros(0, bool)), note
 
 
 def read(path: Path) -> Record | None:
-    """Return the record in a file, whole or partial, or None if the file is missing or unreadable."""
+    """Return the record in a file, finished or partial, or None if the file is missing or unreadable."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-        found = Estimate(*(arrays.pop(name) for name in Estimate._fields))
+        estimates = Estimate(*(arrays.pop(name) for name in Estimate._fields))
         sure = arrays.pop("trusted")
         facts = {name: array.item() for name, array in arrays.items()}
-        whole = {len(array) for array in (*found, sure)} == {len(sure)} and set(FINGERPRINT) <= set(facts)
-        # A NumPy file of another kind is no context manager.
+        whole = {len(array) for array in (*estimates, sure)} == {len(sure)} and set(FINGERPRINT) <= set(facts)
+        # np.load returns an array, not a context manager, for a .npy file.
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error):
         return None
-    return Record(facts, found, sure) if whole else None
+    return Record(facts, estimates, sure) if whole else None
 
 
 def differing(theirs: Facts, ours: Facts, names: Collection[str]) -> str:
-    """Return the first of these facts that differs, as `samples=1000, not 5000`, or "" if none does."""
+    """Return the first of these facts that differs, such as `samples=1000, not 5000`, or an empty string."""
     for name in names:
         if theirs.get(name) != ours.get(name):
             what, digest, _ = name.partition("_digest")
@@ -124,15 +126,17 @@ def partial_path(path: Path) -> Path:
 
 
 def _write(path: Path, record: Record) -> None:
-    arrays: dict[str, Any] = record.found._asdict() | {"trusted": record.trusted} | dict(record.facts)
+    arrays: dict[str, Any] = record.estimates._asdict() | {"trusted": record.trusted} | dict(record.facts)
     content = io.BytesIO()
     np.savez(content, **arrays)
     disk.write(path, content.getvalue())
 
 
 def _joined(records: list[Record]) -> Record:
-    found = Estimate(*(np.concatenate(parts) for parts in zip(*(record.found for record in records), strict=True)))
-    return Record(records[0].facts, found, np.concatenate([record.trusted for record in records]))
+    estimates = Estimate(
+        *(np.concatenate(parts) for parts in zip(*(record.estimates for record in records), strict=True))
+    )
+    return Record(records[0].facts, estimates, np.concatenate([record.trusted for record in records]))
 
 
 def _no_estimate(samples: int) -> Estimate:

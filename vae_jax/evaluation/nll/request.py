@@ -1,6 +1,7 @@
-"""A request for a measurement: its images, the source of its log weights, and the file of its results."""
+"""A requested measurement of a run: its images, the source of its log weights, and the facts that identify it."""
 
 import functools
+import hashlib
 import shlex
 from collections.abc import Callable
 from copy import deepcopy
@@ -12,25 +13,28 @@ import numpy as np
 from jaxtyping import Float32, PRNGKeyArray, UInt8
 
 from vae_jax import data
+from vae_jax.data.digest import images_digest
+from vae_jax.data.preprocess import kind_of_pixels
 from vae_jax.errors import InputError
 from vae_jax.evaluation.estimators import make_ais, make_split_weights, tune_step_sizes
 from vae_jax.evaluation.nll.record import Facts, Record, Source, differing, read
+from vae_jax.models.likelihoods import make_likelihood
 from vae_jax.randomness import keys_of
 from vae_jax.runs.run import Run
-from vae_jax.types import Config
+from vae_jax.types import Config, Params
 
 DEFAULTS = ("test", "best", "importance")
 IMAGES_OF_TUNING, CHAINS_OF_TUNING = 32, 16
-"""The number of tuning images, all in memory at once, and the largest number of chains per image."""
+"""The images on which step sizes are tuned, and the most chains per image; all are in memory at once."""
 
 
 class Request(NamedTuple):
-    """The options of a measurement."""
+    """A request for a measurement."""
 
     samples: int
     """S, the number of importance weights per image."""
     split: str = "test"
-    """"test", "val" or "train"."""
+    """The split: "test", "val" or "train"."""
     which: str = "best"
     """The checkpoint: "best" or "latest"."""
     images: int = 0
@@ -39,7 +43,7 @@ class Request(NamedTuple):
     method: str = "importance"
     """A name of METHODS."""
     temperatures: int = 0
-    """The number of temperatures of annealing, whose `samples` are its chains."""
+    """The number of temperatures for annealing, whose chains are the samples."""
 
 
 def _importance(run: Run, key: PRNGKeyArray, request: Request) -> Source:
@@ -55,7 +59,7 @@ def _ais(run: Run, key: PRNGKeyArray, request: Request) -> Source:
 
     @functools.cache
     def sizes() -> Float32[np.ndarray, " T"]:
-        """Return the step sizes, tuned before the first piece; a finished measurement has no piece and tunes nothing."""
+        """Tune when the first piece is measured; a finished measurement needs no tuning."""
         count = min(request.samples, CHAINS_OF_TUNING)
         return tune_step_sizes(run.model, run.params, key_tune, others, request.temperatures, count)
 
@@ -63,12 +67,12 @@ def _ais(run: Run, key: PRNGKeyArray, request: Request) -> Source:
 
 
 METHODS: dict[str, Callable[[Run, PRNGKeyArray, Request], Source]] = {"ais": _ais, "importance": _importance}
-"""Importance sampling from the run's own posterior, or annealed importance sampling, which needs no encoder; its step sizes
-are tuned on images of another split."""
+"""Importance sampling from the run's own posterior, or annealed importance sampling, which needs no encoder and tunes its step
+sizes on images of another split."""
 
 
 def make_source(run: Run, request: Request) -> Source:
-    """Make the source of the log weights of a measurement; image i and its sample s have their own keys.
+    """Make the source of a measurement's log weights; each sample of each image has its own key.
 
     Raises:
         InputError: the model has no prior.
@@ -77,12 +81,12 @@ def make_source(run: Run, request: Request) -> Source:
 
 
 def images_of(config: Config, request: Request) -> UInt8[np.ndarray, "N H W C"]:
-    """Return the requested images. The images of a binarised run, training images too, are binarised by the draw of `split_seed`.
+    """Return the requested images, binarised if the run's are, with the draw of `split_seed` for training images too.
 
     Raises:
         InputError: the split has fewer images, or the data are not available.
     """
-    if config.binarize == "dynamic":  # its training images are grey until a step binarises them
+    if config.binarize == "dynamic":  # its training images are grey until a step draws them
         config = deepcopy(config)
         config.binarize = "static_seeded"
     images = getattr(data.load(config), request.split).images
@@ -91,37 +95,74 @@ def images_of(config: Config, request: Request) -> UInt8[np.ndarray, "N H W C"]:
     return images[: request.images or None]
 
 
+def facts_of(run: Run, request: Request, images: UInt8[np.ndarray, "N H W C"]) -> Facts:
+    """Return the facts of a measurement: all that determines its numbers, and names for readers."""
+    return {
+        **{name: getattr(request, name) for name in ("method", "samples", "temperatures", "seed", "split", "which")},
+        "num_images": len(images),
+        "step": run.step,
+        "params_digest": _digest_of_params(run.params),
+        "images_digest": images_digest(images),
+        **kind_of(run),
+        "dataset": run.config.dataset,
+        "split_seed": run.config.split_seed,
+        "num_elements": int(np.prod(run.shape)),
+    }
+
+
+def kind_of(run: Run) -> Facts:
+    """Return the kind of a run's bound on log p(x): `quantity`, `pixels`, `likelihood`."""
+    config = run.config
+    pixels = kind_of_pixels(config.binarize, run.shape[2])
+    return {"quantity": _quantity(config), "pixels": pixels, "likelihood": config.likelihood}
+
+
 def file_name(request: Request) -> str:
-    """Return the name of the file: `nll.npz` for the defaults (see DEFAULTS), else with what differs: `nll_val.npz`."""
-    asked = (request.split, request.which, request.method)
-    names = [name for name, default in zip(asked, DEFAULTS, strict=True) if name != default]
+    """Return `nll.npz` for the best checkpoint on the test split by importance sampling, else a name such as `nll_val.npz`."""
+    chosen = (request.split, request.which, request.method)
+    names = [name for name, default in zip(chosen, DEFAULTS, strict=True) if name != default]
     return "_".join(["nll", *names]) + ".npz"
 
 
 def read_other(workdir: Path, name: str, facts: Facts) -> Record:
-    """Return another run's record of the same quantity on the same images.
+    """Read another run's record of the same quantity on the same images.
 
     Args:
         workdir: the other run's directory.
-        name: the name of its file.
+        name: the name of the record's file.
         facts: the facts of the measurement to compare it with.
 
     Raises:
-        InputError: there is no such record, or it measures another quantity or other images.
+        InputError: the record is missing, or measures something else.
     """
     record = read(workdir / name)
     if record is None:
         why = "cannot be read" if (workdir / name).exists() else "is missing"
-        asked = zip(
+        chosen = zip(
             (facts["split"], facts["which"], facts["method"]), ("split", "which", "method"), DEFAULTS, strict=True
         )
-        flags = [f" --{flag}={value}" for value, flag, default in asked if value != default]
+        flags = [f" --{flag}={value}" for value, flag, default in chosen if value != default]
         command = f"python -m experiments.nll --workdir={shlex.quote(str(workdir))}{''.join(flags)}"
         raise InputError(f"--against={workdir}: its {name} {why}; {command} writes it")
     changed = differing(record.facts, facts, ("split", "num_images", "quantity"))
     if not changed and record.facts["images_digest"] != facts["images_digest"]:
-        # Only if the images differ: a dynamic run is measured on the same draw as a static_seeded one.
+        # Equal digests suffice: a dynamic run is measured on the same draw as a static_seeded one.
         changed = differing(record.facts, facts, ("dataset", "split_seed", "pixels", "images_digest"))
     if changed:
         raise InputError(f"--against={workdir}: its {name} is not of the same images or quantity: {changed}")
     return record
+
+
+def _quantity(config: Config) -> str:
+    """Return `nll` for discrete pixels, `grey_bound` for a Bernoulli likelihood of grey pixels, else `log_density_bound`."""
+    if make_likelihood(config).discrete:
+        return "nll"
+    return "grey_bound" if config.likelihood == "bernoulli" else "log_density_bound"
+
+
+def _digest_of_params(params: Params) -> str:
+    digest = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        array = np.asarray(leaf)
+        digest.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()[:16]
