@@ -102,7 +102,7 @@ def test_parameters_are_counted(make_config, key):
 def test_a_model_without_a_prior_is_refused_in_one_sentence(make_config):
     config = make_config(model="ae")
     with pytest.raises(InputError, match=r"^model=ae: has no prior, .* no log p\(x\); choices: .*, such as vae$"):
-        require_prior(make_model(config, SHAPE), config)
+        require_prior(make_model(config, SHAPE), config.model)
     with pytest.raises(InputError, match=r"^the model has no prior, "):
         require_prior(make_model(config, SHAPE))
     vae = make_model(make_config(), SHAPE)

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from vae_jax.artifacts import arrays
 from vae_jax.artifacts.arrays.table import ARRAYS, NEEDS
 from vae_jax.errors import InputError, TrainingError
-from vae_jax.objectives import make_corrupt
 from vae_jax.runs import latent_frames
 from vae_jax.runs.run import Run
 from vae_jax.runs.writer import history, read_metrics
@@ -60,7 +59,7 @@ def make_source(
         standard_prior=run.standard_prior,
         sample_posterior=run.sample_posterior if with_prior else None,
         kl_terms=run.kl_terms if with_prior else None,
-        corrupt=None if make_corrupt(run.config) is None else run.corrupt,
+        corrupt=run.corrupt if run.corrupts else None,
         film=lambda: latent_frames.load_frames(workdir, len(dataset.test.images)),
         request=request,
         progress=progress,

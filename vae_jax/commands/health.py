@@ -27,7 +27,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--temperatures", type=arguments.count, default=400, help="steps of annealing 100 images (400)")
     flags = parser.parse_args(argv)
     run, console = load_run(flags.workdir, flags.which), Console()
-    require_prior(run.model, run.config)
+    require_prior(run.model, run.config.model)
     path = disk.make_folder("--workdir", flags.workdir) / "health.json"
     kind, config = nll.kind_of(run), run.config
     dataset, prefix = data.load(config), nll.prefix(kind)

@@ -24,12 +24,10 @@ def make_model(config: Config, shape: tuple[int, int, int]) -> Model:
     return MODELS[config.model](config, shape)
 
 
-def require_prior(
-    model: Model, config: Config | None = None
-) -> tuple[Callable[..., PerExample], Callable[..., PerExample]]:
-    """Return (log_prior, log_posterior) of a model; raise InputError if it has none, naming `config.model` if given."""
+def require_prior(model: Model, name: str = "") -> tuple[Callable[..., PerExample], Callable[..., PerExample]]:
+    """Return (log_prior, log_posterior) of a model, or raise InputError with the name of its family."""
     if model.log_prior is None or model.log_posterior is None:
-        name = "the model" if config is None else f"model={config.model}:"
+        name = f"model={name}:" if name else "the model"
         raise InputError(
             f"{name} has no prior, so there is nothing to sample and no log p(x); choices: a variational model, such as vae"
         )

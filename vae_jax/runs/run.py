@@ -40,6 +40,7 @@ class Run:
 
     def __init__(self, config: Config, model: Model, params: Params, shape: tuple[int, int, int], step: int) -> None:
         self.config, self.model, self.params, self.shape, self.step = config, model, params, shape, step
+        self._corrupt = make_corrupt(config)
         self._encode = jax.jit(model.encode)
         self._decode = jax.jit(lambda params, z: model.pixel_mean(params, model.decode(params, z)))
         self._draw = jax.jit(jax.vmap(self._draw_one, in_axes=(None, 0, 0)))
@@ -71,10 +72,9 @@ class Run:
         Raises:
             InputError: the run's objective encodes the images as they are.
         """
-        corrupt = make_corrupt(self.config)
-        if corrupt is None:
+        if self._corrupt is None:
             raise InputError(f"objective={self.config.objective}: does not corrupt its input; choices: denoising")
-        return np.asarray(corrupt(jax.random.key(seed), jnp.asarray(unit(self._as_images(x)))))
+        return np.asarray(self._corrupt(jax.random.key(seed), jnp.asarray(unit(self._as_images(x)))))
 
     def sample(self, n: int, seed: int = 0) -> Pixels:
         """Return pixel means of n draws from the prior; the first draws do not depend on n.
@@ -82,7 +82,7 @@ class Run:
         Raises:
             InputError: the model has no prior.
         """
-        require_prior(self.model, self.config)
+        require_prior(self.model, self.config.model)
         return self.decode(self._prior(self.params, jax.random.split(jax.random.key(seed), n)))
 
     def sample_posterior(self, x: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -93,7 +93,7 @@ class Run:
         Raises:
             InputError: the model has no prior, so its posteriors are points.
         """
-        require_prior(self.model, self.config)
+        require_prior(self.model, self.config.model)
         return np.asarray(jax.tree.leaves(self._sampled(self.encode(x), seed))[-1])
 
     def kl_terms(self, x: np.ndarray) -> Float[np.ndarray, "N K"]:
@@ -102,9 +102,14 @@ class Run:
         Raises:
             InputError: the model has no prior.
         """
-        require_prior(self.model, self.config)
+        require_prior(self.model, self.config.model)
         posterior = jax.tree.map(jnp.asarray, self.encode(x))
         return np.asarray(self._kl_terms(self.params, posterior, self._sampled(posterior, 0)))
+
+    @property
+    def corrupts(self) -> bool:
+        """True if the run is a denoiser, which encodes corrupted images."""
+        return self._corrupt is not None
 
     @property
     def standard_prior(self) -> bool:
@@ -131,7 +136,7 @@ class Run:
         return in_pieces(partial(function, self.params), rows, self.config.eval.batch_size)
 
     def _as_images(self, x: np.ndarray) -> np.ndarray:
-        return as_images(x, self.shape, make_corrupt(self.config) is not None)
+        return as_images(x, self.shape, any_range=self.corrupts)
 
 
 def load_run(workdir: str | Path, which: Which = "best") -> Run:
@@ -151,10 +156,8 @@ def load_run(workdir: str | Path, which: Which = "best") -> Run:
         >>> run.config.dataset, run.shape
         ('digits', (8, 8, 1))
         >>> images = run.sample(4, seed=1)
-        >>> images.shape
-        (4, 8, 8, 1)
-        >>> run.encode(images).mean.shape == (4, run.config.latent_dim)
-        True
+        >>> images.shape, run.encode(images).mean.shape == (4, run.config.latent_dim)
+        ((4, 8, 8, 1), True)
         >>> bool(abs(run.reconstruct(images) - images).mean() < 0.5)
         True
     """

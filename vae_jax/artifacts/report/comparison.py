@@ -14,7 +14,6 @@ from vae_jax.artifacts.report.page import render
 from vae_jax.artifacts.report.sprites import sheet
 from vae_jax.config import KEYS, flatten
 from vae_jax.data.preprocess import kind_of_pixels
-from vae_jax.objectives import make_corrupt
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.run import Run, load_run
 from vae_jax.system import disk
@@ -93,7 +92,7 @@ def _read(letter: str, workdir: Path) -> Compared:
 
 def _shown(run: Run, images: np.ndarray) -> UInt8[np.ndarray, "N H W C"]:
     """Reconstruct images; a denoiser gets them with its noise."""
-    given = images if make_corrupt(run.config) is None else run.corrupt(images, run.config.seed)
+    given = run.corrupt(images, run.config.seed) if run.corrupts else images
     return np.round(255 * run.reconstruct(given)).astype(np.uint8)
 
 

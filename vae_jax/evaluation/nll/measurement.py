@@ -22,7 +22,7 @@ def measure_run(
         InputError: the model has no prior, the images are not available, or the other run cannot be compared.
         signals.Stopped: SIGINT or SIGTERM, with `stop_message`; the finished pieces are written.
     """
-    require_prior(run.model, run.config)
+    require_prior(run.model, run.config.model)
     path = disk.make_folder("--workdir", workdir) / file_name(request)
     images = images_of(run.config, request)
     facts = facts_of(run, request, images)
