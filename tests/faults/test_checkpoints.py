@@ -88,5 +88,6 @@ def test_what_a_person_sees(damaged, record_property):
     done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, env=environment(), timeout=300, check=False)
     broken, used = (damaged / "checkpoints" / str(step) for step in (newest, older))
     assert done.stderr == f"{broken} is damaged (state/_METADATA has changed); using {used}\n"
-    assert f"goes on after step {older}; saved on 2 CPU devices, now on 1 CPU device: the same up to" in done.stdout
+    message = f"resumed after step {older}; it was saved on 2 CPU devices and continues on 1 CPU device: equal up to"
+    assert message in done.stdout
     assert done.returncode == 0

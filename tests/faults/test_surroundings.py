@@ -59,7 +59,9 @@ def test_any_path_will_do(tmp_path, plain, name):
     assert_same(workdir, plain)
     out = execute(workdir, None)
     assert "complete: 2 epochs" in out
-    command = out.splitlines()[-1].removeprefix("go on: ").replace("--config.num_epochs=4", "--config.num_epochs=2")
+    command = (
+        out.splitlines()[-1].removeprefix("train further: ").replace("--config.num_epochs=4", "--config.num_epochs=2")
+    )
     again = subprocess.run(
         command, shell=True, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120
     )

@@ -55,7 +55,7 @@ def test_when_one_ends_the_other_does_and_the_pair_goes_on(tmp_path, untouched, 
     assert "Traceback" not in told
     codes, out = finish(start_two(arguments, arguments))
     assert codes == [0, 0], out
-    assert "goes on after step " in out[0]
+    assert "resumed after step " in out[0]
     assert digest(tmp_path / "run") == digest(untouched)
     assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == (untouched / "metrics.jsonl").read_bytes()
 
@@ -77,7 +77,7 @@ def test_a_signal_to_one_saves_and_ends_both(tmp_path, signum):
     running[1].send_signal(signum)
     codes, out = finish(running)
     assert codes == [128 + signum] * 2, out
-    assert "stopped; continue: python -m vae_jax.main --workdir=" in out[0]
+    assert "stopped; resume with: python -m vae_jax.main --workdir=" in out[0]
     with Checkpoints(tmp_path / "run" / "checkpoints", read_only=True) as checkpoints:
         assert checkpoints.latest_step() == read_metrics(tmp_path / "run")[-1]["step"]
 
@@ -95,9 +95,9 @@ def test_a_pair_and_one_go_on_where_the_other_stopped(tmp_path, record_property)
     assert codes == [0, 0, 0], out
     assert [row["epoch"] for row in read_metrics(tmp_path / "alone")] == [1, 2, 3, 4]
     assert_same_metrics(tmp_path / "shared", tmp_path / "alone")
-    one, two, rounding = "1 CPU device", "2 CPU devices of 2 processes", "the same up to rounding, not bit for bit"
-    assert f"goes on after step 40; saved on {one}, now on {two}: {rounding}\n" in out[0]
-    assert f"goes on after step 40; saved on {two}, now on {one}: {rounding}\n" in out[2]
+    one, two, rounding = "1 CPU device", "2 CPU devices of 2 processes", "equal up to rounding, not bit for bit"
+    assert f"resumed after step 40; it was saved on {one} and continues on {two}: {rounding}\n" in out[0]
+    assert f"resumed after step 40; it was saved on {two} and continues on {one}: {rounding}\n" in out[2]
 
 
 @CHANGED
@@ -110,6 +110,12 @@ def test_other_numbers_of_devices_go_on(tmp_path, record_property):
             run = [*BASE, f"--workdir={tmp_path / name}", f"--config.num_epochs={epochs}"]
             codes, (told[name, count],) = finish([start(*run, devices=count)])
             assert codes == [0], told
-    assert "goes on after step 20; saved on 1 CPU device, now on 4 CPU devices: the same up to" in told["changed", 4]
-    assert "goes on after step 40; saved on 4 CPU devices, now on 2 CPU devices: the same up to" in told["changed", 2]
+    assert (
+        "resumed after step 20; it was saved on 1 CPU device and continues on 4 CPU devices: equal up to"
+        in told["changed", 4]
+    )
+    assert (
+        "resumed after step 40; it was saved on 4 CPU devices and continues on 2 CPU devices: equal up to"
+        in told["changed", 2]
+    )
     assert_same_metrics(tmp_path / "changed", tmp_path / "same")
