@@ -16,10 +16,10 @@ PLANTED = """
 import os, signal
 import vae_jax.train as train
 end_epoch = train.end_epoch
-def planted(run, state, progress, outside):
-    if progress.step == 3 * run.steps_per_epoch:
+def planted(training, session):
+    if session.progress.step == 3 * training.steps_per_epoch:
         {}
-    return end_epoch(run, state, progress, outside)
+    return end_epoch(training, session)
 train.end_epoch = planted
 """
 ENDS = {"is killed": "os.kill(os.getpid(), signal.SIGKILL)", "raises": "raise ZeroDivisionError('planted')"}
