@@ -28,6 +28,9 @@ def test_an_editable_install_works_from_the_parent_of_a_clone_called_vae_jax(tmp
         shutil.copy(ROOT / name, clone)
     flags = ["--quiet", "--no-deps", "--no-build-isolation", f"--target={site}", f"--editable={clone}"]
     subprocess.run([*pip, "install", *flags], check=True)
-    code = f"import site; site.addsitedir({str(site)!r}); import vae_jax; print(vae_jax.__file__)"
+    # Without the entries of an installation that the tests themselves may run in.
+    others = "[p for p in sys.path if not os.path.isfile(os.path.join(p, 'vae_jax', '__init__.py'))]"
+    code = f"import os, site, sys; sys.path[:] = {others}; site.addsitedir({str(site)!r})\n"
+    code += "import vae_jax; print(vae_jax.__file__)"
     out = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert Path(out.strip()) == clone / "vae_jax" / "__init__.py"
