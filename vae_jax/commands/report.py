@@ -11,6 +11,7 @@ from vae_jax import data
 from vae_jax.artifacts import report
 from vae_jax.commands import arguments
 from vae_jax.runs.run import load_run
+from vae_jax.runs.workdir import PAGE
 from vae_jax.system.console import Console
 from vae_jax.system.formatting import format_bytes
 
@@ -19,11 +20,11 @@ def main(argv: list[str]) -> None:
     """Run the command."""
     parser = arguments.Parser(__doc__)
     parser.add_run()
-    parser.add_argument("--output", type=arguments.path, metavar="FILE", help=f"the page (RUN/{report.FILE})")
+    parser.add_argument("--output", type=arguments.path, metavar="FILE", help=f"the page (RUN/{PAGE})")
     parser.add_argument("--open", action="store_true", help="open it in the browser")
     flags = parser.parse_args(argv)
     run = load_run(flags.workdir, flags.which)
-    path = arguments.output_file("--output", flags.output or flags.workdir / report.FILE)
+    path = arguments.output_file("--output", flags.output or flags.workdir / PAGE)
     report.write_report(run, data.load(run.config), flags.workdir, path)
     Console().line(f"{path} ({format_bytes(path.stat().st_size)})")
     if flags.open and not webbrowser.open(path.resolve().as_uri()):

@@ -17,8 +17,8 @@ from vae_jax.system import disk, locks
 from vae_jax.types import Config
 
 CONFIG = "config.json"
-RESULTS = "results.json"
-FILES, FOLDERS = (CONFIG, RESULTS, "metrics.jsonl", "report.html"), ("checkpoints", "figures", "latents", "profile")
+RESULTS, PAGE = "results.json", "report.html"
+FILES, FOLDERS = (CONFIG, RESULTS, "metrics.jsonl", PAGE), ("checkpoints", "figures", "latents", "profile")
 BEFORE_CHECKPOINT = (CONFIG, "metrics.jsonl", "events.out.tfevents.*", "checkpoints", locks.FILE, "*.tmp")
 """The names that a run may have before its first checkpoint."""
 

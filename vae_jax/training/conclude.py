@@ -10,7 +10,6 @@ from typing import Any
 
 import jax
 
-from vae_jax.artifacts import draw, report
 from vae_jax.errors import TrainingError
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.run import Run
@@ -26,7 +25,7 @@ LEFT_OUT = "left_out.txt"
 def results_at(workdir: Path, step: int) -> dict[str, Any] | None:
     """Return the content of results.json if the run was concluded at this step, its page included, else None."""
     values = workdir_lib.read_results(workdir)
-    return values if values.get("step") == step and (workdir / report.FILE).is_file() else None
+    return values if values.get("step") == step and (workdir / workdir_lib.PAGE).is_file() else None
 
 
 def conclude(training: Training, session: Session) -> dict[str, Any]:
@@ -50,18 +49,22 @@ def conclude(training: Training, session: Session) -> dict[str, Any]:
     epochs = {"epochs": step / training.steps_per_epoch, "best_epoch": best.step / training.steps_per_epoch}
     results: dict[str, Any] = {"step": step} | epochs | best.facts
     print_measured(training, best, "best", console)
-    for stale in (report.FILE, LEFT_OUT):
+    for stale in (workdir_lib.PAGE, LEFT_OUT):
         (workdir / stale).unlink(missing_ok=True)
     disk.write(workdir / workdir_lib.RESULTS, json.dumps(results, indent=2) + "\n")
     trained = Run(training.config, training.model, params, training.shape, best.step)
     failed: dict[str, str] = {}
-    paths = _draw(training, session, trained, failed)
+    paths: list[Path] = []
+    with _guarded("figures", failed):  # a Matplotlib that cannot be imported, for example
+        paths = _draw(training, session, trained, failed)
     # The page makes the run complete, and the event files of a complete run are not opened again.
     session.writer.close({name: value for name, value in results.items() if name.startswith("test/")})
-    with _guarded(report.FILE, failed):
-        report.write_report(trained, training.dataset, workdir, workdir / report.FILE, results)
+    with _guarded(workdir_lib.PAGE, failed):
+        from vae_jax.artifacts.report import write_report
+
+        write_report(trained, training.dataset, workdir, workdir / workdir_lib.PAGE, results)
     _print_failed(session, failed)
-    _print_files(training, session, [path for path in (*paths, workdir / report.FILE) if path.is_file()])
+    _print_files(training, session, [path for path in (*paths, workdir / workdir_lib.PAGE) if path.is_file()])
     return results | ({"left_out": list(failed)} if failed else {})
 
 
@@ -78,8 +81,8 @@ def _guarded(name: str, failed: dict[str, str]) -> Iterator[None]:
 
 def _draw(training: Training, session: Session, trained: Run, failed: dict[str, str]) -> list[Path]:
     """Write the quick figures; print a line for each that the run's kind of model lacks."""
-    # Here, not above: matplotlib is a large part of the start-up time.
-    from vae_jax.artifacts import figures
+    # Here, not above: matplotlib and scipy are a third of the start-up time.
+    from vae_jax.artifacts import draw, figures
 
     folder, paths = session.workdir / "figures", []
     folder.mkdir(exist_ok=True)
@@ -116,8 +119,8 @@ def _print_files(training: Training, session: Session, paths: list[Path]) -> Non
     console.line(f"\nwritten to {workdir}:")
     console.line("  config.json  metrics.jsonl  results.json  checkpoints/")
     console.line("  " + "  ".join(f"figures/{path.name}" for path in paths if path.parent != workdir))
-    if workdir / report.FILE in paths:
-        console.line(f"  {report.FILE}: all of this, and the latent space to explore; open it in a browser")
+    if workdir / workdir_lib.PAGE in paths:
+        console.line(f"  {workdir_lib.PAGE}: all of this, and the latent space to explore; open it in a browser")
     console.line("next steps:")
     console.line(f"  {extend_command(training, session.progress.step, workdir)}")
     console.line(f"  pip install tensorboard && tensorboard --logdir={shlex.quote(str(workdir))}")

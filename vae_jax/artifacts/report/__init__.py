@@ -1,6 +1,6 @@
 """Web pages of runs: each is one self-contained HTML file, which opens from disk, by mail or from any static host."""
 
 from vae_jax.artifacts.report.comparison import write_comparison
-from vae_jax.artifacts.report.run_page import FILE, write_report
+from vae_jax.artifacts.report.run_page import write_report
 
-__all__ = ["FILE", "write_comparison", "write_report"]
+__all__ = ["write_comparison", "write_report"]

@@ -12,7 +12,6 @@ from vae_jax.runs.run import Run
 from vae_jax.system import disk
 from vae_jax.types import Dataset
 
-FILE = "report.html"
 SCRIPTS = (
     "vendor/uPlot.iife.min.js",
     *(
