@@ -53,8 +53,8 @@ def change(node: ast.AST) -> ast.AST | None:
         return node.operand
     elif isinstance(node, ast.IfExp):
         node.body, node.orelse = node.orelse, node.body
-    elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
-        node.value = node.value + 1 if isinstance(node.value, int) else 2 * node.value + (not node.value)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
+        node.value = node.value + 1 if isinstance(node.value, int) else 2 * node.value + 1
     else:
         return None
     return node
@@ -89,7 +89,10 @@ def counterpart(fault: Fault, others: list[Fault]) -> Fault | None:
     same = [other for other in others if (other.before, other.after) == (fault.before, fault.after)]
 
     def likeness(other: Fault) -> float:
-        return difflib.SequenceMatcher(None, fault.statement, other.statement).ratio() + (fault.function == other.function) / 2
+        return (
+            difflib.SequenceMatcher(None, fault.statement, other.statement).ratio()
+            + (fault.function == other.function) / 2
+        )
 
     best = max(same, key=likeness, default=None)
     return best if best and likeness(best) >= 0.9 else None
@@ -106,16 +109,16 @@ def put(fault: Fault, root: Path) -> str:
     return text
 
 
-def caught_by(root: Path, file: str, cache: Path) -> str:
+def first_failure(root: Path, file: str, cache: Path) -> str:
     """Return the first test that fails, "" if none does; the tests nearest to the file are run first."""
-    parts = Path(file).with_suffix("").parts[1:]
+    parts = Path(file).with_suffix("").parts[1:] or ("",)
     named = [str(path) for name in parts[::-1] for path in (root / "tests").rglob(f"test_{name}.py")]
-    folders = [str(folder) for folder in (root / "tests" / parts[0],) if folder.is_dir()]
+    folders = [str(folder) for folder in (root / "tests" / parts[0],) if parts[0] and folder.is_dir()]
     # JAX's cache is kept from fault to fault; conftest.py makes a new one except in a worker.
     settings = {"PYTEST_XDIST_WORKER": "gw0", "JAX_COMPILATION_CACHE_DIR": str(cache)}
     settings |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
     for tests in filter(None, (named, folders, ["tests"])):
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", "--tb=no", *tests]
+        command = [sys.executable, "-m", "pytest", "-qx", "-rfE", "-n0", "-p", "no:cacheprovider", "--tb=no", *tests]
         try:
             done = subprocess.run(
                 command, cwd=root, env=os.environ | settings, timeout=1500, capture_output=True, text=True, check=False
@@ -128,13 +131,15 @@ def caught_by(root: Path, file: str, cache: Path) -> str:
     return ""
 
 
-def examine(fault: Fault, tree: Path, work: Path, cache: Path) -> str:
-    """Return the test of the tree that catches the fault, from a copy of the tree in `work`."""
+def examine(fault: Fault | None, tree: Path, work: Path, cache: Path) -> str:
+    """Return the test that catches the fault in a copy of the tree at `work`; None: the first test that fails without one."""
     if not work.is_dir():
         shutil.copytree(tree, work, ignore=shutil.ignore_patterns("runs"))
+    if fault is None:
+        return first_failure(work, "", cache)
     text = put(fault, work)
     try:
-        return caught_by(work, fault.file, cache)
+        return first_failure(work, fault.file, cache)
     finally:
         (work / fault.file).write_text(text)
 
@@ -157,6 +162,10 @@ def main() -> None:
         if len(pairs) == flags.count:
             break
     print(f"{len(drawn)} faults to draw from; {skipped} of {skipped + len(pairs)} drawn have no counterpart")
+    for tree, name in ((flags.new, "new0"), (flags.old, "old0")):
+        assert not (failed := examine(None, tree, flags.work / name, flags.work / "cache")), (
+            f"without a fault: {failed}"
+        )
     done = flags.output.read_text().count("\n") if flags.output.is_file() else 0
 
     def run(worker: int) -> None:

@@ -6,21 +6,3 @@ from vae_jax.config.table import KEYS, defaults, flatten, key_table, nest
 from vae_jax.config.validation import text_problems, validate
 from vae_jax.keys import Key
 from vae_jax.types import Config
-
-__all__ = [
-    "KEYS",
-    "Config",
-    "Key",
-    "defaults",
-    "differences",
-    "flatten",
-    "from_json",
-    "key_table",
-    "load_file",
-    "nest",
-    "override",
-    "run_name",
-    "text_problems",
-    "to_json",
-    "validate",
-]

@@ -10,8 +10,6 @@ from vae_jax.models.two_layer import make_two_layer
 from vae_jax.models.vae import make_vae
 from vae_jax.types import Config, Model, Params, PerExample
 
-__all__ = ["MODELS", "make_model", "num_parameters", "parameter_table", "require_prior"]
-
 MODELS: dict[str, Callable[[Config, tuple[int, int, int]], Model]] = {
     "ae": make_ae,
     "two_layer": make_two_layer,

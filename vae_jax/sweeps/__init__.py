@@ -4,23 +4,3 @@ from vae_jax.sweeps.groups import groups, keys_apart, refuse_lone
 from vae_jax.sweeps.plan import Planned, Point, folder_name, parse_over, plan, point_text, product
 from vae_jax.sweeps.rate_distortion import over_beta, rates
 from vae_jax.sweeps.summary import Row, csv_text, lines, summarize, table_rows
-
-__all__ = [
-    "Planned",
-    "Point",
-    "Row",
-    "csv_text",
-    "folder_name",
-    "groups",
-    "keys_apart",
-    "lines",
-    "over_beta",
-    "parse_over",
-    "plan",
-    "point_text",
-    "product",
-    "rates",
-    "refuse_lone",
-    "summarize",
-    "table_rows",
-]

@@ -3,5 +3,3 @@
 from vae_jax.artifacts.arrays.geometry import project
 from vae_jax.artifacts.arrays.source import Request, Source
 from vae_jax.artifacts.arrays.table import ARRAYS, NUM_RECONSTRUCTIONS, random_rows
-
-__all__ = ["ARRAYS", "NUM_RECONSTRUCTIONS", "Request", "Source", "project", "random_rows"]

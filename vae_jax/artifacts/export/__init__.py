@@ -10,8 +10,6 @@ from vae_jax.artifacts.export import onnx, safetensors, stablehlo
 from vae_jax.artifacts.export.file import Artefact
 from vae_jax.runs.run import Run
 
-__all__ = ["FORMATS", "Artefact"]
-
 FORMATS: dict[str, Callable[[Run, Path], list[Artefact]]] = {
     "onnx": onnx.make,
     "safetensors": safetensors.make,

@@ -36,20 +36,3 @@ FIGURES: dict[str, Callable[..., Figure | list[Figure] | bytes]] = {
 }
 QUICK = frozenset(FIGURES) - {"walk", "qq", "tsne"}
 """The figures that are drawn at the end of a training; the others are drawn on request."""
-
-__all__ = [
-    "FIGURES",
-    "QUICK",
-    "as_files",
-    "class_colours",
-    "fig_curves",
-    "fig_latent_scatter",
-    "fig_rate_distortion",
-    "fig_reconstructions",
-    "fig_samples",
-    "fig_sweep",
-    "fig_sweep_images",
-    "image_png",
-    "png_bytes",
-    "rgb",
-]

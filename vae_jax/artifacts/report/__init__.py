@@ -2,5 +2,3 @@
 
 from vae_jax.artifacts.report.comparison import write_comparison
 from vae_jax.artifacts.report.run_page import write_report
-
-__all__ = ["write_comparison", "write_report"]

@@ -15,30 +15,3 @@ from vae_jax.evaluation.estimators.diagnostics import (
 from vae_jax.evaluation.estimators.tuning import tune_step_sizes
 from vae_jax.evaluation.estimators.whole_split import Block, make_split_bound, make_split_weights
 from vae_jax.objectives.weights import combine, iwae_bound, log_weight, training_bound, weigh
-
-__all__ = [
-    "AIS",
-    "ENOUGH",
-    "Annealed",
-    "Block",
-    "Estimate",
-    "ais_estimate",
-    "beta_schedule",
-    "combine",
-    "curve_sizes",
-    "estimate",
-    "iwae_bound",
-    "largest_k",
-    "log_mean",
-    "log_weight",
-    "make_ais",
-    "make_split_bound",
-    "make_split_weights",
-    "pareto_k",
-    "reverse_ais",
-    "training_bound",
-    "trusted",
-    "tune_step_sizes",
-    "upper_bound",
-    "weigh",
-]

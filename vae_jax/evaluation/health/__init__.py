@@ -5,19 +5,3 @@ from vae_jax.evaluation.health.examine import Extent, Subject, examine
 from vae_jax.evaluation.health.refinement import Effort
 from vae_jax.evaluation.health.summary import Gap, Summary, difference, facts, lines_of, summarize_latents
 from vae_jax.evaluation.health.verdicts import Line, overall
-
-__all__ = [
-    "Anneal",
-    "Effort",
-    "Extent",
-    "Gap",
-    "Line",
-    "Subject",
-    "Summary",
-    "difference",
-    "examine",
-    "facts",
-    "lines_of",
-    "overall",
-    "summarize_latents",
-]

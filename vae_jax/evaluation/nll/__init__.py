@@ -14,27 +14,3 @@ from vae_jax.evaluation.nll.request import (
 )
 from vae_jax.evaluation.nll.summary import caveat, compare, prefix, summarize
 from vae_jax.evaluation.nll.table import print_comparison, print_record, write_report
-
-__all__ = [
-    "METHODS",
-    "Record",
-    "Request",
-    "caveat",
-    "compare",
-    "differing",
-    "facts_of",
-    "file_name",
-    "images_of",
-    "kind_of",
-    "make_source",
-    "measure",
-    "measure_run",
-    "prefix",
-    "print_comparison",
-    "print_record",
-    "read",
-    "read_other",
-    "resume",
-    "summarize",
-    "write_report",
-]

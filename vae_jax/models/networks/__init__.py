@@ -11,7 +11,5 @@ from vae_jax.models.networks.mlp import make_mlp
 from vae_jax.models.networks.network import ACTIVATIONS, Networks
 from vae_jax.types import Config
 
-__all__ = ["ACTIVATIONS", "LAYERS", "NETWORKS", "Layer", "Networks"]
-
 NETWORKS: dict[str, Callable[[Config, tuple[int, int, int], int, int], Networks]] = {"conv": make_conv, "mlp": make_mlp}
 """(config, (H, W, C), num_features, num_channels) -> Networks."""

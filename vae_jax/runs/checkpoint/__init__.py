@@ -3,5 +3,3 @@
 from vae_jax.runs.checkpoint.checkpoints import Checkpoints, Which
 from vae_jax.runs.checkpoint.manifest import MANIFEST
 from vae_jax.runs.checkpoint.trees import Info, Restored
-
-__all__ = ["MANIFEST", "Checkpoints", "Info", "Restored", "Which"]

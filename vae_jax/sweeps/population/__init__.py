@@ -3,5 +3,3 @@
 from vae_jax.sweeps.population.loop import train_population
 from vae_jax.sweeps.population.members import Outcome
 from vae_jax.sweeps.population.scheduling import plan_groups, train_runs
-
-__all__ = ["Outcome", "plan_groups", "train_population", "train_runs"]
