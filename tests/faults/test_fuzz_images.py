@@ -1,4 +1,4 @@
-"""Damaged image files in a folder: each is decoded or listed as broken by its name, and none is given much memory."""
+"""Damaged image files in a folder: each is decoded or listed as broken by name, and none takes much memory."""
 
 import io
 import resource
@@ -42,14 +42,14 @@ def chunk(name: bytes, content: bytes) -> bytes:
 
 
 def huge_png(width: int, height: int) -> bytes:
-    """A header of so many pixels, and a body that unpacks to them as long as it goes: 10 MB of 10 kB."""
+    """Return a PNG whose header claims the size, with a body of 10 kB that decompresses to 10 MB."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     body = zlib.compress(bytes(10_000_000), 9)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
 
 def huge(kind: str, width: int, height: int) -> bytes:
-    """A whole image whose header says another size."""
+    """Return an intact image whose header claims another size."""
     if kind == "png":
         return huge_png(width, height)
     image = bytearray(WHOLE[kind])
@@ -68,7 +68,7 @@ def huge(kind: str, width: int, height: int) -> bytes:
 
 @st.composite
 def damaged(draw: st.DrawFn) -> tuple[str, bytes]:
-    """(extension, content) of an image that is cut, flipped, rearranged, another's, or says that it is huge."""
+    """Return (extension, content) of an image that is truncated, corrupted, of another type, or claims a huge size."""
     kind, how = draw(st.sampled_from(FORMATS)), draw(st.integers(0, 9))
     image = bytearray(WHOLE[kind])
     near = st.integers(0, min(60, len(image) - 1))  # the header
@@ -102,7 +102,7 @@ HUGE = {f"huge.{kind}": huge(kind, 10_000, 10_000) for kind in ("png", "jpeg", "
 
 
 def broken_of(config: Config) -> list[str]:
-    """Names of the files that the folder's load refuses, each in a line with a reason."""
+    """Return the names of the files that loading the folder refuses, each in a line with a reason."""
     try:
         data.load(config)
     except InputError as error:

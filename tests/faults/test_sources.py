@@ -1,4 +1,4 @@
-"""What the sources may not say: that something read is executed, or that an output is written where a stop leaves half of it."""
+"""Rules for the sources: no input is executed, and no output is written in a way that a stop leaves incomplete."""
 
 import ast
 import functools
@@ -42,13 +42,13 @@ IN_PLACE = {
 
 @functools.cache
 def nodes() -> list[tuple[str, ast.AST]]:
-    """(source, node) of everything in the sources."""
+    """Yield (source, node) for every node in the sources."""
     trees = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
     return [(source, node) for source, tree in trees.items() for node in ast.walk(tree)]
 
 
 def calls() -> Iterator[tuple[str, str, ast.Call]]:
-    """(source, name of what is called, the call) of every call."""
+    """Yield (source, name of the function, call) for every call."""
     for source, node in nodes():
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
             yield source, node.func.id if isinstance(node.func, ast.Name) else node.func.attr, node
@@ -59,7 +59,7 @@ def keywords(call: ast.Call) -> dict[str | None, str]:
 
 
 @pytest.mark.fault("files that carry code")
-def test_no_source_executes_what_it_reads_but_config_files(record_property):
+def test_only_config_files_are_executed(record_property):
     found = set()
     for source, name, call in calls():
         bare = isinstance(call.func, ast.Name) or ast.unparse(call.func).startswith(("os.", "importlib.", "yaml."))
@@ -76,7 +76,7 @@ def test_no_source_executes_what_it_reads_but_config_files(record_property):
 
 
 @pytest.mark.fault("files that carry code")
-def test_the_readme_says_once_whose_config_files_to_run():
+def test_the_readme_warns_once_about_untrusted_config_files():
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert text.count("Config files are Python code: run only files that you trust.") == 1
 
@@ -88,7 +88,7 @@ def test_every_output_is_written_to_a_temporary_name_and_renamed(record_property
     for source, name, call in calls():
         words = [ast.unparse(argument) for argument in call.args] + list(keywords(call).values())
         opened = name == "open" and any(word.strip("'\"")[:1] in ("w", "a", "x") and len(word) < 6 for word in words)
-        # Checkpoints write through orbax, which renames; a picture and safetensors write into memory.
+        # Checkpoints are written by orbax, which renames; an image and safetensors are written to memory.
         owners = ("record.", "checkpoints.", "_store.", "_open()", "picture.", "safetensors.")
         saved = name in ("save", "dump") and not any(owner in ast.unparse(call.func) for owner in owners)
         if name in writing or opened or (saved and isinstance(call.func, ast.Attribute)):
