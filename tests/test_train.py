@@ -135,7 +135,7 @@ def test_nothing_is_compiled_twice(run, caplog):
 
 
 @pytest.mark.slow
-def test_the_seed_determines_the_run_and_split_seed_the_data(run, tmp_path):
+def test_the_run_is_determined_by_its_seed(run, tmp_path):
     run("a", num_epochs=1)
     run("b", num_epochs=1)
     run("c", num_epochs=1, seed=1)

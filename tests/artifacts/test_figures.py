@@ -290,7 +290,7 @@ def test_images_of_a_sweep_are_arranged_in_rows(channels):
 @pytest.mark.parametrize(
     ("height", "width", "channels"), [(8, 8, 1), (33, 20, 3), (5, 40, 2), (1, 1, 1), (300, 700, 3)]
 )
-def test_tiles_of_any_shape(height, width, channels):
+def test_images_of_any_shape_can_be_tiled(height, width, channels):
     for figure in (
         fig_samples(images(7, height, width, channels)),
         fig_reconstructions(images(3, height, width, channels), images(3, height, width, channels)),

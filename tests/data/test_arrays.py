@@ -92,7 +92,7 @@ def test_floats_in_0_to_1_are_converted_to_the_same_bytes(tmp_path, dtype):
     assert all_numbers(found) == list(range(256))
 
 
-def test_image_size_and_grayscale(tmp_path):
+def test_image_size_and_grayscale_are_applied(tmp_path):
     np.save(tmp_path / "x.npy", np.full((20, 6, 6, 3), (255, 0, 0), np.uint8))
     found = data.load(make_config(tmp_path, tmp_path / "x.npy", image_size=(3, 8), grayscale=True))
     assert found.val.images.shape == (2, 3, 8, 1)

@@ -95,7 +95,7 @@ def test_a_val_split_and_the_omitted_files_are_stored(tmp_path):
         assert source.left_out == ("a: no",)
 
 
-def test_a_set_without_test_split_or_classes(tmp_path):
+def test_a_set_without_test_split_or_classes_is_cached(tmp_path):
     whole = Builder()(tmp_path)
     for _ in range(2):
         source = cache.load_cached(tmp_path, "toy", KEY, lambda _: Source(whole.train, None))

@@ -35,7 +35,7 @@ FACTS = {
     **{"dataset": "digits", "split_seed": 0, "num_elements": 64},
 }
 DECIDES_NOTHING = {"which", "quantity", "pixels", "likelihood", "dataset", "split_seed", "num_elements"}
-"""Of the numbers beside the parameters' and the images' digests."""
+"""The facts that do not affect the estimates beyond the digests of parameters and images."""
 IMAGES = np.zeros((19, 8, 8, 1), np.uint8)
 
 

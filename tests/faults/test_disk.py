@@ -14,7 +14,7 @@ from vae_jax.runs.writer import read_metrics
 from vae_jax.system.disk import write
 
 FLAGS = ["--config.num_epochs=3", "--config.checkpoint.every_epochs=1", "--config.hidden_dims=1024"]
-"""A checkpoint takes 1.6 MB, and 2.1 MB must be free for it."""
+"""With these flags a checkpoint takes 1.6 MB and requires 2.1 MB of free space."""
 
 
 @pytest.fixture

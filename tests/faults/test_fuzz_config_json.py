@@ -27,7 +27,7 @@ RAW = {
     "@objects": '{"a":' * 400 + "1" + "}" * 400,
     "@twice": '1, "latent_dim": 2',
 }
-"""What json.dumps does not write, by what stands for it."""
+"""{placeholder: JSON text that json.dumps does not write}."""
 
 
 @st.composite

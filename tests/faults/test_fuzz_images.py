@@ -22,9 +22,9 @@ from vae_jax.types import Config
 FORMATS = ("png", "jpeg", "gif", "bmp", "webp", "tiff")
 SIDE = 16
 FILES = 16
-"""Damaged images of a folder, and as many whole ones. With those of HUGE these are all that a message lists."""
+"""The number of damaged images in a folder, and of intact ones. With HUGE, a message lists no more than these."""
 MOST_BYTES = 2 * 2**30
-"""By which this process may grow: one image of 89 million pixels, PIL's limit, is 357 MB, some of them in a few copies."""
+"""The allowed growth of this process: an image of 89 million pixels, PIL's limit, is 357 MB, and may be copied."""
 
 
 def whole_image(kind: str) -> bytes:
@@ -98,7 +98,7 @@ def damaged(draw: st.DrawFn) -> tuple[str, bytes]:
 
 
 HUGE = {f"huge.{kind}": huge(kind, 10_000, 10_000) for kind in ("png", "jpeg", "gif", "bmp")}
-"""Between PIL's limit, from which on it warns, and twice that, where it refuses."""
+"""Images between PIL's limit, above which it warns, and twice the limit, above which it refuses."""
 
 
 def broken_of(config: Config) -> list[str]:

@@ -15,7 +15,7 @@ PLAIN = (
     "-c",
     "import sys, vae_jax.artifacts.figures as f, vae_jax.main as m; f.QUICK = (); sys.exit(m.run(sys.argv[1:]))",
 )
-"""Without figures, which take most of a short run's time."""
+"""A program without figures, because these take most of the time of a short run."""
 
 
 def assert_survived(record_property, done, kills):

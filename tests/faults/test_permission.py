@@ -12,7 +12,7 @@ from vae_jax.train import train_and_evaluate
 
 pytestmark = pytest.mark.fault("read-only workdir, a path that is a file, no permission")
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
-"""Of linux/prctl.h and linux/capability.h."""
+"""Constants from linux/prctl.h and linux/capability.h."""
 
 
 def error_line(capsys, workdir) -> str:

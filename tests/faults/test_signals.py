@@ -14,7 +14,7 @@ pytestmark = pytest.mark.fault("SIGTERM, SIGINT, a second SIGINT")
 LOST = "at a second SIGINT what was not yet saved"
 SLOW_EPOCHS = ["--config.num_epochs=3", "--config.checkpoint.every_epochs=1", "--config.batch_size=4"]
 SLOW_EPOCHS += ["--config.hidden_dims=256,256"]
-"""An epoch is one dispatch of a second, which the first Ctrl-C waits for."""
+"""An epoch is one dispatch that takes a second; the first Ctrl-C waits for its end."""
 
 
 def start(workdir, *flags):

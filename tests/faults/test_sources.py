@@ -12,7 +12,7 @@ EXECUTING_MODULES = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marsh
 EXECUTING_CALLS = {"eval", "exec", "compile", "__import__", "import_module", "system", "popen", "unsafe_load"}
 CONFIG_FILES = {("vae_jax/config/reading.py", "exec"), ("vae_jax/config/reading.py", "compile")}
 OUR_OWN = {("vae_jax/commands/__init__.py", "import_module")}
-"""The one place: a config file is Python, by ml_collections' convention, and README.md says whose to run."""
+"""CONFIG_FILES is the only exception: a config file is Python, as usual with ml_collections, and README.md warns about it."""
 IN_PLACE = {
     "experiments/faults/started.py": "what a started process prints, into a scratch folder",
     "vae_jax/data/array_file.py": "into the cache's scratch folder, moved when whole",
@@ -37,12 +37,12 @@ IN_PLACE = {
     "experiments/benchmarks/peers_code/processes.py": "a log, read by people",
     "experiments/benchmarks/peers_code/contestants.py": "a note that is made again unless it is whole",
 }
-"""Sources that write a file by other means than `disk.write`, and why they may."""
+"""{source that writes a file without `disk.write`: the reason why it may}."""
 
 
 @functools.cache
 def nodes() -> list[tuple[str, ast.AST]]:
-    """Yield (source, node) for every node in the sources."""
+    """Return (source, node) for every node in the sources."""
     trees = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
     return [(source, node) for source, tree in trees.items() for node in ast.walk(tree)]
 

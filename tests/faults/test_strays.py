@@ -7,7 +7,7 @@ import pytest
 pytestmark = pytest.mark.fault("stray folders and files, metrics.jsonl ending in half a line, a TensorBoard file cut")
 STRAYS = ("6", "x.tmp", "checkpoints/0", "checkpoints/6", "checkpoints/7.orbax-checkpoint-tmp", "checkpoints/99.tmp")
 IN_THE_WAY = ("config.json.tmp", "results.json.tmp")
-"""Folders where a file is written."""
+"""Folders with the name of a file that the run writes."""
 HALVES = (b'{"step": 80, "ep', b'{"step"', b"\0\0\0")
 MENDED = r"TensorBoard's files had lost \d+ points; they are written again from metrics.jsonl"
 

@@ -22,7 +22,7 @@ def entry(folder: Path, name: str, content: bytes, age: float = 0) -> Path:
     return path
 
 
-def test_a_function_compiled_ahead_is_traced_once_and_for_other_shapes_on_their_first_call():
+def test_a_function_compiled_ahead_is_traced_once_and_again_for_other_shapes():
     traced = []
 
     @jax.jit

@@ -148,7 +148,7 @@ def test_networks_compute_in_bfloat16_and_everything_else_in_float32(make_config
 
 
 @pytest.mark.slow
-def test_bfloat16_gives_nearly_the_same_loss(make_config, x, key):
+def test_the_loss_in_bfloat16_is_close_to_float32(make_config, x, key):
     losses = {}
     for dtype in ("float32", "bfloat16"):
         state, step = make_parts(make_config(dtype=dtype))

@@ -37,7 +37,7 @@ class Optimum(NamedTuple):
     loadings: np.ndarray
     """W [D, 4] with orthogonal columns."""
     variances: np.ndarray
-    """Of the data along them."""
+    """The variances of the data along the axes."""
     noise: float
     """sigma^2."""
 

@@ -27,14 +27,14 @@ from vae_jax.types import Model, Posterior
 
 SAMPLES = 5000
 SPACING = 0.09
-"""Of the coarser grid over [-6, 6]."""
+"""The spacing of the coarser grid over [-6, 6]."""
 
 
 class Digits(NamedTuple):
     """VAEs with one and two latent dimensions, briefly trained in one program; the smaller one is padded to two."""
 
     model: dict[int, Model]
-    """Latent dimensions -> model, and its parameters below."""
+    """{latent dimensions: model}; its parameters are below."""
     params: dict[int, dict]
     images: np.ndarray
     """u8[16, 8, 8, 1], the first 12 of them binarised."""
@@ -180,7 +180,7 @@ def prove_one_sample() -> None:
 
 NOISE, WIDER = 0.7, 1.5
 SLOPES = np.linalg.qr(np.random.default_rng(0).normal(size=(8, 4)))[0] * np.array([0.5, 1.0, 1.5, 2.0])
-"""Orthogonal, so that the exact posterior is a diagonal Gaussian: x = SLOPES z + NOISE eps, z ~ N(0, 1) in four dimensions."""
+"""The columns are orthogonal, so that the exact posterior is diagonal: x = SLOPES z + NOISE eps, z ~ N(0, I) in R^4."""
 PRECISION = 1 + (SLOPES**2).sum(axis=0) / NOISE**2
 
 

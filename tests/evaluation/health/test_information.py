@@ -96,13 +96,13 @@ def off_by_a_block(pairs, log_own):
 
 
 @pytest.mark.parametrize("mutant", [transposed, own_left_in, not_divided, negative])
-def test_wrong_mixtures_fail_against_brute_force(mutant):
+def test_mutants_of_the_mixtures_are_detected_by_brute_force(mutant):
     with pytest.raises(AssertionError):
         check_against_brute_force(mutant)
 
 
 @pytest.mark.parametrize("mutant", [not_divided, negative])
-def test_wrong_mixtures_fail_on_a_linear_gaussian_model(mutant):
+def test_mutants_of_the_mixtures_are_detected_by_a_linear_gaussian_model(mutant):
     with pytest.raises(AssertionError):
         check_a_linear_gaussian_model(mutant)
 

@@ -44,7 +44,7 @@ def test_useless_codes_are_collapsed_and_the_units_are_listed():
     assert "and 19 more" in many.detail
 
 
-def test_moments_are_those_of_the_sampled_codes():
+def test_moments_are_computed_from_the_sampled_codes():
     count = 4000
     summary = summary_of(exact(count, 3, 0.3))
     error = 4 / np.sqrt(count)
