@@ -5,7 +5,7 @@ import shutil
 import tempfile
 
 if "PYTEST_XDIST_WORKER" not in os.environ:
-    # What one test or subprocess compiled, all others of this session use; workers inherit the variables.
+    # Programs that one test or subprocess compiled are reused by all others; workers inherit the variables.
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="vae_jax-tests-")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
@@ -15,7 +15,7 @@ os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_p
 os.environ["JAX_PLATFORMS"] = "cpu"
 
 import jaxtyping
-import support.typechecking  # noqa: F401 - the hook finds it by name
+import support.typechecking  # noqa: F401 - pytest finds the hook by its name
 
 jaxtyping.install_import_hook("vae_jax", "support.typechecking.checked")
 
@@ -31,7 +31,7 @@ TINY = {"hidden_dims": (16,), "latent_dim": 3, "batch_size": 64, "num_epochs": 3
 
 
 def small_config(**changes) -> ConfigDict:
-    """A run on the digits that takes a second, with changes by key; dots as `checkpoint__every_epochs`."""
+    """Return a config on the digits that trains in a second, with `changes`; `__` stands for a dot in a key."""
     flat = config_lib.flatten(config_lib.defaults()) | TINY
     flat |= {name.replace("__", "."): value for name, value in changes.items()}
     return config_lib.nest(flat)

@@ -12,7 +12,7 @@ FILES = sorted(path for path in (ROOT / "configs").glob("*.py") if path.stem != 
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_config_is_valid_and_imports_only_vae_jax_config(path):
+def test_a_config_file_is_valid_and_imports_only_vae_jax_config(path):
     command_line.read_file(str(path))
     imports = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)]
     modules = [node.module if isinstance(node, ast.ImportFrom) else node.names[0].name for node in imports]
@@ -20,13 +20,13 @@ def test_a_config_is_valid_and_imports_only_vae_jax_config(path):
 
 
 @pytest.mark.parametrize(("name", "network"), [("dae", "mlp"), ("conv_dae", "conv")])
-def test_a_denoisers_config_has_the_noise_of_its_docstring(name, network):
+def test_a_denoising_config_has_the_noise_that_its_docstring_states(name, network):
     config = config_lib.load_file(str(ROOT / "configs" / f"{name}.py"))
     assert (config.model, config.objective, config.network) == ("ae", "denoising", network)
     assert config.noise_std == 0.5
 
 
-def test_a_config_file_may_lie_anywhere(tmp_path, monkeypatch):
+def test_a_config_file_can_be_in_any_folder(tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     (tmp_path / "mine.py").write_text(

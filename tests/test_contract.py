@@ -1,4 +1,4 @@
-"""The contract of every registry entry: a new entry is tested by being registered."""
+"""The contract of every registry entry: a new entry is tested as soon as it is registered."""
 
 import itertools
 
@@ -33,7 +33,7 @@ def combinations() -> list:
 
 
 @pytest.mark.parametrize(("name", "likelihood", "network", "shape"), combinations())
-def test_every_model_keeps_the_contract(make_config, key, name, likelihood, network, shape):
+def test_every_model_satisfies_the_contract(make_config, key, name, likelihood, network, shape):
     config = make_config(model=name, likelihood=likelihood, network=network, dropout=0.3, latent_dim=4)
     model, params, x = build(config, shape, key)
     posterior = model.encode(params, x)
@@ -82,7 +82,7 @@ def test_every_models_kl_is_the_mean_log_ratio(make_config, key, name):
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_every_objective_keeps_the_contract(make_config, key, name):
+def test_every_objective_satisfies_the_contract(make_config, key, name):
     model_name = "ae" if name in WITHOUT_PRIOR else "vae"
     config = make_config(model=model_name, objective=name, noise_std=0.3)
     model, params, x = build(config, (8, 8, 1), key)
@@ -100,7 +100,7 @@ def test_every_objective_keeps_the_contract(make_config, key, name):
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_every_activation_makes_a_nonlinear_network(make_config, key, name):
+def test_every_activation_gives_a_nonlinear_network(make_config, key, name):
     model, params, x = build(make_config(activation=name), (8, 8, 1), key)
     at = [model.encode(params, s * x).mean for s in (-1.0, 0.5, 2.0)]
     assert not np.allclose(at[2] - at[1], at[1] - at[0], atol=1e-6)

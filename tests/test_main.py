@@ -1,4 +1,4 @@
-"""The command line in process: what a wrong word gets, and that nothing is left behind."""
+"""The command line, run in process: errors for wrong arguments, and no files left behind."""
 
 import os
 from pathlib import Path
@@ -61,7 +61,7 @@ def error_lines(capsys, argv: list[str]) -> list[str]:
         (["--workdir={tmp}/empty"], ["empty", "not a run"]),
     ],
 )
-def test_bad_input_gets_one_line_and_leaves_nothing(capsys, tmp_path, monkeypatch, argv, words):
+def test_bad_input_is_reported_in_one_line_and_leaves_no_files(capsys, tmp_path, monkeypatch, argv, words):
     (tmp_path / "empty").mkdir()
     (tmp_path / "wrong").mkdir()
     for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
@@ -76,13 +76,13 @@ def test_bad_input_gets_one_line_and_leaves_nothing(capsys, tmp_path, monkeypatc
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_all_problems_of_a_command_line_are_told_at_once(capsys):
+def test_all_problems_of_a_command_line_are_reported_at_once(capsys):
     lines = error_lines(capsys, [VAE, "--config.latent_dim=0", "--config.beta=-1", "--config.optimizer=adm"])
     assert [line.split("=")[0] for line in lines] == ["error: latent_dim", "error: beta", "error: optimizer"]
 
 
 @pytest.mark.parametrize("place", ["file", "file/below", "/proc/nobody/run", "occupied"])
-def test_a_workdir_that_cannot_be_written_is_refused_and_left_alone(capsys, tmp_path, place):
+def test_a_workdir_that_is_not_writable_is_refused_and_not_changed(capsys, tmp_path, place):
     (tmp_path / "file").write_text("mine")
     (tmp_path / "occupied").mkdir()
     (tmp_path / "occupied" / "thesis.tex").write_text("mine")
@@ -92,7 +92,7 @@ def test_a_workdir_that_cannot_be_written_is_refused_and_left_alone(capsys, tmp_
     assert [entry.name for entry in (tmp_path / "occupied").iterdir()] == ["thesis.tex"]
 
 
-def test_a_run_of_another_config_is_refused_key_by_key(capsys, tmp_path):
+def test_a_run_of_another_config_is_refused_with_every_differing_key(capsys, tmp_path):
     config = config_lib.load_file("configs/vae.py")
     (tmp_path / "config.json").write_text(config_lib.to_json(config))
     lines = error_lines(capsys, [VAE, f"--workdir={tmp_path}", "--config.latent_dim=7", "--config.beta=2"])
@@ -104,7 +104,7 @@ def test_a_run_of_another_config_is_refused_key_by_key(capsys, tmp_path):
     assert "seed=3" in lines[0]
 
 
-def test_a_config_json_that_is_no_config_is_named(capsys, tmp_path):
+def test_the_error_for_an_invalid_config_json_names_the_file(capsys, tmp_path):
     (tmp_path / "config.json").write_text("{half")
     (line,) = error_lines(capsys, [f"--workdir={tmp_path}"])
     assert f"{tmp_path}/config.json" in line
@@ -130,7 +130,7 @@ def test_flags_are_read_in_any_order():
         command_line.parse(["--config=x", "--config.beta"])
 
 
-def test_the_run_is_named_from_file_data_and_latent_size(tmp_path, monkeypatch):
+def test_the_default_name_of_a_run_has_file_dataset_and_latent_size(tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(train, "train_and_evaluate", lambda config, workdir: seen.append(workdir) or {})
     assert main.run([VAE, "--config.latent_dim=100"]) == 0
@@ -145,7 +145,7 @@ def test_the_run_is_named_from_file_data_and_latent_size(tmp_path, monkeypatch):
     "error",
     [MemoryError(), MemoryError("Unable to allocate 9 GiB"), RuntimeError("RESOURCE_EXHAUSTED: Out of memory\n")],
 )
-def test_too_little_memory_is_told_in_one_line(capsys, monkeypatch, tmp_path, error):
+def test_too_little_memory_is_reported_in_one_line(capsys, monkeypatch, tmp_path, error):
     def too_large(config, workdir):
         raise error
 
@@ -156,7 +156,7 @@ def test_too_little_memory_is_told_in_one_line(capsys, monkeypatch, tmp_path, er
     assert "batch_size" in line
 
 
-def test_a_fault_of_ours_keeps_its_traceback(monkeypatch, tmp_path):
+def test_an_internal_error_keeps_its_traceback(monkeypatch, tmp_path):
     def broken(config, workdir):
         raise ZeroDivisionError
 

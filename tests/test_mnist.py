@@ -1,4 +1,4 @@
-"""The README's headline on the real MNIST, where VAE_JAX_MNIST_DIR names its four files."""
+"""The main result of the README on the real MNIST, if VAE_JAX_MNIST_DIR names the folder with its four files."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What an installation puts where, and that it works from every folder."""
+"""The files of an installation, and that it works from every folder."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ from setuptools.config.setupcfg import read_configuration
 from support.paths import ROOT
 
 
-def test_the_package_is_installed_whole_and_alone(monkeypatch):
+def test_every_package_folder_is_installed_and_nothing_else(monkeypatch):
     monkeypatch.chdir(ROOT)
     packages = read_configuration("setup.cfg")["options"]["packages"]
     folders = {path.parent.relative_to(ROOT) for path in (ROOT / "vae_jax").rglob("*.py")}
@@ -28,7 +28,7 @@ def test_an_editable_install_works_from_the_parent_of_a_clone_called_vae_jax(tmp
         shutil.copy(ROOT / name, clone)
     flags = ["--quiet", "--no-deps", "--no-build-isolation", f"--target={site}", f"--editable={clone}"]
     subprocess.run([*pip, "install", *flags], check=True)
-    # Without the entries of an installation that the tests themselves may run in.
+    # Remove the entries of an installation that the tests may run in.
     others = "[p for p in sys.path if not os.path.isfile(os.path.join(p, 'vae_jax', '__init__.py'))]"
     code = f"import os, site, sys; sys.path[:] = {others}; site.addsitedir({str(site)!r})\n"
     code += "import vae_jax; print(vae_jax.__file__)"

@@ -28,7 +28,7 @@ LINES_OFF = 0.15
 """The largest relative error of a line count in the README, so that a small edit of a file needs no edit of the README."""
 
 
-def test_there_are_two_commands_and_ci_runs_them_as_they_stand():
+def test_the_bash_blocks_of_the_readme_are_the_two_expected_commands():
     blocks = re.findall(r"^```bash\n(.*?)\n```$", README, re.M | re.S)
     assert blocks == [
         "pip install -e . && python -m vae_jax.main --config=configs/vae.py",
@@ -37,7 +37,7 @@ def test_there_are_two_commands_and_ci_runs_them_as_they_stand():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_is_one_that_the_program_takes(command):
+def test_every_command_is_accepted_by_the_program(command):
     flags = command_line.parse(shlex.split(command.replace("$s", "0")))
     if flags.help:
         return
@@ -47,24 +47,24 @@ def test_every_command_is_one_that_the_program_takes(command):
         config_lib.override(config_lib.defaults(), flags.overrides)
 
 
-def test_the_commands_were_found():
+def test_commands_are_found_in_the_pages():
     assert len(COMMANDS) >= 6
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_files_that_a_page_names_exist(page):
+def test_the_files_named_on_a_page_exist(page):
     for name in re.findall(r"(?:vae_jax|configs|tests|experiments)/[\w/]+\.(?:py|js)\b", page.read_text()):
         assert "NAME" in name or (ROOT / name).is_file(), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_commands_that_a_page_names_exist(page):
+def test_the_commands_named_on_a_page_exist(page):
     for name in re.findall(r"python -m (experiments\.[\w.]*\w)", page.read_text()):
         assert find_spec(name), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_links_of_a_page_lead_to_files_and_headings(page):
+def test_the_links_on_a_page_point_to_existing_files_and_headings(page):
     for name, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)", page.read_text()):
         target = page.parent / name if name else page
         assert target.is_file(), name
@@ -78,14 +78,14 @@ def test_every_metric_is_explained():
         assert f"`{metric}`" in README
 
 
-def test_the_reading_path_names_files_with_their_lengths():
+def test_the_reading_path_lists_files_with_their_lengths():
     counts = {}
     for name, count in re.findall(r"^\| `(vae_jax/[\w/]+\.py)` \| (\d+) \|", README, re.M):
         counts[name] = len((ROOT / name).read_text().splitlines())
         assert abs(int(count) - counts[name]) <= LINES_OFF * counts[name], f"{name} has {counts[name]} lines"
     assert len(counts) >= 12
-    assert sum(counts.values()) <= 1650  # one sitting
+    assert sum(counts.values()) <= 1650  # short enough to read at once
 
 
-def test_the_plan_has_the_order_of_imports():
+def test_the_table_of_packages_has_the_order_of_imports():
     assert tuple(re.findall(r"^\| `(\w+)(?:/|\.py)` \|", README, re.M)) == ORDER

@@ -1,4 +1,4 @@
-"""The loop, whole: what a run writes, how it stops, and that stopping and continuing changes no bit."""
+"""The whole training loop: the files of a run, stopping, and resuming without changing a bit."""
 
 import gzip
 import itertools
@@ -36,7 +36,7 @@ def test_one_two_and_eight_devices_give_the_same_losses(tmp_path):
             np.testing.assert_allclose(other[name][1], values, rtol=1e-4, err_msg=name)
 
 
-def test_a_pipe_gets_plain_lines_and_a_finished_run_says_so(tmp_path):
+def test_output_to_a_pipe_is_plain_lines_and_a_finished_run_is_reported(tmp_path):
     out = execute(tmp_path / "run", FAMILIES["vae"], "--config.num_epochs=2", "--config.log.parameters=true")
     assert not re.search(r"[\x00-\x09\x0b-\x1f]", out)
     assert re.search(r"^vae \(mlp, latent 4, [\d,]+ parameters\) on digits .*1,294/144/359.*1 CPU device, in ", out)
@@ -58,7 +58,7 @@ def test_a_pipe_gets_plain_lines_and_a_finished_run_says_so(tmp_path):
 
 @pytest.fixture
 def run(tmp_path, make_config, capsys, monkeypatch):
-    """(name, changes) -> results of a tiny run in this process, without figures."""
+    """Return a function (name, changes) -> the results of a tiny run in this process, without figures."""
     monkeypatch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
 
     def train(name: str = "run", **changes):
@@ -67,7 +67,7 @@ def run(tmp_path, make_config, capsys, monkeypatch):
     return train
 
 
-def test_results_hold_what_was_measured_and_on_what(run, tmp_path):
+def test_results_contain_metrics_pixels_likelihood_and_split_sizes(run, tmp_path):
     measured = run(checkpoint__every_epochs=1)
     assert measured == results_of(tmp_path / "run")
     assert measured["pixels"] == "grey"
@@ -117,7 +117,7 @@ def test_images_streamed_from_disk_give_the_same_bits(run, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize(("schedule", "told"), [("cosine", True), ("constant", False), ("staircase", False)])
-def test_a_schedule_that_ends_before_the_run_is_told(run, capsys, schedule, told):
+def test_a_schedule_that_ends_before_the_run_is_reported(run, capsys, schedule, told):
     run(num_epochs=2, schedule=schedule, schedule_epochs=1.0)
     assert ("the learning rate is 0 after epoch 1 (schedule_epochs)" in capsys.readouterr().out) == told
 
@@ -135,7 +135,7 @@ def test_nothing_is_compiled_twice(run, caplog):
 
 
 @pytest.mark.slow
-def test_the_seed_decides_everything_and_split_seed_the_data(run, tmp_path):
+def test_the_run_is_determined_by_its_seed(run, tmp_path):
     run("a", num_epochs=1)
     run("b", num_epochs=1)
     run("c", num_epochs=1, seed=1)
@@ -154,7 +154,7 @@ def test_other_data_under_the_same_name_are_refused(run, tmp_path):
     assert digest(tmp_path / "run") == before
 
 
-def test_a_run_that_was_killed_before_its_evaluation_is_concluded(run, tmp_path):
+def test_a_run_that_was_killed_before_its_evaluation_is_completed(run, tmp_path):
     first = run()
     (tmp_path / "run" / "results.json").unlink()
     assert run() == first
@@ -177,7 +177,7 @@ def test_early_stopping_counts_checkpoints_without_a_better_metric(run, tmp_path
 
 @pytest.mark.slow
 def test_best_is_chosen_after_the_warm_up_only(run, tmp_path, monkeypatch):
-    """The loss is lowest in its first epoch, and of the others at the warm-up's end."""
+    """The loss is lowest in the first epoch, and lowest of the remaining ones at the end of the warm-up."""
     losses = iter([1.0, 4.0, 2.0, 3.0, 2.5])
     monkeypatch.setattr(epochs, "summarize_validation", lambda per_image: {"val/loss": next(losses)})
     measured = run(num_epochs=5, checkpoint__every_epochs=1, kl_warmup_epochs=3.0, beta=8.0)
@@ -186,11 +186,11 @@ def test_best_is_chosen_after_the_warm_up_only(run, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_only_epochs_that_are_validated_and_saved_can_be_the_best(run, tmp_path, monkeypatch):
+def test_only_epochs_with_validation_and_checkpoint_can_be_the_best(run, tmp_path, monkeypatch):
     losses = iter([1.0, 2.0, 3.0, 4.0])
     monkeypatch.setattr(epochs, "summarize_validation", lambda per_image: {"val/loss": next(losses)})
     changes = {"eval__every_epochs": 2, "checkpoint__every_epochs": 3, "checkpoint__best_metric": "val/loss"}
-    measured = run(num_epochs=7, early_stopping=1, **changes)  # whose patience counts no others
+    measured = run(num_epochs=7, early_stopping=1, **changes)  # patience counts only these epochs
     rows = read_metrics(tmp_path / "run")
     assert [row["epoch"] for row in rows] == [*range(1, 8)]
     assert [row["epoch"] for row in rows if "val/loss" in row] == [2, 4, 6, 7]
@@ -199,7 +199,7 @@ def test_only_epochs_that_are_validated_and_saved_can_be_the_best(run, tmp_path,
 
 
 def test_the_last_epoch_is_a_candidate_for_the_best_checkpoint(run, tmp_path, monkeypatch):
-    """It is validated and saved off the schedule; early stopping does not count it, so that an extended run keeps its path."""
+    """It is validated and saved off schedule; early stopping does not count it, so an extended run is unchanged."""
     losses = iter([2.0, 1.0])
     monkeypatch.setattr(epochs, "summarize_validation", lambda per_image: {"val/loss": next(losses)})
     changes = {"eval__every_epochs": 2, "checkpoint__every_epochs": 2, "checkpoint__best_metric": "val/loss"}
@@ -211,12 +211,12 @@ def test_the_last_epoch_is_a_candidate_for_the_best_checkpoint(run, tmp_path, mo
     assert best == latest
 
 
-def test_a_warm_up_that_outlasts_the_run_still_ends_in_a_best_checkpoint(run, tmp_path):
+def test_a_warm_up_longer_than_the_run_still_gives_a_best_checkpoint(run, tmp_path):
     assert run(num_epochs=2, kl_warmup_epochs=5.0, checkpoint__every_epochs=1)["best_epoch"] == 2
 
 
 def signalling(at: int):
-    """An `epoch_order` at whose call of that number the process is asked to stop."""
+    """Return an `epoch_order` that requests a stop of the process in its call number `at`."""
     calls = itertools.count(1)
 
     def order(*given):
@@ -229,7 +229,7 @@ def signalling(at: int):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("at", [1, 3])
-def test_a_signal_between_epochs_ends_none_twice(run, tmp_path, monkeypatch, at):
+def test_a_signal_between_epochs_does_not_finish_an_epoch_twice(run, tmp_path, monkeypatch, at):
     changes = {"num_epochs": 4, "checkpoint__every_epochs": 1}
     with monkeypatch.context() as patch:
         patch.setattr(epochs, "epoch_order", signalling(at))
@@ -242,8 +242,8 @@ def test_a_signal_between_epochs_ends_none_twice(run, tmp_path, monkeypatch, at)
     assert digest(tmp_path / "run") == digest(tmp_path / "straight")
 
 
-def test_the_best_ones_metric_stays_that_of_the_run(run, tmp_path):
-    """-val/loss and val/elbo are numbers of different things where beta is not 1."""
+def test_best_metric_cannot_be_changed_for_an_existing_run(run, tmp_path):
+    """-val/loss and val/elbo are different quantities if beta is not 1."""
     run(num_epochs=1, beta=0.5)
     before = digest(tmp_path / "run")
     for epochs_more in (1, 2):
@@ -252,11 +252,13 @@ def test_the_best_ones_metric_stays_that_of_the_run(run, tmp_path):
         ):
             run(num_epochs=epochs_more, beta=0.5, checkpoint__best_metric="val/elbo")
     assert digest(tmp_path / "run") == before
-    assert run(num_epochs=2, beta=0.5, checkpoint__best_metric="val/loss")["epochs"] == 2  # the same by another name
+    assert (
+        run(num_epochs=2, beta=0.5, checkpoint__best_metric="val/loss")["epochs"] == 2
+    )  # the same metric, given by name
 
 
 @pytest.mark.slow
-def test_a_run_that_stopped_early_says_how_it_goes_on(run, tmp_path, monkeypatch, capsys):
+def test_a_run_that_stopped_early_prints_how_to_resume(run, tmp_path, monkeypatch, capsys):
     losses = itertools.count(1.0)
     monkeypatch.setattr(epochs, "summarize_validation", lambda per_image: {"val/loss": next(losses)})
     changes = {"num_epochs": 9, "checkpoint__every_epochs": 1, "checkpoint__best_metric": "val/loss"}
@@ -270,7 +272,7 @@ def test_a_run_that_stopped_early_says_how_it_goes_on(run, tmp_path, monkeypatch
     assert "--config.num_epochs=18" in capsys.readouterr().out
 
 
-def test_an_epochs_order_is_a_permutation_that_depends_on_seed_and_epoch_alone():
+def test_the_order_of_an_epoch_is_a_permutation_that_depends_only_on_seed_and_epoch():
     order = epoch_order(3, 5, 103, 10)
     assert order.shape == (10, 10)
     assert len(np.unique(order)) == 100
@@ -281,7 +283,7 @@ def test_an_epochs_order_is_a_permutation_that_depends_on_seed_and_epoch_alone()
 
 
 @pytest.mark.slow
-def test_keys_that_are_not_identity_may_change_between_continuations_and_change_no_bit(run, tmp_path):
+def test_keys_outside_the_identity_can_change_on_resuming_without_changing_a_bit(run, tmp_path):
     changed = {"steps_per_dispatch": 3, "eval.batch_size": 10, "eval.every_epochs": 2, "checkpoint.every_epochs": 2}
     changed |= {"log.tensorboard": False, "log.parameters": True, "log.latent_every_steps": 4, "streaming": "on"}
     changed |= {"early_stopping": 7, "compilation_cache": False, "cache_dir": str(tmp_path), "skip_broken": True}

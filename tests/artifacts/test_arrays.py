@@ -42,7 +42,7 @@ def make_source(sample=None, size=50, latent_dim=5, **changes):
     return source._replace(**changes), calls
 
 
-def test_two_dimensions_are_themselves_and_more_are_principal_components():
+def test_two_dimensions_are_unchanged_and_more_become_principal_components():
     rng = np.random.default_rng(1)
     plane = rng.normal(size=(200, 2)).astype(np.float32)
     points, names = arrays.project(plane)
@@ -67,7 +67,7 @@ def test_one_dimension_and_a_collapsed_space_can_be_drawn():
     assert np.isfinite(points).all()
 
 
-def test_arrays_are_computed_once_and_only_when_asked():
+def test_arrays_are_computed_once_and_only_on_request():
     source, calls = make_source()
     drawn = draw(source, {"scatter": lambda points, axis_names, labels: (points.shape, len(axis_names), labels.shape)})
     assert drawn == {"scatter": ((50, 2), 2, (50,))}
@@ -93,7 +93,7 @@ def test_originals_and_reconstructions_are_the_same_random_images():
     assert len(arrays.random_rows(make_source(size=3)[0])) == 3
 
 
-def test_a_denoisers_reconstructions_are_those_of_the_corrupted_images():
+def test_a_denoiser_reconstructs_the_corrupted_images():
     def pair(originals, reconstructions, corrupted=None):
         return originals, reconstructions, corrupted
 
@@ -114,7 +114,7 @@ def angles(points: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("size", [2, 3, 50])
-def test_a_spherical_walk_turns_by_equal_angles_in_the_plane_of_its_ends(size):
+def test_a_spherical_interpolation_has_equal_angles_in_the_plane_of_its_endpoints(size):
     rng = np.random.default_rng(size)
     a, b = rng.normal(size=(2, size)).astype(np.float32)
     walk = geometry.spherical_walk(a, b, 10)
@@ -127,14 +127,14 @@ def test_a_spherical_walk_turns_by_equal_angles_in_the_plane_of_its_ends(size):
     assert np.linalg.matrix_rank(walk, tol=1e-4) <= 2
 
 
-def test_a_spherical_walk_on_the_sphere_is_slerp():
+def test_a_spherical_interpolation_on_the_sphere_is_slerp():
     a, b = np.array([1.0, 0, 0]), np.array([0.0, 0.6, 0.8])
     t, w = np.linspace(0, 1, 7)[:, None], np.pi / 2
     expected = np.sin((1 - t) * w) * a + np.sin(t * w) * b
     np.testing.assert_allclose(geometry.spherical_walk(a, b, 7), expected, atol=1e-6)
 
 
-def test_a_spherical_walk_between_opposite_parallel_and_zero_points():
+def test_a_spherical_interpolation_between_opposite_parallel_and_zero_points():
     a = np.array([3.0, 0, 0])
     np.testing.assert_allclose(angles(geometry.spherical_walk(a, -a, 7)), np.pi / 6, rtol=1e-5)
     for end in (2 * a, np.zeros(3), a):
@@ -153,7 +153,7 @@ def test_the_grid_of_equal_probability_has_uniform_quantiles():
 
 
 @pytest.mark.parametrize("n", [1, 7, 1000])
-def test_ks_distances_are_those_of_scipy(n):
+def test_ks_distances_agree_with_scipy(n):
     z = (np.random.default_rng(n).normal(size=(n, 4)) * [1, 2, 0.1, 1] + [0, 0, 0, 3]).astype(np.float32)
     expected = [stats.kstest(z[:, k].astype(np.float64), "norm").statistic for k in range(4)]
     np.testing.assert_allclose(normality.ks_distances(z), expected, atol=1e-12)
@@ -176,7 +176,7 @@ def test_dimensions_are_ordered_by_the_variance_of_their_means():
     assert points.tolist() == [[0, 0, -1], [0, 0, 1], [-1, 0, 0], [1, 0, 0]]
 
 
-def test_a_walk_leads_between_class_means_or_images():
+def test_an_interpolation_is_between_class_means_or_images():
     source, _ = make_source()
     figures = {"walk": lambda walk_names, walk_straight, walk_spherical: (walk_names, walk_straight, walk_spherical)}
     latents_of = source.encode(source.test.images).mean
@@ -198,7 +198,7 @@ def test_a_walk_leads_between_class_means_or_images():
         ends(images=(0, 50))
 
 
-def test_a_figure_that_does_not_fit_names_what_the_run_lacks():
+def test_a_figure_that_does_not_fit_reports_its_requirements():
     from vae_jax.artifacts.figures import FIGURES
 
     wanted = {
@@ -218,7 +218,7 @@ def test_a_figure_that_does_not_fit_names_what_the_run_lacks():
     assert not found.lacks
 
 
-def test_a_film_is_seen_along_the_axes_of_its_last_frame():
+def test_a_film_is_projected_on_the_axes_of_its_last_frame():
     rng = np.random.default_rng(0)
     frames = rng.normal(size=(3, 20, 5)).astype(np.float32)
     source, _ = make_source(film=lambda: ([0, 5, 10], frames, np.arange(20)))
@@ -248,7 +248,7 @@ def test_tsne_takes_the_requested_number_of_points_and_keeps_neighbours_together
     assert "iteration  300 of 300" in told[-1]
 
 
-def test_every_array_name_of_the_figures_is_known():
+def test_every_argument_of_a_figure_is_in_arrays():
     import inspect
 
     from vae_jax.artifacts.figures import FIGURES
@@ -258,7 +258,7 @@ def test_every_array_name_of_the_figures_is_known():
         assert not unknown, pytest.fail(f"{name} needs {unknown}, which ARRAYS does not have")
 
 
-def test_a_figure_that_fails_stops_no_other(tmp_path, monkeypatch):
+def test_a_failing_figure_does_not_stop_the_others(tmp_path, monkeypatch):
     from vae_jax.artifacts.figures import FIGURES
 
     def broken(latents):
@@ -273,7 +273,7 @@ def test_a_figure_that_fails_stops_no_other(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["scatter.png"]
 
 
-def test_a_figure_that_cannot_be_written_stops_no_other_but_a_full_disk_does(tmp_path, monkeypatch):
+def test_a_figure_that_cannot_be_written_is_skipped_and_a_full_disk_is_an_error(tmp_path, monkeypatch):
     from vae_jax.artifacts.figures import FIGURES
 
     only = {"first": FIGURES["latent_scatter"], "second": FIGURES["latent_scatter"]}

@@ -1,4 +1,4 @@
-"""Exported files, read by the programs they are for: ONNX Runtime, safetensors, and a JAX without vae_jax."""
+"""Exported files, read by their target programs: ONNX Runtime, safetensors, and JAX without vae_jax."""
 
 import importlib
 import importlib.util
@@ -82,7 +82,7 @@ def assert_close(found, expected, tolerance=1e-5):
 
 
 def batch(run: Run) -> tuple[np.ndarray, np.ndarray]:
-    """Eight images and eight z."""
+    """Return eight images and eight z."""
     rng = np.random.default_rng(1)
     z = 2 * rng.normal(size=(8, run.config.latent_dim))
     return rng.random((8, *run.shape), np.float32), z.astype(np.float32)
@@ -101,7 +101,7 @@ def assert_onnx_computes(run: Run, files: dict[str, bytes]) -> None:
 
 @needs_onnx
 @pytest.mark.parametrize(("changes", "shape"), list(zip(NETWORKS, SHAPES * 2, strict=True)), ids=str)
-def test_onnx_computes_what_the_run_does(changes, shape):
+def test_onnx_agrees_with_the_run(changes, shape):
     run = random_run(shape, **changes)
     files = made(run, "onnx")
     assert_onnx_computes(run, files)
@@ -113,7 +113,7 @@ def test_onnx_computes_what_the_run_does(changes, shape):
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 @pytest.mark.parametrize("model", ["vae", "ae", "two_layer"])
 @pytest.mark.parametrize(("network", "normalization"), [("mlp", "none"), ("conv", "none"), ("conv", "group")])
-def test_onnx_computes_what_every_run_does(likelihood, model, network, normalization):
+def test_onnx_agrees_with_every_kind_of_run(likelihood, model, network, normalization):
     changes = {"likelihood": likelihood, "model": model, "network": network, "normalization": normalization}
     changes |= {"objective": "reconstruction"} if model == "ae" else {}
     run = random_run((7, 10, 3), channels=(16, 6), activation="silu", **changes)
@@ -121,7 +121,7 @@ def test_onnx_computes_what_every_run_does(likelihood, model, network, normaliza
 
 
 @needs_onnx
-def test_onnx_holds_the_prior_of_two_layers():
+def test_onnx_includes_the_prior_of_two_layers():
     run = random_run((5, 5, 1), model="two_layer", upper_latent_dim=2, upper_hidden_dims=(5,))
     noise = np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32)
     prior = computed(made(run, "onnx")["prior.onnx"], noise=noise)
@@ -143,7 +143,7 @@ def one_layer(layer: Layer, x: np.ndarray) -> np.ndarray:
 
 @needs_onnx
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_an_activation_equals_that_of_the_networks_everywhere(name):
+def test_an_activation_agrees_with_the_networks_at_every_input(name):
     x = np.concatenate([np.linspace(-12, 12, 4001), [-1e4, -100, -1e-6, 0, 1e-6, 100, 1e4]]).astype(np.float32)[None]
     found = one_layer(Layer("activation", x.shape[1:], {}, {"name": name}), x)
     assert_close(found, np.asarray(NETWORK_ACTIVATIONS[name](jnp.asarray(x))))
@@ -151,7 +151,7 @@ def test_an_activation_equals_that_of_the_networks_everywhere(name):
 
 @needs_onnx
 @pytest.mark.parametrize("name", PIXEL_MEANS)
-def test_a_pixel_mean_equals_that_of_the_likelihood_everywhere(name):
+def test_a_pixel_mean_agrees_with_the_likelihood_at_every_input(name):
     likelihood = make_likelihood(small_config(likelihood=name))
     values = np.concatenate([np.linspace(-1.5, 2.5, 41), [-1e4, -90, -9, -1e-4, 0, 1e-4, 9, 90, 1e4]])
     if likelihood.outputs_per_channel == 2:
@@ -163,7 +163,7 @@ def test_a_pixel_mean_equals_that_of_the_likelihood_everywhere(name):
     assert found.max() <= 1
 
 
-def test_every_kind_of_layer_activation_and_likelihood_has_its_operators():
+def test_every_kind_of_layer_activation_and_likelihood_has_onnx_operators():
     assert ACTIVATIONS.keys() == NETWORK_ACTIVATIONS.keys()
     assert PIXEL_MEANS.keys() == LIKELIHOODS.keys()
     layers = list_layers(random_run((4, 4, 1), network="conv", channels=(8,), normalization="group"))
@@ -171,7 +171,7 @@ def test_every_kind_of_layer_activation_and_likelihood_has_its_operators():
 
 
 @needs_onnx
-def test_onnx_computes_in_float32_what_a_bfloat16_run_rounds():
+def test_onnx_of_a_bfloat16_run_computes_in_float32():
     rounded = random_run((6, 6, 1), dtype="bfloat16")
     run = random_run((6, 6, 1))
     files = made(rounded, "onnx")
@@ -182,7 +182,7 @@ def test_onnx_computes_in_float32_what_a_bfloat16_run_rounds():
 
 
 @needs_onnx
-def test_onnx_files_are_for_any_number_of_images_and_for_older_programs():
+def test_onnx_files_accept_any_number_of_images_and_use_opset_17():
     onnx = importlib.import_module("onnx")
     files = made(random_run((9, 6, 2)), "onnx")
     model = onnx.load_from_string(files["encoder.onnx"])
@@ -203,7 +203,7 @@ def test_onnx_files_are_for_any_number_of_images_and_for_older_programs():
     ],
     ids=str,
 )
-def test_stablehlo_computes_what_the_run_does_on_every_platform_for_any_number_of_images(changes):
+def test_stablehlo_agrees_with_the_run_on_every_platform_for_any_number_of_images(changes):
     run = random_run((9, 6, 2), **changes)
     files = made(run, "stablehlo")
     programs = {name: jax.export.deserialize(bytearray(content)) for name, content in files.items()}
@@ -222,7 +222,7 @@ def test_stablehlo_computes_what_the_run_does_on_every_platform_for_any_number_o
 @pytest.mark.parametrize(
     "changes", [NETWORKS[1], NETWORKS[4] | {"likelihood": "gaussian", "sigma_mode": "learned"}], ids=str
 )
-def test_safetensors_are_the_parameters_bit_for_bit_and_the_card_loads_them(changes, tmp_path, monkeypatch):
+def test_safetensors_hold_the_parameters_bit_for_bit_and_the_card_loads_them(changes, tmp_path, monkeypatch):
     load = importlib.import_module("safetensors.numpy").load
     run = random_run((9, 6, 2), **changes)
     files = made(run, "safetensors")
@@ -277,7 +277,7 @@ print("same")
 @needs_stablehlo
 @needs_onnx
 @needs_safetensors
-def test_the_command_says_how_to_load_its_files_and_a_program_without_vae_jax_does(trained, tmp_path, capsys):
+def test_the_printed_instructions_load_the_files_without_vae_jax(trained, tmp_path, capsys):
     for form in FORMATS:
         export.main([f"--workdir={trained}", f"--format={form}"])
     lines = capsys.readouterr().out.splitlines()
@@ -294,7 +294,7 @@ def test_the_command_says_how_to_load_its_files_and_a_program_without_vae_jax_do
 
 
 @needs_safetensors
-def test_the_card_has_the_metrics_of_its_own_checkpoint_alone_and_no_folder_of_the_machine(trained, tmp_path):
+def test_the_card_has_only_the_metrics_of_its_checkpoint_and_no_local_path(trained, tmp_path):
     safe_open = importlib.import_module("safetensors").safe_open
     export.main([f"--workdir={trained}", "--format=safetensors", f"--output={tmp_path}"])
     card = json.loads((tmp_path / "card.json").read_text())
@@ -330,7 +330,7 @@ def test_the_card_has_the_metrics_of_its_own_checkpoint_alone_and_no_folder_of_t
         (["--workdir=RUN", "--format=onnx", "--output=FILE/x"], ["--output=FILE/x", "no such folder"]),
     ],
 )
-def test_bad_input_gets_one_line_and_exit_code_2_and_nothing_is_written(trained, tmp_path, capsys, flags, words):
+def test_bad_input_exits_with_code_2_and_one_line_and_writes_nothing(trained, tmp_path, capsys, flags, words):
     places = {"RUN": trained, "BARE": tmp_path / "bare", "NONE": tmp_path / "none", "FILE": tmp_path / "file"}
     places["BARE"].mkdir()
     (places["BARE"] / "config.json").write_bytes((trained / "config.json").read_bytes())
@@ -351,7 +351,7 @@ def test_bad_input_gets_one_line_and_exit_code_2_and_nothing_is_written(trained,
 @pytest.mark.parametrize(
     ("form", "module"), [("onnx", "onnx"), ("safetensors", "safetensors.numpy"), ("stablehlo", "flatbuffers")]
 )
-def test_a_missing_package_is_named_with_the_extra_that_installs_it(
+def test_the_error_for_a_missing_package_names_the_extra_that_installs_it(
     form, module, trained, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, module, None)

@@ -1,4 +1,4 @@
-"""Every figure of the registry on small arrays: it shows something, has a title, and no shape or NaN breaks it."""
+"""Every registered figure on small arrays: it is not blank, has a title, and accepts all shapes and NaN."""
 
 import inspect
 import io
@@ -92,7 +92,7 @@ def titles(figure) -> list[str]:
 
 
 @pytest.mark.parametrize("name", STILL)
-def test_every_figure_shows_something_and_says_what(name):
+def test_every_figure_is_not_blank_and_has_titles_and_axis_labels(name):
     for figure in drawn(name):
         pixels = rgb(figure)
         assert pixels.dtype == np.uint8
@@ -106,7 +106,7 @@ def test_every_figure_shows_something_and_says_what(name):
 
 
 @pytest.mark.parametrize("name", STILL)
-def test_png_bytes_are_the_same_twice_and_no_larger_than_a_readme_bears(name):
+def test_png_bytes_are_reproducible_and_small_enough_for_a_readme(name):
     first, second = (as_files(name, drawn(name)) for _ in range(2))
     assert first == second
     for content in first.values():
@@ -114,7 +114,7 @@ def test_png_bytes_are_the_same_twice_and_no_larger_than_a_readme_bears(name):
         assert Image.open(io.BytesIO(content)).format == "PNG"
 
 
-def test_pages_and_animations_get_their_own_names():
+def test_pages_and_animations_get_distinct_file_names():
     pages = FIGURES["qq"](np.zeros(5), np.zeros((5, 70)), np.zeros(70))
     assert isinstance(pages, list)
     assert [len(page.axes) for page in pages] == [64, 6]
@@ -142,12 +142,12 @@ def test_the_animation_moves_on_fixed_axes_at_15_frames_a_second():
     assert sum(milliseconds[:30]) == 2000
     assert (frames[0][:, :, :] == 255).all(-1).mean() > 0.5
     changed = np.argwhere((frames[0] != frames[1]).any(-1))
-    assert changed[:, 0].max() < 40  # nothing but the title
+    assert changed[:, 0].max() < 40  # only the title
     axis = [frame[-45:, 60:400] for frame in (frames[0], frames[-1])]
     np.testing.assert_array_equal(axis[0], axis[1])
 
 
-def test_thumbnails_do_not_overlap_and_lie_within_the_axes():
+def test_thumbnails_do_not_overlap_and_are_within_the_axes():
     (figure,) = drawn("tsne")
     figure.draw_without_rendering()
     boxes = [artist.get_window_extent() for artist in figure.axes[0].artists]
@@ -179,8 +179,8 @@ def test_a_thumbnail_of_a_tall_image_shows_all_of_it():
     assert (picture[-12:] == 1).all()
 
 
-def test_names_that_look_like_formulas_are_shown_as_they_are():
-    """Matplotlib reads text between dollar signs as a formula, and raises if it is none."""
+def test_names_that_look_like_formulas_are_shown_literally():
+    """Matplotlib reads text between dollar signs as a formula, and raises if it is not a valid one."""
     names = tuple(rf"a$\x$ {i} $note$" for i in range(10))
     for name, figure in FIGURES.items():
         given = inspect.signature(figure).parameters
@@ -192,13 +192,13 @@ def test_names_that_look_like_formulas_are_shown_as_they_are():
                 assert not any(is_math_text(text.get_text()) for text in page.findobj(Text)), name
 
 
-def test_long_names_of_a_sweep_leave_room_for_its_pictures():
+def test_long_names_in_a_sweep_leave_room_for_the_images():
     name = " ".join(f"some_key_of_the_config_{i}=a_long_value_{i}" for i in range(5))
     pictures = images(8, 28, 28)
     figure = fig_sweep_images(pictures, [(name, pictures, pictures), ("short", pictures, None)])
     assert rgb(figure).shape[1] <= 1210
     (axes,) = figure.axes
-    assert axes.get_window_extent().width > 450  # whole pixels of 16 pictures of 28
+    assert axes.get_window_extent().width > 450  # whole pixels: 16 images, 28 wide
     figure.draw_without_rendering()
     assert all(text.get_window_extent().x0 >= 0 for text in figure.texts)
     assert not any(
@@ -208,7 +208,7 @@ def test_long_names_of_a_sweep_leave_room_for_its_pictures():
     )
 
 
-def test_dimensions_of_an_upper_layer_are_told_apart():
+def test_dimensions_of_an_upper_layer_are_marked():
     figure = fig_kl_per_dimension(np.array([0.5, 0.01, 2.0, 1.0, 1e-6]), np.array([True, False, True]))
     (axes,) = figure.axes
     assert [label.get_text() for label in axes.get_xticklabels()] == ["z3", "u1", "z1", "z2", "u2"]
@@ -229,7 +229,7 @@ def test_bars_of_inactive_dimensions_are_hatched_and_sorted_by_kl():
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["z3", "z4", "z1", "z2"]
 
 
-def test_a_sweep_of_numbers_has_a_numeric_axis_and_one_of_names_has_not():
+def test_a_sweep_over_numbers_has_a_numeric_axis_and_one_over_names_does_not():
     line = (["200", "2", "20"], np.array([3.0, 1.0, 2.0]), np.array([0.1, np.nan, 0.2]))
     (axes,) = fig_sweep("latent_dim", {"elbo": {"": line}}, "Test images, 2 seeds").axes
     assert axes.get_xscale() == "log"
@@ -243,7 +243,7 @@ def test_a_sweep_of_numbers_has_a_numeric_axis_and_one_of_names_has_not():
 BETAS = [("10", 3.5, 147.7), ("0.1", 41.2, 74.1), ("1", 21.5, 80.5), ("5", 7.4, 119.0), ("2", 14.7, 92.3)]
 
 
-def test_rate_and_distortion_of_every_run_with_lines_of_equal_elbo():
+def test_rate_and_distortion_are_drawn_for_every_run_with_lines_of_equal_elbo():
     figure = fig_rate_distortion({"": BETAS}, "Rate and distortion")
     (axes,) = figure.axes
     offsets: Any = axes.collections[0].get_offsets()
@@ -261,7 +261,7 @@ def test_rate_and_distortion_of_every_run_with_lines_of_equal_elbo():
     assert axes.get_legend() is None
 
 
-def test_labels_of_near_runs_do_not_overlap():
+def test_labels_of_adjacent_runs_do_not_overlap():
     seeds = {f"z={z}": [(beta, r + 0.1 * j + z, d + 0.2 * j) for beta, r, d in BETAS for j in range(3)] for z in (0, 1)}
     figure = fig_rate_distortion(seeds, "3 seeds")
     figure.draw_without_rendering()
@@ -276,7 +276,7 @@ def test_labels_of_near_runs_do_not_overlap():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_images_of_a_sweep_stand_in_rows(channels):
+def test_images_of_a_sweep_are_arranged_in_rows(channels):
     rows = [
         ("latent_dim=2", images(6, 8, 8, channels), images(6, 8, 8, channels)),
         ("z=3", images(6, 8, 8, channels), None),
@@ -290,7 +290,7 @@ def test_images_of_a_sweep_stand_in_rows(channels):
 @pytest.mark.parametrize(
     ("height", "width", "channels"), [(8, 8, 1), (33, 20, 3), (5, 40, 2), (1, 1, 1), (300, 700, 3)]
 )
-def test_tiles_of_any_shape(height, width, channels):
+def test_images_of_any_shape_can_be_tiled(height, width, channels):
     for figure in (
         fig_samples(images(7, height, width, channels)),
         fig_reconstructions(images(3, height, width, channels), images(3, height, width, channels)),
@@ -298,7 +298,7 @@ def test_tiles_of_any_shape(height, width, channels):
         assert rgb(figure).std() > 1
 
 
-def test_a_pixel_of_an_image_is_a_whole_square_in_its_own_grey():
+def test_a_pixel_of_an_image_is_drawn_as_a_square_of_its_grey_level():
     pixels = rgb(fig_samples(np.array([[0.0, 0.25], [0.5, 1.0]], np.float32)[None, ..., None]))
     for grey in (0, 63, 127):
         found = np.argwhere((abs(pixels[70:].astype(int) - grey) <= 1).all(-1))  # below the title
@@ -307,7 +307,7 @@ def test_a_pixel_of_an_image_is_a_whole_square_in_its_own_grey():
         assert high * wide == len(found)
 
 
-def test_colour_is_shown_in_colour_and_more_than_a_row_is_wrapped():
+def test_colour_images_are_shown_in_colour_and_long_rows_are_wrapped():
     red = np.zeros((15, 8, 8, 3), np.float32)
     red[..., 0] = 1
     figure = fig_reconstructions(red, red)
@@ -340,7 +340,7 @@ def test_values_that_are_not_finite_are_left_out(bad):
     assert rgb(fig_curves({})).std() > 5
 
 
-def test_a_huge_first_epoch_runs_off_the_axis_and_a_note_says_so():
+def test_a_huge_first_epoch_is_clipped_and_marked_with_a_note():
     values = np.concatenate([[1e6], np.linspace(110, 100, 29)])
     axes = fig_curves(history(values)).axes[0]
     assert axes.get_ylim()[1] < 200
@@ -350,7 +350,7 @@ def test_a_huge_first_epoch_runs_off_the_axis_and_a_note_says_so():
 
 
 @pytest.mark.parametrize("classes", [1, 10, 11, 26, 100])
-def test_classes_are_named_at_their_medians_without_overlap(classes):
+def test_class_names_are_drawn_at_medians_without_overlap(classes):
     names = tuple(f"class {k}" for k in range(classes))
     labels = np.arange(500, dtype=np.int32) % classes
     figure = fig_latent_scatter(RNG.normal(size=(500, 2)).astype(np.float32), ("z1", "z2"), labels, names)
@@ -360,7 +360,7 @@ def test_classes_are_named_at_their_medians_without_overlap(classes):
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
-def test_scatter_of_odd_input():
+def test_scatter_of_nan_missing_names_and_no_points():
     points = np.zeros((20, 2), np.float32)
     points[3] = np.nan
     labels = np.zeros(20, np.int32)
@@ -369,6 +369,6 @@ def test_scatter_of_odd_input():
     assert rgb(fig_latent_scatter(points[:0], ("z1", "z2"), labels[:0], ("a", "b"))).std() > 5
 
 
-def test_no_pyplot_no_jax():
+def test_figures_import_neither_pyplot_nor_jax():
     code = "import sys, vae_jax.artifacts.figures; sys.exit(bool({'matplotlib.pyplot', 'jax'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""The plain list of layers, computed by a slow float64 interpreter and compared with the model."""
+"""The exported list of layers, evaluated by a slow float64 interpreter and compared with the model."""
 
 import itertools
 
@@ -83,7 +83,7 @@ def through(layers: list[Layer], x: np.ndarray) -> np.ndarray:
     ],
     ids=str,
 )
-def test_layers_compute_what_the_model_does(changes):
+def test_layers_agree_with_the_model(changes):
     run = random_run((9, 6, 2), **changes)
     layers = list_layers(run)
     rng = np.random.default_rng(1)

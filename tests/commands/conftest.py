@@ -1,4 +1,4 @@
-"""Two tiny trained runs, and how a command is run in a process of its own or refused in this one."""
+"""Fixtures: two tiny trained runs, and functions that run a command in a subprocess or expect its error."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ TINY = {"log__tensorboard": False, "num_epochs": 2, "checkpoint__every_epochs": 
 
 @pytest.fixture(scope="package")
 def runs(make_config, tmp_path_factory) -> dict[str, Path]:
-    """A VAE with two latent dimensions, filmed, and an autoencoder."""
+    """Return a VAE with two latent dimensions and latent frames, and an autoencoder."""
     root = tmp_path_factory.mktemp("runs")
     configs = {
         "vae": make_config(**TINY, latent_dim=2, log__latent_every_steps=8),
@@ -33,7 +33,7 @@ def runs(make_config, tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture
 def run() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """A function (module, *flags) that runs a module in a process of its own."""
+    """Return a function (module, *flags) that runs a module in a subprocess."""
 
     def run(module: str, *flags: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", module, *map(str, flags)]
@@ -44,7 +44,7 @@ def run() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture
 def refused(runs, tmp_path, capsys, monkeypatch) -> Callable[..., str]:
-    """A function (main, flags) that expects a refusal in one line, which it returns.
+    """Return a function (main, flags) that expects an error of one line and returns the line.
 
     In the flags VAE and AE stand for the trained runs, EMPTY for an empty folder, FILE for a file, BARE for a run
     without a checkpoint.

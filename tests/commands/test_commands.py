@@ -1,4 +1,4 @@
-"""Every command is short, has a forwarder in experiments/, explains itself, and is listed."""
+"""Every command is short, has a forwarder in experiments/, prints its help, and is listed."""
 
 import pytest
 from support.paths import ROOT
@@ -20,7 +20,7 @@ def test_a_command_has_at_most_80_lines_and_its_forwarder_10(name):
     assert len((ROOT / "experiments" / f"{name}.py").read_text().splitlines()) <= 10
 
 
-def test_the_folder_of_experiments_lists_them(run):
+def test_the_experiments_package_lists_the_commands(run):
     listed = run("experiments")
     assert (listed.returncode, listed.stderr) == (0, "")
     for name in commands.COMMANDS:
@@ -35,6 +35,6 @@ def test_a_forwarder_prints_the_help_of_its_command(run):
     assert commands.summary("evaluate") in shown.stdout
 
 
-def test_bad_input_of_a_forwarder_is_no_traceback(run):
+def test_bad_input_to_a_forwarder_prints_no_traceback(run):
     done = run("experiments.sample", "--workdir=nowhere", "--output=x")
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)

@@ -1,4 +1,4 @@
-"""The table of a checkpoint, and what the end of a training writes."""
+"""The table of a checkpoint, and the files that are written at the end of training."""
 
 import json
 
@@ -9,13 +9,13 @@ from vae_jax.runs.run import load_run
 from vae_jax.training import measure
 
 
-def test_the_end_of_a_training_draws_the_quick_figures(runs):
+def test_training_draws_the_quick_figures_at_the_end(runs):
     names = {name: {path.stem for path in (runs[name] / "figures").iterdir()} for name in runs}
     assert names["ae"] == {"curves", "reconstructions", "latent_scatter"}
     assert names["vae"] == names["ae"] | {"samples", "manifold", "traversal", "kl_per_dimension", "animation"}
 
 
-def test_evaluate_prints_and_stores_the_numbers_of_the_training(runs, run):
+def test_evaluate_prints_and_stores_the_same_numbers_as_training(runs, run):
     done = run("experiments.evaluate", f"--workdir={runs['vae']}")
     assert (done.returncode, done.stderr) == (0, "")
     assert {"elbo", "reconstruction", "kl", "mse"} <= {line.split()[0] for line in done.stdout.splitlines() if line}
@@ -25,7 +25,7 @@ def test_evaluate_prints_and_stores_the_numbers_of_the_training(runs, run):
     assert found["step"] == load_run(runs["vae"]).step
 
 
-def test_the_end_of_a_training_tells_of_its_latent_space(runs):
+def test_training_stores_a_summary_of_the_latent_space(runs):
     results = json.loads((runs["vae"] / "results.json").read_text())
     assert sum(results["latents"]["kl_per_dimension"]) == pytest.approx(results["test/kl"], rel=1e-5)
     assert results["latents"]["active_units"]["0.01"] == results["test/active_units"]
@@ -35,7 +35,7 @@ def test_the_end_of_a_training_tells_of_its_latent_space(runs):
     assert "latents" not in json.loads((runs["ae"] / "results.json").read_text())
 
 
-def test_the_last_checkpoint_is_evaluated_once_and_only_where_it_is_not_the_best(runs, monkeypatch):
+def test_the_last_checkpoint_is_evaluated_once_and_only_if_it_is_not_the_best(runs, monkeypatch):
     concluded = json.loads((runs["vae"] / "results.json").read_text())
     same = concluded | {"best_epoch": concluded["epochs"]}
     assert measure.at_latest(runs["vae"], same) == same | {"which": "latest"}
@@ -61,6 +61,6 @@ def test_the_last_checkpoint_is_evaluated_once_and_only_where_it_is_not_the_best
         (["--workdir=VAE", "--which=worst"], ["worst", "best", "latest"]),
     ],
 )
-def test_bad_input_gets_one_line_and_exit_code_2(refused, flags, words):
+def test_bad_input_exits_with_code_2_and_one_line(refused, flags, words):
     error = refused(evaluate.main, flags)
     assert all(word in error for word in words), error

@@ -1,4 +1,4 @@
-"""The examination of a run."""
+"""The health report of a run."""
 
 import json
 
@@ -9,7 +9,7 @@ from vae_jax.runs.run import load_run
 
 
 @pytest.mark.slow
-def test_health_prints_a_line_for_each_thing_and_stores_the_numbers(runs, capsys):
+def test_health_prints_a_line_per_check_and_stores_the_numbers(runs, capsys):
     health.main([f"--workdir={runs['vae']}", "--num_images=200", "--num_refined=50", "--steps=20", "--temperatures=5"])
     out = capsys.readouterr().out
     found = json.loads((runs["vae"] / "health.json").read_text())
@@ -34,6 +34,6 @@ def test_health_prints_a_line_for_each_thing_and_stores_the_numbers(runs, capsys
         (["--workdir=nowhere"], ["--workdir=nowhere", "no such folder"]),
     ],
 )
-def test_bad_input_gets_one_line_and_exit_code_2(refused, flags, words):
+def test_bad_input_exits_with_code_2_and_one_line(refused, flags, words):
     error = refused(health.main, flags)
     assert all(word in error for word in words), error

@@ -15,7 +15,7 @@ from vae_jax.system.command import run_command
 from vae_jax.system.console import Console
 
 
-def test_nll_prints_and_stores_a_bound_that_is_called_what_it_is(runs, run):
+def test_nll_prints_and_stores_the_bound_under_the_right_name(runs, run):
     done = run("experiments.nll", f"--workdir={runs['vae']}", "--samples=10", "--images=50", "--split=val")
     assert (done.returncode, done.stderr) == (0, "")
     lines = [line.split() for line in done.stdout.splitlines()]
@@ -31,11 +31,11 @@ def test_nll_prints_and_stores_a_bound_that_is_called_what_it_is(runs, run):
     assert found["curve"] == pytest.approx(
         {"1": stored.estimates.curve[:, 0].mean(), "10": stored.estimates.log_p.mean()}
     )
-    assert not any(character in done.stdout for character in "\r\x1b")  # no bar where no terminal is
+    assert not any(character in done.stdout for character in "\r\x1b")  # no progress bar without a terminal
 
 
 @pytest.mark.slow
-def test_annealing_has_a_record_of_its_own_and_says_what_it_is(runs, capsys):
+def test_annealing_has_a_separate_file_and_is_printed_as_a_lower_bound(runs, capsys):
     nll.main([f"--workdir={runs['vae']}", "--method=ais", "--temperatures=3", "--samples=2", "--images=20"])
     found = json.loads((runs["vae"] / "nll_ais.json").read_text())
     assert (found["temperatures"], found["samples"], found["num_images"]) == (3, 2, 20)
@@ -46,7 +46,7 @@ def test_annealing_has_a_record_of_its_own_and_says_what_it_is(runs, capsys):
 
 
 @pytest.mark.slow
-def test_a_stopped_nll_resumes_with_the_same_bits_and_pieces_change_none_that_matter(runs, monkeypatch, capsys):
+def test_a_stopped_nll_resumes_with_the_same_bits_for_any_piece_size(runs, monkeypatch, capsys):
     folder, flags = runs["vae"], [f"--workdir={runs['vae']}", "--samples=20", "--images=100"]
     monkeypatch.setitem(record.PIECES, "importance", 40)
     nll.main([*flags, "--which=latest"])
@@ -96,6 +96,6 @@ def test_a_stopped_nll_resumes_with_the_same_bits_and_pieces_change_none_that_ma
         (["--workdir=VAE", "--against=EMPTY"], ["--against", "nll.npz", "missing"]),
     ],
 )
-def test_bad_input_gets_one_line_and_exit_code_2(refused, flags, words):
+def test_bad_input_exits_with_code_2_and_one_line(refused, flags, words):
     error = refused(nll.main, flags)
     assert all(word in error for word in words), error

@@ -17,7 +17,7 @@ def test_sample_writes_images_and_a_grid(runs, run, tmp_path):
     np.testing.assert_allclose(pixels, load_run(runs["vae"]).sample(5, 3)[4, ..., 0], atol=0.5 / 255 + 1e-6)
 
 
-def test_sampled_latents_are_spread_by_the_posterior(runs):
+def test_sampled_latents_have_the_posteriors_mean_and_deviation(runs):
     loaded = load_run(runs["vae"])
     x = np.zeros((2000, 8, 8, 1), np.uint8)
     posterior, z = loaded.encode(x[:1]), loaded.sample_posterior(x)
@@ -34,6 +34,6 @@ def test_sampled_latents_are_spread_by_the_posterior(runs):
         (["--workdir=VAE", "--output=EMPTY", "--num=-1"], ["--num"]),
     ],
 )
-def test_bad_input_gets_one_line_and_exit_code_2(refused, flags, words):
+def test_bad_input_exits_with_code_2_and_one_line(refused, flags, words):
     error = refused(sample.main, flags)
     assert all(word in error for word in words), error

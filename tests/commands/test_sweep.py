@@ -9,7 +9,7 @@ from vae_jax.sweeps import Planned, parse_over, report
 
 
 @pytest.mark.slow
-def test_a_sweep_trains_reports_what_fails_and_repeats_nothing(run, tmp_path, capsys, monkeypatch):
+def test_a_sweep_trains_reports_failures_and_skips_finished_runs(run, tmp_path, capsys, monkeypatch):
     flags = ["--config=configs/vae.py", "--over=batch_size=64,100000", "--seeds=0,1", f"--output={tmp_path}"]
     flags += ["--config.hidden_dims=16", "--config.num_epochs=1", "--config.log.tensorboard=false"]
     done = run("experiments.sweep", *flags)
@@ -32,7 +32,7 @@ def test_a_sweep_trains_reports_what_fails_and_repeats_nothing(run, tmp_path, ca
 
 
 @pytest.mark.slow
-def test_a_sweep_of_beta_tells_of_last_checkpoints_and_draws_rate_against_distortion(tmp_path, capsys, monkeypatch):
+def test_a_sweep_of_beta_reports_last_checkpoints_and_draws_rate_against_distortion(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     flags = ["--config=configs/vae.py", "--over=beta=0.1,4", f"--output={tmp_path}", "--config.hidden_dims=16"]
     flags += ["--config.num_epochs=2", "--config.checkpoint.every_epochs=1", "--config.log.tensorboard=false"]
@@ -59,7 +59,7 @@ def test_a_sweep_of_beta_tells_of_last_checkpoints_and_draws_rate_against_distor
 
 
 def test_images_of_a_sweep_are_reconstructions_of_the_same_images(runs, make_config):
-    """Seeds of the split give the digits other test images, as many and of the same size."""
+    """Another split seed gives other test images, with the same number and size."""
     points = parse_over("split_seed=0,1")
     same, other = (Planned(points[0], 0, make_config(split_seed=seed), runs["vae"]) for seed in (0, 1))
     assert not isinstance(report.fig_images([same, same], last=False), str)
@@ -86,6 +86,6 @@ def test_images_of_a_sweep_are_reconstructions_of_the_same_images(runs, make_con
         (["--config=nowhere.py", "--over=beta=1"], ["nowhere.py", "no such file"]),
     ],
 )
-def test_bad_input_gets_one_line_and_exit_code_2(refused, flags, words):
+def test_bad_input_exits_with_code_2_and_one_line(refused, flags, words):
     error = refused(sweep.main, [*flags, "--output=EMPTY"])
     assert all(word in error for word in words), error

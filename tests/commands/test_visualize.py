@@ -37,7 +37,9 @@ def test_kl_per_dimension_sums_to_the_kl_metric(runs):
 
 
 @pytest.mark.slow
-def test_a_filmed_run_that_was_stopped_and_continued_is_the_same_run(runs, make_config, tmp_path, monkeypatch):
+def test_a_run_with_latent_frames_that_was_stopped_and_resumed_is_the_same_run(
+    runs, make_config, tmp_path, monkeypatch
+):
     monkeypatch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
     with open(os.devnull, "w") as nowhere:
         for epochs in (1, 2):
@@ -67,6 +69,6 @@ def test_a_filmed_run_that_was_stopped_and_continued_is_the_same_run(runs, make_
         (["--workdir=VAE", "--bogus=1"], ["--bogus=1"]),
     ],
 )
-def test_bad_input_gets_one_line_and_exit_code_2(refused, flags, words):
+def test_bad_input_exits_with_code_2_and_one_line(refused, flags, words):
     error = refused(visualize.main, flags)
     assert all(word in error for word in words), error

@@ -64,13 +64,13 @@ def problems(**changes) -> list[str]:
     return str(caught.value).splitlines()
 
 
-def test_the_table_has_the_keys_of_the_design_and_its_defaults_are_valid():
+def test_the_table_has_the_expected_keys_and_its_defaults_are_valid():
     assert set(DESIGN_KEYS) <= {key.name for key in config_lib.KEYS}
     config = config_lib.validate(config_lib.defaults(), REGISTRIES)
     assert config_lib.flatten(config) == config_lib.flatten(config_lib.defaults())
 
 
-def test_help_lists_every_key_with_default_and_meaning():
+def test_help_lists_every_key_with_default_and_description():
     lines = config_lib.key_table(REGISTRIES).splitlines()
     assert len(lines) == len(config_lib.KEYS)
     for key, line in zip(config_lib.KEYS, lines, strict=True):
@@ -139,7 +139,7 @@ def test_help_lists_every_key_with_default_and_meaning():
         ({"eval.every_epoch": 3}, ["eval.every_epoch=3", "did you mean eval.every_epochs?"]),
     ],
 )
-def test_a_bad_value_gets_one_line_that_names_key_value_and_choices(changes, words):
+def test_the_error_for_a_bad_value_names_key_value_and_choices_in_one_line(changes, words):
     (line,) = problems(**changes)
     for word in words:
         assert word in line
@@ -175,7 +175,7 @@ ARRAYS = {"dataset": "arrays", "data_dir": "x.npz"}
         (FOLDERS | {"split": (0.7, 0.2, 0.1), "background": "red"}, ["background=red", "black, white"]),
     ],
 )
-def test_folders_and_proportions_that_do_not_fit_get_one_line(changes, words):
+def test_folders_and_proportions_that_do_not_fit_are_reported_in_one_line(changes, words):
     registries = REGISTRIES | {"dataset": {"digits": 0, "folder": 0, "arrays": 0}}
     with pytest.raises(InputError) as caught:
         config_lib.validate(config_lib.nest(config_lib.flatten(config_lib.defaults()) | changes), registries)
@@ -196,7 +196,7 @@ def test_folders_and_proportions_that_do_not_fit_get_one_line(changes, words):
         {"dataset": "digits", "split": (0.9, 0.9), "train_dir": "a"},
     ],
 )
-def test_folders_and_proportions_that_fit_and_those_that_concern_no_folder_pass(changes):
+def test_folders_and_proportions_that_fit_or_do_not_apply_are_accepted(changes):
     config = config_lib.nest(config_lib.flatten(config_lib.defaults()) | changes)
     config_lib.validate(config, {})
 
@@ -234,7 +234,7 @@ def test_bad_overrides_are_reported_at_once():
     "text",
     [100_000 * "[", 100 * "[" + 100 * "]", "-" * 100_000 + "1", "{[]: 1}", "0x" + 5000 * "f", "'\\d'", "1if 1else 2"],
 )
-def test_a_value_that_python_will_not_read_or_show_is_refused_in_one_line(text, recwarn):
+def test_a_value_that_python_cannot_parse_or_print_is_refused_in_one_line(text, recwarn):
     with pytest.raises(InputError) as caught:
         config_lib.validate(config_lib.override(config_lib.defaults(), [("hidden_dims", text)]), REGISTRIES)
     assert not recwarn.list
@@ -254,12 +254,12 @@ def test_json_round_trips_exactly():
     }
 
 
-def test_json_of_an_older_run_takes_defaults_for_keys_it_lacks():
+def test_missing_keys_in_the_json_of_an_older_run_take_their_defaults():
     values = json.loads(config_lib.to_json(config_lib.defaults()))
     del values["sigma"]
     del values["eval"]
     assert config_lib.from_json(json.dumps(values), "here").to_dict() == config_lib.defaults().to_dict()
-    values["padded_latent_dim"] = 0  # a key that is gone, at the value that asks for nothing
+    values["padded_latent_dim"] = 0  # a removed key, at the value that has no effect
     assert config_lib.from_json(json.dumps(values), "here").to_dict() == config_lib.defaults().to_dict()
     values["padded_latent_dim"] = 5
     with pytest.raises(InputError, match="here: padded_latent_dim=5: unknown key"):
@@ -284,7 +284,7 @@ def test_json_of_an_older_run_takes_defaults_for_keys_it_lacks():
         ('{"a\\n\\ud800": 1}', r"a\n\ud800=1: unknown key"),
     ],
 )
-def test_json_that_is_no_config_is_named(text, words):
+def test_json_that_is_not_a_config_is_refused_in_one_line(text, words):
     with pytest.raises(InputError) as caught:
         config_lib.from_json(text, "here")
     (line,) = str(caught.value).split("\n")
@@ -293,7 +293,7 @@ def test_json_that_is_no_config_is_named(text, words):
     assert len(line) < 300
 
 
-def test_identity_ignores_what_does_not_change_the_run():
+def test_identity_ignores_keys_that_do_not_change_the_run():
     config = config_lib.defaults()
     name = config_lib.run_name(config, "vae")
     for key in config_lib.KEYS:
@@ -311,7 +311,7 @@ def _another(key: config_lib.Key):
     return key.default + 1 if key.kind in (int, float) else key.default + "x"
 
 
-def test_keys_that_do_not_concern_a_run_are_ignored(make_config):
+def test_keys_that_do_not_apply_to_a_run_are_ignored(make_config):
     for changes in (
         {"dataset": "folder", "train_dir": "a", "val_dir": "b", "test_dir": "c", "val_fraction": 0.0},
         {"num_samples": 5, "num_groups": 2},
@@ -320,7 +320,7 @@ def test_keys_that_do_not_concern_a_run_are_ignored(make_config):
         config_lib.validate(make_config(**changes), {})
 
 
-def test_a_config_file_is_loaded_and_faults_in_it_are_named(tmp_path):
+def test_a_config_file_is_loaded_and_errors_in_it_are_reported(tmp_path):
     good = tmp_path / "good.py"
     good.write_text(
         "from vae_jax.config import defaults\ndef get_config():\n    c = defaults(); c.latent_dim = 5; return c\n"

@@ -24,7 +24,7 @@ def said(config) -> str:
 
 
 def images(first: int, count: int) -> np.ndarray:
-    """u8[count, 5, 4] whose first pixel is the image's number."""
+    """Return u8[count, 5, 4]; the first pixel is the image's number."""
     found = np.full((count, 5, 4), 9, np.uint8)
     found[:, 0, 0] = np.arange(first, first + count)
     return found
@@ -38,7 +38,7 @@ def all_numbers(found) -> list[int]:
     return sorted(number for split in found[:3] for number in numbers(split))
 
 
-def test_a_file_of_images_alone_is_cut_as_the_digits_are(tmp_path):
+def test_a_file_without_labels_is_split_like_the_digits(tmp_path):
     np.save(tmp_path / "x.npy", images(0, 100))
     np.savez(tmp_path / "x.npz", images=images(0, 100))
     for name in ("x.npy", "x.npz"):
@@ -61,7 +61,7 @@ def test_a_file_of_images_alone_is_cut_as_the_digits_are(tmp_path):
     ],
 )
 @pytest.mark.parametrize("naming", ["{}_images {}_labels", "x_{} y_{}"])
-def test_parts_and_proportions_as_for_folders_with_labels_by_value(tmp_path, parts, changes, sizes, naming):
+def test_parts_are_split_like_folders_and_labels_become_classes(tmp_path, parts, changes, sizes, naming):
     whole = {"train": images(0, 100), "val": images(100, 20), "test": images(120, 40)}
     arrays = {}
     for part in parts:
@@ -76,7 +76,7 @@ def test_parts_and_proportions_as_for_folders_with_labels_by_value(tmp_path, par
         assert split.labels.tolist() == [number % 3 for number in numbers(split)]
 
 
-def test_an_array_in_fortran_order_is_the_same_images(tmp_path):
+def test_an_array_in_fortran_order_gives_the_same_images(tmp_path):
     np.save(tmp_path / "x.npy", np.asfortranarray(np.random.default_rng(0).integers(0, 256, (20, 5, 4), np.uint8)))
     found = data.load(make_config(tmp_path, tmp_path / "x.npy"))
     ours = {image.tobytes() for split in found[:3] for image in split.images}
@@ -84,7 +84,7 @@ def test_an_array_in_fortran_order_is_the_same_images(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_floats_in_0_to_1_become_the_same_bytes(tmp_path, dtype):
+def test_floats_in_0_to_1_are_converted_to_the_same_bytes(tmp_path, dtype):
     bytes_ = np.arange(256, dtype=np.uint8).repeat(12).reshape(256, 4, 3, 1)[:, :, :, [0, 0, 0]]
     np.save(tmp_path / "x.npy", (bytes_ / 255).astype(dtype))
     found = data.load(make_config(tmp_path, tmp_path / "x.npy"))
@@ -92,7 +92,7 @@ def test_floats_in_0_to_1_become_the_same_bytes(tmp_path, dtype):
     assert all_numbers(found) == list(range(256))
 
 
-def test_image_size_and_grayscale(tmp_path):
+def test_image_size_and_grayscale_are_applied(tmp_path):
     np.save(tmp_path / "x.npy", np.full((20, 6, 6, 3), (255, 0, 0), np.uint8))
     found = data.load(make_config(tmp_path, tmp_path / "x.npy", image_size=(3, 8), grayscale=True))
     assert found.val.images.shape == (2, 3, 8, 1)
@@ -127,7 +127,7 @@ X = images(0, 20)
         (bad(x_train=X, x_test=X[:, :4]), "images of different shapes: train (5, 4, 1), test (4, 4, 1)"),
     ],
 )
-def test_files_that_cannot_be_used_get_one_line(tmp_path, write, words):
+def test_unusable_files_are_reported_in_one_line(tmp_path, write, words):
     file = tmp_path / "x.npz"
     write(file)
     line = said(make_config(tmp_path, file))
@@ -136,7 +136,7 @@ def test_files_that_cannot_be_used_get_one_line(tmp_path, write, words):
     assert not list((tmp_path / "cache").glob("arrays-*"))
 
 
-def test_nan_is_not_in_0_to_1_and_a_pickled_npy_is_refused(tmp_path):
+def test_nan_and_a_pickled_npy_are_refused(tmp_path):
     np.save(tmp_path / "x.npy", np.full((20, 4, 4), np.nan))
     assert "float images must be in [0, 1]" in said(make_config(tmp_path, tmp_path / "x.npy"))
     np.save(tmp_path / "x.npy", np.array([print], object), allow_pickle=True)
@@ -147,7 +147,7 @@ def test_nan_is_not_in_0_to_1_and_a_pickled_npy_is_refused(tmp_path):
     assert said(make_config(tmp_path, tmp_path / "no.npz")).startswith(f"data_dir={tmp_path / 'no.npz'}: no such file;")
 
 
-def test_parts_that_fit_no_rule_are_one_line(tmp_path):
+def test_parts_that_match_no_split_rule_are_reported_in_one_line(tmp_path):
     np.savez(tmp_path / "x.npz", x_train=X, x_test=X)
     line = said(make_config(tmp_path, tmp_path / "x.npz", split=(0.5, 0.3, 0.2)))
     assert line.startswith("split=(0.5, 0.3, 0.2): test and train given with 3 proportions in split; choices: ")

@@ -19,7 +19,7 @@ FILES = ["train_images.npy", "train_labels.npy", "test_images.npy", "test_labels
 
 
 class Builder:
-    """Builds the toy set and counts how often."""
+    """A function that builds the toy set and counts its calls."""
 
     def __init__(self):
         self.calls = 0
@@ -49,7 +49,7 @@ def entry_of(root: Path) -> Path:
     return entry
 
 
-def test_built_once_then_read_as_maps_and_nothing_else_is_left(tmp_path, capsys):
+def test_a_set_is_built_once_and_then_memory_mapped_without_leftover_files(tmp_path, capsys):
     build = Builder()
     assert_toy(cache.load_cached(tmp_path, "toy", KEY, build))
     source = cache.load_cached(tmp_path, "toy", KEY, build)
@@ -62,7 +62,7 @@ def test_built_once_then_read_as_maps_and_nothing_else_is_left(tmp_path, capsys)
     assert capsys.readouterr().err == ""
 
 
-def test_a_whole_map_of_a_scratch_file_is_moved_and_a_part_of_one_is_copied(tmp_path, monkeypatch):
+def test_a_whole_memory_map_of_a_scratch_file_is_moved_and_a_slice_is_copied(tmp_path, monkeypatch):
     saved, save = [], np.save
     monkeypatch.setattr(
         cache.np, "save", lambda file, *rest, **kw: (saved.append(Path(file).stem), save(file, *rest, **kw))
@@ -85,7 +85,7 @@ def test_a_whole_map_of_a_scratch_file_is_moved_and_a_part_of_one_is_copied(tmp_
     np.testing.assert_array_equal(source.test.images, toy.test.images)
 
 
-def test_a_val_split_and_what_was_left_out_are_kept(tmp_path):
+def test_a_val_split_and_the_omitted_files_are_stored(tmp_path):
     whole = Builder()(tmp_path)
     for _ in range(2):
         source = cache.load_cached(tmp_path, "toy", KEY, lambda _: whole._replace(val=whole.test, left_out=("a: no",)))
@@ -95,7 +95,7 @@ def test_a_val_split_and_what_was_left_out_are_kept(tmp_path):
         assert source.left_out == ("a: no",)
 
 
-def test_a_set_without_test_split_or_classes(tmp_path):
+def test_a_set_without_test_split_or_classes_is_cached(tmp_path):
     whole = Builder()(tmp_path)
     for _ in range(2):
         source = cache.load_cached(tmp_path, "toy", KEY, lambda _: Source(whole.train, None))
@@ -106,7 +106,7 @@ def test_a_set_without_test_split_or_classes(tmp_path):
 @pytest.mark.parametrize(
     "change", [{"source": "other"}, {"version": "2"}, {"options": {"image_size": [4, 4], "grayscale": False}}]
 )
-def test_another_key_is_another_entry(tmp_path, change):
+def test_another_key_makes_another_entry(tmp_path, change):
     build = Builder()
     cache.load_cached(tmp_path, "toy", KEY, build)
     cache.load_cached(tmp_path, "toy", KEY | change, build)
@@ -131,7 +131,7 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("file", FILES)
-def test_damage_is_seen_said_in_one_line_and_repaired(tmp_path, capsys, file, damage):
+def test_damage_is_detected_reported_in_one_line_and_repaired(tmp_path, capsys, file, damage):
     build = Builder()
     cache.load_cached(tmp_path, "toy", KEY, build)
     DAMAGE[damage](entry_of(tmp_path) / file)
@@ -145,7 +145,7 @@ def test_damage_is_seen_said_in_one_line_and_repaired(tmp_path, capsys, file, da
     assert build.calls == 2, "the repaired entry is good"
 
 
-def test_meta_of_another_key_is_damage(tmp_path):
+def test_metadata_of_another_key_count_as_damage(tmp_path):
     build = Builder()
     cache.load_cached(tmp_path, "toy", KEY, build)
     meta = entry_of(tmp_path) / "meta.json"
@@ -156,7 +156,7 @@ def test_meta_of_another_key_is_damage(tmp_path):
     assert build.calls == 2
 
 
-def test_a_build_that_fails_leaves_nothing(tmp_path):
+def test_a_failed_build_leaves_no_files(tmp_path):
     def fail(scratch: Path) -> Source:
         (scratch / "half").write_text("done")
         raise InputError("no")
@@ -166,7 +166,7 @@ def test_a_build_that_fails_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_write_that_fails_leaves_no_entry(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_no_entry(tmp_path, monkeypatch):
     def save(file, *args, **kwargs):
         Path(file).write_bytes(b"half")
         raise OSError(28, "No space left on device")
@@ -178,7 +178,7 @@ def test_a_write_that_fails_leaves_no_entry(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("damaged", [False, True])
-def test_racing_builders_all_get_the_data_and_leave_one_entry(tmp_path, damaged):
+def test_concurrent_builders_all_get_the_data_and_leave_one_entry(tmp_path, damaged):
     if damaged:
         cache.load_cached(tmp_path, "toy", KEY, Builder())
         flip_a_bit(entry_of(tmp_path) / FILES[0])
@@ -186,7 +186,7 @@ def test_racing_builders_all_get_the_data_and_leave_one_entry(tmp_path, damaged)
 
     def race() -> None:
         def build(scratch: Path) -> Source:
-            barrier.wait(timeout=20)  # all have found no good entry before any has written one
+            barrier.wait(timeout=20)  # every builder has missed the cache before any writes an entry
             return Builder()(scratch)
 
         results.append(cache.load_cached(tmp_path, "toy", KEY, build))
@@ -202,7 +202,7 @@ def test_racing_builders_all_get_the_data_and_leave_one_entry(tmp_path, damaged)
     assert [path.name for path in tmp_path.iterdir()] == [entry_of(tmp_path).name]
 
 
-def test_what_killed_processes_left_is_swept_after_a_day(tmp_path):
+def test_files_of_killed_processes_are_removed_after_a_day(tmp_path):
     old, new = tmp_path / ".scratch-old", tmp_path / ".scratch-new"
     for folder in (old, new):
         folder.mkdir()
@@ -232,7 +232,7 @@ def test_cache_root_follows_the_config_then_xdg_then_home_then_a_temporary_folde
     assert root.is_dir()
 
 
-def test_a_cache_dir_that_cannot_be_written_is_one_line(tmp_path):
+def test_a_cache_dir_that_is_not_writable_is_reported_in_one_line(tmp_path):
     config = config_room.defaults()
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/nothing")):
@@ -243,7 +243,7 @@ def test_a_cache_dir_that_cannot_be_written_is_one_line(tmp_path):
         assert "\n" not in str(caught.value)
 
 
-def test_a_changed_class_name_in_meta_is_damage(tmp_path):
+def test_a_changed_class_name_in_the_metadata_counts_as_damage(tmp_path):
     build = Builder()
     cache.load_cached(tmp_path, "toy", KEY, build)
     meta = entry_of(tmp_path) / "meta.json"

@@ -1,4 +1,4 @@
-"""A person's own folders: what becomes of files, classes, splits and the cache."""
+"""Image folders of the user: files, classes, splits and the cache."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def said(config) -> str:
 
 
 def write_images(folder: Path, first: int, count: int, classes=("cat", "dog"), size=(4, 3), mode="RGB") -> None:
-    """Images that carry their own number in their pixels, dealt to class folders in turn; no classes: flat."""
+    """Write images whose pixels encode their number, in turn to the class folders; no classes: a flat folder."""
     for number in range(first, first + count):
         where = folder / classes[number % len(classes)] if classes else folder
         where.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def numbers(split) -> list[int]:
 
 @pytest.fixture
 def folders(tmp_path) -> dict[str, str]:
-    """train: 100 images numbered from 0; val: 10 from 500; test: 40 from 600; two classes each."""
+    """Write train: 100 images numbered from 0; val: 10 from 500; test: 40 from 600; two classes each."""
     for part, first, count in [("train", 0, 100), ("val", 500, 10), ("test", 600, 40)]:
         write_images(tmp_path / "set" / part, first, count)
     return {f"{part}_dir": str(tmp_path / "set" / part) for part in ("train", "val", "test")}
@@ -63,7 +63,7 @@ RULES = {
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_each_rule_takes_every_image_once_from_its_folder_and_in_its_share(tmp_path, folders, rule):
+def test_each_rule_uses_every_image_once_from_its_folder_in_its_proportion(tmp_path, folders, rule):
     given, changes, sizes, origins = RULES[rule]
     dirs = {f"{part}_dir": folders[f"{part}_dir"] for part in given}
     config = config_room.validate(make_config(tmp_path, **dirs, **changes), {})
@@ -79,7 +79,7 @@ def test_each_rule_takes_every_image_once_from_its_folder_and_in_its_share(tmp_p
         assert numbers(split) != sorted(numbers(split)), "not in random order"
 
 
-def test_split_seed_alone_decides(tmp_path, folders):
+def test_the_split_depends_on_split_seed_only(tmp_path, folders):
     a, b, c = (
         data.load(make_config(tmp_path, train_dir=folders["train_dir"], split=(0.6, 0.2, 0.2), seed=i, split_seed=j))
         for i, j in [(0, 0), (1, 0), (0, 1)]
@@ -89,7 +89,7 @@ def test_split_seed_alone_decides(tmp_path, folders):
         assert set(numbers(x)) != set(numbers(z))
 
 
-def test_num_train_is_a_random_sample_and_leaves_the_others_alone(tmp_path, folders):
+def test_num_train_takes_a_random_sample_and_keeps_the_other_splits(tmp_path, folders):
     some = {"train_dir": folders["train_dir"], "split": (0.7, 0.2, 0.1)}
     whole, few = data.load(make_config(tmp_path, **some)), data.load(make_config(tmp_path, num_train=12, **some))
     assert numbers(few.train) == numbers(whole.train)[:12]
@@ -99,7 +99,7 @@ def test_num_train_is_a_random_sample_and_leaves_the_others_alone(tmp_path, fold
 
 
 @pytest.mark.parametrize(("names", "split"), [(["train", "test"], (0.5, 0.5)), (["train", "val", "test"], ())])
-def test_train_val_test_below_data_dir_are_the_three_keys(tmp_path, folders, names, split):
+def test_subfolders_train_val_test_of_data_dir_equal_the_three_keys(tmp_path, folders, names, split):
     dirs = {f"{name}_dir": folders[f"{name}_dir"] for name in names}
     if "val" not in names:
         os.rename(folders["val_dir"], tmp_path / "elsewhere")
@@ -109,7 +109,7 @@ def test_train_val_test_below_data_dir_are_the_three_keys(tmp_path, folders, nam
         assert numbers(x) == numbers(y)
 
 
-def test_data_dir_without_its_folders_or_with_a_wrong_split_is_one_line(tmp_path, folders):
+def test_data_dir_without_subfolders_or_with_a_wrong_split_is_reported_in_one_line(tmp_path, folders):
     whole = str(tmp_path / "set")
     assert said(make_config(tmp_path, data_dir=str(tmp_path / "no"))) == f"data_dir={tmp_path / 'no'}: no such folder"
     line = said(make_config(tmp_path, data_dir=folders["train_dir"]))
@@ -122,14 +122,14 @@ def test_data_dir_without_its_folders_or_with_a_wrong_split_is_one_line(tmp_path
     )
 
 
-def test_proportions_that_leave_a_split_empty(tmp_path, folders):
+def test_proportions_that_leave_a_split_empty_are_refused(tmp_path, folders):
     dirs = {"train_dir": folders["val_dir"]}
     line = said(make_config(tmp_path, split=(0.98, 0.01, 0.01), **dirs))
     assert line == "split=(0.98, 0.01, 0.01): 10 images leave none for val and test"
     assert "for train" in said(make_config(tmp_path, split=(0.02, 0.48, 0.5), **dirs))
 
 
-def test_missing_empty_and_overlapping_folders_are_one_line_each(tmp_path, folders):
+def test_missing_empty_and_overlapping_folders_are_reported_in_one_line_each(tmp_path, folders):
     split = {"split": (0.5, 0.5)}
     empty = tmp_path / "empty"
     (empty / "cat").mkdir(parents=True)
@@ -149,7 +149,7 @@ def test_missing_empty_and_overlapping_folders_are_one_line_each(tmp_path, folde
     assert said(make_config(tmp_path, train_dir=str(file))) == f"train_dir={file}: not a folder"
 
 
-def test_classes_are_the_union_by_name_and_a_missing_one_is_said(tmp_path, capsys):
+def test_classes_are_the_union_of_names_and_a_missing_one_is_reported(tmp_path, capsys):
     write_images(tmp_path / "a", 0, 12, ("ant", "cat", "dog"))
     write_images(tmp_path / "b", 12, 4, ("bee", "cat"))
     dirs = {"train_dir": str(tmp_path / "a"), "test_dir": str(tmp_path / "b")}
@@ -174,7 +174,7 @@ def test_a_class_whose_name_is_in_another_encoding_can_be_printed(tmp_path):
     assert set(found.train.labels.tolist()) == {0, 1}
 
 
-def test_flat_folders_are_unlabelled_and_images_beside_class_folders_are_refused(tmp_path, capsys):
+def test_flat_folders_are_unlabelled_and_images_next_to_class_folders_are_refused(tmp_path, capsys):
     write_images(tmp_path / "flat", 0, 20, ())
     write_images(tmp_path / "deep", 20, 10)
     config = make_config(tmp_path, train_dir=str(tmp_path / "flat"), split=(0.5, 0.3, 0.2))
@@ -191,7 +191,7 @@ def test_flat_folders_are_unlabelled_and_images_beside_class_folders_are_refused
     )
 
 
-def test_any_depth_hidden_files_and_others_are_passed_over(tmp_path, capsys):
+def test_nested_folders_are_read_and_hidden_or_other_files_are_skipped(tmp_path, capsys):
     write_images(tmp_path / "a" / "cat" / "x" / "y", 0, 6, ())
     write_images(tmp_path / "a" / "dog", 6, 4, ())
     for name in ("notes.txt", "Thumbs.db", ".DS_Store", "cat/photo.HEIC", "cat/.hidden.png"):
@@ -206,7 +206,7 @@ def test_any_depth_hidden_files_and_others_are_passed_over(tmp_path, capsys):
     ]
 
 
-def test_links_stay_inside_the_folder(tmp_path, capsys):
+def test_links_to_outside_the_folder_are_not_followed(tmp_path, capsys):
     write_images(tmp_path / "a", 0, 20, ())
     write_images(tmp_path / "outside", 100, 3, ())
     os.symlink(tmp_path / "a" / "0003.png", tmp_path / "a" / "inside.png")
@@ -232,14 +232,14 @@ def test_links_stay_inside_the_folder(tmp_path, capsys):
     }
 
 
-def test_a_link_is_no_train_folder_below_data_dir(tmp_path, folders):
+def test_a_link_is_not_accepted_as_a_train_folder_in_data_dir(tmp_path, folders):
     os.rename(folders["train_dir"], tmp_path / "outside")
     os.symlink(tmp_path / "outside", folders["train_dir"])
     line = said(make_config(tmp_path, data_dir=str(tmp_path / "set")))
     assert line.startswith(f"data_dir={tmp_path / 'set'}: holds val/ and test/, not train/ and test/")
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, folders, monkeypatch):
+def test_a_full_disk_is_reported_in_one_line_and_leaves_no_files(tmp_path, folders, monkeypatch):
     def full(stream, *_):
         raise OSError(28, "No space left on device")
 
@@ -249,7 +249,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, folders, monkeypat
     assert not list((tmp_path / "cache").iterdir())
 
 
-def test_broken_files_are_listed_at_once_and_skip_broken_goes_on(tmp_path, capsys):
+def test_broken_files_are_listed_at_once_and_skip_broken_continues(tmp_path, capsys):
     write_images(tmp_path / "a", 0, 30)
     whole = (tmp_path / "a/cat/0000.png").read_bytes()
     damage = {"empty.png": b"", "text.jpg": b"hello", "half.png": whole[: len(whole) // 2]}
@@ -287,7 +287,7 @@ def test_broken_files_are_listed_at_once_and_skip_broken_goes_on(tmp_path, capsy
     )
 
 
-def test_more_broken_files_than_fit_a_screen_are_counted_and_a_split_of_them_is_refused(tmp_path):
+def test_many_broken_files_are_counted_and_a_split_with_no_other_files_is_refused(tmp_path):
     write_images(tmp_path / "a", 0, 5, ())
     for i in range(33):
         (tmp_path / "a" / f"broken{i:02}.gif").write_bytes(b"x")
@@ -335,20 +335,20 @@ def test_the_cache_notices_files_that_changed(tmp_path, change, monkeypatch):
     assert taken == expected[change]
     if change == "renamed":
         assert numbers(before.train) != numbers(after.train)
-    monkeypatch.setattr("vae_jax.data.folders.write_rows", None)  # the cache serves what did not change
+    monkeypatch.setattr("vae_jax.data.folders.write_rows", None)  # unchanged files come from the cache
     assert numbers(data.load(config).train) == numbers(after.train)
 
 
-def test_a_file_moved_to_another_class_is_labelled_anew(tmp_path):
+def test_a_file_moved_to_another_class_gets_the_new_label(tmp_path):
     write_images(tmp_path / "a", 0, 20)
     config = make_config(tmp_path, train_dir=str(tmp_path / "a"), split=(0.5, 0.3, 0.2))
     data.load(config)
-    os.rename(tmp_path / "a/cat/0018.png", tmp_path / "a/dog/0000.png")  # the order of the files stays
+    os.rename(tmp_path / "a/cat/0018.png", tmp_path / "a/dog/0000.png")  # the order of the files does not change
     labels = {n: int(y) for split in data.load(config)[:3] for n, y in zip(numbers(split), split.labels, strict=True)}
     assert labels == {number: number % 2 for number in range(20)} | {18: 1}
 
 
-def test_sizes_that_vary_need_image_size(tmp_path):
+def test_varying_sizes_require_image_size(tmp_path):
     write_images(tmp_path / "a", 0, 10, ())
     write_images(tmp_path / "a", 10, 10, (), size=(7, 5))
     some = {"train_dir": str(tmp_path / "a"), "split": (0.5, 0.3, 0.2)}
@@ -364,7 +364,7 @@ def test_sizes_that_vary_need_image_size(tmp_path):
 @pytest.mark.parametrize(
     ("modes", "grayscale", "channels"), [("LL", False, 1), ("L1", False, 1), ("LR", False, 3), ("RR", True, 1)]
 )
-def test_channels_are_one_if_all_are_grey_or_grayscale_asks(tmp_path, modes, grayscale, channels):
+def test_there_is_one_channel_if_all_images_are_grey_or_grayscale_is_set(tmp_path, modes, grayscale, channels):
     for i in range(10):
         Image.new("RGB", (4, 3), (200, 10, 10)).convert({"R": "RGB"}.get(modes[i % 2], modes[i % 2])).save(
             tmp_path / f"{i}.png"
@@ -374,7 +374,7 @@ def test_channels_are_one_if_all_are_grey_or_grayscale_asks(tmp_path, modes, gra
     assert found.train.images.shape == (5, 3, 4, channels)
 
 
-def test_splits_are_whole_maps_in_the_cache_and_nothing_else_is_left(tmp_path, folders):
+def test_splits_are_memory_mapped_from_the_cache_without_leftover_files(tmp_path, folders):
     config = make_config(tmp_path, train_dir=folders["train_dir"], split=(0.7, 0.2, 0.1))
     for _ in range(2):
         found = data.load(config)
@@ -383,7 +383,7 @@ def test_splits_are_whole_maps_in_the_cache_and_nothing_else_is_left(tmp_path, f
         assert len(list(entry.iterdir())) == 7
 
 
-def test_binarised_splits_are_drawn_each_on_its_own(tmp_path):
+def test_each_split_is_binarised_independently(tmp_path):
     for name, count in [("train", 30), ("val", 10), ("test", 10)]:
         write_images(tmp_path / name, 100, count, (), size=(8, 8), mode="L")
     dirs = {f"{name}_dir": str(tmp_path / name) for name in ("train", "val", "test")}
@@ -420,7 +420,7 @@ def test_resident_memory_stays_flat_when_the_set_grows_ten_times(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif("VAE_JAX_PHOTOS_DIR" not in os.environ, reason="VAE_JAX_PHOTOS_DIR names no folder of photographs")
-def test_real_photographs(tmp_path):
+def test_real_photographs_are_loaded(tmp_path):
     folder = Path(os.environ["VAE_JAX_PHOTOS_DIR"])
     config = make_config(tmp_path, train_dir=str(folder), split=(0.7, 0.2, 0.1), image_size=(32, 32))
     found = data.load(config)

@@ -14,7 +14,7 @@ from vae_jax.data.folders.image_file import EXTENSIONS, BrokenImageError, are_gr
 
 
 def gradient(height=24, width=32) -> np.ndarray:
-    """Smooth colours, different in every corner."""
+    """Return smooth colours that differ in every corner."""
     y, x = np.mgrid[0:height, 0:width]
     return np.stack([x * 255 / (width - 1), y * 255 / (height - 1), np.full(x.shape, 90)], -1).round().astype(np.uint8)
 
@@ -38,7 +38,7 @@ def test_every_format_is_read_in_colour_and_in_grey(tmp_path, extension):
 
 
 @pytest.mark.parametrize("extension", [".gif", ".webp", ".tiff", ".png"])
-def test_of_an_animation_the_first_frame_is_taken(tmp_path, extension):
+def test_the_first_frame_of_an_animation_is_used(tmp_path, extension):
     first, second = Image.new("RGB", (8, 6), (200, 0, 0)), Image.new("RGB", (8, 6), (0, 200, 0))
     first.save(tmp_path / f"x{extension}", save_all=True, append_images=[second])
     assert np.abs(pixels(tmp_path / f"x{extension}") - [200, 0, 0]).max() < 8
@@ -59,8 +59,8 @@ def test_exif_orientation_is_applied(tmp_path, extension, orientation):
 
 
 @pytest.mark.parametrize("tag", [282, 256])
-def test_an_odd_entry_beside_the_orientation_is_no_harm(tmp_path, tag):
-    """A resolution and a width that are texts, as some programs write them."""
+def test_an_invalid_exif_entry_does_not_affect_the_orientation(tmp_path, tag):
+    """A resolution and a width stored as text, as some programs write them."""
     entries = [struct.pack(">HHI4s", tag, 2, 4, b"300\0"), struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0)]
     content = b"Exif\0\0MM\0*" + struct.pack(">IH", 8, 2) + b"".join(sorted(entries)) + bytes(4)
     Image.fromarray(gradient()).save(tmp_path / "x.jpg", exif=content)
@@ -69,7 +69,7 @@ def test_an_odd_entry_beside_the_orientation_is_no_harm(tmp_path, tag):
 
 
 @pytest.mark.parametrize(("background", "value"), [("black", 0), ("white", 255)])
-def test_transparency_shows_the_background(tmp_path, background, value):
+def test_transparent_pixels_show_the_background(tmp_path, background, value):
     colour = np.concatenate([gradient(), np.full((24, 32, 1), 255, np.uint8)], -1)
     colour[:8, :, 3], colour[8:16, :, 3] = 0, 51
     Image.fromarray(colour).save(tmp_path / "rgba.png")
@@ -85,7 +85,7 @@ def test_transparency_shows_the_background(tmp_path, background, value):
 
 
 @pytest.mark.parametrize(("background", "value"), [("black", 0), ("white", 255)])
-def test_palettes_and_their_transparent_entry(tmp_path, background, value):
+def test_palettes_and_their_transparent_entry_are_decoded(tmp_path, background, value):
     picture = Image.new("P", (3, 2))
     picture.putpalette([10, 20, 30, 200, 100, 50])
     picture.putdata([0, 1, 0, 1, 0, 1])
@@ -99,7 +99,7 @@ def test_palettes_and_their_transparent_entry(tmp_path, background, value):
         np.testing.assert_array_equal(pixels(tmp_path / name, background=background), expected)
 
 
-def test_sixteen_bits_are_scaled_over_their_whole_range(tmp_path):
+def test_sixteen_bit_images_are_scaled_over_the_whole_range(tmp_path):
     deep = np.array([[0, 257, 32768, 65535]], np.uint16)
     for name in ("x.png", "x.tiff"):
         Image.fromarray(deep).save(tmp_path / name)
@@ -118,7 +118,7 @@ def test_floats_in_0_to_1_are_read_and_others_are_broken(tmp_path):
             decode(tmp_path / "f.tiff", (), 1, "black")
 
 
-def test_cmyk_and_one_bit(tmp_path):
+def test_cmyk_and_one_bit_images_are_decoded(tmp_path):
     truth = gradient()
     for name in ("x.jpg", "x.tiff"):
         Image.fromarray(truth).convert("CMYK").save(tmp_path / name)
@@ -128,7 +128,7 @@ def test_cmyk_and_one_bit(tmp_path):
 
 
 @pytest.mark.parametrize("extension", [".png", ".jpg"])
-def test_shrinking_is_antialiased_and_any_size_is_met(tmp_path, extension):
+def test_shrinking_is_antialiased_and_gives_the_exact_size(tmp_path, extension):
     checkers = (np.indices((256, 320)).sum(0) % 2 * 255).astype(np.uint8)
     Image.fromarray(checkers).save(tmp_path / f"x{extension}", quality=95)
     found = pixels(tmp_path / f"x{extension}", (7, 33), 1)
@@ -146,7 +146,7 @@ def test_a_jpeg_keeps_the_detail_that_its_size_can_show(tmp_path):
     assert np.abs(pixels(tmp_path / "x.jpg", (64, 64), 1)[..., 0] - np.asarray(whole, int)).max() < 20
 
 
-def test_a_turned_photograph_is_turned_before_it_is_resized(tmp_path):
+def test_a_rotated_photograph_is_rotated_before_it_is_resized(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(gradient(400, 800)).save(tmp_path / "x.jpg", exif=exif)
@@ -154,7 +154,7 @@ def test_a_turned_photograph_is_turned_before_it_is_resized(tmp_path):
     assert np.abs(found - np.rot90(gradient(16, 32), -1)).max() < 16
 
 
-def test_what_is_broken_says_why(tmp_path, monkeypatch):
+def test_the_error_for_a_broken_image_gives_the_reason(tmp_path, monkeypatch):
     Image.fromarray(gradient()).save(tmp_path / "whole.png")
     whole = (tmp_path / "whole.png").read_bytes()
     contents = {

@@ -18,7 +18,7 @@ def make_config(**changes):
 
 
 def toy_source(n=600, n_test=100) -> Source:
-    """Images that carry their own number, so that they can be told apart wherever they land."""
+    """Return images that encode their number, so that each is recognized in any split."""
 
     def part(first, count):
         number = np.arange(first, first + count)
@@ -33,7 +33,7 @@ def numbers(split: Split) -> list[int]:
     return (split.images[:, 0, 0, 0].astype(int) * 250 + split.images[:, 0, 1, 0]).tolist()
 
 
-def test_digits_sizes_values_and_classes():
+def test_digits_have_the_expected_sizes_values_and_classes():
     found = data.load(make_config(val_fraction=0.1))
     assert [len(split.labels) for split in found[:3]] == [1294, 144, 359]
     assert found.train.images.shape[1:] == (8, 8, 1)
@@ -52,7 +52,7 @@ def test_digits_labels_belong_to_their_images():
         assert [truth[image.tobytes()] for image in split.images] == split.labels.tolist()
 
 
-def test_every_split_of_digits_holds_every_class_in_its_share():
+def test_every_split_of_digits_has_every_class_in_its_proportion():
     found = data.load(make_config(val_fraction=0.2))
     whole = np.bincount(np.concatenate([split.labels for split in found[:3]]))
     for split in found[:3]:
@@ -83,7 +83,7 @@ def test_splits_cover_the_set_without_overlap(n_test):
 
 
 @pytest.mark.parametrize("binarize", ["none", "static_seeded", "dynamic"])
-def test_seed_of_the_run_changes_nothing_and_split_seed_does(binarize):
+def test_splits_depend_on_split_seed_and_not_on_the_seed_of_the_run(binarize):
     a, b, c = (
         data.load(make_config(seed=seed, split_seed=split_seed, binarize=binarize))
         for seed, split_seed in [(0, 0), (1, 0), (0, 1)]
@@ -104,7 +104,7 @@ def is_binary(split: Split) -> bool:
 
 
 @pytest.mark.parametrize("dataset_has_test", [False, True])
-def test_which_splits_are_binary(dataset_has_test):
+def test_val_and_test_are_binary_for_dynamic_and_all_splits_for_static_binarization(dataset_has_test):
     source = toy_source(600, 100 if dataset_has_test else 0)
     expected = {"none": (False, False, False), "static_seeded": (True, True, True), "dynamic": (False, True, True)}
     for binarize, binary in expected.items():
@@ -112,7 +112,7 @@ def test_which_splits_are_binary(dataset_has_test):
         assert tuple(is_binary(split) for split in found[:3]) == binary
 
 
-def test_an_image_is_binarised_alike_whatever_val_fraction_and_num_train():
+def test_binarization_of_an_image_does_not_depend_on_val_fraction_or_num_train():
     source = toy_source(600, 0)
 
     def images_by_number(**changes) -> dict[int, bytes]:
@@ -128,7 +128,7 @@ def test_an_image_is_binarised_alike_whatever_val_fraction_and_num_train():
     assert all(one[number] == image for number, image in two.items())
 
 
-def test_dynamic_and_static_share_the_draw_of_val_and_test():
+def test_dynamic_and_static_binarization_give_the_same_val_and_test():
     static, dynamic = (data.load(make_config(binarize=name)) for name in ("static_seeded", "dynamic"))
     for a, b in [(static.val, dynamic.val), (static.test, dynamic.test)]:
         np.testing.assert_array_equal(a.images, b.images)
@@ -155,14 +155,14 @@ def test_binarised_digits_keep_the_mean_brightness():
         (toy_source(0, 5), {}, "dataset=digits: the set has no training images"),
     ],
 )
-def test_no_split_may_be_empty(source, changes, said):
+def test_an_empty_split_is_refused(source, changes, said):
     with pytest.raises(InputError) as caught:
         data.assemble(source, make_config(**changes))
     assert str(caught.value).startswith(said)
     assert "\n" not in str(caught.value)
 
 
-def test_known_names_lists_tfds_only_when_it_must():
+def test_known_names_include_tfds_only_for_names_that_are_not_built_in():
     assert set(data.known_names("mnist")) == set(data.DATASETS)
     assert "cifar10" in data.known_names("cifar10")
     assert "cifar10" in data.known_names("no_such_set")
@@ -170,7 +170,7 @@ def test_known_names_lists_tfds_only_when_it_must():
     assert "emnist/letters" in data.known_names("emnist/letters")
 
 
-def test_the_room_imports_nothing_heavy():
+def test_importing_data_imports_no_heavy_package():
     code = (
         "import sys; from vae_jax import data; data.known_names('digits'); "
         "print([m for m in ('tensorflow_datasets', 'sklearn', 'matplotlib', 'PIL', 'tensorflow') if m in sys.modules])"

@@ -8,7 +8,7 @@ LABELS = np.random.default_rng(3).choice(5, 1000, p=[0.5, 0.3, 0.1, 0.07, 0.03])
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 100, 333, 999, 1000])
-def test_quotas_sum_exactly_and_round_each_class_to_a_neighbour(count):
+def test_quotas_have_the_exact_sum_and_round_each_class_up_or_down(count):
     quotas = splits.class_quotas(LABELS, count)
     assert quotas.sum() == count
     assert np.all(np.abs(quotas - np.bincount(LABELS) * count / len(LABELS)) < 1)
@@ -22,7 +22,7 @@ def test_hold_out_is_a_stratified_partition(count):
     np.testing.assert_array_equal(np.bincount(LABELS[held], minlength=5), splits.class_quotas(LABELS, count))
 
 
-def test_hold_out_depends_on_seed_and_tag_and_on_no_global_state():
+def test_hold_out_depends_on_seed_and_tag_but_on_no_global_state():
     np.random.seed(1)  # noqa: NPY002
     first = splits.hold_out(LABELS, 100, 0, splits.VAL)[1]
     np.random.seed(2)  # noqa: NPY002
@@ -31,12 +31,12 @@ def test_hold_out_depends_on_seed_and_tag_and_on_no_global_state():
     assert set(first) != set(splits.hold_out(LABELS, 100, 0, splits.TEST)[1])
 
 
-def test_val_fraction_is_a_fraction_below_one_and_a_count_from_one_on():
+def test_val_fraction_is_a_fraction_below_one_and_a_count_otherwise():
     sizes = [len(splits.train_val_indices(LABELS, value, 0, 0)[1]) for value in (0.1, 0.2504, 1.0, 120.0)]
     assert sizes == [100, 250, 1, 120]
 
 
-def test_num_train_takes_nested_random_samples_and_leaves_val_alone():
+def test_num_train_takes_nested_random_samples_and_keeps_val():
     train, val = splits.train_val_indices(LABELS, 0.2, 0, 0)
     small, same_val = splits.train_val_indices(LABELS, 0.2, 50, 0)
     np.testing.assert_array_equal(small, train[:50])
@@ -54,7 +54,7 @@ def test_num_train_takes_nested_random_samples_and_leaves_val_alone():
         (0.1, 901, "num_train=901:"),
     ],
 )
-def test_what_does_not_fit_is_one_line_with_key_and_value(val_fraction, num_train, said):
+def test_sizes_that_do_not_fit_are_reported_in_one_line_with_key_and_value(val_fraction, num_train, said):
     with pytest.raises(InputError) as caught:
         splits.train_val_indices(LABELS, val_fraction, num_train, 0)
     assert str(caught.value).startswith(said)
@@ -76,7 +76,7 @@ def test_binarized_pixels_are_0_or_255_with_the_grey_image_as_mean():
     assert abs((z**2).mean() - 1) < 0.45
 
 
-def test_binarization_repeats_by_seed_and_differs_between_images_seeds_and_tags():
+def test_binarization_is_reproducible_and_differs_between_images_seeds_and_tags():
     grey = np.full((300, 4, 4, 1), 128, np.uint8)
     drawn = splits.binarize(grey, 0, splits.BINARIZE_TRAIN)
     np.testing.assert_array_equal(drawn, splits.binarize(grey, 0, splits.BINARIZE_TRAIN))
@@ -86,7 +86,7 @@ def test_binarization_repeats_by_seed_and_differs_between_images_seeds_and_tags(
     assert (drawn != splits.binarize(grey, 0, splits.BINARIZE_TEST)).any()
 
 
-def test_binarization_of_more_rows_than_one_batch_repeats_nothing(monkeypatch):
+def test_binarization_in_several_batches_does_not_repeat_noise(monkeypatch):
     monkeypatch.setattr(splits, "_ROWS", 100)
     drawn = splits.binarize(np.full((250, 4, 4, 1), 128, np.uint8), 0, splits.BINARIZE_TRAIN)
     assert len(np.unique(drawn.reshape(250, -1), axis=0)) > 240

@@ -36,7 +36,7 @@ def write_idx(file: Path, array: np.ndarray) -> None:
 
 
 def register(monkeypatch, url: str, folder: Path) -> None:
-    """Make TFDS take the files of the folder for the originals of MNIST at this address."""
+    """Make TFDS accept the files in the folder as the original MNIST at this address."""
     import tensorflow_datasets as stock
     from tensorflow_datasets.core import utils
     from tensorflow_datasets.core.download import checksums
@@ -50,7 +50,7 @@ def register(monkeypatch, url: str, folder: Path) -> None:
 
 @pytest.fixture
 def originals(tmp_path, monkeypatch) -> Path:
-    """A folder with four small files in MNIST's format, which TFDS takes for the original ones."""
+    """Return a folder with four small files in MNIST's format, which TFDS accepts as the original ones."""
     folder, rng = tmp_path / "originals", np.random.default_rng(0)
     folder.mkdir()
     for part, count in (("train", 40), ("test", 12)):
@@ -66,7 +66,7 @@ def examples(images: np.ndarray, labels: np.ndarray) -> list[tuple[bytes, int]]:
 
 
 def parse_by_hand(folder: Path, part: str) -> list[tuple[bytes, int]]:
-    """The examples of the original files, by nothing but gunzip and np.frombuffer."""
+    """Return the examples of the original files, read with gunzip and np.frombuffer only."""
     images, labels = (gzip.decompress((folder / name).read_bytes()) for name in idx.IDX_FILES[part])
     return examples(
         np.frombuffer(images, np.uint8, offset=16).reshape(-1, 784), np.frombuffer(labels, np.uint8, offset=8)
@@ -83,14 +83,14 @@ def assert_same_examples(folder: Path, source: data.Source) -> None:
 
 
 def said(config) -> str:
-    """The one line of the InputError that loading raises."""
+    """Return the one line of the InputError that loading raises."""
     with pytest.raises(InputError) as caught:
         data.load(config)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-def test_decoded_examples_are_those_of_the_original_files(tmp_path, originals, capfd):
+def test_decoded_examples_equal_the_original_files(tmp_path, originals, capfd):
     config = make_config(tmp_path, data_dir=str(originals))
     source = tfds.load_idx_set(config)
     assert_same_examples(originals, source)
@@ -102,7 +102,7 @@ def test_decoded_examples_are_those_of_the_original_files(tmp_path, originals, c
     assert "tensorflow" not in sys.modules
 
 
-def test_a_cached_set_needs_no_file_and_no_tfds(tmp_path, originals, monkeypatch):
+def test_a_cached_set_needs_neither_files_nor_tfds(tmp_path, originals, monkeypatch):
     first = data.load(make_config(tmp_path, data_dir=str(originals)))
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
     again = data.load(make_config(tmp_path))
@@ -119,13 +119,13 @@ def test_real_mnist_is_byte_equal(tmp_path):
     assert np.abs(shares[0] - shares[1]).max() < 2e-4
 
 
-def test_image_size_applies_and_is_another_cache_entry(tmp_path, originals):
+def test_image_size_is_applied_and_makes_another_cache_entry(tmp_path, originals):
     config = make_config(tmp_path, data_dir=str(originals), image_size=(14, 7))
     assert data.load(config).test.images.shape == (12, 14, 7, 1)
     assert data.load(make_config(tmp_path, data_dir=str(originals))).test.images.shape == (12, 28, 28, 1)
 
 
-def test_a_data_dir_that_does_not_exist_or_is_empty_or_lacks_files(tmp_path, originals):
+def test_a_data_dir_that_is_missing_empty_or_incomplete_is_refused(tmp_path, originals):
     missing = tmp_path / "nowhere"
     assert said(make_config(tmp_path, data_dir=str(missing))).startswith(f"data_dir={missing}: no such folder")
     missing.mkdir()
@@ -140,7 +140,7 @@ def test_a_data_dir_that_does_not_exist_or_is_empty_or_lacks_files(tmp_path, ori
 
 @pytest.mark.parametrize("name", idx.FILE_NAMES)
 @pytest.mark.parametrize("cached", [False, True])
-def test_a_file_that_is_not_the_original_is_named(tmp_path, originals, name, cached):
+def test_the_error_for_a_file_that_is_not_the_original_names_it(tmp_path, originals, name, cached):
     config = make_config(tmp_path, data_dir=str(originals))
     if cached:
         data.load(config)
@@ -151,7 +151,7 @@ def test_a_file_that_is_not_the_original_is_named(tmp_path, originals, name, cac
     assert line.startswith(f"data_dir={originals}: {name} not the original of dataset=mnist")
 
 
-def test_tfds_checks_the_files_too(tmp_path, originals, monkeypatch):
+def test_tfds_also_verifies_checksums(tmp_path, originals, monkeypatch):
     monkeypatch.setattr(idx, "check_files", lambda *_: None)
     write_idx(originals / "t10k-labels-idx1-ubyte.gz", np.zeros(12, np.uint8))
     assert "has wrong checksum" in said(make_config(tmp_path, data_dir=str(originals)))
@@ -174,17 +174,17 @@ def serve(folder: Path):
         server.server_close()
 
 
-def test_downloads_through_tfds_and_rebuilds_from_the_download(tmp_path, originals, monkeypatch, capsys):
+def test_a_set_is_downloaded_by_tfds_and_rebuilt_from_the_download(tmp_path, originals, monkeypatch, capsys):
     with serve(originals) as url:
         register(monkeypatch, url, originals)
         assert_same_examples(originals, tfds.load_idx_set(make_config(tmp_path)))
     (entry,) = (tmp_path / "cache").glob("mnist-*")
     (entry / "train_images.npy").unlink()
-    assert_same_examples(originals, tfds.load_idx_set(make_config(tmp_path)))  # the server is gone
+    assert_same_examples(originals, tfds.load_idx_set(make_config(tmp_path)))  # the server is stopped
     assert "damaged" in capsys.readouterr().err
 
 
-def test_a_wrong_file_from_the_network_is_refused(tmp_path, originals, monkeypatch):
+def test_a_downloaded_file_with_a_wrong_checksum_is_refused(tmp_path, originals, monkeypatch):
     with serve(originals) as url:
         register(monkeypatch, url, originals)
         write_idx(originals / "train-labels-idx1-ubyte.gz", np.zeros(40, np.uint8))
@@ -204,20 +204,20 @@ def swallow(*_, **__):
 
 
 @pytest.mark.parametrize("connect", [refuse, swallow])
-def test_without_a_network_one_line_within_two_seconds_says_data_dir(tmp_path, monkeypatch, connect):
-    import tensorflow_datasets  # noqa: F401  # its import is not what is timed
+def test_without_a_network_an_error_within_two_seconds_recommends_data_dir(tmp_path, monkeypatch, connect):
+    import tensorflow_datasets  # noqa: F401  # its import is not part of the measured time
     from tensorflow_datasets.core.download import downloader
 
     monkeypatch.setattr(socket, "create_connection", connect)
     before, start = (downloader.MAX_RETRIES, downloader._open_url), time.perf_counter()
     line = said(make_config(tmp_path))
-    assert time.perf_counter() - start < 3  # two seconds, and what a busy machine adds
+    assert time.perf_counter() - start < 3  # two seconds, plus a margin for a busy machine
     assert line.startswith("dataset=mnist: download failed")
     assert "--config.data_dir=DIR with the four original files train-images-idx3-ubyte.gz" in line
     assert (downloader.MAX_RETRIES, downloader._open_url) == before
 
 
-def test_a_proxy_is_probed_in_the_hosts_place(monkeypatch):
+def test_a_proxy_is_probed_instead_of_the_host(monkeypatch):
     asked = []
 
     def connect(address, timeout):
@@ -235,7 +235,7 @@ def test_a_proxy_is_probed_in_the_hosts_place(monkeypatch):
 
 
 def make_builder(monkeypatch, name: str, features, splits: tuple[str, ...] = ("train",), record=None):
-    """Register a small builder with TFDS, as its own image sets are: images of varying size, in colour."""
+    """Register a small builder with TFDS, similar to its image sets: colour images of varying size."""
     import tensorflow_datasets as stock
     from PIL import Image
 
@@ -267,7 +267,7 @@ def colour(stock):
     return {"image": stock.features.Image(shape=(None, None, 3))}
 
 
-def test_another_set_of_tfds_with_size_and_grayscale(tmp_path, monkeypatch):
+def test_another_tfds_set_is_loaded_with_size_and_grayscale(tmp_path, monkeypatch):
     make_builder(monkeypatch, "small", colour)
     found = data.load(make_config(tmp_path, dataset="small", image_size=(6, 8)))
     assert [split.images.shape for split in found[:3]] == [(14, 6, 8, 3), (2, 6, 8, 3), (4, 6, 8, 3)]
@@ -292,14 +292,12 @@ def needs_tensorflow(i):
         (lambda s: {"image": s.features.Image(dtype=np.uint16)}, ("train",), None, "its images are uint16, not uint8"),
     ],
 )
-def test_sets_that_cannot_be_used_are_refused_before_anything_is_prepared(
-    tmp_path, monkeypatch, features, splits, record, expected
-):
+def test_unusable_sets_are_refused_before_they_are_prepared(tmp_path, monkeypatch, features, splits, record, expected):
     make_builder(monkeypatch, "small", features, splits, record)
     assert said(make_config(tmp_path, dataset="small")).startswith(f"dataset=small: {expected}")
 
 
-def test_no_train_split_missing_tensorflow_and_unknown_sets(tmp_path, monkeypatch):
+def test_no_train_split_missing_tensorflow_and_unknown_sets_are_refused(tmp_path, monkeypatch):
     config = make_config(tmp_path, dataset="small", image_size=(6, 8))
     make_builder(monkeypatch, "small", colour, ("alpha", "beta"))
     assert said(config) == "dataset=small: no split named train, only alpha, beta"
@@ -312,7 +310,7 @@ def test_no_train_split_missing_tensorflow_and_unknown_sets(tmp_path, monkeypatc
     assert said(make_config(tmp_path, dataset="emnist/no_such")).startswith("dataset=emnist/no_such: ")
 
 
-def test_reading_an_idx_file_that_is_none(tmp_path):
+def test_reading_an_invalid_idx_file_is_an_error(tmp_path):
     (tmp_path / "x.gz").write_bytes(gzip.compress(b"hello there"))
     with pytest.raises(ValueError, match="not an idx file"):
         idx.read_idx(tmp_path / "x.gz")

@@ -48,7 +48,7 @@ def test_terms_do_not_depend_on_the_batch_size_the_call_or_the_devices(make_conf
             np.testing.assert_allclose(pieces.terms[name], values, rtol=1e-5, err_msg=name)
 
 
-def test_images_after_it_do_not_change_an_image(make_config, split):
+def test_the_terms_of_an_image_do_not_depend_on_later_images(make_config, split):
     _, _, whole = evaluation(make_config(), split)
     _, _, few = evaluation(make_config(), Split(split.images[:5], split.labels[:5]))
     for name, values in whole.terms.items():
@@ -69,7 +69,7 @@ def test_terms_agree_with_the_definition(make_config, split):
     np.testing.assert_allclose(total, 0, atol=1e-4)
 
 
-def test_the_aggregate_is_that_of_one_sample_an_image_however_the_work_is_cut(make_config, split):
+def test_the_aggregate_uses_one_sample_per_image_for_any_batch_size(make_config, split):
     model, state, whole = evaluation(make_config(latent_dim=2), split)
     assert whole.aggregate is not None
     for size, per_call in ((10, 3),):
@@ -89,7 +89,7 @@ def test_the_aggregate_is_that_of_one_sample_an_image_however_the_work_is_cut(ma
     assert is_standard(float(found.aggregate.from_standard), 2)
 
 
-def test_a_prior_that_is_not_standard_is_found_out(make_config, key):
+def test_a_prior_that_is_not_standard_is_detected(make_config, key):
     model = make_model(make_config(), SHAPE)
     z = jax.random.normal(key, (50, 3))
     assert model.log_prior is not None
@@ -140,5 +140,5 @@ def test_active_units_on_perfect_useless_and_duplicated_codes():
     assert active_units(codes) == 3
     assert active_units(np.zeros((1000, 3), np.float32)) == 0
     assert active_units(np.concatenate([codes, codes, 0.05 * codes], axis=1)) == 6
-    # A far offset must not eat the digits of the variance.
+    # A large offset must not cancel the digits of the variance.
     assert active_units(np.asarray(0.05 * codes + 1000, np.float32)) == 0

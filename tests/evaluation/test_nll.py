@@ -1,4 +1,4 @@
-"""What is known of each image on disk, and what is said of it; the log weights here are made up."""
+"""Records per image on disk, and the estimates computed from them; the log weights here are made up."""
 
 import contextlib
 import functools
@@ -35,16 +35,16 @@ FACTS = {
     **{"dataset": "digits", "split_seed": 0, "num_elements": 64},
 }
 DECIDES_NOTHING = {"which", "quantity", "pixels", "likelihood", "dataset", "split_seed", "num_elements"}
-"""Of the numbers beside the parameters' and the images' digests."""
+"""The facts that do not affect the estimates beyond the digests of parameters and images."""
 IMAGES = np.zeros((19, 8, 8, 1), np.uint8)
 
 
 class Stop(Exception):
-    """In the place of a signal."""
+    """An exception in place of a signal."""
 
 
 def source(images: np.ndarray, first: int, block: int = 3, shift: float = 0.0) -> Iterator[Block]:
-    """Log weights of image i from a generator of its own."""
+    """Return log weights, drawn for image i with a generator of its own."""
     for start in range(0, len(images), block):
         numbers = range(first + start, first + min(start + block, len(images)))
         rows = [np.random.default_rng([7, i]).normal(-i, 1, 20) + shift * i for i in numbers]
@@ -62,7 +62,7 @@ def pieces_of_four(monkeypatch):
 
 
 @pytest.mark.parametrize("images", [4, 7, 9])
-def test_a_measurement_that_is_stopped_again_and_again_has_the_bits_of_one_that_is_not(tmp_path, images):
+def test_a_repeatedly_stopped_measurement_has_the_same_bits_as_an_uninterrupted_one(tmp_path, images):
     whole, path = tmp_path / "whole.npz", tmp_path / "nll.npz"
     take(whole)
     done = [0]
@@ -80,7 +80,7 @@ def test_a_measurement_that_is_stopped_again_and_again_has_the_bits_of_one_that_
 
 
 def stopping_after(images: int):
-    """An `advance` that lets so many images pass."""
+    """Return an `advance` that raises Stop after `images` images."""
     seen = 0
 
     def advance(count: int) -> None:
@@ -109,7 +109,7 @@ def test_a_finished_measurement_is_not_repeated(tmp_path):
 
 
 @pytest.mark.parametrize("name", sorted(FACTS.keys() - DECIDES_NOTHING))
-def test_what_is_of_another_measurement_is_not_used(tmp_path, name):
+def test_a_record_of_another_measurement_is_not_used(tmp_path, name):
     path = tmp_path / "nll.npz"
     with pytest.raises(Stop):
         nll.measure(source, IMAGES, nll.resume(path, FACTS)[0], path, stopping_after(9))
@@ -154,7 +154,7 @@ def test_a_file_that_cannot_be_read_is_not_used(tmp_path, damage):
     assert nll.read(path) is not None
 
 
-def test_neither_blocks_nor_pieces_change_the_estimates(tmp_path, monkeypatch):
+def test_estimates_do_not_depend_on_blocks_or_pieces(tmp_path, monkeypatch):
     one = take(tmp_path / "one.npz")
     monkeypatch.setitem(room.PIECES, "importance", 256)
     path = tmp_path / "two.npz"
@@ -163,7 +163,7 @@ def test_neither_blocks_nor_pieces_change_the_estimates(tmp_path, monkeypatch):
         np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
-def test_the_mean_and_its_two_errors_are_those_of_their_formulas(tmp_path):
+def test_the_mean_and_its_two_errors_agree_with_their_formulas(tmp_path):
     record = take(tmp_path / "nll.npz")
     found = nll.summarize(record)
     log_p, error = record.estimates.log_p, record.estimates.error
@@ -210,7 +210,7 @@ def facts_of(make_config, request: nll.Request, images: np.ndarray = IMAGES, bia
         ({}, "test/grey_iwae_20", ["grey pixels", "bound", "not an nll"]),
     ],
 )
-def test_only_a_mass_over_discrete_pixels_has_an_nll(make_config, tmp_path, changes, metric, words):
+def test_only_a_likelihood_over_discrete_pixels_has_an_nll(make_config, tmp_path, changes, metric, words):
     facts = facts_of(make_config, nll.Request(20), **changes)
     path = tmp_path / "nll.npz"
     found = nll.summarize(nll.measure(source, IMAGES, nll.resume(path, facts)[0], path))
@@ -222,7 +222,7 @@ def test_only_a_mass_over_discrete_pixels_has_an_nll(make_config, tmp_path, chan
         assert word in found.caveat
 
 
-def test_digests_tell_parameters_and_images_apart(make_config):
+def test_digests_differ_between_parameters_and_between_images(make_config):
     tell = functools.partial(facts_of, make_config, nll.Request(20))
     assert tell()["params_digest"] != tell(bias=1e-7)["params_digest"]
     image = IMAGES.copy()
@@ -232,7 +232,7 @@ def test_digests_tell_parameters_and_images_apart(make_config):
     assert tell(np.zeros((19, 8, 8, 3), np.uint8))["pixels"] == "colour"
 
 
-def test_every_split_of_a_binarised_run_is_binary_by_the_same_draw(make_config):
+def test_every_split_of_a_binarised_run_is_binarised_with_the_same_draw(make_config):
     for split in ("test", "val", "train"):
         request = nll.Request(20, split)
         dynamic = nll.images_of(make_config(binarize="dynamic"), request)
@@ -242,7 +242,7 @@ def test_every_split_of_a_binarised_run_is_binary_by_the_same_draw(make_config):
 
 
 @pytest.mark.parametrize(("split", "other"), [("test", "val"), ("val", "train"), ("train", "val")])
-def test_annealing_is_tuned_on_images_that_it_does_not_estimate(make_config, monkeypatch, split, other):
+def test_annealing_is_tuned_on_other_images_than_it_estimates(make_config, monkeypatch, split, other):
     config, tuned = make_config(), []
     run = Run(config, make_model(config, (8, 8, 1)), {}, (8, 8, 1), 7)
 
@@ -253,7 +253,7 @@ def test_annealing_is_tuned_on_images_that_it_does_not_estimate(make_config, mon
     monkeypatch.setattr(request, "tune_step_sizes", tune)
     monkeypatch.setattr(request, "make_ais", lambda *_: lambda *given: iter([given[3].sum()]))
     source = nll.make_source(run, nll.Request(2, split, images=5, method="ais", temperatures=3))
-    assert not tuned  # of a measurement that is finished there is nothing to tune for
+    assert not tuned  # a finished measurement needs no tuning
     assert [*source(IMAGES[:5], 0), *source(IMAGES[5:9], 5)] == [3, 3]
     [images] = tuned
     np.testing.assert_array_equal(images, nll.images_of(config, nll.Request(2, other))[: len(images)])
@@ -269,7 +269,7 @@ def test_annealing_is_tuned_on_images_that_it_does_not_estimate(make_config, mon
         (nll.Request(20, "train", "latest"), "nll_train_latest.npz"),
     ],
 )
-def test_splits_and_checkpoints_have_files_of_their_own(request_, name):
+def test_every_split_and_checkpoint_has_its_own_file(request_, name):
     assert nll.file_name(request_) == name
 
 
@@ -299,7 +299,7 @@ def test_runs_are_compared_image_by_image(tmp_path):
         ({"images_digest": "j", "pixels": "static_seeded"}, "pixels=dynamic, not static_seeded"),
     ],
 )
-def test_a_run_that_was_measured_on_something_else_is_refused(tmp_path, changes, words):
+def test_comparison_with_a_run_measured_on_other_data_is_refused(tmp_path, changes, words):
     take(tmp_path / "nll.npz")
     with pytest.raises(InputError) as refused:
         nll.read_other(tmp_path, "nll.npz", FACTS | changes)
@@ -310,13 +310,13 @@ def test_a_run_that_was_measured_on_something_else_is_refused(tmp_path, changes,
         nll.read_other(tmp_path, "n.npz", FACTS | asked)
 
 
-def test_few_chains_say_nothing_of_trust(tmp_path):
+def test_annealing_has_no_share_of_untrusted_images(tmp_path):
     record = take(tmp_path / "nll.npz")
     assert nll.summarize(record).untrusted == 1
     assert math.isnan(nll.summarize(record._replace(facts=FACTS | {"method": "ais"})).untrusted)
 
 
-def test_what_makes_the_other_runs_bound_tighter_is_said(tmp_path, capsys):
+def test_the_reason_for_the_other_runs_tighter_bound_is_printed(tmp_path, capsys):
     record = take(tmp_path / "nll.npz")
     other = record._replace(facts=FACTS | {"temperatures": 1000})
     nll.print_comparison(record, other, tmp_path, Console())

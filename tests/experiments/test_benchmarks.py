@@ -1,4 +1,4 @@
-"""What the benchmark scripts do besides measuring: what is kept, and which rounds count."""
+"""The benchmark scripts apart from the measurements: stored results, and which rounds count."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path / "benchmarks"
 
 
-def test_a_result_is_kept_printed_and_rendered_with_its_command(folder, capsys):
+def test_a_result_is_stored_printed_and_rendered_with_its_command(folder, capsys):
     record.save("b", "python -m b", "Second", ["what", "s"], [["x", 1.5]], ["A note."])
     record.save("a", "python -m a --n=1", "First", ["what", "s"], [["y", 2.5]])
     assert "Second" in capsys.readouterr().out
@@ -54,13 +54,13 @@ def test_a_result_is_kept_printed_and_rendered_with_its_command(folder, capsys):
     assert "| what | s |\n| --- | --- |\n| x | 1.5 |\n\nA note.\n" in page
 
 
-def test_a_kept_command_names_no_place_of_one_machine():
+def test_a_stored_command_contains_no_local_path():
     argv = ["--data_dir=/home/me/mnist", "--rounds=3"]
     assert record.command("train_speed", argv) == "python -m experiments.benchmarks.train_speed --rounds=3"
 
 
 @pytest.mark.parametrize(("busy_rounds", "kept"), [({1, 4}, 4), ({0, 1, 2, 3}, 6)])
-def test_rounds_in_which_others_were_busy_are_dropped_while_enough_are_left(monkeypatch, busy_rounds, kept):
+def test_rounds_with_other_load_are_dropped_while_enough_remain(monkeypatch, busy_rounds, kept):
     calls = iter(range(100))
 
     def others_seconds():
@@ -81,7 +81,7 @@ def test_a_ratio_is_the_median_of_ratios_within_rounds():
     assert train_speed.ratio(seconds, "ours", "products") == train_speed.ratio(seconds, "products", "torch") == ""
 
 
-def test_the_loop_that_is_timed_is_that_of_a_run(make_config, tmp_path):
+def test_the_timed_loop_is_the_loop_of_a_run(make_config, tmp_path):
     bench = train_speed.Bench(make_config(), tmp_path)
     bench.epoch()
     bench.epoch()
@@ -99,27 +99,27 @@ def test_the_torch_loops_train_each_family(make_config):
 
 
 @pytest.mark.slow
-def test_the_code_whose_start_is_timed_runs():
+def test_the_code_for_the_start_up_time_runs():
     with tempfile.TemporaryDirectory() as cache:
         assert startup.seconds(startup.FIRST_STEP, Path(cache)) > 0
     done = subprocess.run([sys.executable, "-c", startup.IMPORTS], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_trial_is_printed_and_kept_nowhere(folder, capsys):
+def test_a_trial_is_printed_and_not_stored(folder, capsys):
     record.save("a", "python -m a", "Title", ["what", "s"], [["x", 1]], ["A note."], keep=False)
     assert "trial: Title" in capsys.readouterr().out
     assert list(folder.iterdir()) == []
 
 
-def test_a_picture_is_shown_below_its_table(folder):
+def test_a_figure_is_shown_below_its_table(folder):
     record.save("a", "python -m a", "Title", ["what"], [["x"]], ["One.", "Two."], picture=b"png")
     assert (folder / "results" / "a.png").read_bytes() == b"png"
     page = (folder / "README.md").read_text()
     assert "| x |\n\n![Title](results/a.png)\n\nOne.\n\nTwo.\n\n`python -m a`" in page
 
 
-def test_one_core_is_one_core(monkeypatch):
+def test_the_number_of_cores_is_printed_in_singular_or_plural(monkeypatch):
     monkeypatch.setattr(record, "_cores", lambda: 1)
     assert record.machine().endswith(", 1 core")
     monkeypatch.setattr(record, "_cores", lambda: 8)
@@ -130,7 +130,7 @@ def command(code: str) -> list[str]:
     return [sys.executable, "-c", code]
 
 
-def test_a_process_that_hangs_or_fails_is_told(tmp_path):
+def test_a_process_that_hangs_or_fails_is_reported(tmp_path):
     log = tmp_path / "log"
     hang = command("import sys, time; print('begun', flush=True); time.sleep(60)")
     with pytest.raises(processes.Failed, match=r"not done after 0\.5 s"):
@@ -145,7 +145,7 @@ def test_a_process_that_hangs_or_fails_is_told(tmp_path):
     assert list(processes.lines(command("print(1); print(2)"), log, os.environ, 60)) == ["1\n", "2\n"]
 
 
-def test_a_peer_that_hangs_has_a_row_that_says_so(monkeypatch):
+def test_a_library_that_hangs_is_reported_in_its_row(monkeypatch):
     def late(*_):
         raise processes.late(7)
 
@@ -179,11 +179,11 @@ def test_log_likelihoods_are_compared_within_rounds_and_on_the_same_images():
 
 
 @pytest.mark.parametrize(("samples", "sizes"), [(1000, [100, 1000]), (50, [50]), (101, [1, 101]), (150, [75, 150])])
-def test_pythae_draws_as_many_samples_as_ours(samples, sizes):
+def test_pythae_draws_the_same_number_of_samples(samples, sizes):
     assert nll_contenders.peer_batches(samples) == sizes
 
 
-def test_the_parameters_go_to_pythae_from_input_to_output(make_config, key):
+def test_parameters_are_passed_to_pythae_in_order_from_input_to_output(make_config, key):
     model = make_model(make_config(hidden_dims=(16, 8)), (8, 8, 1))
     shapes = jax.eval_shape(model.init, key, jnp.zeros((8, 8, 1)))
     params = jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), shapes)
@@ -199,13 +199,13 @@ def test_rounds_without_images_for_pythae_are_refused(tmp_path):
         nll.parse(["--images=100", f"--envs={tmp_path}"])
 
 
-def test_memory_is_measured_with_filled_caches_and_once_without(monkeypatch):
+def test_memory_is_measured_with_warm_caches_and_once_with_cold_ones(monkeypatch):
     peaks = iter([900.0, 300.2, 800.0, 400.0])
     monkeypatch.setattr(memory, "peak", lambda keys, scratch, streaming: next(peaks))
     assert memory.row("x", 2**20, {}, Path()) == ["x", 1, 300, 400, 800]
 
 
-def test_a_set_is_repeated_to_any_size(tmp_path, monkeypatch):
+def test_a_data_set_is_repeated_to_any_size(tmp_path, monkeypatch):
     monkeypatch.setattr(scaling, "PIECE", 4)
     source = np.arange(3, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 1), np.uint8)
     scaling.write_images(source, tmp_path / "images.npy", 10)
@@ -214,7 +214,7 @@ def test_a_set_is_repeated_to_any_size(tmp_path, monkeypatch):
     np.testing.assert_array_equal(images[:, 0, 0], np.arange(10) % 3)
 
 
-def test_a_point_is_measured_with_its_keys_and_devices_or_its_row_says_why_not(tmp_path, monkeypatch):
+def test_a_point_is_measured_with_its_keys_and_devices_or_its_row_gives_the_reason(tmp_path, monkeypatch):
     asked = {}
 
     def finish(command, log, environ, seconds):
@@ -233,15 +233,15 @@ def test_a_point_is_measured_with_its_keys_and_devices_or_its_row_says_why_not(t
     assert scaling.row("hidden units", 4096, late) == ["hidden units = 4,096", "stopped: not done after 600 s", "", ""]
 
 
-def test_a_points_steps_are_those_of_the_training_step(make_config):
-    run = prepare(make_config())  # 20 steps an epoch
+def test_the_steps_of_a_point_agree_with_the_training_step(make_config):
+    run = prepare(make_config())  # 20 steps per epoch
     source = point.calls(run, 6)
     assert [next(source).shape for _ in range(4)] == [(6, 64)] * 4
     assert len(point.milliseconds(run, blocks=2, steps=6)) == 2
     assert point.peak_memory() >= 0
 
 
-def test_the_scaling_is_drawn_without_the_points_that_failed():
+def test_the_scaling_plot_omits_failed_points():
     points = [scaling.Point(line, value, 2.0, 10, 300.0) for line, values in scaling.QUICK.items() for value in values]
     assert scaling.picture(points[1:]).startswith(b"\x89PNG")
 
@@ -265,11 +265,11 @@ def test_a_population_trains_each_seed_on_its_own_order_and_noise(make_config):
         (0.1, None, "arithmetic"),
     ],
 )
-def test_what_a_step_waits_for_is_what_takes_most_of_its_time(tiny, products, name):
+def test_a_step_is_limited_by_the_part_that_takes_most_of_its_time(tiny, products, name):
     assert gpu_runs.limit(1.0, tiny, products)[0] == name
 
 
-def test_without_a_gpu_every_row_says_so_and_no_measured_one_is_written_over(folder):
+def test_without_a_gpu_every_row_is_marked_and_no_measured_row_is_overwritten(folder):
     gpu.main([])
     facts = json.loads((folder / "results" / "gpu.json").read_text())
     assert [row[0] for row in facts["rows"]] == [what for what, _ in gpu.targets(gpu.FULL)]

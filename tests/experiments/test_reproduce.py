@@ -1,4 +1,4 @@
-"""The reproduction's rows are the paper's, and a table keeps what was measured before."""
+"""The rows of the reproduction agree with the paper, and a table keeps earlier measurements."""
 
 import io
 import json
@@ -19,7 +19,7 @@ from vae_jax.train import train_and_evaluate
 
 
 @pytest.mark.parametrize("name", iwae.ROWS)
-def test_every_row_is_a_valid_config_of_its_own(name):
+def test_every_row_is_a_valid_config(name):
     row = iwae.ROWS[name]
     config = iwae.make_config(name, "full", 20, "", 3)
     depth, *kind, samples = name.split("-")
@@ -38,11 +38,11 @@ def test_every_row_is_a_valid_config_of_its_own(name):
         assert config.upper_hidden_dims == (100, 100)
 
 
-def test_the_schedules_are_whole_stages():
+def test_the_schedules_consist_of_whole_stages():
     assert {"full": sum(3**i for i in range(8)), "short": sum(3**i for i in range(5))} == iwae.EPOCHS
 
 
-def test_a_tables_rows_are_replaced_by_those_of_the_same_run_and_the_others_stay(tmp_path, monkeypatch):
+def test_a_row_is_replaced_by_the_same_run_and_other_rows_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(record, "ROOT", tmp_path)
     columns = ("row", "schedule", "batch", "seed", "here")
     iwae_table.keep("t", "Title", columns, [["b", "short", 100, 0, 1.0], ["a", "full", 20, 0, 2.0]], ["Note."])
@@ -64,7 +64,7 @@ def test_another_number_of_samples_is_a_trial_that_changes_no_table(tmp_path, mo
 
 
 def stored(flags, name: str, log_p: float, **changes) -> None:
-    """A row's record: images of about this log p(x), each with a few equal weights."""
+    """Store the record of a row: images with about this log p(x), each with a few equal weights."""
     workdir = iwae.workdir_of(name, flags)
     workdir.mkdir(parents=True)
     found = estimate(np.tile(np.linspace(-1, 1, 9)[:, None] + log_p, flags.samples))
@@ -74,7 +74,7 @@ def stored(flags, name: str, log_p: float, **changes) -> None:
     np.savez(path, **arrays)
 
 
-def test_gains_are_of_rows_on_the_same_images_by_as_many_samples(tmp_path):
+def test_gains_compare_rows_with_the_same_images_and_number_of_samples(tmp_path):
     flags = iwae.parse(["--row=all", "--samples=20", f"--output={tmp_path}"])
     for name, log_p in {"1L-k1": -91.0, "1L-iwae-k5": -89.5, "1L-iwae-k50": -88.5}.items():
         stored(flags, name, log_p)
@@ -87,7 +87,7 @@ def test_gains_are_of_rows_on_the_same_images_by_as_many_samples(tmp_path):
     ]
 
 
-def test_rows_stand_in_the_papers_order_whenever_they_were_measured(tmp_path, monkeypatch):
+def test_rows_are_in_the_papers_order_regardless_of_when_they_were_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(record, "ROOT", tmp_path)
     for name in reversed(iwae.ROWS):
         iwae_table.keep("t", "Title", ("row", "schedule", "batch", "seed"), [[name, "short", 100, 0]], [])
@@ -98,7 +98,7 @@ def test_rows_stand_in_the_papers_order_whenever_they_were_measured(tmp_path, mo
         assert [row[0] for row in rows] == [*order]
 
 
-def test_a_row_is_measured_by_the_latest_parameters(make_config, tmp_path, monkeypatch):
+def test_a_row_is_measured_with_the_latest_parameters(make_config, tmp_path, monkeypatch):
     flags, console = iwae.parse(["--row=1L-k1", "--samples=3", f"--output={tmp_path}"]), Console(io.StringIO())
     workdir, asked = iwae.workdir_of("1L-k1", flags), []
 

@@ -1,7 +1,7 @@
-"""Each test of this folder is a row, or a part of one, in the table of docs/reliability.md; `experiments.faults` makes it.
+"""Each test in this folder is a row, or part of a row, in the table of docs/reliability.md, made by `experiments.faults`.
 
-A test names its fault, `@pytest.mark.fault("...")`, and may tell `record_property("tried", N)` (1), `"survived"` (as many as were
-tried, where the test passes) and `"lost"` (nothing): pytest --junitxml keeps them.
+A test names its fault, `@pytest.mark.fault("...")`, and may call `record_property` with "tried" (default 1), "survived"
+(default: all tried, if the test passes) and "lost" (default: nothing). pytest --junitxml stores them.
 """
 
 import io
@@ -23,7 +23,7 @@ def _row(request, record_property):
 
 
 def go_on(config, workdir):
-    """Train to the config's end; the lines told."""
+    """Train to the end of the config and return the printed lines."""
     told = io.StringIO()
     train_and_evaluate(config, workdir, Console(told))
     return told.getvalue().splitlines()
@@ -31,7 +31,7 @@ def go_on(config, workdir):
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, make_config):
-    """A run of three epochs, a checkpoint each, and the same run after four; neither has figures."""
+    """Return a run after three epochs, with a checkpoint per epoch, and the same run after four, both without figures."""
     three = tmp_path_factory.mktemp("trained") / "three"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
@@ -43,14 +43,14 @@ def trained(tmp_path_factory, make_config):
 
 @pytest.fixture
 def damaged(trained, tmp_path, monkeypatch):
-    """A copy of the run of three epochs, to be damaged."""
+    """Return a copy of the run after three epochs, to be damaged."""
     monkeypatch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
     return shutil.copytree(trained[0], tmp_path / "run")
 
 
 @pytest.fixture
 def continued(trained, damaged, make_config):
-    """Continues the damaged run to four epochs, asserts that it ends as the other did, and returns the lines told."""
+    """Return a function that resumes the damaged run, asserts that it ends like the other, and returns printed lines."""
 
     def act():
         told = go_on(make_config(num_epochs=4, checkpoint__every_epochs=1), damaged)

@@ -1,4 +1,4 @@
-"""Damage to a checkpoint that the trainer wrote: found before a step is taken, told, and an older one used."""
+"""Damage to a checkpoint of the trainer: detected before a step is taken, reported, and an older one is used."""
 
 import io
 import subprocess
@@ -20,7 +20,7 @@ LOST = "the steps since the older checkpoint, trained again"
 
 
 def contents(folder):
-    """Of every file with bytes in it; an empty one cannot be truncated, emptied or have a bit flipped."""
+    """Return the contents of all files that are not empty: an empty file cannot be damaged."""
     return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
@@ -31,7 +31,7 @@ def steps_of(workdir):
 @pytest.mark.parametrize(
     "name", ["flipped", *(pytest.param(n, marks=pytest.mark.slow) for n in DAMAGE if n != "flipped")]
 )
-def test_damage_to_any_file_is_found_before_a_step_is_taken(damaged, make_config, record_property, capfd, name):
+def test_damage_to_any_file_is_detected_before_a_step_is_taken(damaged, make_config, record_property, capfd, name):
     config = make_config(num_epochs=4, checkpoint__every_epochs=1, log__tensorboard=False)
     run, (older, newest) = prepare(config), steps_of(damaged)[-2:]
     files, rows = contents(damaged / "checkpoints" / str(newest)), (damaged / "metrics.jsonl").read_bytes()
@@ -59,7 +59,7 @@ def test_damage_to_any_file_is_found_before_a_step_is_taken(damaged, make_config
 
 
 @pytest.mark.slow
-def test_training_goes_on_from_the_older_one_with_the_same_bits(damaged, continued, record_property, capfd):
+def test_training_resumes_from_an_older_checkpoint_with_the_same_bits(damaged, continued, record_property, capfd):
     record_property("lost", LOST)
     newest = steps_of(damaged)[-1]
     flip_bit(max((damaged / "checkpoints" / str(newest) / "state").rglob("*"), key=lambda path: path.stat().st_size))
@@ -68,7 +68,7 @@ def test_training_goes_on_from_the_older_one_with_the_same_bits(damaged, continu
     assert (damaged / "checkpoints" / f"{newest}.set-aside-0").is_dir()
 
 
-def test_where_none_is_left_the_command_says_so_in_a_line_and_deletes_nothing(damaged, capfd):
+def test_without_an_intact_checkpoint_the_command_fails_in_one_line_and_deletes_nothing(damaged, capfd):
     for step in steps_of(damaged):
         (damaged / "checkpoints" / str(step) / MANIFEST).unlink()
     before = contents(damaged)
@@ -80,7 +80,7 @@ def test_where_none_is_left_the_command_says_so_in_a_line_and_deletes_nothing(da
 
 
 @pytest.mark.slow
-def test_what_a_person_sees(damaged, record_property):
+def test_a_damaged_checkpoint_is_reported_on_stderr_and_the_run_resumes(damaged, record_property):
     record_property("lost", LOST)
     older, newest = steps_of(damaged)[-2:]
     DAMAGE["truncated"](damaged / "checkpoints" / str(newest) / "state" / "_METADATA")

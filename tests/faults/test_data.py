@@ -1,4 +1,4 @@
-"""Data that change or are damaged under a run that continues."""
+"""Data that change or are damaged before a run is resumed."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def _no_figures(monkeypatch):
 
 @pytest.fixture
 def given(tmp_path):
-    """A folder of 120 images, and where they are cached."""
+    """Return the keys for a folder of 120 images and a cache."""
     rng = np.random.default_rng(0)
     (tmp_path / "images").mkdir()
     for i in range(120):
@@ -36,13 +36,13 @@ def test_a_damaged_cache_is_rebuilt_and_the_run_has_the_same_bits(
     train_and_evaluate(make_config(num_epochs=1, **given), tmp_path / "run")
     files = sorted(path for path in (tmp_path / "cache").rglob("*") if path.is_file() and "compiled" not in path.parts)
     record_property("tried", len(files))
-    assert len(files) == 7  # images and labels of three splits, and what they are
+    assert len(files) == 7  # images and labels of three splits, and the metadata
     for epoch, file in enumerate(files, 2):
         DAMAGE[how](file)
         capsys.readouterr()
         train_and_evaluate(make_config(num_epochs=epoch, **given), tmp_path / "run")
         told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("cache: ")]
-        if (file.name, how) == ("meta.json", "truncated"):  # of its last line's end, which nothing depends on
+        if (file.name, how) == ("meta.json", "truncated"):  # without its final newline, which is not needed
             assert told == []
             continue
         assert len(told) == 1
@@ -61,7 +61,7 @@ CHANGES = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_folder_that_changed_is_refused_and_the_run_stays(tmp_path, make_config, given, change):
+def test_a_changed_folder_is_refused_and_the_run_is_kept(tmp_path, make_config, given, change):
     train_and_evaluate(make_config(num_epochs=1, **given), tmp_path / "run")
     before = digest(tmp_path / "run")
     CHANGES[change](tmp_path / "images")

@@ -1,4 +1,4 @@
-"""A disk that is full: a small file system of its own where that can be mounted, a limit of file sizes elsewhere."""
+"""A full disk: a small file system if one can be mounted, a limit of file sizes otherwise."""
 
 import resource
 import shutil
@@ -14,12 +14,12 @@ from vae_jax.runs.writer import read_metrics
 from vae_jax.system.disk import write
 
 FLAGS = ["--config.num_epochs=3", "--config.checkpoint.every_epochs=1", "--config.hidden_dims=1024"]
-"""A checkpoint takes 1.6 MB, and 2.1 MB must be free for it."""
+"""With these flags a checkpoint takes 1.6 MB and requires 2.1 MB of free space."""
 
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """(size) -> a folder on a file system of that size, or the reason to skip."""
+    """Return a function (size) -> a folder on a file system of that size; it skips the test if it cannot be mounted."""
     mounted = []
 
     def make(size: str):
@@ -39,7 +39,7 @@ def small_disk(tmp_path):
 
 
 def failing(workdir, config, *flags, limit: int | None = None) -> list[str]:
-    """The error lines of a run that ends with code 1 and no traceback."""
+    """Return the error lines of a run that ends with code 1 and no traceback."""
     done = subprocess.run(
         command(workdir, config, *flags),
         capture_output=True,
@@ -57,8 +57,8 @@ def failing(workdir, config, *flags, limit: int | None = None) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.fault("disk full during a save")
-def test_a_save_without_room_keeps_what_was_saved_and_the_run_goes_on_later(tmp_path, small_disk):
-    """Room for one checkpoint and a bit; more room afterwards, and the same bits in the end."""
+def test_a_save_without_space_keeps_earlier_checkpoints_and_the_run_can_resume(tmp_path, small_disk):
+    """There is space for little more than one checkpoint; with more space the resumed run has the same bits."""
     disk = small_disk("3480k")
     first, second = failing(disk / "run", FAMILIES["vae"], *FLAGS)
     assert first.startswith(f"error: {disk}/run/checkpoints/")
@@ -74,7 +74,7 @@ def test_a_save_without_room_keeps_what_was_saved_and_the_run_goes_on_later(tmp_
 
 @pytest.mark.slow
 @pytest.mark.fault("disk full during a save")
-def test_a_limit_of_file_sizes_is_told_as_such(tmp_path):
+def test_a_limit_of_file_sizes_is_named_in_the_error(tmp_path):
     first, second = failing(tmp_path / "run", FAMILIES["vae"], *FLAGS, limit=1_200_000)
     assert first.endswith("(a quota or a limit of file sizes?)")
     assert second == "error: there is no checkpoint yet; with more space the same command resumes"
@@ -82,7 +82,7 @@ def test_a_limit_of_file_sizes_is_told_as_such(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.fault("disk full during figures")
-def test_figures_without_room_are_drawn_later(small_disk):
+def test_figures_without_space_are_drawn_by_the_next_command(small_disk):
     disk = small_disk("8m")
     execute(disk / "run", FAMILIES["vae"], *FLAGS)
     before = digest(disk / "run")
@@ -100,7 +100,7 @@ def test_figures_without_room_are_drawn_later(small_disk):
 
 @pytest.mark.slow
 @pytest.mark.fault("disk full while the data cache is written")
-def test_a_cache_without_room_leaves_nothing(tmp_path, small_disk):
+def test_a_cache_without_space_leaves_no_files(tmp_path, small_disk):
     disk = small_disk("1m")
     np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 256, (3000, 28, 28), np.uint8))
     flags = ["--config.dataset=arrays", f"--config.data_dir={tmp_path}/images.npy", f"--config.cache_dir={disk}"]
@@ -112,8 +112,8 @@ def test_a_cache_without_room_leaves_nothing(tmp_path, small_disk):
 
 
 @pytest.mark.fault("disk full during a save")
-def test_the_checkpoint_before_stays_whole(tmp_path, small_disk, record_property):
-    """In process, at each of several sizes of a disk that holds the first save and not the second."""
+def test_a_failed_save_keeps_the_previous_checkpoint_intact(tmp_path, small_disk, record_property):
+    """In process, for several sizes of a disk with space for the first save and not for the second."""
     record_property("tried", 3)
     state = {"w": np.random.default_rng(0).normal(size=(300, 300)).astype(np.float32)}
     for size in ("500k", "600k", "700k"):
@@ -132,7 +132,7 @@ def test_the_checkpoint_before_stays_whole(tmp_path, small_disk, record_property
 
 
 @pytest.mark.fault("disk full during figures")
-def test_a_file_is_written_whole_or_not_at_all(small_disk):
+def test_a_file_is_written_completely_or_not_at_all(small_disk):
     disk = small_disk("64k")
     write(disk / "figure.png", b"old")
     with pytest.raises(

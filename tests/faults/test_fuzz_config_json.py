@@ -1,4 +1,4 @@
-"""A run's config.json, damaged in its bytes or in its structure: accepted, or refused with a line; never touched."""
+"""A damaged config.json of a run, in bytes or structure: accepted, or refused in one line; never modified."""
 
 import json
 from copy import deepcopy
@@ -27,12 +27,12 @@ RAW = {
     "@objects": '{"a":' * 400 + "1" + "}" * 400,
     "@twice": '1, "latent_dim": 2',
 }
-"""What json.dumps does not write, by what stands for it."""
+"""{placeholder: JSON text that json.dumps does not write}."""
 
 
 @st.composite
 def damaged_bytes(draw: st.DrawFn) -> bytes:
-    """The file cut, with bits flipped, bytes put in or taken out, or in another encoding."""
+    """Return the file truncated, with bits flipped, bytes inserted or removed, or in another encoding."""
     text = bytearray(TEXT.encode())
     for _ in range(draw(st.integers(1, 3))):
         place, kind = draw(st.integers(0, len(text))), draw(st.integers(0, 9))
@@ -53,7 +53,7 @@ def damaged_bytes(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def damaged_structure(draw: st.DrawFn) -> bytes:
-    """The object with keys that are removed, renamed, retyped, nested deeper, or there twice."""
+    """Return the object with keys removed, renamed, nested deeper or duplicated, or with values of another type."""
     values: dict[str, Any] = json.loads(TEXT)
     for _ in range(draw(st.integers(1, 3))):
         section = values.get(draw(st.sampled_from(SECTIONS))) if draw(st.integers(0, 3)) == 0 else values
@@ -119,7 +119,7 @@ def test_a_damaged_config_json_is_accepted_or_refused(count, trained, tmp_path, 
 
 
 def as_run(content: bytes, workdir: Path) -> list[str]:
-    """The config as that of a run in workdir, small; the command line that starts it."""
+    """Write the config as that of a small run in workdir; return the command line that starts the run."""
     settings = [setting.removeprefix("--config.").partition("=") for setting in FORCED]
     config = config_lib.override(config_lib.from_json(content, "x"), [(key, value) for key, _, value in settings])
     workdir.mkdir(parents=True)

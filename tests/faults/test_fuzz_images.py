@@ -1,4 +1,4 @@
-"""Damaged image files in a folder: each is decoded or listed as broken by its name, and none is given much memory."""
+"""Damaged image files in a folder: each is decoded or listed as broken by name, and none takes much memory."""
 
 import io
 import resource
@@ -22,9 +22,9 @@ from vae_jax.types import Config
 FORMATS = ("png", "jpeg", "gif", "bmp", "webp", "tiff")
 SIDE = 16
 FILES = 16
-"""Damaged images of a folder, and as many whole ones. With those of HUGE these are all that a message lists."""
+"""The number of damaged images in a folder, and of intact ones. With HUGE, a message lists no more than these."""
 MOST_BYTES = 2 * 2**30
-"""By which this process may grow: one image of 89 million pixels, PIL's limit, is 357 MB, some of them in a few copies."""
+"""The allowed growth of this process: an image of 89 million pixels, PIL's limit, is 357 MB, and may be copied."""
 
 
 def whole_image(kind: str) -> bytes:
@@ -42,14 +42,14 @@ def chunk(name: bytes, content: bytes) -> bytes:
 
 
 def huge_png(width: int, height: int) -> bytes:
-    """A header of so many pixels, and a body that unpacks to them as long as it goes: 10 MB of 10 kB."""
+    """Return a PNG whose header claims the size, with a body of 10 kB that decompresses to 10 MB."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     body = zlib.compress(bytes(10_000_000), 9)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
 
 def huge(kind: str, width: int, height: int) -> bytes:
-    """A whole image whose header says another size."""
+    """Return an intact image whose header claims another size."""
     if kind == "png":
         return huge_png(width, height)
     image = bytearray(WHOLE[kind])
@@ -68,7 +68,7 @@ def huge(kind: str, width: int, height: int) -> bytes:
 
 @st.composite
 def damaged(draw: st.DrawFn) -> tuple[str, bytes]:
-    """(extension, content) of an image that is cut, flipped, rearranged, another's, or says that it is huge."""
+    """Return (extension, content) of an image that is truncated, corrupted, of another type, or claims a huge size."""
     kind, how = draw(st.sampled_from(FORMATS)), draw(st.integers(0, 9))
     image = bytearray(WHOLE[kind])
     near = st.integers(0, min(60, len(image) - 1))  # the header
@@ -98,11 +98,11 @@ def damaged(draw: st.DrawFn) -> tuple[str, bytes]:
 
 
 HUGE = {f"huge.{kind}": huge(kind, 10_000, 10_000) for kind in ("png", "jpeg", "gif", "bmp")}
-"""Between PIL's limit, from which on it warns, and twice that, where it refuses."""
+"""Images between PIL's limit, above which it warns, and twice the limit, above which it refuses."""
 
 
 def broken_of(config: Config) -> list[str]:
-    """Names of the files that the folder's load refuses, each in a line with a reason."""
+    """Return the names of the files that loading the folder refuses, each in a line with a reason."""
     try:
         data.load(config)
     except InputError as error:

@@ -1,4 +1,4 @@
-"""Random command lines: each is accepted, or refused with exit code 2 and a line for every word that is wrong."""
+"""Random command lines: each is accepted, or refused with exit code 2 and a line for every wrong word."""
 
 import json
 from pathlib import Path
@@ -63,7 +63,7 @@ garbage = numbers | expressions | garbage_texts
 
 @st.composite
 def settings(draw: st.DrawFn) -> list[str]:
-    """One override as its words: a key or nearly one, a value that fits or not, with = or without, or without a value."""
+    """Draw one override as words: a key or a misspelt one, a valid or invalid value or none, with or without =."""
     key = draw(st.sampled_from(config_lib.KEYS))
     name, kind = key.name, draw(st.integers(0, 9))
     if kind == 0:

@@ -1,4 +1,4 @@
-"""kill -9 at random moments: what a continued run ends with is what it would have ended with."""
+"""kill -9 at random moments: the resumed run has the same results as an uninterrupted one."""
 
 import pytest
 
@@ -15,7 +15,7 @@ PLAIN = (
     "-c",
     "import sys, vae_jax.artifacts.figures as f, vae_jax.main as m; f.QUICK = (); sys.exit(m.run(sys.argv[1:]))",
 )
-"""Without figures, which take most of a short run's time."""
+"""A program without figures, because these take most of the time of a short run."""
 
 
 def assert_survived(record_property, done, kills):
@@ -26,18 +26,18 @@ def assert_survived(record_property, done, kills):
 
 
 @pytest.mark.slow
-def test_a_run_killed_inside_a_save_and_continued_is_the_same(tmp_path, record_property):
+def test_a_run_killed_during_a_save_and_resumed_is_the_same(tmp_path, record_property):
     done = drill(tmp_path, 1, flags=SHORT, untouched=1, one_in_save=1, program=PLAIN)
     assert_survived(record_property, done, 1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kills", "family"), [(4, ()), (2, AUTOENCODER)], ids=["vae", "ae"])
-def test_runs_killed_at_random_moments_and_continued_are_the_same(tmp_path, record_property, kills, family):
+def test_runs_killed_at_random_moments_and_resumed_are_the_same(tmp_path, record_property, kills, family):
     assert_survived(record_property, drill(tmp_path, kills, flags=(*SHORT, *family), untouched=1), kills)
 
 
-def test_a_difference_is_seen_and_named(record_property):
+def test_a_difference_is_detected_and_named(record_property):
     record_property("tried", 0)
     points: dict = {"val/elbo": [(1, -2.0), (2, -1.0)]}
     one = Outcome("a", '{"step": 1}', {"step": 2}, points, ["checkpoints"])

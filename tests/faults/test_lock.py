@@ -1,4 +1,4 @@
-"""Two processes and one run."""
+"""Two processes that open the same run."""
 
 import os
 import signal
@@ -35,7 +35,7 @@ def holder(tmp_path):
     process.communicate()
 
 
-def test_the_second_is_refused_with_the_firsts_process_and_host(tmp_path, holder):
+def test_the_refusal_of_a_second_process_names_process_and_host_of_the_first(tmp_path, holder):
     words = rf"--workdir={tmp_path}: process {holder.pid} on {os.uname().nodename} is training in this folder; wait"
     with pytest.raises(InputError, match=words):
         locks.assert_free(tmp_path)
@@ -55,8 +55,8 @@ def test_a_crash_leaves_no_lock(tmp_path, holder, signum, record_property):
     assert not (tmp_path / locks.FILE).exists()
 
 
-def test_of_many_that_want_the_lock_one_has_it_at_a_time(tmp_path, record_property):
-    """Each adds one to a file, reading and writing it in two steps, 30 times."""
+def test_only_one_process_holds_the_lock_at_a_time(tmp_path, record_property):
+    """Each process increments the number in a file 30 times, in separate read and write steps."""
     code = """
 import sys, time
 from pathlib import Path
@@ -81,7 +81,7 @@ while done < 30:
 
 
 @pytest.mark.slow
-def test_a_second_command_ends_with_code_2_and_the_first_goes_on(tmp_path):
+def test_a_second_command_exits_with_code_2_and_the_first_continues(tmp_path):
     flags = ["--config.num_epochs=400", "--config.checkpoint.every_epochs=50"]
     first = subprocess.Popen(
         command(tmp_path / "run", FAMILIES["ae"], *flags), cwd=ROOT, env=environment(), stdout=subprocess.PIPE

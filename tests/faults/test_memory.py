@@ -1,4 +1,4 @@
-"""A batch for which there is not enough memory."""
+"""A batch that does not fit in memory."""
 
 import re
 
@@ -18,8 +18,8 @@ FREE = 3 * 10**6
 
 
 @pytest.mark.slow
-def test_an_absurd_batch_is_refused_with_what_would_fit(tmp_path, monkeypatch, make_config, record_property):
-    """The sizes that the message names are tried: they fit, and twice as many images do not."""
+def test_a_too_large_batch_is_refused_with_a_size_that_fits(tmp_path, monkeypatch, make_config, record_property):
+    """The recommended sizes are tried: they fit, and twice as many images do not."""
     record_property("tried", 4)
     monkeypatch.setattr(memory, "free_bytes", lambda: FREE)
     config = make_config(batch_size=1024, hidden_dims=(256,))
@@ -38,7 +38,7 @@ def test_an_absurd_batch_is_refused_with_what_would_fit(tmp_path, monkeypatch, m
 
 
 @pytest.mark.slow
-def test_a_model_that_no_batch_lets_fit_is_told_so(tmp_path, monkeypatch, make_config):
+def test_a_model_that_does_not_fit_with_any_batch_is_reported(tmp_path, monkeypatch, make_config):
     monkeypatch.setattr(memory, "free_bytes", lambda: 10**5)
     with pytest.raises(InputError, match=r"are needed with any batch; choices: a smaller model"):
         prepare.prepare(make_config(hidden_dims=(256,)), ahead=True).ready()
@@ -51,8 +51,8 @@ def test_a_model_that_no_batch_lets_fit_is_told_so(tmp_path, monkeypatch, make_c
         lambda: np.zeros(2**60, np.uint8),
     ],
 )
-def test_a_shortage_in_the_middle_is_one_line(capsys, ask):
-    """XLA's own error and NumPy's, of arrays larger than any machine."""
+def test_running_out_of_memory_is_reported_in_one_line(capsys, ask):
+    """The errors of XLA and NumPy for arrays larger than any machine's memory."""
     assert run_command(lambda: ask() and None) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: not enough memory: ")
@@ -60,8 +60,8 @@ def test_a_shortage_in_the_middle_is_one_line(capsys, ask):
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_a_containers_cached_files_are_free_memory(tmp_path, monkeypatch, version):
-    """8 GiB, of which 1 is used and 6.5 hold files that were read."""
+def test_cached_files_of_a_container_count_as_free_memory(tmp_path, monkeypatch, version):
+    """Of 8 GiB, 1 is used and 6.5 contain cached files."""
     giga = 2**30
     folder = tmp_path / "memory" if version == 1 else tmp_path
     folder.mkdir(exist_ok=True)
@@ -78,7 +78,7 @@ def test_a_containers_cached_files_are_free_memory(tmp_path, monkeypatch, versio
     assert memory._left_by_container() is None
 
 
-def test_what_is_free_is_between_nothing_and_all_there_is():
+def test_free_memory_is_a_plausible_number():
     free = memory.free_bytes()
     assert free is not None
     assert 0 < free < 2**50

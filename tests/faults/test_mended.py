@@ -1,4 +1,4 @@
-"""What a run finds of itself that is not whole, or not its own."""
+"""Files of a run that are damaged or belong to another run."""
 
 import json
 import re
@@ -27,7 +27,7 @@ def first_fast(names):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, make_config):
-    """A run of two epochs, a checkpoint each."""
+    """Return a run of two epochs, with a checkpoint per epoch."""
     folder = tmp_path_factory.mktemp("finished") / "run"
     train_and_evaluate(make_config(num_epochs=2, checkpoint__every_epochs=1, log__tensorboard=False), folder)
     return folder
@@ -45,7 +45,7 @@ def _print_again():
 
 @pytest.mark.fault("config.json half-written or lost")
 @pytest.mark.parametrize("how", first_fast(LOST))
-def test_a_config_that_is_lost_is_taken_from_the_checkpoint(damaged, capsys, how):
+def test_a_missing_config_is_restored_from_the_checkpoint(damaged, capsys, how):
     path, before = damaged / "config.json", (damaged / "config.json").read_text()
     path.unlink() if how == "gone" else path.write_text(HALVES[how](before))
     assert json.loads(config_lib.to_json(load_run(damaged).config)) == json.loads(before)
@@ -61,7 +61,7 @@ def test_a_config_that_is_lost_is_taken_from_the_checkpoint(damaged, capsys, how
 @pytest.mark.slow
 @pytest.mark.fault("config.json half-written or lost")
 @pytest.mark.parametrize("how", HALVES)
-def test_before_the_first_checkpoint_the_run_begins_anew(damaged, capsys, make_config, how):
+def test_before_the_first_checkpoint_the_run_starts_from_scratch(damaged, capsys, make_config, how):
     path, before = damaged / "config.json", (damaged / "config.json").read_text()
     for name in ("checkpoints", "figures", "results.json", "report.html"):
         (shutil.rmtree if (damaged / name).is_dir() else lambda file: file.unlink())(damaged / name)
@@ -75,7 +75,7 @@ def test_before_the_first_checkpoint_the_run_begins_anew(damaged, capsys, make_c
 
 
 @pytest.mark.fault("config.json half-written or lost")
-def test_a_damaged_file_of_that_name_among_a_persons_own_is_left_alone(tmp_path, make_config):
+def test_a_damaged_config_json_among_other_files_is_not_changed(tmp_path, make_config):
     (tmp_path / "config.json").write_text("{half")
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(InputError, match=r"damaged, .*: not a run; name a new or empty folder"):
@@ -104,8 +104,8 @@ def content(folder):
         pytest.param({"num_train": 200}, "num_train=200: the checkpoint of", marks=pytest.mark.slow),
     ],
 )
-def test_a_checkpoint_of_another_config_is_refused_by_what_differs(damaged, changes, words):
-    """The config of one run with the checkpoints of another, as copying folders by hand makes them."""
+def test_a_checkpoint_of_another_config_is_refused_with_the_differing_keys(damaged, changes, words):
+    """The config of one run is next to the checkpoints of another, as after copying folders by hand."""
     config = workdir.read_config(damaged)
     config.update(changes)
     workdir.record(config, damaged)
@@ -126,7 +126,7 @@ def test_a_checkpoint_of_another_config_is_refused_by_what_differs(damaged, chan
         (lambda info: {k: v for k, v in info.items() if k not in ("best", "stale")}, "which lacks best, stale"),
     ],
 )
-def test_another_format_is_refused(damaged, change, words):
+def test_another_checkpoint_format_is_refused(damaged, change, words):
     with Checkpoints(damaged / "checkpoints") as checkpoints:
         restored = checkpoints.restore(None)
         assert restored is not None
@@ -137,7 +137,7 @@ def test_another_format_is_refused(damaged, change, words):
 
 @pytest.mark.slow
 @pytest.mark.fault(FOREIGN)
-def test_other_images_of_the_same_name_are_refused(tmp_path, make_config):
+def test_other_images_under_the_same_name_are_refused(tmp_path, make_config):
     images = np.random.default_rng(0).integers(0, 256, (400, 6, 6), np.uint8)
     given = {"dataset": "arrays", "data_dir": str(tmp_path / "images.npy"), "cache_dir": str(tmp_path / "cache")}
     config = make_config(num_epochs=1, log__tensorboard=False, **given)
@@ -158,8 +158,8 @@ NAN = "NaN or inf: learning rate 1e6, a NaN in a data array"
 
 @pytest.mark.slow
 @pytest.mark.fault(NAN)
-def test_a_loss_that_explodes_stops_within_one_dispatch_and_spares_what_is_saved(damaged, capsys, monkeypatch):
-    """Two good epochs, then steps of size 1e30: hparams are in no checkpoint, so the run is the same to all who look."""
+def test_a_diverging_loss_stops_within_one_dispatch_and_keeps_the_checkpoints(damaged, capsys, monkeypatch):
+    """Two good epochs, then a learning rate of 1e30: hparams are in no checkpoint, so the run is the same otherwise."""
     best, before = load_run(damaged).step, content(damaged)
     right = step.make_hparams
     monkeypatch.setattr(step, "make_hparams", lambda config: right(config) | {"learning_rate": np.float32(1e30)})
@@ -178,7 +178,7 @@ def test_a_loss_that_explodes_stops_within_one_dispatch_and_spares_what_is_saved
 
 @pytest.mark.fault(NAN)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_number_in_the_data_that_is_none_is_named_before_training(tmp_path, make_config, bad):
+def test_a_number_in_the_data_that_is_not_finite_is_reported_before_training(tmp_path, make_config, bad):
     images = np.random.default_rng(0).random((100, 6, 6), np.float32)
     images[70, 2, 3] = bad
     np.save(tmp_path / "images.npy", images)

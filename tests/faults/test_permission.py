@@ -1,4 +1,4 @@
-"""Places where a run may not write: told in one line before anything is computed."""
+"""Folders where a run may not write: reported in one line before anything is computed."""
 
 import ctypes
 import os
@@ -12,7 +12,7 @@ from vae_jax.train import train_and_evaluate
 
 pytestmark = pytest.mark.fault("read-only workdir, a path that is a file, no permission")
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
-"""Of linux/prctl.h and linux/capability.h."""
+"""Constants from linux/prctl.h and linux/capability.h."""
 
 
 def error_line(capsys, workdir) -> str:
@@ -26,7 +26,7 @@ def error_line(capsys, workdir) -> str:
 
 @pytest.fixture
 def read_only(tmp_path):
-    """A folder on a file system that is mounted read-only."""
+    """Return a folder on a file system that is mounted read-only."""
     folder = tmp_path / "mounted"
     folder.mkdir()
     options = ["mount", "-t", "tmpfs", "-o", "ro,size=64k", "tmpfs", str(folder)]
@@ -36,27 +36,27 @@ def read_only(tmp_path):
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_read_only_file_system(read_only, capsys):
+def test_a_read_only_file_system_is_reported(read_only, capsys):
     assert error_line(capsys, read_only).endswith(f"no permission to write in {read_only}")
     assert error_line(capsys, read_only / "new/run").endswith(f"no permission to write in {read_only}")
 
 
 @pytest.mark.parametrize("below", ["", "run", "a/b"])
-def test_a_path_that_is_a_file_or_leads_through_one(tmp_path, capsys, below):
+def test_a_path_that_is_a_file_or_below_a_file_is_refused(tmp_path, capsys, below):
     (tmp_path / "file").write_text("mine")
     assert error_line(capsys, tmp_path / "file" / below).endswith("file is a file, not a folder")
     assert (tmp_path / "file").read_text() == "mine"
 
 
 def without_override() -> None:
-    """Take from this process what lets root write anywhere."""
+    """Drop the capability of this process to write anywhere as root."""
     for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
         ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["theirs", "theirs/new", "hidden/run"])
-def test_a_folder_without_permission(tmp_path, place):
+def test_a_folder_without_permission_is_reported(tmp_path, place):
     (tmp_path / "theirs").mkdir(mode=0o555)
     (tmp_path / "hidden/run").mkdir(parents=True)
     (tmp_path / "hidden").chmod(0)
@@ -78,8 +78,8 @@ def test_a_folder_without_permission(tmp_path, place):
 @pytest.mark.parametrize(
     "name", ["checkpoints", *(pytest.param(name, marks=pytest.mark.slow) for name in ("metrics.jsonl", "figures"))]
 )
-def test_a_file_where_a_folder_must_be_and_the_reverse(tmp_path, capsys, make_config, name):
-    """Not made by a run; whoever made it is told which one it is."""
+def test_a_file_in_place_of_a_folder_and_the_reverse_are_refused(tmp_path, capsys, make_config, name):
+    """It was not made by a run; the error names it."""
     config = make_config(num_epochs=1, log__tensorboard=False)
     run = tmp_path / "run"
     train_and_evaluate(config, run)

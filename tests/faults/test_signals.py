@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: the state is saved and the run goes on; a second Ctrl-C leaves at once and damages nothing."""
+"""SIGINT and SIGTERM: the state is saved and the run can resume; a second Ctrl-C exits at once without damage."""
 
 import signal
 import subprocess
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.fault("SIGTERM, SIGINT, a second SIGINT")
 LOST = "at a second SIGINT what was not yet saved"
 SLOW_EPOCHS = ["--config.num_epochs=3", "--config.checkpoint.every_epochs=1", "--config.batch_size=4"]
 SLOW_EPOCHS += ["--config.hidden_dims=256,256"]
-"""An epoch is one dispatch of a second, which the first Ctrl-C waits for."""
+"""An epoch is one dispatch that takes a second; the first Ctrl-C waits for its end."""
 
 
 def start(workdir, *flags):
@@ -31,9 +31,9 @@ def newest_save(workdir):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stopped_run_saves_its_state_and_says_how_to_continue(tmp_path, record_property, signum, code):
+def test_a_stopped_run_saves_its_state_and_prints_how_to_resume(tmp_path, record_property, signum, code):
     record_property("lost", LOST)
-    # Several dispatches an epoch and no checkpoint on the way: only the stop saves, in the middle of an epoch.
+    # Several dispatches per epoch and no scheduled checkpoint: only the stop saves, in the middle of an epoch.
     flags = ["--config.num_epochs=300", "--config.checkpoint.every_epochs=300", "--config.steps_per_dispatch=7"]
     done, out = interrupted(tmp_path / "run", FAMILIES["vae"], signum, 3, *flags)
     assert done == code
@@ -51,7 +51,7 @@ def test_a_stopped_run_saves_its_state_and_says_how_to_continue(tmp_path, record
     assert texts[0] == texts[1]
 
 
-def test_a_signal_before_training_ends_at_once_and_leaves_nothing(tmp_path):
+def test_a_signal_before_training_exits_at_once_and_leaves_no_files(tmp_path):
     process = start(tmp_path / "run")
     time.sleep(0.7)
     process.send_signal(signal.SIGINT)
@@ -62,7 +62,7 @@ def test_a_signal_before_training_ends_at_once_and_leaves_nothing(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["while a dispatch runs", "while an epoch is saved"])
-def test_a_second_ctrl_c_leaves_at_once_and_damages_nothing(tmp_path, record_property, moment):
+def test_a_second_ctrl_c_exits_at_once_without_damage(tmp_path, record_property, moment):
     record_property("lost", LOST)
     process = start(tmp_path / "run", *SLOW_EPOCHS)
     rows_when(tmp_path / "run", 2, process)

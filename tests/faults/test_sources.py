@@ -1,4 +1,4 @@
-"""What the sources may not say: that something read is executed, or that an output is written where a stop leaves half of it."""
+"""Rules for the sources: no input is executed, and no output is written in a way that a stop leaves incomplete."""
 
 import ast
 import functools
@@ -12,7 +12,7 @@ EXECUTING_MODULES = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marsh
 EXECUTING_CALLS = {"eval", "exec", "compile", "__import__", "import_module", "system", "popen", "unsafe_load"}
 CONFIG_FILES = {("vae_jax/config/reading.py", "exec"), ("vae_jax/config/reading.py", "compile")}
 OUR_OWN = {("vae_jax/commands/__init__.py", "import_module")}
-"""The one place: a config file is Python, by ml_collections' convention, and README.md says whose to run."""
+"""CONFIG_FILES is the only exception: a config file is Python, as usual with ml_collections, and README.md warns about it."""
 IN_PLACE = {
     "experiments/faults/started.py": "what a started process prints, into a scratch folder",
     "vae_jax/data/array_file.py": "into the cache's scratch folder, moved when whole",
@@ -37,18 +37,18 @@ IN_PLACE = {
     "experiments/benchmarks/peers_code/processes.py": "a log, read by people",
     "experiments/benchmarks/peers_code/contestants.py": "a note that is made again unless it is whole",
 }
-"""Sources that write a file by other means than `disk.write`, and why they may."""
+"""{source that writes a file without `disk.write`: the reason why it may}."""
 
 
 @functools.cache
 def nodes() -> list[tuple[str, ast.AST]]:
-    """(source, node) of everything in the sources."""
+    """Return (source, node) for every node in the sources."""
     trees = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
     return [(source, node) for source, tree in trees.items() for node in ast.walk(tree)]
 
 
 def calls() -> Iterator[tuple[str, str, ast.Call]]:
-    """(source, name of what is called, the call) of every call."""
+    """Yield (source, name of the function, call) for every call."""
     for source, node in nodes():
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
             yield source, node.func.id if isinstance(node.func, ast.Name) else node.func.attr, node
@@ -59,7 +59,7 @@ def keywords(call: ast.Call) -> dict[str | None, str]:
 
 
 @pytest.mark.fault("files that carry code")
-def test_no_source_executes_what_it_reads_but_config_files(record_property):
+def test_only_config_files_are_executed(record_property):
     found = set()
     for source, name, call in calls():
         bare = isinstance(call.func, ast.Name) or ast.unparse(call.func).startswith(("os.", "importlib.", "yaml."))
@@ -76,7 +76,7 @@ def test_no_source_executes_what_it_reads_but_config_files(record_property):
 
 
 @pytest.mark.fault("files that carry code")
-def test_the_readme_says_once_whose_config_files_to_run():
+def test_the_readme_warns_once_about_untrusted_config_files():
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert text.count("Config files are Python code: run only files that you trust.") == 1
 
@@ -88,7 +88,7 @@ def test_every_output_is_written_to_a_temporary_name_and_renamed(record_property
     for source, name, call in calls():
         words = [ast.unparse(argument) for argument in call.args] + list(keywords(call).values())
         opened = name == "open" and any(word.strip("'\"")[:1] in ("w", "a", "x") and len(word) < 6 for word in words)
-        # Checkpoints write through orbax, which renames; a picture and safetensors write into memory.
+        # Checkpoints are written by orbax, which renames; an image and safetensors are written to memory.
         owners = ("record.", "checkpoints.", "_store.", "_open()", "picture.", "safetensors.")
         saved = name in ("save", "dump") and not any(owner in ast.unparse(call.func) for owner in owners)
         if name in writing or opened or (saved and isinstance(call.func, ast.Attribute)):

@@ -1,4 +1,4 @@
-"""Things that lie in a run's folder and are none of it, and its logs cut off: ignored or mended, in a line."""
+"""Foreign files in the folder of a run, and truncated logs: ignored or repaired, and reported in one line."""
 
 import re
 
@@ -7,7 +7,7 @@ import pytest
 pytestmark = pytest.mark.fault("stray folders and files, metrics.jsonl ending in half a line, a TensorBoard file cut")
 STRAYS = ("6", "x.tmp", "checkpoints/0", "checkpoints/6", "checkpoints/7.orbax-checkpoint-tmp", "checkpoints/99.tmp")
 IN_THE_WAY = ("config.json.tmp", "results.json.tmp")
-"""Folders where a file is written."""
+"""Folders with the name of a file that the run writes."""
 HALVES = (b'{"step": 80, "ep', b'{"step"', b"\0\0\0")
 MENDED = r"TensorBoard's files had lost \d+ points; they are written again from metrics.jsonl"
 
@@ -27,7 +27,7 @@ def halve(workdir, half):
         file.write(half)
 
 
-def test_each_is_told_in_a_line_and_costs_nothing(damaged, continued, record_property, capfd):
+def test_each_is_reported_in_one_line_and_the_run_is_unchanged(damaged, continued, record_property, capfd):
     record_property("tried", len(STRAYS + IN_THE_WAY) + 2)
     scatter(damaged)
     halve(damaged, HALVES[0])
@@ -43,14 +43,14 @@ def test_each_is_told_in_a_line_and_costs_nothing(damaged, continued, record_pro
 
 @pytest.mark.slow
 @pytest.mark.parametrize("half", HALVES)
-def test_half_a_line_is_removed(damaged, continued, half):
+def test_an_incomplete_last_line_is_removed(damaged, continued, half):
     halve(damaged, half)
     assert continued().count(f"{damaged}/metrics.jsonl ended in half a line, which is removed") == 1
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("left", [0, 0.01, 0.3, 0.7])
-def test_what_a_tensorboard_file_has_lost_is_written_again(damaged, continued, record_property, left):
+def test_missing_points_of_a_tensorboard_file_are_rewritten(damaged, continued, record_property, left):
     record_property(
         "lost", "of a TensorBoard file the test metrics of an end that was passed; results.json has the last"
     )
@@ -59,6 +59,6 @@ def test_what_a_tensorboard_file_has_lost_is_written_again(damaged, continued, r
 
 
 @pytest.mark.slow
-def test_a_run_that_nobody_touched_has_nothing_to_tell(continued, record_property):
+def test_an_undamaged_run_prints_no_such_message(continued, record_property):
     record_property("tried", 0)
     assert not any(word in line for line in continued() for word in ("ignored", "half a line", "TensorBoard"))

@@ -1,4 +1,4 @@
-"""Runs in odd places: no home, no terminal, another locale, clocks that go back, paths that nobody would type."""
+"""Runs in unusual environments: no home, no terminal, another locale, clocks set back, unusual paths."""
 
 import os
 import subprocess
@@ -36,7 +36,7 @@ def arguments(workdir: Path, *flags: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory) -> Path:
-    """What every other run of this file must equal."""
+    """Return a run that every other run in this file must equal."""
     workdir = tmp_path_factory.mktemp("plain") / "run"
     execute(workdir, FAMILIES["ae"], *FLAGS)
     return workdir
@@ -53,7 +53,7 @@ def assert_same(workdir: Path, plain: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_any_path_will_do(tmp_path, plain, name):
+def test_any_path_can_be_the_workdir(tmp_path, plain, name):
     workdir = tmp_path / NAMES[name]
     execute(workdir, FAMILIES["ae"], *FLAGS)
     assert_same(workdir, plain)
@@ -81,7 +81,7 @@ SURROUNDINGS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SURROUNDINGS)
-def test_any_environment_will_do(tmp_path, plain, name):
+def test_a_run_is_the_same_in_any_environment(tmp_path, plain, name):
     given = environment() | SURROUNDINGS[name]
     env = {key: value for key, value in given.items() if value is not None}
     done = subprocess.run(
@@ -94,8 +94,8 @@ def test_any_environment_will_do(tmp_path, plain, name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("streams", ["| head -1", "| head -1 2>&1", "> /dev/full", ">&-", ">&- 2>&-", "| true"])
-def test_a_reader_that_goes_away_stops_nothing(tmp_path, plain, streams):
-    """The exit code is that of the run, which the pipe would hide."""
+def test_a_closed_pipe_does_not_stop_a_run(tmp_path, plain, streams):
+    """The exit code of the run is written to a file, because the pipe would hide it."""
     words = " ".join(f'"{word}"' for word in arguments(tmp_path / "run"))
     script = f"{{ {words}; echo $? > {tmp_path}/code; }} {streams}"
     subprocess.run(["bash", "-c", script], cwd=ROOT, env=environment(), capture_output=True, timeout=120, check=False)
@@ -103,14 +103,14 @@ def test_a_reader_that_goes_away_stops_nothing(tmp_path, plain, streams):
     assert_same(tmp_path / "run", plain)
 
 
-def test_help_may_be_cut_short(tmp_path):
+def test_help_can_be_piped_to_a_reader_that_closes_early(tmp_path):
     script = f"{sys.executable} -m vae_jax.main --help | head -1"
     done = subprocess.run(script, shell=True, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120)
     assert done.stdout.startswith("usage: ")
     assert done.stderr == ""
 
 
-def test_help_for_a_full_disk_is_one_line():
+def test_help_on_a_full_disk_is_an_error_of_one_line():
     script = f"{sys.executable} -m vae_jax.main --help > /dev/full"
     done = subprocess.run(script, shell=True, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
@@ -126,8 +126,8 @@ time.time, time.time_ns = (lambda: _time() - 3e8), (lambda: _time_ns() - int(3e1
 
 
 @pytest.mark.slow
-def test_a_clock_that_is_set_back_loses_and_doubles_nothing(tmp_path, plain):
-    """The second half of the run believes to be ten years before the first."""
+def test_a_clock_that_is_set_back_neither_drops_nor_duplicates_rows(tmp_path, plain):
+    """The second half of the run has a clock ten years before the first."""
     execute(tmp_path / "run", FAMILIES["ae"], *FLAGS, "--config.num_epochs=1", "--config.log.tensorboard=true")
     (tmp_path / "clock").mkdir()
     (tmp_path / "clock/sitecustomize.py").write_text(CLOCK)
@@ -141,7 +141,7 @@ def test_a_clock_that_is_set_back_loses_and_doubles_nothing(tmp_path, plain):
     ("place", "words"),
     [("x" * 256, "longer"), ("y/" * 3000, "longer"), ("new/" + "x" * 300, "longer"), ("nul\0", "control characters")],
 )
-def test_a_path_that_cannot_be_is_one_line(tmp_path, capsys, place, words):
+def test_an_impossible_path_is_reported_in_one_line(tmp_path, capsys, place, words):
     assert main.run([f"--config={ROOT}/configs/vae.py", f"--workdir={tmp_path}/{place}"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: --workdir=")
@@ -149,8 +149,8 @@ def test_a_path_that_cannot_be_is_one_line(tmp_path, capsys, place, words):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_path_in_another_encoding_is_one_line(tmp_path):
-    """Latin-1 in a UTF-8 locale; in an ASCII one any other letter is like it."""
+def test_a_path_in_another_encoding_is_reported_in_one_line(tmp_path):
+    """Latin-1 in a UTF-8 locale; in an ASCII locale this concerns every other letter."""
     *words, _ = arguments(tmp_path)
     place = b"--workdir=" + os.fsencode(tmp_path) + b"/L\xe4ufe"
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Two processes that train one run over the loopback: what happens to one, both survive, and the pair goes on."""
+"""Two processes that train one run over the loopback: both survive a fault of one, and the pair can resume."""
 
 import signal
 import time
@@ -27,7 +27,7 @@ ENDS = {"is killed": "os.kill(os.getpid(), signal.SIGKILL)", "raises": "raise Ze
 
 @pytest.fixture(scope="module")
 def untouched(tmp_path_factory):
-    """A run of four epochs by two processes."""
+    """Return a run of four epochs, trained by two processes."""
     workdir = tmp_path_factory.mktemp("pair") / "run"
     arguments = [*BASE, f"--workdir={workdir}", "--config.num_epochs=4"]
     codes, out = finish(start_two(arguments, arguments))
@@ -38,7 +38,9 @@ def untouched(tmp_path_factory):
 @PAIR
 @pytest.mark.slow
 @pytest.mark.parametrize(("which", "end"), [(0, "is killed"), (1, "is killed"), (1, "raises")])
-def test_when_one_ends_the_other_does_and_the_pair_goes_on(tmp_path, untouched, record_property, which, end):
+def test_when_one_process_ends_the_other_exits_and_the_pair_can_resume(
+    tmp_path, untouched, record_property, which, end
+):
     record_property("lost", "the epoch that was not yet saved, trained again")
     arguments = [*BASE, f"--workdir={tmp_path}/run", "--config.num_epochs=4"]
     where = f"--distributed=127.0.0.1:{free_port()},2"
@@ -48,7 +50,7 @@ def test_when_one_ends_the_other_does_and_the_pair_goes_on(tmp_path, untouched, 
     before = time.monotonic()
     told = running[1 - which].communicate(timeout=60)[0]
     assert time.monotonic() - before < 30
-    # JAX watches too, and aborts the process; on a busy machine it is sometimes first, and tells it in its own words.
+    # JAX also monitors the peers and aborts the process; on a busy machine it may be first, with its own message.
     aborted = running[1 - which].returncode == -signal.SIGABRT
     assert aborted or running[1 - which].returncode == 1, told
     assert ("indicates that another task died" if aborted else "error: another process is gone") in told
@@ -63,7 +65,7 @@ def test_when_one_ends_the_other_does_and_the_pair_goes_on(tmp_path, untouched, 
 @PAIR
 @pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_to_one_saves_and_ends_both(tmp_path, signum):
+def test_a_signal_to_one_process_saves_and_stops_both(tmp_path, signum):
     arguments = [
         *BASE,
         f"--workdir={tmp_path}/run",
@@ -84,7 +86,7 @@ def test_a_signal_to_one_saves_and_ends_both(tmp_path, signum):
 
 @CHANGED
 @pytest.mark.slow
-def test_a_pair_and_one_go_on_where_the_other_stopped(tmp_path, record_property):
+def test_one_process_resumes_a_run_of_two_and_the_reverse(tmp_path, record_property):
     record_property("tried", 2)
     base = [*BASE, "--config.num_epochs=2", "--config.streaming=on"]
     shared, alone = f"--workdir={tmp_path / 'shared'}", f"--workdir={tmp_path / 'alone'}"
@@ -102,7 +104,7 @@ def test_a_pair_and_one_go_on_where_the_other_stopped(tmp_path, record_property)
 
 @CHANGED
 @pytest.mark.slow
-def test_other_numbers_of_devices_go_on(tmp_path, record_property):
+def test_a_run_resumes_on_another_number_of_devices(tmp_path, record_property):
     record_property("tried", 2)
     told = {}
     for name, devices in (("changed", (1, 4, 2)), ("same", (2,))):

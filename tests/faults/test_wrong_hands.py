@@ -1,4 +1,4 @@
-"""Files that someone else made: none of them is executed, and none is written outside its place."""
+"""Untrusted files: none is executed, and none is written outside its folder."""
 
 import io
 import json
@@ -20,7 +20,7 @@ from vae_jax.runs import latent_frames
 
 
 class Payload:
-    """What runs a command of its own when it is unpickled: it makes a folder."""
+    """An object that runs code when it is unpickled: it makes a folder."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark
@@ -31,14 +31,14 @@ class Payload:
 
 @pytest.fixture
 def mark(tmp_path) -> Path:
-    """What the payload would make; it would, where someone let it."""
+    """Return the path of the folder that the payload makes, after a check that unpickling does make it."""
     pickle.loads(pickle.dumps(Payload(tmp_path / "executed")))
     (tmp_path / "executed").rmdir()
     return tmp_path / "executed"
 
 
 def pickled(mark: Path) -> dict[str, bytes]:
-    """Names of files -> contents that NumPy would unpickle where it is let."""
+    """Return {file name: content} of files that NumPy unpickles if allowed."""
     array = np.array([Payload(mark)], object)
     files = {"bare.npy": pickle.dumps(Payload(mark)), "bare.npz": pickle.dumps(Payload(mark))}
     for name, save in {
@@ -54,7 +54,7 @@ def pickled(mark: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.fault("files that carry code")
-def test_a_pickle_is_refused_and_not_run(tmp_path, mark, record_property):
+def test_a_pickle_is_refused_and_not_executed(tmp_path, mark, record_property):
     for name, content in pickled(mark).items():
         (tmp_path / name).write_bytes(content)
         given = [
@@ -76,7 +76,7 @@ def test_a_pickle_is_refused_and_not_run(tmp_path, mark, record_property):
 
 
 @pytest.mark.fault("paths that lead outside")
-def test_no_name_in_an_archive_leads_outside(tmp_path, record_property):
+def test_names_in_an_archive_do_not_lead_outside_the_folder(tmp_path, record_property):
     names = ["../images", "../../images", str(tmp_path / "outside"), "a/../../images", "images/../../x", "..\\images"]
     buffer = io.BytesIO()
     np.save(buffer, np.zeros((30, 4, 4), np.uint8))
@@ -94,7 +94,7 @@ def test_no_name_in_an_archive_leads_outside(tmp_path, record_property):
 
 @pytest.mark.slow
 @pytest.mark.fault("files that carry code")
-def test_nothing_in_a_workdir_is_executed(tmp_path, mark, record_property):
+def test_no_file_in_a_workdir_is_executed(tmp_path, mark, record_property):
     config = config_lib.defaults()
     config.update({"num_train": 64, "batch_size": 32, "num_epochs": 1, "hidden_dims": (8,), "latent_dim": 2})
     config.log.latent_every_steps = 1

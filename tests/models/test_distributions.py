@@ -20,7 +20,7 @@ def test_bernoulli_agrees_with_scipy(draws):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_softplus_is_right_to_the_last_digits_everywhere(dtype):
+def test_softplus_is_accurate_to_the_last_digits_everywhere(dtype):
     with jax.enable_x64(dtype == np.float64):
         x = np.concatenate([np.linspace(-40, 40, 40_001), np.linspace(-1e4, 1e4, 1_001), [-np.inf, np.inf]]).astype(
             dtype
@@ -54,7 +54,7 @@ def test_bernoulli_is_finite_and_exact_at_large_logits(logit, x):
     np.testing.assert_allclose(grads, (l64, x64 - scipy.special.expit(l64)), rtol=1e-6, atol=1e-7)
 
 
-def test_bernoulli_derivative_is_that_of_the_plain_formula(draws):
+def test_the_bernoulli_derivative_agrees_with_the_plain_formula(draws):
     def plain(x, logits):
         return x * logits - jnp.logaddexp(0.0, logits)
 
@@ -84,12 +84,12 @@ def test_kl_agrees_with_float64_and_with_monte_carlo(key):
     assert (np.abs(log_ratio.mean(axis=0) - kl) <= 4 * error + 1e-6).all()
 
 
-def test_kl_keeps_its_digits_next_to_the_prior():
+def test_kl_is_accurate_close_to_the_prior():
     logvar = jnp.float32(1e-4)
     np.testing.assert_allclose(distributions.normal_kl_standard(jnp.zeros(()), logvar), 0.25e-8, rtol=1e-2)
 
 
-def test_sample_has_the_mean_and_variance_asked_for(key):
+def test_samples_have_the_given_mean_and_variance(key):
     n = 100_000
     z = distributions.normal_sample(key, jnp.full(n, 3.0), jnp.full(n, np.log(4.0)))
     assert abs(z.mean() - 3.0) < 4 * 2 / np.sqrt(n)

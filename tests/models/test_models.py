@@ -72,7 +72,7 @@ def test_log_densities_of_the_vae_agree_with_scipy(make_config, key):
     np.testing.assert_allclose(model.log_posterior(params, posterior, z), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_dropout_is_on_with_a_key_only_and_drops_the_given_share(make_config, key):
+def test_dropout_is_on_only_with_a_key_and_drops_the_given_fraction(make_config, key):
     model = make_model(make_config(dropout=0.5, hidden_dims=(64,)), SHAPE)
     x = jax.random.uniform(key, (6, *SHAPE))
     params = model.init(key, x.mean(axis=0))
@@ -84,7 +84,7 @@ def test_dropout_is_on_with_a_key_only_and_drops_the_given_share(make_config, ke
     assert (np.abs(np.mean(noisy, axis=0) - still) < 5 * error).all()
 
 
-def test_the_output_bias_makes_the_mean_image(make_config, key):
+def test_the_output_bias_gives_the_mean_image(make_config, key):
     mean_image = jax.random.uniform(key, SHAPE)
     model = make_model(make_config(), SHAPE)
     params = model.init(key, mean_image)
@@ -99,7 +99,7 @@ def test_parameters_are_counted(make_config, key):
     assert ("decoder/output/kernel", "(7, 24)", 168) in parameter_table(params)
 
 
-def test_a_model_without_a_prior_is_refused_in_one_sentence(make_config):
+def test_a_model_without_a_prior_is_refused_in_one_line(make_config):
     config = make_config(model="ae")
     with pytest.raises(InputError, match=r"^model=ae: has no prior, .* no log p\(x\); choices: .*, such as vae$"):
         require_prior(make_model(config, SHAPE), config.model)

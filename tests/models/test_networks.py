@@ -49,7 +49,9 @@ def kernel_gradient(request, monkeypatch):
     [((1, 1), (3, 3), ((1, 1), (0, 1))), ((1, 1), (2, 4), ((1, 2), (3, 1))), ((3, 2), (2, 4), ((1, 2), (3, 1)))],
 )
 @pytest.mark.parametrize(("features", "outputs"), [(1, 6), (6, 1), (5, 6)])
-def test_the_convolution_is_laxs_in_value_and_both_gradients(key, strides, kernel_size, padding, features, outputs):
+def test_the_convolution_agrees_with_lax_in_value_and_both_gradients(
+    key, strides, kernel_size, padding, features, outputs
+):
     keys = jax.random.split(key, 3)
     x, kernel = (
         jax.random.normal(keys[0], (2, 7, 6, features)),
@@ -69,7 +71,7 @@ def test_the_convolution_is_laxs_in_value_and_both_gradients(key, strides, kerne
     ("kernel_size", "strides", "padding", "size"),
     [(*geometry, [(4, 3), (1, 5)][(i + i // 2) % 2]) for i, geometry in enumerate(GEOMETRIES)],
 )
-def test_the_transposed_convolution_is_laxs_in_value_and_both_gradients(
+def test_the_transposed_convolution_agrees_with_lax_in_value_and_both_gradients(
     key, monkeypatch, kernel_size, strides, padding, size
 ):
     monkeypatch.setattr(convolution_passes, "CACHED", 0 if size == (4, 3) else convolution_passes.CACHED)
@@ -89,7 +91,7 @@ def test_the_transposed_convolution_is_laxs_in_value_and_both_gradients(
 @pytest.mark.parametrize("output_size", [(1, 1), (7, 8), (33, 20)])
 @pytest.mark.parametrize("kernel_size", [(3, 3), (2, 4)])
 @pytest.mark.parametrize("strides", [(1, 1), (2, 2), (3, 2)])
-def test_padding_to_size_makes_the_adjoint_of_a_convolution_padded_as_same(key, output_size, kernel_size, strides):
+def test_padding_to_size_gives_the_adjoint_of_a_convolution_with_same_padding(key, output_size, kernel_size, strides):
     keys = jax.random.split(key, 3)
     large = jax.random.normal(keys[0], (2, *output_size, 3))
     kernel = jax.random.normal(keys[1], (*kernel_size, 3, 4))
@@ -108,7 +110,7 @@ def loss(kernel, x):
     return jnp.square(conv_transpose(x, kernel, (2, 2), ((1, 2), (1, 2)))).sum()
 
 
-def test_the_gradients_of_the_transposed_convolution_survive_jit_vmap_and_shard_map(key):
+def test_the_gradients_of_the_transposed_convolution_work_under_jit_vmap_and_shard_map(key):
     x, kernel = jax.random.normal(key, (4, 5, 3, 2)), jax.random.normal(key, (3, 3, 2, 3))
     expected = jax.grad(loss, argnums=(0, 1))(kernel, x)
 
@@ -132,7 +134,7 @@ def test_the_gradients_of_the_transposed_convolution_survive_jit_vmap_and_shard_
 @pytest.mark.parametrize("shape", ODD_SHAPES, ids=str)
 @pytest.mark.parametrize("normalization", ["none", "group"])
 @pytest.mark.parametrize("channels", [(3,), (8, 16, 5, 4)], ids=str)
-def test_a_conv_decoder_returns_exactly_the_inputs_shape(make_config, key, shape, normalization, channels):
+def test_a_conv_decoder_returns_exactly_the_input_shape(make_config, key, shape, normalization, channels):
     config = make_config(network="conv", normalization=normalization, channels=channels)
     model = make_model(config, shape)
     mean_image = jax.random.uniform(key, shape)
@@ -175,7 +177,7 @@ def test_a_conv_encoder_agrees_with_a_convolution_in_numpy(make_config, key):
     np.testing.assert_allclose(model.encode(params, x).mean, mean, rtol=1e-4, atol=1e-5)
 
 
-def test_group_normalization_makes_features_blind_to_the_scale_of_the_image(make_config, key):
+def test_group_normalization_makes_features_invariant_to_the_scale_of_the_image(make_config, key):
     x = jax.random.normal(key, (6, 9, 8, 1))
     changes = {}
     for normalization in ("none", "group"):
@@ -216,7 +218,7 @@ def test_the_parameters_of_a_conv_model_have_readable_names(make_config, key):
 
 
 @pytest.mark.parametrize("kernel_init", ["he", "glorot"])
-def test_initial_weights_have_the_spread_of_their_rule(make_config, key, kernel_init):
+def test_initial_weights_have_the_deviation_of_their_rule(make_config, key, kernel_init):
     model = make_model(make_config(hidden_dims=(300,), latent_dim=50, kernel_init=kernel_init), (20, 20, 1))
     params = model.init(key, jnp.full((20, 20, 1), 0.5))
     for layers in (params["encoder"], params["decoder"]):

@@ -17,7 +17,7 @@ SHAPE = (3, 2, 1)
 
 @pytest.fixture
 def two_layer(make_config):
-    """A model with one dimension per layer and parameters far from their initial values."""
+    """Return a model with one dimension per layer and parameters far from their initial values."""
     config = make_config(
         model="two_layer", latent_dim=1, upper_latent_dim=1, hidden_dims=(5,), upper_hidden_dims=(4,), activation="tanh"
     )
@@ -65,7 +65,7 @@ def test_the_upper_z_is_drawn_given_the_drawn_lower_z(two_layer, x, key):
 
 
 @pytest.mark.slow
-def test_many_samples_reach_the_likelihood_computed_by_quadrature(two_layer, x, key):
+def test_many_samples_converge_to_the_likelihood_computed_by_quadrature(two_layer, x, key):
     _, model, params = two_layer
     axis = np.linspace(-8, 8, 161, dtype=np.float32)
     lower, upper = (plane.reshape(-1, 1) for plane in np.meshgrid(axis, axis))
@@ -81,7 +81,7 @@ def test_many_samples_reach_the_likelihood_computed_by_quadrature(two_layer, x, 
 
 
 @pytest.mark.slow
-def test_a_run_draws_encodes_and_decodes(two_layer, x):
+def test_a_run_samples_encodes_and_decodes(two_layer, x):
     config, model, params = two_layer
     run = Run(config, model, params, SHAPE, 0)
     assert not run.standard_prior  # the lower layer is decoded, and its prior is not N(0, I)

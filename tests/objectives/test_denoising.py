@@ -14,7 +14,7 @@ SHAPE = (4, 3, 1)
 DAE = {"model": "ae", "objective": "denoising", "likelihood": "gaussian"}
 
 
-def test_the_noise_has_its_mean_and_deviation_and_is_not_clipped(make_config, key):
+def test_the_noise_has_the_given_mean_and_deviation_and_is_not_clipped(make_config, key):
     corrupt = make_corrupt(make_config(**DAE, noise_mean=0.2, noise_std=0.5))
     assert corrupt is not None
     noise = np.asarray(corrupt(key, jnp.full((100, 10, 10, 1), 0.9)), np.float64) - 0.9
@@ -26,7 +26,7 @@ def test_the_noise_has_its_mean_and_deviation_and_is_not_clipped(make_config, ke
 
 
 @pytest.mark.parametrize("train", [True, False])
-def test_the_noise_is_on_the_input_only(make_config, key, train):
+def test_the_noise_is_added_to_the_input_only(make_config, key, train):
     config = make_config(**DAE, noise_mean=0.25)
     model, x = make_model(config, SHAPE), jax.random.uniform(key, (8, *SHAPE))
     params = model.init(key, x.mean(axis=0))
@@ -37,7 +37,7 @@ def test_the_noise_is_on_the_input_only(make_config, key, train):
     np.testing.assert_allclose(terms["mse"], expected, rtol=1e-4)
 
 
-def test_evaluation_adds_the_same_noise_every_time_and_reports_noisy_and_clean(make_config, key):
+def test_evaluation_uses_fixed_noise_and_reports_noisy_and_clean_reconstructions(make_config, key):
     config = make_config(**DAE, noise_std=2.0, eval__batch_size=5)
     model = make_model(config, SHAPE)
     state = init_state(config, model.init(key, jnp.full(SHAPE, 0.4)), make_optimizer(config, 10))

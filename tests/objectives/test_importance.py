@@ -1,4 +1,4 @@
-"""Tests of importance-weighted objectives: the bound's value, and the gradient for each option."""
+"""Tests of importance-weighted objectives: the value of the bound, and the gradient for each option."""
 
 import functools
 import math
@@ -21,7 +21,7 @@ SHAPE = (3, 2, 1)
 
 @pytest.fixture
 def trained(make_config):
-    """A VAE with two latent dimensions and parameters far from their initial values."""
+    """Return a VAE with two latent dimensions and parameters far from their initial values."""
     model = make_model(make_config(latent_dim=2, hidden_dims=(5,), activation="tanh"), SHAPE)
     params = model.init(jax.random.key(3), jnp.full(SHAPE, 0.4))
     return model, jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(jax.random.key(4), leaf.shape), params)
@@ -41,7 +41,7 @@ def gradient_of_bound(model: Model, x, **options):
     return jax.jit(jax.grad(mean_bound))
 
 
-def test_the_combined_bound_is_each_published_one_at_its_options():
+def test_the_combined_bound_includes_the_published_bounds_as_special_cases():
     values = jnp.asarray(np.random.default_rng(0).normal(0, 2, (6, 5)).astype(np.float32))
     weights = np.exp(np.asarray(values, np.float64))
     np.testing.assert_allclose(combine(values, 1, 0.0), np.log(weights.mean(axis=0)), rtol=1e-5)
@@ -54,7 +54,7 @@ def test_the_combined_bound_is_each_published_one_at_its_options():
 
 
 @pytest.mark.parametrize("gradient", ["plain", "stl", "dreg"])
-def test_the_bounds_value_does_not_depend_on_the_gradient_and_one_sample_is_its_mean_log_weight(trained, x, gradient):
+def test_the_value_of_the_bound_does_not_depend_on_the_gradient_option(trained, x, gradient):
     model, params = trained
     key = jax.random.key(1)
     plain = training_bound(model, params, key, x, 5)
@@ -95,7 +95,7 @@ def differs(one: np.ndarray, other: np.ndarray) -> np.ndarray:
         pytest.param(1, {}, marks=pytest.mark.slow),
     ],
 )
-def test_dreg_is_the_plain_gradient_on_average(trained, x, samples, options):
+def test_dreg_equals_the_plain_gradient_on_average(trained, x, samples, options):
     model, params = trained
     keys = jax.random.split(jax.random.key(6), 6000)
     plain = projections(model, params, x, keys, samples, **options)
@@ -106,7 +106,7 @@ def test_dreg_is_the_plain_gradient_on_average(trained, x, samples, options):
 
 
 @pytest.mark.slow
-def test_dreg_is_the_plain_gradient_where_the_posterior_has_layers(make_config, x):
+def test_dreg_equals_the_plain_gradient_if_the_posterior_has_layers(make_config, x):
     """q(upper|lower) has its own parameters in params; `log_posterior` must not differentiate them either."""
     sizes = {"latent_dim": 2, "upper_latent_dim": 1, "hidden_dims": (5,), "upper_hidden_dims": (4,)}
     model = make_model(make_config(model="two_layer", activation="tanh", **sizes), SHAPE)
@@ -124,7 +124,7 @@ def test_dreg_is_the_plain_gradient_where_the_posterior_has_layers(make_config, 
         one, other = (
             np.asarray(jax.vmap(lambda tree: ravel_pytree(tree)[0])(tree), np.float64) for tree in (one, other)
         )
-        assert (differs(one, other) < 4.5).all()  # of some 50 numbers
+        assert (differs(one, other) < 4.5).all()  # of about 50 numbers
         assert not np.allclose(one, other)
 
 

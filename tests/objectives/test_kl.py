@@ -18,7 +18,7 @@ def weights(config, epochs, beta=1.0):
     return [float(make_weight(config, STEPS)(jnp.int32(round(e * STEPS)), jnp.float32(beta))) for e in epochs]
 
 
-def test_cycles_rise_stay_and_start_again_and_the_last_one_stays(make_config):
+def test_cycles_rise_stay_and_restart_and_the_last_one_stays(make_config):
     config = make_config(kl_warmup_epochs=2.0, kl_cycles=3)
     epochs = [0, 1, 2, 3.9, 4, 5, 6, 7.9, 8, 9, 10, 50, 1000]
     expected = [0, 0.5, 1, 1, 0, 0.5, 1, 1, 0, 0.5, 1, 1, 1]
@@ -46,7 +46,7 @@ def test_the_cost_is_stable_after_the_stated_epoch_and_not_before(make_config, c
 
 
 @pytest.mark.parametrize(("step", "target"), [(0, 0.0), (20, 2.0), (40, 4.0), (80, 8.0), (500, 8.0)])
-def test_a_capacity_costs_the_distance_of_the_batch_mean_from_a_growing_target(make_config, step, target):
+def test_a_capacity_penalizes_the_distance_of_the_batch_mean_from_a_growing_target(make_config, step, target):
     config = make_config(capacity=8.0, capacity_epochs=8.0)
     np.testing.assert_allclose(cost(config, step, beta=30.0), 30 * abs(5 - target) * np.ones(2), rtol=1e-6)
 
@@ -59,17 +59,17 @@ def test_a_capacity_pulls_the_kl_up_below_it_and_down_above_it(make_config):
 
 
 @pytest.mark.parametrize("changes", [{"capacity": 8.0}, {"capacity": 8.0, "capacity_epochs": 3.0}])
-def test_evaluation_with_a_capacity_does_not_couple_and_is_minus_the_elbo(make_config, changes):
+def test_evaluation_with_a_capacity_does_not_couple_images_and_is_minus_the_elbo(make_config, changes):
     np.testing.assert_allclose(cost(make_config(**changes), 5, beta=30.0, train=False), [3.5, 6.5], rtol=1e-6)
 
 
-def test_under_a_mapped_axis_the_capacity_sees_the_whole_batch(make_config):
+def test_under_a_mapped_axis_the_capacity_uses_the_whole_batch(make_config):
     config = make_config(capacity=4.5)
     mapped = jax.pmap(lambda t: make_cost(config, STEPS, "batch")(t, jnp.int32(0), jnp.float32(2.0), True), "batch")
     np.testing.assert_allclose(mapped(KL_TERMS[:, None]), np.ones((2, 1)), rtol=1e-6)
 
 
-def test_the_elbo_objective_charges_the_cost_and_reports_the_kl_itself(make_config, key):
+def test_the_elbo_objective_uses_the_cost_in_the_loss_and_reports_the_kl(make_config, key):
     from vae_jax.models import make_model
 
     config = make_config(capacity=50.0)

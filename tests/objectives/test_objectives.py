@@ -25,7 +25,7 @@ def terms_at(config, x, key, step=0, beta=1.0, train=True):
 
 
 @pytest.mark.parametrize("beta", [0.0, 1.0, 4.0])
-def test_the_loss_weighs_the_kl_and_the_elbo_never_does(make_config, x, key, beta):
+def test_beta_weights_the_kl_in_the_loss_and_not_in_the_elbo(make_config, x, key, beta):
     terms, _ = terms_at(make_config(), x, key, beta=beta, train=False)
     np.testing.assert_allclose(terms["loss"], terms["reconstruction"] + beta * terms["kl"], rtol=1e-6)
     np.testing.assert_allclose(terms["elbo"], -(terms["reconstruction"] + terms["kl"]), rtol=1e-6)
@@ -46,7 +46,7 @@ def test_free_bits_take_the_larger_of_lambda_and_the_batch_mean_of_each_dimensio
     np.testing.assert_allclose(terms["loss"].mean(), terms["reconstruction"].mean() + expected, rtol=1e-6)
 
 
-def test_free_bits_leave_evaluation_alone(make_config, x, key):
+def test_free_bits_do_not_affect_evaluation(make_config, x, key):
     terms, _ = terms_at(make_config(free_bits=50.0), x, key, train=False)
     np.testing.assert_allclose(terms["loss"], -terms["elbo"], rtol=1e-6)
 
@@ -66,7 +66,7 @@ def test_a_dimension_below_its_free_bits_has_no_kl_gradient(make_config, x, key)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), freed, alone)
 
 
-def test_the_loss_is_finite_where_logits_are_huge(make_config, x, key):
+def test_the_loss_is_finite_for_huge_logits(make_config, x, key):
     config = make_config()
     model = make_model(config, SHAPE)
     params = model.init(key, x.mean(axis=0))

@@ -37,7 +37,9 @@ def compare(config, key, theirs, factor, constant):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("width", "sigma"), [(1, 0.62610), (2, 0.31305)])
-def test_mse_plus_a_thousandth_of_the_kl_is_a_gaussian_of_stated_sigma(make_config, key, width, sigma):
+def test_mse_plus_a_thousandth_of_the_kl_is_the_elbo_of_a_gaussian_with_the_stated_sigma(
+    make_config, key, width, sigma
+):
     """Test pixels in [0, 1] (width 1) and in [-1, 1] (width 2)."""
     assert sigma == pytest.approx(np.sqrt(0.001 * PIXELS / 2) / width, rel=1e-4)
     config = make_config(likelihood="gaussian", sigma=float(np.sqrt(0.001 * PIXELS / 2) / width))

@@ -1,4 +1,4 @@
-"""checkpoint.py: bit-exact round trips, what is kept, and what happens after damage, strays, kills and full disks."""
+"""checkpoint.py: bit-exact round trips, retention, and recovery from damage, foreign files, kills and full disks."""
 
 import contextlib
 import os
@@ -95,7 +95,7 @@ def test_round_trip_is_bit_exact(three: Path) -> None:
             assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(restored.state))
 
 
-def test_without_a_template_the_names_are_kept_on_the_host(three: Path) -> None:
+def test_without_a_template_the_state_is_restored_to_the_host_with_its_names(three: Path) -> None:
     with Checkpoints(three, read_only=True) as checkpoints:
         restored = checkpoints.restore(None)
     assert restored is not None
@@ -126,7 +126,7 @@ def test_the_template_decides_the_sharding(tmp_path: Path) -> None:
         assert all(len(x.devices()) == 1 for x in jax.tree.leaves(plain.state))
 
 
-def test_uncommitted_stays_uncommitted(three: Path) -> None:
+def test_an_uncommitted_template_restores_uncommitted_arrays(three: Path) -> None:
     with Checkpoints(three, read_only=True) as checkpoints:
         restored = checkpoints.restore(make_state())
     assert restored is not None
@@ -146,15 +146,15 @@ def test_buffers_may_be_reused_once_save_returns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("later", [(-9.0, -8.0, -7.0), (float("nan"), None, float("inf")), (None, None, None)])
-def test_two_latest_and_best_are_kept(tmp_path: Path, later: tuple[float | None, ...]) -> None:
+def test_the_two_latest_steps_and_the_best_are_kept(tmp_path: Path, later: tuple[float | None, ...]) -> None:
     save_all(tmp_path, {1: -5.0, 2: -1.0})
-    save_all(tmp_path, dict(zip((3, 4, 5), later, strict=True)))  # another process would see the same
+    save_all(tmp_path, dict(zip((3, 4, 5), later, strict=True)))  # the same as seen by another process
     assert steps_in(tmp_path) == [2, 4, 5]
     assert restored_step(tmp_path) == 5
     assert restored_step(tmp_path, "best") == 2
 
 
-def test_steps_without_any_finite_metric(tmp_path: Path) -> None:
+def test_the_latest_step_is_the_best_without_any_finite_metric(tmp_path: Path) -> None:
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.latest_step() is None
         assert checkpoints.best_step() is None
@@ -181,7 +181,7 @@ def test_damage_is_skipped_with_one_warning(copy: Path, damage: Any, capfd: pyte
     assert listing(copy) == before
 
 
-def test_damage_to_any_file_is_noticed(copy: Path) -> None:
+def test_damage_to_any_file_is_detected(copy: Path) -> None:
     for path in sorted((copy / "3").rglob("*")):
         if path.is_file():
             for damage in DAMAGE.values():
@@ -192,7 +192,7 @@ def test_damage_to_any_file_is_noticed(copy: Path) -> None:
     assert restored_step(copy) == 3
 
 
-def test_all_damaged_is_an_error_that_deletes_nothing(copy: Path) -> None:
+def test_if_all_steps_are_damaged_it_is_an_error_and_nothing_is_deleted(copy: Path) -> None:
     for step in steps_in(copy):
         flip_bit(largest(copy / str(step)))
     before = listing(copy)
@@ -202,7 +202,7 @@ def test_all_damaged_is_an_error_that_deletes_nothing(copy: Path) -> None:
     assert listing(copy) == before
 
 
-def test_one_step_on_demand(copy: Path) -> None:
+def test_a_given_step_is_restored_or_refused(copy: Path) -> None:
     flip_bit(largest(copy / "3"))
     with Checkpoints(copy, read_only=True) as checkpoints:
         restored = checkpoints.restore(make_state(), step=2)
@@ -213,7 +213,7 @@ def test_one_step_on_demand(copy: Path) -> None:
                 checkpoints.restore(make_state(), step=step)
 
 
-def test_a_damaged_step_is_saved_anew(copy: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_step_is_saved_again(copy: Path, capfd: pytest.CaptureFixture[str]) -> None:
     flip_bit(largest(copy / "3"))
     with Checkpoints(copy) as checkpoints:
         assert checkpoints.restore(make_state()).step == 2  # pyright: ignore[reportOptionalMemberAccess]
@@ -226,21 +226,21 @@ def test_a_damaged_step_is_saved_anew(copy: Path, capfd: pytest.CaptureFixture[s
     assert capfd.readouterr().err == ""
 
 
-def test_a_damaged_step_takes_nobodys_place(copy: Path) -> None:
-    flip_bit(largest(copy / "3"))  # the best, too
+def test_a_damaged_step_does_not_count_as_the_best(copy: Path) -> None:
+    flip_bit(largest(copy / "3"))  # also the best
     save_all(copy, {4: -5.0, 5: -4.0, 6: -6.0})
     assert {2, 5, 6} <= set(steps_in(copy))
     assert restored_step(copy, "best") == 2
 
 
-def test_a_damaged_step_is_not_one_of_the_two_latest(tmp_path: Path) -> None:
+def test_a_damaged_step_does_not_count_as_one_of_the_two_latest(tmp_path: Path) -> None:
     save_all(tmp_path, {1: 0.0, 2: -2.0, 3: -1.0})
     flip_bit(largest(tmp_path / "3"))
     save_all(tmp_path, {4: -5.0})
     assert {1, 2, 4} <= set(steps_in(tmp_path))
 
 
-def test_a_metric_that_changed_on_disk_is_noticed(copy: Path) -> None:
+def test_a_metric_that_changed_on_disk_is_detected(copy: Path) -> None:
     manifest = copy / "2" / MANIFEST
     assert b"-2.0" in manifest.read_bytes()
     manifest.write_bytes(manifest.read_bytes().replace(b"-2.0", b"12.0"))
@@ -253,7 +253,7 @@ def test_an_intact_step_is_not_saved_again(copy: Path) -> None:
     assert listing(copy) == before
 
 
-def test_strays_are_ignored_and_left_alone(copy: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_foreign_files_are_ignored_and_kept(copy: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (copy / "0").mkdir()
     (copy / "6").mkdir()
     (copy / "7.orbax-checkpoint-tmp-123").mkdir()
@@ -270,13 +270,13 @@ def test_strays_are_ignored_and_left_alone(copy: Path, capfd: pytest.CaptureFixt
     assert capfd.readouterr().err == ""
 
 
-def test_a_step_that_lost_its_manifest_is_damaged(copy: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_step_without_a_manifest_is_damaged(copy: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (copy / "3" / MANIFEST).unlink()
     assert restored_step(copy) == 2
     assert f"{copy}/3 is damaged ({MANIFEST} is missing); using {copy}/2" in capfd.readouterr().err
 
 
-def test_mismatches_name_the_parameter(three: Path) -> None:
+def test_the_error_for_a_mismatch_names_the_parameter(three: Path) -> None:
     with Checkpoints(three, read_only=True) as checkpoints:
         with pytest.raises(InputError) as caught:
             checkpoints.restore(make_state(width=16))
@@ -294,7 +294,9 @@ def test_mismatches_name_the_parameter(three: Path) -> None:
             checkpoints.restore(state._replace(step=jnp.zeros(())))
 
 
-def test_read_only_touches_nothing_and_is_quiet(copy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_read_only_changes_nothing_and_logs_nothing(
+    copy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with Checkpoints(tmp_path / "absent", read_only=True) as checkpoints:
         assert checkpoints.restore(make_state()) is None
         assert checkpoints.best_step() is None
@@ -319,7 +321,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_kill_9_right_after_save(tmp_path: Path) -> None:
+def test_a_kill_right_after_save_leaves_intact_checkpoints(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", KILLED, tmp_path], env=environment, capture_output=True, timeout=60)
     assert done.returncode == -9, done.stderr.decode()
@@ -327,7 +329,7 @@ def test_kill_9_right_after_save(tmp_path: Path) -> None:
         restored = checkpoints.restore(None)
         assert restored is not None
         assert (restored.state["w"] == restored.step).all()
-        checkpoints.save(2, {"w": jnp.full(2_000_000, 2.0)}, {}, None)  # over what the killed one left
+        checkpoints.save(2, {"w": jnp.full(2_000_000, 2.0)}, {}, None)  # over the files of the killed process
     with Checkpoints(tmp_path) as checkpoints:
         restored = checkpoints.restore(None)
         assert restored is not None
@@ -343,7 +345,7 @@ def test_the_manifest_is_committed_with_its_step(tmp_path: Path) -> None:
         assert '"state/' in (tmp_path / "1" / MANIFEST).read_text()
 
 
-def test_a_failed_save_is_not_lost(tmp_path: Path) -> None:
+def test_a_failed_save_can_be_repeated(tmp_path: Path) -> None:
     state = {"w": np.random.default_rng(0).normal(size=100_000)}
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with Checkpoints(tmp_path) as checkpoints:
@@ -364,7 +366,7 @@ def test_a_failed_save_is_not_lost(tmp_path: Path) -> None:
     assert restored.step == 2
 
 
-def test_exit_keeps_the_save_in_flight_even_on_an_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_exit_finishes_a_pending_save_even_on_an_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with contextlib.suppress(KeyError), Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(1, make_state(1), INFO, None)
         raise KeyError

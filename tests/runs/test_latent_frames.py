@@ -14,7 +14,7 @@ def frames(workdir):
     return [step for step, _ in latent_frames._frames(workdir / latent_frames.FOLDER)]
 
 
-def test_frames_are_stored_at_multiples_and_those_beyond_the_resumed_step_go(tmp_path):
+def test_frames_are_stored_at_multiples_and_deleted_beyond_the_resumed_step(tmp_path):
     def encode(params):
         return np.full((5, 3), params, np.float32)
 
@@ -24,7 +24,7 @@ def test_frames_are_stored_at_multiples_and_those_beyond_the_resumed_step_go(tmp
     assert frames(tmp_path) == [0, 10, 20, 30]
     second = LatentFrames(tmp_path, 10, 15, encode)
     assert frames(tmp_path) == [0, 10]
-    second.record(10, 99)  # a frame that is there stays
+    second.record(10, 99)  # an existing frame is kept
     second.record(20, 21)
     steps, latents, rows = load_frames(tmp_path, 5) or ([], np.zeros(0), [])
     assert steps == [0, 10, 20]
@@ -36,7 +36,7 @@ def test_frames_are_stored_at_multiples_and_those_beyond_the_resumed_step_go(tmp
 
 
 @pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"\x80\x05N.", b"PK\x05\x06" + bytes(18)])
-def test_a_damaged_frame_is_left_out(tmp_path, content):
+def test_a_damaged_frame_is_skipped(tmp_path, content):
     stored = LatentFrames(tmp_path, 10, 0, lambda params: np.full((5, 3), params, np.float32))
     for step in (0, 10, 20):
         stored.record(step, step)
@@ -46,7 +46,7 @@ def test_a_damaged_frame_is_left_out(tmp_path, content):
     assert latents.shape == (2, 5, 3)
 
 
-def test_a_full_disk_is_told_and_leaves_no_part(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_and_leaves_no_partial_file(tmp_path, monkeypatch):
     stored = LatentFrames(tmp_path, 10, 0, lambda params: np.zeros((5, 3), np.float32))
     stored.record(0, 0)
 
@@ -60,7 +60,7 @@ def test_a_full_disk_is_told_and_leaves_no_part(tmp_path, monkeypatch):
     assert [path.name for path in (tmp_path / latent_frames.FOLDER).iterdir()] == ["0.npy"]
 
 
-def test_at_most_2000_images_are_filmed_and_always_the_same():
+def test_frames_contain_the_same_images_and_at_most_2000():
     rows = latent_frames.filmed_rows(10_000)
     assert len(set(rows.tolist())) == 2000
     np.testing.assert_array_equal(rows, latent_frames.filmed_rows(10_000))
@@ -70,7 +70,7 @@ def test_at_most_2000_images_are_filmed_and_always_the_same():
 @pytest.mark.parametrize(
     ("every", "epoch", "dispatch"), [(10, 37, 37), (100, 37, 37), (7, 37, 5), (1, 9, 9), (50, 100, 1)]
 )
-def test_chunks_stop_at_every_frame_and_epoch_and_are_of_few_lengths(every, epoch, dispatch):
+def test_chunks_stop_at_every_frame_and_epoch_and_have_few_lengths(every, epoch, dispatch):
     step, sizes, stops = 0, set(), {0}
     while step < 20 * epoch:
         size = chunk_size(step, every, epoch - step % epoch, dispatch)
@@ -83,5 +83,5 @@ def test_chunks_stop_at_every_frame_and_epoch_and_are_of_few_lengths(every, epoc
     assert len(sizes) <= 2 + epoch.bit_length()
 
 
-def test_without_frames_nothing_is_cut():
+def test_without_frames_chunks_are_not_split():
     assert [chunk_size(step, 0, left, 10) for step, left in ((0, 37), (30, 7))] == [10, 7]

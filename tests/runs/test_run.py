@@ -25,7 +25,7 @@ def workdirs(tmp_path_factory):
     return folder
 
 
-def test_the_example_of_load_run_is_true(workdirs):
+def test_the_example_in_the_docstring_of_load_run_works(workdirs):
     finder = doctest.DocTestFinder()
     (example,) = (test for test in finder.find(run_lib.load_run, globs={"workdir": workdirs / "vae"}) if test.examples)
     assert doctest.DocTestRunner().run(example).failed == 0
@@ -43,7 +43,7 @@ def test_a_loaded_run_agrees_with_its_own_pure_functions(workdirs):
     np.testing.assert_array_equal(run.reconstruct(images), run.decode(posterior.mean))
 
 
-def test_images_may_be_bytes_or_floats_with_or_without_a_channel(workdirs):
+def test_images_can_be_bytes_or_floats_with_or_without_a_channel(workdirs):
     run = vae_jax.load_run(workdirs / "vae")
     images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), np.uint8)
     for same in (images[..., 0], images / 255, (images / np.float32(255))[..., 0]):
@@ -53,7 +53,7 @@ def test_images_may_be_bytes_or_floats_with_or_without_a_channel(workdirs):
             run.encode(wrong)
 
 
-def test_rows_do_not_depend_on_how_many_there_are(workdirs):
+def test_results_of_an_image_do_not_depend_on_the_number_of_images(workdirs):
     run = vae_jax.load_run(workdirs / "vae")
     images = np.random.default_rng(0).integers(0, 256, (23, 8, 8, 1), np.uint8)
     whole = run.encode(images).mean
@@ -62,16 +62,16 @@ def test_rows_do_not_depend_on_how_many_there_are(workdirs):
     assert run.encode(images[:0]).mean.shape == (0, 3)
 
 
-def test_samples_depend_on_their_seed_and_not_on_their_number(workdirs):
+def test_samples_depend_on_the_seed_and_not_on_their_number(workdirs):
     run = vae_jax.load_run(workdirs / "vae")
     np.testing.assert_allclose(run.sample(6, seed=2)[:4], run.sample(4, seed=2), atol=1e-6)
     assert np.abs(run.sample(4, seed=2) - run.sample(4, seed=3)).max() > 1e-3
 
 
-def test_best_and_latest(workdirs):
+def test_the_best_or_the_latest_checkpoint_is_loaded(workdirs):
     assert vae_jax.load_run(workdirs / "vae", "latest").step == 40
     with pytest.raises(InputError, match="which=Best: no such checkpoint; choices: best, latest"):
-        inspect.unwrap(run_lib.load_run)(workdirs / "vae", "Best")  # whose types are checked in tests only
+        inspect.unwrap(run_lib.load_run)(workdirs / "vae", "Best")  # argument types are checked in tests only
     assert vae_jax.load_run(workdirs / "vae").step in (20, 40)
 
 
@@ -82,7 +82,7 @@ def test_an_autoencoder_has_no_samples(workdirs):
         run.sample(1)
 
 
-def test_what_is_no_run_is_refused(tmp_path, workdirs):
+def test_a_folder_that_is_not_a_run_is_refused(tmp_path, workdirs):
     with pytest.raises(InputError, match="no such folder"):
         vae_jax.load_run(tmp_path / "nowhere")
     with pytest.raises(InputError, match="not a run"):
@@ -94,7 +94,7 @@ def test_what_is_no_run_is_refused(tmp_path, workdirs):
 
 
 @pytest.mark.parametrize("key", ["model", "network", "activation", "likelihood", "objective"])
-def test_a_run_of_names_that_this_version_does_not_know_is_refused(tmp_path, workdirs, key):
+def test_a_run_with_names_unknown_to_this_version_is_refused(tmp_path, workdirs, key):
     config = json.loads((workdirs / "vae" / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {key: "future"}))
     with pytest.raises(InputError, match=f"{key}=future: .*choices: "):

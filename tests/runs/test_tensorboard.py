@@ -1,4 +1,4 @@
-"""TensorBoard's files: what they have lost is written again, and what they show is not written twice."""
+"""TensorBoard files: missing points are written again, and existing ones are not written twice."""
 
 import pytest
 from PIL import Image
@@ -8,7 +8,7 @@ from vae_jax.runs.tensorboard import read_points
 from vae_jax.runs.writer import Writer
 
 
-def test_what_is_read_is_what_was_written(tmp_path):
+def test_points_are_read_as_written(tmp_path):
     write(tmp_path, 0, range(1, 6), tensorboard=True)
     write(tmp_path, 3, range(4, 9), tensorboard=True)
     assert read_points(tmp_path) == scalars(tmp_path)
@@ -16,7 +16,7 @@ def test_what_is_read_is_what_was_written(tmp_path):
 
 
 @pytest.mark.parametrize("left", [0, 7, 100, 200, -1])
-def test_points_that_a_kill_has_lost_are_written_again_and_counted(tmp_path, left):
+def test_points_lost_by_a_kill_are_written_again_and_counted(tmp_path, left):
     write(tmp_path, 0, range(1, 6), tensorboard=True)
     (events,) = tmp_path.glob("events.*")
     events.write_bytes(events.read_bytes()[:left])
@@ -33,7 +33,7 @@ def test_points_that_a_kill_has_lost_are_written_again_and_counted(tmp_path, lef
         assert writer.mended == []
 
 
-def test_a_damaged_record_ends_its_file(tmp_path):
+def test_reading_stops_at_a_damaged_record(tmp_path):
     write(tmp_path, 0, range(1, 6), tensorboard=True)
     (events,) = tmp_path.glob("events.*")
     data = bytearray(events.read_bytes())
@@ -44,7 +44,7 @@ def test_a_damaged_record_ends_its_file(tmp_path):
     assert read_points(tmp_path)["val/elbo"] == before["val/elbo"][:1]
 
 
-def test_an_evaluation_that_was_killed_and_begun_again_is_shown_once(tmp_path):
+def test_an_evaluation_that_was_killed_and_restarted_is_shown_once(tmp_path):
     Image.new("P", (4, 5)).save(tmp_path / "samples.png")
     for _ in range(2):
         with Writer(tmp_path, 5, tensorboard=True) as writer:
@@ -54,7 +54,7 @@ def test_an_evaluation_that_was_killed_and_begun_again_is_shown_once(tmp_path):
     assert read_points(tmp_path)["samples"] == [(5, None)]
 
 
-def test_a_kill_between_the_config_and_the_hyperparameters_doubles_neither(tmp_path):
+def test_a_kill_between_config_and_hyperparameters_duplicates_neither(tmp_path):
     declared = {"seed": 0}, ["test/elbo"]
     Writer(tmp_path, 0, True, *declared).close()
     (events,) = tmp_path.glob("events.*")

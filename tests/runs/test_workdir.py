@@ -11,7 +11,7 @@ def open_once(config, workdir):
         pass
 
 
-def test_an_opened_workdir_reads_back_and_may_be_opened_again(tmp_path):
+def test_a_workdir_can_be_read_and_opened_again(tmp_path):
     config, workdir = config_lib.defaults(), tmp_path / "a b" / "run"
     open_once(config, workdir)
     assert workdir_lib.read_config(workdir).to_dict() == config.to_dict()
@@ -23,7 +23,7 @@ def test_an_opened_workdir_reads_back_and_may_be_opened_again(tmp_path):
     assert [path.name for path in workdir.iterdir()] == ["config.json"]
 
 
-def test_another_config_does_not_overwrite(tmp_path):
+def test_another_config_does_not_overwrite_the_config_of_a_run(tmp_path):
     config = config_lib.defaults()
     open_once(config, tmp_path)
     config.latent_dim = 3
@@ -32,7 +32,7 @@ def test_another_config_does_not_overwrite(tmp_path):
     assert workdir_lib.read_config(tmp_path).latent_dim == 20
 
 
-def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "results.json"
     disk.write(path, "old")
     monkeypatch.setattr(workdir_lib.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))

@@ -1,4 +1,4 @@
-"""metrics.jsonl and TensorBoard files: what was written comes back, and a continued run has every row once."""
+"""metrics.jsonl and TensorBoard files: rows are read as written, and a resumed run has every row once."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ def tags(workdir: Path) -> list[str]:
     return [value.tag for event in events(workdir) for value in event.summary.value]
 
 
-def test_rows_come_back(tmp_path):
+def test_rows_are_read_as_written(tmp_path):
     write(tmp_path, 0, range(1, 4))
     assert read_metrics(tmp_path)[1] == {"step": 2, "epoch": 1, "train/loss": 98.0, "val/elbo": -2.0}
     epochs, values = history(read_metrics(tmp_path))["train/loss"]
@@ -34,7 +34,7 @@ def test_a_row_is_in_the_file_as_soon_as_it_is_written(tmp_path):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_numbers_that_are_not_finite_are_null_and_come_back_as_nan(tmp_path, bad):
+def test_numbers_that_are_not_finite_are_stored_as_null_and_read_as_nan(tmp_path, bad):
     with Writer(tmp_path, 0, tensorboard=True) as writer:
         writer.write(1, 1, {"train/loss": bad})
     line = (tmp_path / FILE).read_text()
@@ -43,13 +43,13 @@ def test_numbers_that_are_not_finite_are_null_and_come_back_as_nan(tmp_path, bad
     assert scalars(tmp_path) == {}
 
 
-def test_metrics_that_only_some_rows_hold_keep_their_own_epochs():
+def test_metrics_in_only_some_rows_keep_their_epochs():
     rows = [{"step": 1, "epoch": 1, "a": 1.0}, {"step": 2, "epoch": 2, "a": 2.0, "b": 3.0}]
     assert {name: epochs.tolist() for name, (epochs, _) in history(rows).items()} == {"a": [1, 2], "b": [2]}
 
 
 @pytest.mark.parametrize("half", [b"", b'{"step": 6, "epo', b'{"step": 6', b"7", b"\0\0\0"])
-def test_a_continued_run_equals_one_that_was_never_stopped(tmp_path, half):
+def test_a_resumed_run_equals_one_that_was_never_stopped(tmp_path, half):
     straight, continued = tmp_path / "a", tmp_path / "b"
     write(straight, 0, range(1, 9), tensorboard=True)
     write(continued, 0, range(1, 6), tensorboard=True)
@@ -62,7 +62,7 @@ def test_a_continued_run_equals_one_that_was_never_stopped(tmp_path, half):
     assert {path.name.split(".")[0] for path in continued.iterdir()} == {"metrics", "events"}
 
 
-def test_a_whole_last_line_without_its_newline_is_kept(tmp_path):
+def test_a_complete_last_line_without_a_newline_is_kept(tmp_path):
     write(tmp_path, 0, range(1, 4))
     before = (tmp_path / FILE).read_bytes()
     (tmp_path / FILE).write_bytes(before[:-1])
@@ -71,7 +71,7 @@ def test_a_whole_last_line_without_its_newline_is_kept(tmp_path):
     assert (tmp_path / FILE).read_bytes() == before
 
 
-def test_kept_lines_stay_as_they_are_and_an_intact_file_is_not_rewritten(tmp_path):
+def test_kept_lines_are_unchanged_and_an_intact_file_is_not_rewritten(tmp_path):
     odd = b'{"epoch":1,  "step":1, "val/elbo": -1.50}\n'
     (tmp_path / FILE).write_bytes(odd + b'{"step": 2, "epoch": 2}\n')
     write(tmp_path, 1, range(0))
@@ -83,7 +83,7 @@ def test_kept_lines_stay_as_they_are_and_an_intact_file_is_not_rewritten(tmp_pat
 
 
 @pytest.mark.parametrize("bad", [b"not json\n", b"[1]\n", b'{"step": 1}\n'])
-def test_a_line_that_is_no_row_is_named(tmp_path, bad):
+def test_the_error_for_an_invalid_line_names_it(tmp_path, bad):
     (tmp_path / FILE).write_bytes(b'{"step": 1, "epoch": 1}\n' + bad + b'{"step": 2, "epoch": 2}\n')
     with pytest.raises(InputError, match="line 2 is not a row"):
         read_metrics(tmp_path)
@@ -91,21 +91,21 @@ def test_a_line_that_is_no_row_is_named(tmp_path, bad):
         Writer(tmp_path, 1, tensorboard=False)
 
 
-def test_two_openings_in_one_second_do_not_empty_each_other(tmp_path):
+def test_writers_opened_in_the_same_second_use_different_files(tmp_path):
     for i in range(3):
         write(tmp_path, i, range(i + 1, i + 2), tensorboard=True)
     assert len(list(tmp_path.glob("events.*"))) == 3
     assert scalars(tmp_path)["val/elbo"] == [(1, -1), (2, -2), (3, -3)]
 
 
-def test_no_tensorboard_file_without_tensorboard(tmp_path):
+def test_no_tensorboard_file_is_written_if_tensorboard_is_off(tmp_path):
     with Writer(tmp_path, 0, False, {"seed": 0}) as writer:
         writer.image(1, tmp_path / "samples.png")
         writer.close({"test/elbo": -1.0})
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 
-def test_images_come_back(tmp_path):
+def test_images_are_read_as_written(tmp_path):
     Image.new("P", (4, 5)).save(tmp_path / "samples.png")
     with Writer(tmp_path, 0, tensorboard=True) as writer:
         writer.image(7, tmp_path / "samples.png")
@@ -115,7 +115,7 @@ def test_images_come_back(tmp_path):
     assert image[2].encoded_image_string.startswith(b"\x89PNG")
 
 
-def test_hyperparameters_are_written_once_in_the_life_of_a_workdir_and_beside_its_scalars(tmp_path):
+def test_hyperparameters_are_written_once_per_workdir_next_to_the_scalars(tmp_path):
     flat = {
         "model": "vae",
         "hidden_dims": (512, 256),

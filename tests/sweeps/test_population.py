@@ -1,4 +1,4 @@
-"""A population is its runs trained alone, but for rounding; each keeps its files, its failures and its place."""
+"""A population equals its runs trained separately, up to rounding; each run has its own files and failures."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def no_figures(monkeypatch):
 
 
 class Lines(list):
-    """A console's stream, as the lines that it gets."""
+    """A stream for a console that collects the lines."""
 
     def write(self, text):
         self.extend(text.splitlines())
@@ -52,7 +52,7 @@ class Lines(list):
 
 
 def population(root, members, lines=None, **common):
-    """Outcomes of members (name -> changes), each in root/name."""
+    """Return the outcomes of members (name -> changes), each in root/name."""
     configs = [small_config(**COMMON | common | changes) for changes in members.values()]
     workdirs = [root / name for name in members]
     found = train_population(configs, workdirs, Console(Lines() if lines is None else lines), "stop message")
@@ -65,7 +65,7 @@ def alone(root, name, **changes):
 
 @pytest.fixture(scope="module")
 def separate(tmp_path_factory):
-    """The directory of the runs of CHANGES, each trained alone."""
+    """Return the folder with the runs of CHANGES, each trained separately."""
     root = tmp_path_factory.mktemp("alone")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
@@ -86,7 +86,7 @@ def results_of(workdir):
 
 
 def assert_same_run(one, other):
-    """Rows, latest state and results of two workdirs are equal to rounding."""
+    """Assert that rows, latest state and results of two workdirs are equal up to rounding."""
     rows = [history(read_metrics(workdir)) for workdir in (one, other)]
     assert rows[0].keys() == rows[1].keys()
     for name in rows[0].keys() - {"val/active_units"}:
@@ -104,7 +104,7 @@ def assert_same_run(one, other):
 
 
 @pytest.mark.slow
-def test_members_spread_over_devices_are_what_they_are_alone(separate, tmp_path, monkeypatch):
+def test_members_on_several_devices_equal_separate_runs(separate, tmp_path, monkeypatch):
     lines, parts = Lines(), set()
     make = training.make_program
 
@@ -131,7 +131,7 @@ def test_members_spread_over_devices_are_what_they_are_alone(separate, tmp_path,
 
 
 @pytest.mark.slow
-def test_a_member_that_diverges_fails_alone_and_members_need_not_divide_among_devices(separate, tmp_path):
+def test_a_diverging_member_fails_alone_with_uneven_members_per_device(separate, tmp_path):
     lines, bad = Lines(), {"learning_rate": 1e30, "optimizer": "adam"}
     members = {"one": CHANGES["one"], "bad": bad, "rate": CHANGES["rate"]}
     found = population(tmp_path, members, lines, streaming="on")
@@ -148,9 +148,7 @@ def test_a_member_that_diverges_fails_alone_and_members_need_not_divide_among_de
 
 
 @pytest.mark.slow
-def test_a_stopped_population_goes_on_with_others_at_other_steps_and_leaves_finished_runs(
-    separate, tmp_path, monkeypatch
-):
+def test_a_stopped_population_resumes_from_different_steps_and_skips_finished_runs(separate, tmp_path, monkeypatch):
     count, calls = training.add_metrics, []
 
     def stop(*arguments):
@@ -184,12 +182,12 @@ def test_a_stopped_population_goes_on_with_others_at_other_steps_and_leaves_fini
 
 
 @pytest.mark.slow
-def test_a_population_that_is_stopped_between_epochs_keeps_its_states(separate, tmp_path, monkeypatch):
+def test_a_population_that_is_stopped_between_epochs_saves_its_states(separate, tmp_path, monkeypatch):
     orders, calls = training.epoch_order, []
 
     def order(*given):
         calls.append(given)
-        if len(calls) == len(CHANGES) + 1:  # the first of the second epoch
+        if len(calls) == len(CHANGES) + 1:  # the first call of the second epoch
             os.kill(os.getpid(), signal.SIGTERM)
         return orders(*given)
 
@@ -206,7 +204,7 @@ def test_a_population_that_is_stopped_between_epochs_keeps_its_states(separate, 
 
 
 @pytest.mark.slow
-def test_members_that_end_early_or_cannot_begin_leave_the_others_alone(tmp_path):
+def test_members_that_stop_early_or_cannot_start_do_not_affect_the_others(tmp_path):
     (tmp_path / "file").touch()
     members = {"high": {"learning_rate": 0.5}, "low": {"num_epochs": 4}, "file": {"seed": 2}}
     found: dict[str, Any] = population(tmp_path, members, early_stopping=1, num_epochs=3)
@@ -218,7 +216,7 @@ def test_members_that_end_early_or_cannot_begin_leave_the_others_alone(tmp_path)
 
 
 @pytest.mark.slow
-def test_a_sweep_of_populations_is_stopped_continued_and_told(tmp_path, monkeypatch, capsys):
+def test_a_sweep_of_populations_is_stopped_resumed_and_reported(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     flags = [
         "--config=configs/vae.py",
@@ -233,7 +231,7 @@ def test_a_sweep_of_populations_is_stopped_continued_and_told(tmp_path, monkeypa
 
     def stop(*arguments):
         calls.append(arguments)
-        if len(calls) == 1:  # a second one would end the process at once
+        if len(calls) == 1:  # a second signal would end the process at once
             os.kill(os.getpid(), signal.SIGINT)
         return count(*arguments)
 
@@ -250,7 +248,7 @@ def test_a_sweep_of_populations_is_stopped_continued_and_told(tmp_path, monkeypa
     assert [row.point[1] for row in rows] == [("beta", "1"), ("beta", "4"), ("beta", "1")]
 
 
-def test_a_population_that_memory_does_not_hold_is_halved(make_config, tmp_path, monkeypatch):
+def test_a_population_that_does_not_fit_in_memory_is_halved(make_config, tmp_path, monkeypatch):
     sizes = []
 
     def train(configs, workdirs, console, stop_message):

@@ -12,7 +12,7 @@ from vae_jax import sweeps
 from vae_jax.errors import InputError
 
 
-def test_values_are_combined_and_keys_go_together():
+def test_values_are_combined_and_joined_keys_vary_together():
     assert sweeps.parse_over("beta=0.5,1") == [(("beta", "0.5"),), (("beta", "1"),)]
     assert sweeps.parse_over("latent_dim:num_epochs=2:50,100:100") == [
         (("latent_dim", "2"), ("num_epochs", "50")),
@@ -35,7 +35,7 @@ def read(point):
     return config_lib.override(config_lib.defaults(), point)
 
 
-def test_a_run_for_every_value_and_seed_in_a_directory_of_its_own():
+def test_every_value_and_seed_gets_a_run_in_its_own_folder():
     runs = sweeps.plan(sweeps.product(["latent_dim=2,5"]), (0, 1), read, "vae", Path("root"))
     assert [(run.config.latent_dim, run.config.seed) for run in runs] == [(2, 0), (2, 1), (5, 0), (5, 1)]
     assert len({run.workdir for run in runs}) == 4
@@ -48,7 +48,7 @@ def results(elbo, pixels="grey"):
     return {"pixels": pixels, "likelihood": "bernoulli", "test/elbo": elbo, "test/active_units": 3, "val/elbo": 0.0}
 
 
-def test_means_and_standard_errors():
+def test_means_and_standard_errors_are_computed_over_seeds():
     point = (("latent_dim", "2"),)
     row = sweeps.summarize(point, [results(-1.0), results(-2.0), results(-6.0)])
     assert row.means == {"elbo": -3.0, "active_units": 3.0}
@@ -61,7 +61,7 @@ def test_means_and_standard_errors():
     assert "nan" not in sweeps.csv_text([alone])
 
 
-def test_numbers_of_different_kinds_share_no_table_and_no_line():
+def test_numbers_of_different_kinds_are_in_separate_tables_and_lines():
     rows = [
         sweeps.summarize((("binarize", kind),), [results(-1.0, pixels)])
         for kind, pixels in (("none", "grey"), ("dynamic", "dynamic"))
@@ -71,7 +71,7 @@ def test_numbers_of_different_kinds_share_no_table_and_no_line():
     assert len(sweeps.lines(rows)["elbo"]) == 2
 
 
-def test_lines_of_keys_that_go_together_are_one_and_of_combined_keys_several():
+def test_joined_keys_give_one_line_and_combined_keys_several():
     together = [
         sweeps.summarize(point, [results(-1.0)]) for point in sweeps.product(["latent_dim:num_epochs=2:5,3:10"])
     ]
@@ -86,7 +86,7 @@ def planned(*points, **changes):
     return [sweeps.Planned(point, 0, small_config(**changes), Path()) for point in points]
 
 
-def test_a_sweep_of_beta_gives_a_rate_and_a_distortion_a_run():
+def test_a_sweep_of_beta_gives_a_rate_and_a_distortion_per_run():
     points = sweeps.product(["beta=0.5,4", "latent_dim=2,3"])
     assert sweeps.over_beta(points)
     assert not sweeps.over_beta(sweeps.product(["beta=4", "latent_dim=2,3"]))
@@ -104,7 +104,7 @@ def test_a_sweep_of_beta_gives_a_rate_and_a_distortion_a_run():
     assert "no kl" in sweeps.rates(planned(*points), [results(-1.0)] * 4)[1]
 
 
-def test_numbers_of_last_checkpoints_say_so():
+def test_numbers_of_last_checkpoints_are_labelled():
     row = sweeps.summarize((("beta", "2"),), [results(-1.0) | {"which": "latest"}])
     assert row.kind == "grey pixels, bernoulli, last checkpoint"
 
@@ -113,7 +113,7 @@ def groups_of(*changes):
     return sweeps.groups([small_config(**change) for change in changes])
 
 
-def test_runs_join_that_differ_only_in_traced_numbers():
+def test_runs_that_differ_only_in_traced_numbers_are_grouped():
     assert groups_of({}, {"seed": 1}, {"beta": 2.0}, {"learning_rate": 1.0}, {"num_epochs": 9}) == [[0, 1, 2, 3, 4]]
     apart = [{}, {"hidden_dims": (8,)}, {"seed": 1}, {"hidden_dims": (8,), "seed": 1}, {"batch_size": 32}]
     assert groups_of(*apart) == [[0, 2], [1, 3], [4]]
@@ -121,7 +121,7 @@ def test_runs_join_that_differ_only_in_traced_numbers():
     assert groups_of({}, filmed, {"seed": 1}, filmed | {"seed": 1}) == [[0, 2], [1], [3]]
 
 
-def test_lone_runs_are_refused_by_the_keys_that_keep_them_apart():
+def test_the_error_for_runs_without_a_group_names_the_differing_keys():
     configs = [small_config(hidden_dims=(width,), seed=seed) for seed, width in enumerate((8, 16))]
     with pytest.raises(
         InputError, match=r"--population=on: no two .*: hidden_dims=\(8,\),\(16,\); .*beta.*off"

@@ -1,4 +1,4 @@
-"""Programs compiled ahead, and kept on disk: used again, with the same bits, and a damaged one is swept away."""
+"""Programs compiled ahead of time and cached on disk: reused with the same bits, and damaged ones are removed."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ def entry(folder: Path, name: str, content: bytes, age: float = 0) -> Path:
     return path
 
 
-def test_what_is_compiled_ahead_is_traced_once_and_other_shapes_when_they_come():
+def test_a_function_compiled_ahead_is_traced_once_and_again_for_other_shapes():
     traced = []
 
     @jax.jit
@@ -38,13 +38,13 @@ def test_what_is_compiled_ahead_is_traced_once_and_other_shapes_when_they_come()
     assert traced == [(3,), (4,)]
 
 
-def test_what_cannot_be_compiled_ahead_says_so_where_it_is_called():
+def test_an_error_of_compilation_ahead_of_time_is_raised_by_the_call():
     ahead, _ = compile_ahead(jax.jit(lambda x, y: x @ y), jnp.ones((2, 3)), jnp.ones((2, 3)))
     with pytest.raises(TypeError, match="dot_general"):
         ahead(jnp.ones((2, 3)), jnp.ones((2, 3)))
 
 
-def test_the_sweep_removes_what_was_written_in_part_and_checks_the_rest_once(tmp_path):
+def test_the_sweep_removes_partial_files_and_checks_the_others_once(tmp_path):
     program = zlib.compress(bytes(range(256)) * 100)
     whole, cut, empty = (entry(tmp_path, f"e{i}", c) for i, c in enumerate([program, program[:-5], b""]))
     sweep(tmp_path)
@@ -54,7 +54,7 @@ def test_the_sweep_removes_what_was_written_in_part_and_checks_the_rest_once(tmp
     assert (whole.exists(), old.exists(), fresh.exists()) == (True, True, False)
 
 
-def test_the_sweep_removes_the_oldest_when_there_is_too_much(tmp_path):
+def test_the_sweep_removes_the_oldest_files_of_a_too_large_cache(tmp_path):
     program = zlib.compress(os.urandom(1000))
     paths = [entry(tmp_path, f"e{i}", program, age=100 * i) for i in range(5)]
     sweep(tmp_path, most_bytes=3 * len(program))

@@ -1,4 +1,4 @@
-"""What a person sees: a bar on a terminal, plain lines elsewhere, tables that line up."""
+"""Console output: a progress bar on a terminal, plain lines elsewhere, aligned tables."""
 
 import contextlib
 import io
@@ -36,9 +36,9 @@ the end
 
 
 def in_terminal(code: str, *arguments: str, columns: int = 100) -> str:
-    """What a program writes to a terminal of 30 lines."""
+    """Return the output of a program to a terminal of 30 lines."""
     ours, theirs = pty.openpty()
-    # COLUMNS, which pytest-xdist sets for its workers, would be believed before the terminal.
+    # COLUMNS, which pytest-xdist sets for its workers, would take precedence over the terminal.
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | {"TERM": "xterm"}
     os.system(f"stty cols {columns} rows 30 < {os.ttyname(theirs)}")
     process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=theirs, env=environment)
@@ -47,7 +47,7 @@ def in_terminal(code: str, *arguments: str, columns: int = 100) -> str:
     try:
         while chunk := os.read(ours, 4096):
             chunks.append(chunk)
-    except OSError:  # Linux's way to say that the other end is closed
+    except OSError:  # on Linux, the other end is closed
         pass
     os.close(ours)
     assert process.wait(20) == 0
@@ -55,7 +55,7 @@ def in_terminal(code: str, *arguments: str, columns: int = 100) -> str:
 
 
 def screen(output: str) -> list[str]:
-    """The lines that remain in view: a carriage return writes over a line, an erase cuts it."""
+    """Return the lines that remain visible: a carriage return overwrites a line, an erase code cuts it."""
     lines = []
     for line in output.replace("\r\n", "\n").split("\n"):
         seen = ""
@@ -67,7 +67,7 @@ def screen(output: str) -> list[str]:
 
 
 @pytest.mark.parametrize("columns", [100, 56])
-def test_a_terminal_shows_a_bar_and_is_left_clean(columns):
+def test_a_terminal_shows_a_bar_and_is_clean_afterwards(columns):
     output = in_terminal(LOOP, "0.12", columns=columns)
     assert "epoch 2/3 |" in output
     assert "images/s" in output
@@ -84,12 +84,12 @@ def test_fast_epochs_are_not_drawn_at_every_chunk():
     assert in_terminal(code, "0").count("\r") < 60
 
 
-def test_elsewhere_there_are_plain_lines():
+def test_without_a_terminal_there_are_plain_lines():
     done = subprocess.run([sys.executable, "-c", LOOP, "0"], capture_output=True, check=True)
     assert done.stdout.decode().replace(os.linesep, "\n") == PLAIN
 
 
-def test_a_reader_that_goes_away_does_not_stop_the_program():
+def test_a_closed_pipe_does_not_stop_the_program():
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run([sys.executable, "-c", LOOP, "0"], stdout=write, stderr=subprocess.PIPE, check=False)
@@ -97,7 +97,7 @@ def test_a_reader_that_goes_away_does_not_stop_the_program():
     assert (done.returncode, done.stderr) == (0, b"still here\n")
 
 
-def test_an_interrupted_program_takes_its_bar_away():
+def test_an_interrupted_program_removes_its_bar():
     stream = io.StringIO()
     with contextlib.suppress(KeyboardInterrupt), Console(stream, interactive=True) as console:
         console.start(100, 2)
@@ -106,7 +106,7 @@ def test_an_interrupted_program_takes_its_bar_away():
     assert screen(stream.getvalue()) == [""]
 
 
-def test_what_is_counted_has_a_bar_from_where_it_stands():
+def test_a_count_has_a_bar_that_starts_at_the_given_number():
     stream = io.StringIO()
     with Console(stream, interactive=True) as console:
         console.start_count("log p(x)", 1000, 256)
@@ -146,7 +146,7 @@ def epoch_lines(*epochs: tuple[int, dict[str, float], bool]) -> list[str]:
     return stream.getvalue().splitlines()
 
 
-def test_epoch_lines_line_up_and_mark_the_best():
+def test_epoch_lines_are_aligned_and_mark_the_best():
     vae = {
         "train/loss": 98.0,
         "val/loss": 99.0,
@@ -161,7 +161,7 @@ def test_epoch_lines_line_up_and_mark_the_best():
     assert third.endswith("21.20 *")
 
 
-def test_epoch_lines_of_an_autoencoder_and_of_an_epoch_without_evaluation():
+def test_epoch_lines_without_elbo_or_without_evaluation():
     ae = {"train/loss": 9.0, "val/loss": 9.5, "val/reconstruction": 9.5, "val/mse": 0.0123, "val/mse_mean": 0.0123}
     first, second = epoch_lines((1, ae, False), (2, {"train/loss": 8.0}, False))
     assert first == "epoch   1/200  train loss  9.00 | val loss  9.50  mse 0.01230"
@@ -182,11 +182,11 @@ def test_epoch_lines_of_an_autoencoder_and_of_an_epoch_without_evaluation():
         ("shape", "(64, 512)", "(64, 512)"),
     ],
 )
-def test_values_have_the_digits_that_mean_something(name, value, text):
+def test_values_are_printed_with_significant_digits(name, value, text):
     assert format_value(name, value) == text
 
 
-def test_a_table_lines_up():
+def test_the_columns_of_a_table_are_aligned():
     table = format_table("on digits", ["train", "test"], [("elbo", [-98.1, -101.0]), ("mse", [0.01, None])])
     assert table.split("\n") == [
         "on digits",

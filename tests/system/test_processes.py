@@ -1,4 +1,4 @@
-"""Two processes that train one run, over the loopback; 8 devices; what they say when they cannot."""
+"""Two processes that train one run over the loopback, 8 devices, and the errors when they cannot start."""
 
 import re
 import signal
@@ -30,7 +30,7 @@ RANKS = {"SLURM": ("PROCID", "LOCALID"), "OMPI_COMM_WORLD": ("RANK", "LOCAL_RANK
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "cluster"), [("SLURM", SLURM), ("OMPI_COMM_WORLD", OPEN_MPI)])
-def test_processes_find_each_other_by_what_the_cluster_says(tmp_path, name, cluster):
+def test_processes_are_connected_from_the_variables_of_the_cluster(tmp_path, name, cluster):
     arguments = [
         "--config=configs/vae.py",
         *SMALL,
@@ -45,7 +45,7 @@ def test_processes_find_each_other_by_what_the_cluster_says(tmp_path, name, clus
 
 
 @pytest.mark.slow
-def test_processes_that_were_told_different_things_are_refused_by_name(tmp_path):
+def test_processes_with_different_configs_are_refused_with_the_differing_key(tmp_path):
     base = ["--config=configs/vae.py", *SMALL, f"--workdir={tmp_path}/run"]
     codes, out = finish(start_two([*base, "--config.beta=2"], base))
     assert codes == [2, 2], out
@@ -64,7 +64,7 @@ def test_eight_devices_give_the_losses_of_one(tmp_path):
 
 
 @pytest.mark.parametrize(("which", "told"), [(0, "not all processes came"), (1, "process 0 does not answer")])
-def test_who_waits_for_nobody_says_so_and_ends(which, told):
+def test_a_process_that_waits_for_the_others_in_vain_exits_with_an_error(which, told):
     code = "from vae_jax.system import joining as p; p.SECONDS_TO_MEET = 1; p.together(sys.argv[1]).__enter__()"
     where = f"127.0.0.1:{free_port()},2,{which}"
     codes, out = finish([start(where, code=code)])
@@ -75,12 +75,12 @@ def test_who_waits_for_nobody_says_so_and_ends(which, told):
 @pytest.mark.parametrize(
     "where", ["localhost", "host:1", "host:1,2", "host:x,2,0", "host:1,2,2", "host:1,2,-1", ":1,2,0"]
 )
-def test_an_address_that_is_none_is_refused(where):
+def test_an_invalid_address_is_refused(where):
     with pytest.raises(InputError, match=re.escape(f"--distributed={where}: ")), joining.together(where):
         pass
 
 
-def test_without_a_cluster_the_environment_names_no_processes():
+def test_without_a_cluster_the_environment_defines_no_processes():
     codes, out = finish([start("--config=configs/vae.py", "--distributed")])
     assert codes == [2]
     assert out[0].startswith(
@@ -89,7 +89,7 @@ def test_without_a_cluster_the_environment_names_no_processes():
     assert len(out[0].splitlines()) == 1
 
 
-def test_a_signal_that_comes_while_the_others_are_asked_is_not_lost(monkeypatch):
+def test_a_signal_during_the_exchange_with_other_processes_is_not_lost(monkeypatch):
     stop = StopRequest()
 
     def gathered(values):
@@ -102,7 +102,7 @@ def test_a_signal_that_comes_while_the_others_are_asked_is_not_lost(monkeypatch)
     assert processes.agree(stop)
 
 
-def test_a_process_alone_agrees_with_itself():
+def test_a_single_process_needs_no_agreement():
     stop = StopRequest()
     assert not processes.agree(stop)
     stop.signum = signal.SIGTERM

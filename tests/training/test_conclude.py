@@ -1,4 +1,4 @@
-"""The end of a run: the numbers first, and a figure or page that fails is left out."""
+"""The end of a run: results are written first, and a figure or page that fails is skipped."""
 
 import json
 
@@ -27,7 +27,7 @@ def broken_curves(history):
     broken()
 
 
-def test_a_figure_and_a_page_that_fail_are_a_line_each_and_the_rest_is_there(
+def test_a_failing_figure_and_page_are_reported_in_one_line_each_and_all_else_is_written(
     config_file, tmp_path, monkeypatch, capsys
 ):
     only = {"curves": broken_curves, "reconstructions": figures.FIGURES["reconstructions"]}
@@ -45,7 +45,7 @@ def test_a_figure_and_a_page_that_fail_are_a_line_each_and_the_rest_is_there(
     assert json.loads((tmp_path / "run" / "results.json").read_text())["epochs"] == 1
     assert (tmp_path / "run" / "figures" / "reconstructions.png").is_file()
     assert not (tmp_path / "run" / "report.html").exists()
-    # The same command tries the end of the run again, and what works now is written.
+    # The same command repeats the end of the run and writes what failed before.
     monkeypatch.setattr(figures, "FIGURES", {"reconstructions": only["reconstructions"]})
     assert main.run(flags) == 0
     assert "left out" not in capsys.readouterr().out
@@ -67,7 +67,9 @@ def test_the_results_are_written_before_any_figure_is_drawn(make_config, tmp_pat
     assert seen == [results]
 
 
-def test_a_figure_that_the_kind_of_model_lacks_is_a_line_and_no_failure(make_config, tmp_path, monkeypatch, capsys):
+def test_a_figure_that_does_not_apply_to_the_model_is_reported_without_a_failure(
+    make_config, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(figures, "QUICK", frozenset({"samples"}))
     results = train_and_evaluate(
         make_config(num_epochs=1, model="ae", objective="reconstruction", likelihood="gaussian"), tmp_path

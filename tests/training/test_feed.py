@@ -1,4 +1,4 @@
-"""Training images on the device, or gathered from a map of a file."""
+"""Training images on the device, or gathered from a memory-mapped file."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def images(tmp_path) -> np.memmap:
 
 
 @pytest.mark.parametrize("streaming", ["on", "off"])
-def test_the_places_lead_to_the_rows_that_were_asked_for(images, streaming):
+def test_the_feed_returns_the_requested_rows(images, streaming):
     made = feed.make_feed(images, 8, streaming, devices.make_layout())
     rows = np.random.default_rng(1).permutation(1000)[:24].astype(np.int32).reshape(3, 8)
     given, places = made.images(rows)
@@ -26,7 +26,7 @@ def test_the_places_lead_to_the_rows_that_were_asked_for(images, streaming):
     np.testing.assert_array_equal(found, images[rows])
 
 
-def test_auto_streams_what_takes_more_than_a_quarter_of_the_memory(images, monkeypatch):
+def test_auto_streams_a_split_larger_than_a_quarter_of_the_memory(images, monkeypatch):
     layout, rows = devices.make_layout(), np.zeros((1, 2), np.int32)
     for memory, shape in ((4 * images.nbytes, images.shape), (4 * images.nbytes - 4, (1, 2, 64, 64, 1))):
         monkeypatch.setattr(feed, "device_memory", lambda memory=memory: memory)
@@ -35,7 +35,7 @@ def test_auto_streams_what_takes_more_than_a_quarter_of_the_memory(images, monke
 
 
 def resident(path) -> int:
-    """Bytes of the mapped file that are in this process's resident memory."""
+    """Return the bytes of the mapped file in the resident memory of this process."""
     total, inside = 0, False
     for line in Path("/proc/self/smaps").read_text().splitlines():
         inside = line.endswith(str(path)) if "-" in line.split()[0] else inside
@@ -44,7 +44,7 @@ def resident(path) -> int:
 
 
 @pytest.mark.parametrize("view", [lambda a: a, lambda a: a[1:], np.asarray, lambda a: np.asarray(a)[::2]])
-def test_what_was_read_of_a_map_does_not_stay_resident(images, tmp_path, view):
+def test_pages_read_from_a_memory_map_do_not_stay_resident(images, tmp_path, view):
     images.sum(dtype=np.int64)
     assert resident(tmp_path / "images.npy") > 0.9 * images.nbytes
     mapped.unmap(view(images))

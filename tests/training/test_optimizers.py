@@ -30,7 +30,7 @@ def descend(config, params, steps):
 
 
 @pytest.mark.parametrize("name", REFERENCES)
-def test_every_optimizer_is_optax_own_at_its_learning_rate(make_config, name):
+def test_every_optimizer_agrees_with_optax_at_its_learning_rate(make_config, name):
     config = make_config(optimizer=name, learning_rate=0.02, adam_b1=0.8, adam_b2=0.9, adam_eps=1e-4, weight_decay=0.3)
     start = {"w": jnp.array([[1.0, -2.0, 3.0]])}
     params: Any = start
@@ -48,7 +48,7 @@ def test_gradients_are_clipped_by_their_global_norm(make_config):
     np.testing.assert_allclose(moved, [[-0.3, 0.4]], rtol=1e-5)
 
 
-def test_schedules(make_config):
+def test_schedules_have_the_expected_values(make_config):
     def at(epochs, **changes):
         return np.asarray(make_schedule(make_config(**changes), 10)(epochs * 10)).item()
 
@@ -64,7 +64,7 @@ def test_schedules(make_config):
 @pytest.mark.parametrize(
     "changes", [{"warmup_epochs": 1e30}, {"schedule": "cosine", "schedule_epochs": 1e30, "warmup_epochs": 9e29}]
 )
-def test_a_schedule_longer_than_steps_are_counted_is_as_long_as_they_are(make_config, changes):
+def test_a_schedule_longer_than_the_largest_step_number_ends_at_that_number(make_config, changes):
     schedule = jax.jit(make_schedule(make_config(**changes), 10))
     assert 0 <= float(schedule(jnp.int32(5))) < 1e-6
     assert float(schedule(jnp.int32(2**31 - 1))) == pytest.approx(1)

@@ -1,4 +1,4 @@
-"""The pure steps: the same step under jit, scan, pmap and shard_map; traced once."""
+"""The pure training step: the same under jit, scan, pmap and shard_map, and traced once."""
 
 import jax
 import jax.numpy as jnp
@@ -80,11 +80,11 @@ def test_a_vae_step_under_a_mapped_axis_is_the_mean_of_per_shard_steps_with_fold
 
 
 @pytest.mark.parametrize("mapped", [run_pmap, run_shard_map])
-def test_free_bits_see_the_global_batch_under_a_mapped_axis(make_config, x, key, mapped):
+def test_free_bits_use_the_global_batch_under_a_mapped_axis(make_config, x, key, mapped):
     state, _ = make_parts(make_config())
     model = make_model(make_config(), SHAPE)
     assert model.kl_terms is not None
-    # Free in one shard and not in the whole: only such a dimension tells the mean over shards from the global mean.
+    # The dimension is free in one shard and not in the whole batch, so that the two means give different gradients.
     posterior = model.encode(state.params, x)
     shards = model.kl_terms(state.params, posterior, posterior.mean).reshape(2, -1, 3).mean(axis=1)[:, 2]
     free = float(0.25 * shards.max() + 0.75 * shards.min())
@@ -111,7 +111,7 @@ def test_free_bits_see_the_global_batch_under_a_mapped_axis(make_config, x, key,
     assert_close(metrics["loss"], loss(state.params))
 
 
-def test_the_gradient_of_parts_is_that_of_the_batch(make_config, x, key):
+def test_the_accumulated_gradient_equals_the_gradient_of_the_batch(make_config, x, key):
     config = make_config(**AE)
     state, step = make_parts(config)
     model, optimizer = make_model(config, SHAPE), make_optimizer(config, 10)
@@ -119,7 +119,7 @@ def test_the_gradient_of_parts_is_that_of_the_batch(make_config, x, key):
     assert_close(jax.jit(parted)(state, x, key), jax.jit(step)(state, x, key))
 
 
-def test_every_part_of_a_batch_has_noise_of_its_own(make_config, x, key):
+def test_every_part_of_a_batch_has_its_own_noise(make_config, x, key):
     config = make_config()
     state, _ = make_parts(config)
 
@@ -135,7 +135,7 @@ def test_every_part_of_a_batch_has_noise_of_its_own(make_config, x, key):
 
 
 @pytest.mark.parametrize("network", ["mlp", pytest.param("conv", marks=pytest.mark.slow)])
-def test_networks_compute_in_bfloat16_and_all_else_stays_float32(make_config, x, key, network):
+def test_networks_compute_in_bfloat16_and_everything_else_in_float32(make_config, x, key, network):
     state, step = make_parts(make_config(network=network, channels=(8, 16), dtype="bfloat16"))
     lowered = jax.jit(step).lower(state, x, key)
     new, metrics = lowered.out_info
@@ -148,7 +148,7 @@ def test_networks_compute_in_bfloat16_and_all_else_stays_float32(make_config, x,
 
 
 @pytest.mark.slow
-def test_bfloat16_gives_nearly_the_same_loss(make_config, x, key):
+def test_the_loss_in_bfloat16_is_close_to_float32(make_config, x, key):
     losses = {}
     for dtype in ("float32", "bfloat16"):
         state, step = make_parts(make_config(dtype=dtype))
@@ -157,7 +157,7 @@ def test_bfloat16_gives_nearly_the_same_loss(make_config, x, key):
     np.testing.assert_allclose(losses["bfloat16"], losses["float32"], rtol=1e-2)
 
 
-def test_a_chunk_is_its_steps_one_by_one(make_config, key):
+def test_a_chunk_equals_its_steps_one_by_one(make_config, key):
     config = make_config()
     state, step = make_parts(config)
     images = jax.random.randint(key, (20, *SHAPE), 0, 256).astype(jnp.uint8)
@@ -174,7 +174,7 @@ def test_a_chunk_is_its_steps_one_by_one(make_config, key):
     assert len(set(np.asarray(losses).tolist())) == 5
 
 
-def test_a_chunk_of_one_step_is_not_a_loop(make_config, key):
+def test_a_chunk_of_one_step_has_no_loop(make_config, key):
     state, step = make_parts(make_config())
     chunk = jax.jit(make_train_chunk(step, make_preprocess("none")))
 
@@ -182,7 +182,7 @@ def test_a_chunk_of_one_step_is_not_a_loop(make_config, key):
         arguments = state, jnp.zeros((20, *SHAPE), jnp.uint8), jnp.zeros((steps, BATCH), jnp.int32), jax.random.key(0)
         return chunk.lower(*arguments).as_text()
 
-    # The random bits are a loop, too, of their own.
+    # Drawing random bits has a loop of its own.
     assert program(2).count("stablehlo.while") == program(1).count("stablehlo.while") + 1
 
 

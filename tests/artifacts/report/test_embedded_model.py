@@ -1,4 +1,4 @@
-"""The description of a model that a page holds."""
+"""The model description that is embedded in a page."""
 
 import json
 
@@ -10,7 +10,7 @@ from vae_jax.artifacts.export.layers import list_layers
 from vae_jax.artifacts.report.embedded_model import embed, embedded_dtype
 
 
-def test_weights_are_rounded_only_where_they_are_many_and_fit():
+def test_weights_are_rounded_to_float16_only_if_they_are_many_and_in_range():
     few, many = np.zeros((10, 10), np.float32), np.zeros((500, 600), np.float32)
     assert embedded_dtype(plain(few, (1, 1, 10))) == "float32"
     assert embedded_dtype(plain(many, (1, 1, 600))) == "float16"

@@ -1,4 +1,4 @@
-"""network.js in a browser against JAX, for every architecture that networks can make."""
+"""network.js in a browser, compared with JAX for every architecture."""
 
 import jax
 import numpy as np
@@ -33,7 +33,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("shape", "changes", "dtype"), CASES, ids=str)
-def test_it_encodes_and_decodes_as_jax_does(engine, shape, changes, dtype):
+def test_encoding_and_decoding_agree_with_jax(engine, shape, changes, dtype):
     run = random_run(shape, **changes)
     layers, rng = list_layers(run), np.random.default_rng(1)
     description = embed(layers, dtype)
@@ -47,12 +47,12 @@ def test_it_encodes_and_decodes_as_jax_does(engine, shape, changes, dtype):
     if found["logvar"] is not None:
         close(found["logvar"], posterior.logvar)
     assert np.max(np.abs(decoded.ravel() - found["decoded"])) < TOLERANCE
-    assert decoded.std() > 0.01  # or there was nothing to compare
+    assert decoded.std() > 0.01  # otherwise there is nothing to compare
     assert found["facts"] == [list(shape), run.config.latent_dim, run.model.log_prior is not None]
 
 
 @pytest.mark.parametrize("changes", [{}, {"model": "two_layer", "upper_hidden_dims": (5,)}, AE], ids=str)
-def test_it_draws_from_the_prior_as_jax_does(engine, changes):
+def test_samples_from_the_prior_agree_with_jax(engine, changes):
     run = random_run((5, 5, 1), **changes)
     ours, normal = {"description": embed(list_layers(run))}, jax.random.normal
     key, size = jax.random.key(3), (1, run.config.latent_dim)
@@ -67,13 +67,13 @@ def test_it_draws_from_the_prior_as_jax_does(engine, changes):
     close(engine(RUN_JS, ours | {"noise": np.concatenate(drawn, axis=1).ravel().tolist()})["prior"], z)
 
 
-def test_it_refuses_an_image_of_another_size(engine):
+def test_an_image_of_another_size_is_refused(engine):
     ours = embed(list_layers(random_run((3, 3, 1), hidden_dims=())))
     code = "d => { try { VaeNetwork.load(d).encode(new Float32Array(8)) } catch (error) { return error.message } }"
     assert engine(code, ours) == "8 numbers given; 9 expected"
 
 
-def test_results_are_the_callers_own(engine):
+def test_a_returned_result_is_not_overwritten_by_a_later_call(engine):
     ours = embed(list_layers(random_run((3, 3, 1))))
     code = """d => {
       const network = VaeNetwork.load(d);
@@ -84,7 +84,7 @@ def test_results_are_the_callers_own(engine):
     assert engine(code, ours)
 
 
-def test_it_runs_in_a_worker_made_from_a_blob(page):
+def test_network_js_runs_in_a_worker_made_from_a_blob(page):
     run = random_run(SMALL)
     code = f"{SCRIPT.read_text()}; onmessage = ({{data}}) => postMessage(({RUN_JS})(data));"
     z = np.linspace(-1, 1, run.config.latent_dim).astype(np.float32)
@@ -100,7 +100,7 @@ def test_it_runs_in_a_worker_made_from_a_blob(page):
     close(found["decoded"], run.decode(z[None]))
 
 
-def test_every_name_of_the_registries_is_a_case(make_config):
+def test_every_registered_name_is_tested(make_config):
     registries = {"network": NETWORKS, "model": MODELS, "likelihood": LIKELIHOODS, "activation": ACTIVATIONS}
     for key, registry in registries.items():
         assert {changes.get(key, make_config()[key]) for _, changes, _ in CASES} == registry.keys()

@@ -1,4 +1,4 @@
-"""The kinds of layers that network.js knows, one by one, each in a decoder made by hand."""
+"""Each kind of layer that network.js supports, in a decoder made by hand."""
 
 import itertools
 
@@ -14,7 +14,7 @@ from vae_jax.models.likelihoods import LIKELIHOODS, make_likelihood
 from vae_jax.models.networks import ACTIVATIONS
 
 
-def test_it_reads_every_float16_exactly(engine):
+def test_every_float16_is_read_exactly(engine):
     numbers = np.arange(65536, dtype=np.uint16).view(np.float16)
     kernel = np.where(np.isnan(numbers), 0, numbers).astype(np.float32).reshape(1, -1)
     # A product with 1 is exact, and 2^16 outputs of one input are one row of the kernel.
@@ -30,14 +30,14 @@ def decode_given(engine, given, *between, likelihood=None):
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_every_activation_is_that_of_jax(engine, name):
+def test_every_activation_agrees_with_jax(engine, name):
     x = np.concatenate([np.linspace(-6, 6, 49), [-1e-3, 1e-3, -80, 80]]).astype(np.float32).reshape(1, -1, 1)
     found = decode_given(engine, x, Layer("activation", x.shape, {}, {"name": name}))
     close(found, ACTIVATIONS[name](jnp.asarray(x)))
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
-def test_every_pixel_mean_is_that_of_jax(engine, make_config, name):
+def test_every_pixel_mean_agrees_with_jax(engine, make_config, name):
     outputs = np.array([*np.linspace(-4, 4, 17), 0.01, 0.09, 0.11, 0.5, 0.99, 1.01, -120, 120], np.float32)
     if name == "discretized_logistic":
         outputs = np.array(list(itertools.product(outputs, [-20, -8, -5, -2, 0, 4, 9])), np.float32)
@@ -51,7 +51,7 @@ def test_every_pixel_mean_is_that_of_jax(engine, make_config, name):
 @pytest.mark.parametrize("bias", [None, (3,), "image"], ids=str)
 @pytest.mark.parametrize("padding", [((0, 2), (1, 0)), ((1, 1), (2, 3))], ids=str)
 @pytest.mark.parametrize("strides", [(1, 3), (2, 1)], ids=str)
-def test_a_convolution_is_that_of_lax(engine, kind, bias, padding, strides):
+def test_a_convolution_agrees_with_lax(engine, kind, bias, padding, strides):
     rng = np.random.default_rng(0)
     x, kernel = rng.normal(size=(5, 4, 2)).astype(np.float32), rng.normal(size=(2, 3, 2, 3)).astype(np.float32)
     numbers = ("NHWC", "HWIO", "NHWC")
@@ -66,7 +66,7 @@ def test_a_convolution_is_that_of_lax(engine, kind, bias, padding, strides):
 
 
 @pytest.mark.parametrize("layer", ["kind", "activation", "likelihood"])
-def test_what_it_does_not_know_it_names(engine, layer):
+def test_an_unknown_layer_is_named_in_the_error(engine, layer):
     unknown = {
         "kind": Layer("sorcery", (1, 1, 1)),
         "activation": Layer("activation", (1, 1, 1), {}, {"name": "sorcery"}),

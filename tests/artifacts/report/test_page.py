@@ -1,4 +1,4 @@
-"""The report in a browser, opened from disk: each control is checked against the run itself."""
+"""The report in a browser, opened from disk: each control is compared with the run."""
 
 import os
 import shutil
@@ -42,7 +42,7 @@ def own_images(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory, browser, make_config) -> dict[str, Run]:
-    """Trained runs, each with the folder of its page; nothing is trained without a browser."""
+    """Return trained runs, each with the folder of its page; without a browser nothing is trained."""
     root, found = tmp_path_factory.mktemp("runs"), {}
     own_images(root)
     with open(os.devnull, "w") as nowhere:
@@ -64,9 +64,9 @@ def explorer(page, runs):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_page_opens_from_disk_alone_and_decodes_where_it_starts(explorer, name, tmp_path):
+def test_a_page_opens_without_other_files_and_decodes_its_initial_point(explorer, name, tmp_path):
     there = explorer(name)
-    alone = tmp_path / "mailed.html"  # nothing else of the run lies beside it
+    alone = tmp_path / "mailed.html"  # no other file of the run is next to it
     shutil.copy(there.run.workdir / "report.html", alone)
     there.page.goto(alone.as_uri())
     there.page.wait_for_selector("#decoded[data-shown]")
@@ -83,14 +83,14 @@ def test_a_page_opens_from_disk_alone_and_decodes_where_it_starts(explorer, name
 
 
 @pytest.mark.parametrize("name", ["plane", "deep", "ae", "colour"])
-def test_the_plane_decodes_what_is_under_the_pointer_and_goes_where_it_is_clicked(explorer, name):
+def test_the_plane_decodes_the_point_under_the_pointer_and_a_click_selects_it(explorer, name):
     there = explorer(name)
     before = there.pixels()
     there.page.mouse.move(*there.place(0.15, 0.9))
     there.settle()
     under = there.pixels()
     assert np.abs(under - before).max() > 0.02
-    there.page.mouse.move(*there.place(0.5, 1.5))  # leaves
+    there.page.mouse.move(*there.place(0.5, 1.5))  # outside the plane
     there.settle()
     np.testing.assert_array_equal(there.pixels(), before)
     there.page.mouse.click(*there.place(0.15, 0.9))
@@ -98,14 +98,14 @@ def test_the_plane_decodes_what_is_under_the_pointer_and_goes_where_it_is_clicke
     there.settle()
     np.testing.assert_allclose(there.pixels(), under, atol=SHADE)
     state = there.state()
-    if "z" in state:  # no code lies there
+    if "z" in state:  # no code is at this point
         there.shows(there.z())
         plane = there.content()["planes"][0]
         off = np.array(plane["axes"]) @ (there.z() - np.array(there.content()["start"]))
         np.testing.assert_allclose(there.z() - there.content()["start"], off @ np.array(plane["axes"]), atol=2e-3)
 
 
-def test_a_click_on_a_point_goes_to_that_image(explorer):
+def test_a_click_on_a_point_selects_its_image(explorer):
     there = explorer("plane")
     codes = there.run.encode(data.load(there.run.config).test.images).mean
     found = set()
@@ -144,7 +144,7 @@ def test_the_keyboard_moves_the_point(explorer):
     assert row == np.square(codes - [right, up]).sum(axis=1).argmin()
 
 
-def test_sliders_draws_and_reset(explorer):
+def test_sliders_random_draws_and_reset(explorer):
     there = explorer("deep")
     assert there.page.locator("#sliders .slider").count() + there.page.locator("#inactive .slider").count() == 30
     order = there.content()["dimensions"]
@@ -165,7 +165,7 @@ def test_sliders_draws_and_reset(explorer):
     there.shows(np.zeros(30))
 
 
-def test_all_other_dimensions_are_taken_from_an_image(explorer):
+def test_all_dimensions_but_one_can_be_taken_from_an_image(explorer):
     there = explorer("deep")
     there.set("#sliders .slider:first-child input", 3)
     there.set("#pick", 5)
@@ -179,7 +179,7 @@ def test_all_other_dimensions_are_taken_from_an_image(explorer):
     assert there.state()["at"] == there.state()["image"] == "6"
 
 
-def test_the_nearest_images_are_the_nearest(explorer):
+def test_the_nearest_images_are_those_at_the_smallest_distance(explorer):
     there = explorer("ae", "z=0.5_-1_0.25")
     codes = there.run.encode(data.load(there.run.config).test.images).mean[there.content()["points"]["rows"]]
     expected = np.argsort(np.square(codes - [0.5, -1, 0.25]).sum(axis=1))[:5]
@@ -192,7 +192,7 @@ def test_the_nearest_images_are_the_nearest(explorer):
 @pytest.mark.parametrize(
     ("way", "steps"), [("straight", geometry.straight_walk), ("spherical", geometry.spherical_walk)]
 )
-def test_a_walk_leads_from_one_to_the_other(explorer, way, steps):
+def test_an_interpolation_leads_from_one_image_to_the_other(explorer, way, steps):
     there = explorer("deep")
     there.click("#tab-walk")
     there.page.check(f"input[value={way}]")
@@ -217,7 +217,7 @@ def test_a_walk_leads_from_one_to_the_other(explorer, way, steps):
     assert there.state()["ends"] == "c3-i8"
 
 
-def test_images_without_labels_and_a_latent_line(explorer):
+def test_images_without_labels_and_a_one_dimensional_latent_space(explorer):
     there = explorer("line", "tool=walk&ends=i0-i5&t=0")
     assert there.page.locator("#legend li").count() == 0
     assert there.page.locator("#from option").all_text_contents() == ["test image"]
@@ -228,7 +228,7 @@ def test_images_without_labels_and_a_latent_line(explorer):
     assert there.page.locator("#plane-choice").is_disabled()
 
 
-def test_inactive_dimensions_are_folded_away(explorer):
+def test_inactive_dimensions_are_collapsed(explorer):
     there = explorer("deep")
     inactive = sum(not one["active"] for one in there.content()["dimensions"])
     assert there.page.locator("#inactive .slider").count() == inactive
@@ -251,10 +251,10 @@ def test_the_plane_is_decoded_on_demand(explorer):
     plane = there.page.evaluate("""() => { const t = document.getElementById('plane'); return [t.clientWidth]; }""")
     assert plane[0] * ratio == pytest.approx(side, abs=1)
     tile = shown[int(12 * ratio) : int(12 * ratio + size / 20), int(left) : int(left + size / 20)]
-    assert tile.std() > 0.05  # a picture, not a colour
+    assert tile.std() > 0.05  # an image, not a single colour
 
 
-def test_the_address_holds_the_view(explorer):
+def test_the_address_stores_the_view(explorer):
     there = explorer("deep", "plane=1&tool=walk&way=spherical&ends=c1-i3&t=0.3&image=4")
     there.set("#along", 0.4)
     kept, state = there.pixels(), there.page.url.partition("#")[2]
@@ -272,12 +272,12 @@ def test_the_address_holds_the_view(explorer):
 @pytest.mark.parametrize(
     "state", ["plane=9&tool=none&z=1_a&ends=c99-i5&t=7&image=-3&drawing=%%%", "at=0", "z=", "drawing=AAAA"]
 )
-def test_an_address_that_says_nonsense_is_the_beginning(explorer, state):
+def test_an_invalid_address_shows_the_initial_view(explorer, state):
     there = explorer("plane", state)
     there.shows(there.content()["start"])
 
 
-def test_a_drawing_is_encoded_as_the_run_encodes_it(explorer):
+def test_a_drawing_is_encoded_as_by_the_run(explorer):
     there = explorer("plane")
     there.click("#tab-draw")
     there.set("#brush", 0.1)
@@ -293,7 +293,7 @@ def test_a_drawing_is_encoded_as_the_run_encodes_it(explorer):
     framing = there.content()["framing"]
     weight = seen[..., 0] / seen.sum()
     centre = [(np.arange(8) + 0.5) @ weight.sum(axis=axis) for axis in (1, 0)]
-    np.testing.assert_allclose(centre, framing["centre"], atol=0.6)  # moved, where its box would stick out
+    np.testing.assert_allclose(centre, framing["centre"], atol=0.6)  # shifted if its box would exceed the image
     there.click("#tab-draw")
     there.click("#clear")
     there.shows(there.content()["start"])

@@ -49,7 +49,7 @@ def milliseconds(there: Explorer) -> float:
 
 
 @pytest.mark.parametrize(("name", "num_train"), [("vae", 12_000), ("conv_vae", 500)])
-def test_default_models_fit_decode_at_once_and_know_a_drawn_seven(page, tmp_path, name, num_train):
+def test_default_models_are_small_and_fast_and_recognize_a_drawn_seven(page, tmp_path, name, num_train):
     there = opened(page, tmp_path / "run", name, num_train)
     assert (tmp_path / "run" / "report.html").stat().st_size < MOST_BYTES
     assert milliseconds(there) < MOST_MILLISECONDS

@@ -1,4 +1,4 @@
-"""The pages as text: runs that are complete, stopped or too large; no name becomes markup."""
+"""The pages as text, for runs that are complete, stopped or too large; names are escaped."""
 
 import html.parser
 import json
@@ -84,32 +84,32 @@ def page(trained) -> str:
     return (trained["vae"] / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_training_ends_with_a_page_that_loads_nothing(trained, page):
+def test_training_writes_a_page_that_loads_nothing(trained, page):
     elements = Elements(page)
     assert "Variational autoencoder on digits" in elements.text
     assert elements.loaded
     assert all(address.startswith("data:") for address in elements.loaded)
-    assert elements.names.count("link") == 1  # an empty icon, lest a browser ask for one
+    assert elements.names.count("link") == 1  # an empty icon, so that a browser does not request one
     assert "default-src 'none'" in page
     results = json.loads((trained["vae"] / "results.json").read_text())
     assert f"{results['test/elbo']:.2f}" in elements.text
 
 
 @pytest.mark.parametrize("model", [*MODELS, "mine"])
-def test_every_model_has_a_title_a_new_one_its_name(make_config, model):
+def test_every_model_has_a_title_and_a_new_model_gets_its_name(make_config, model):
     config = make_config()
     config.model = model
     assert facts.title(config).endswith(" on digits")
     assert model != "mine" or facts.title(config) == "mine on digits"
 
 
-def test_the_page_names_what_differs_from_the_default(page):
+def test_the_page_lists_the_keys_that_differ_from_the_defaults(page):
     marked = re.findall(r"<mark>(.*?)</mark>", page)
     assert "16" in marked  # hidden_dims
     assert "(512, 256)" not in marked
 
 
-def test_the_commands_of_the_page_train_the_same_run(trained):
+def test_the_commands_on_the_page_train_the_same_run(trained):
     config = load_run(trained["z5"]).config
     words = shlex.split(facts.reproduce_command(config))
     assert words[:3] == ["python", "-m", "vae_jax.main"]
@@ -130,7 +130,7 @@ def test_an_autoencoder_has_no_prior_no_kl_and_no_health(trained):
 
 
 @pytest.mark.slow
-def test_the_script_writes_the_page_again_elsewhere_too(trained, tmp_path, capsys):
+def test_the_command_writes_the_same_page_to_another_file(trained, tmp_path, capsys):
     report.main([f"--workdir={trained['vae']}", f"--output={tmp_path / 'there.html'}"])
     assert str(tmp_path / "there.html") in capsys.readouterr().out
     there = (tmp_path / "there.html").read_text(encoding="utf-8")
@@ -138,7 +138,7 @@ def test_the_script_writes_the_page_again_elsewhere_too(trained, tmp_path, capsy
 
 
 @pytest.mark.slow
-def test_health_is_on_the_page_where_the_run_has_it(trained, tmp_path):
+def test_health_is_on_the_page_if_the_run_has_it(trained, tmp_path):
     run = load_run(trained["vae"])
     lines = {"verdict": "collapsed", "text": "active units          1 of 3 -> collapsed: z1 z2; try free_bits"}
     whole = {"verdict": "collapsed", "text": "verdict                -> collapsed: z1 z2; try free_bits"}
@@ -168,7 +168,7 @@ def gone_on(workdir: Path) -> None:
 
 
 @pytest.mark.parametrize("end", [without_results, pytest.param(gone_on, marks=pytest.mark.slow)])
-def test_an_interrupted_run_shows_what_is_there_and_says_so(trained, tmp_path, end):
+def test_the_page_of_an_interrupted_run_shows_its_data_and_a_note(trained, tmp_path, end):
     workdir = tmp_path / "run"
     subprocess.run(["cp", "-r", trained["vae"], workdir], check=True)
     end(workdir)
@@ -179,7 +179,7 @@ def test_an_interrupted_run_shows_what_is_there_and_says_so(trained, tmp_path, e
     assert elements.names.count("canvas") > 3
 
 
-def test_a_network_that_is_too_large_says_so_and_the_rest_is_there(trained, tmp_path, monkeypatch):
+def test_a_network_that_is_too_large_is_replaced_by_a_note(trained, tmp_path, monkeypatch):
     run = load_run(trained["vae"])
     monkeypatch.setattr(explorer, "MOST_NUMBERS", 100)
     write_report(run, data.load(run.config), trained["vae"], tmp_path / "report.html")
@@ -190,7 +190,7 @@ def test_a_network_that_is_too_large_says_so_and_the_rest_is_there(trained, tmp_
 
 
 @pytest.mark.slow
-def test_nothing_that_is_named_becomes_markup(tmp_path, make_config, monkeypatch):
+def test_names_are_escaped(tmp_path, make_config, monkeypatch):
     rng = np.random.default_rng(0)
     for name in (NASTY.replace("/", "\u2215"), "b&amp;<b onclick=x>", "c'\"</style>".replace("/", "\u2215")):
         (tmp_path / "images" / name).mkdir(parents=True)
@@ -220,7 +220,7 @@ def test_nothing_that_is_named_becomes_markup(tmp_path, make_config, monkeypatch
     )
 
 
-def test_json_in_a_page_ends_no_element():
+def test_json_in_a_page_does_not_close_an_element():
     value = {"</script>": ["<!--", "&amp;", "\u2028"]}
     text = as_json(value)
     assert not set("<>&") & set(text)
@@ -238,7 +238,7 @@ def test_json_in_a_page_ends_no_element():
         (["--workdir={vae}", "--which=first"], "--which"),
     ],
 )
-def test_bad_input_to_the_report_is_one_line(trained, tmp_path, capsys, flags, told):
+def test_bad_input_to_the_report_is_reported_in_one_line(trained, tmp_path, capsys, flags, told):
     (tmp_path / "empty").mkdir()
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "config.json").write_bytes((trained["vae"] / "config.json").read_bytes())
@@ -259,7 +259,7 @@ def test_bad_input_to_the_report_is_one_line(trained, tmp_path, capsys, flags, t
         (["--workdirs={vae},{ae}", "--output={empty}"], "a folder; name a file in it"),
     ],
 )
-def test_bad_input_to_the_comparison_is_one_line(trained, tmp_path, capsys, flags, told):
+def test_bad_input_to_the_comparison_is_reported_in_one_line(trained, tmp_path, capsys, flags, told):
     places = {name: trained[name] for name in ("vae", "ae")} | {"empty": tmp_path}
     flags = [*flags, *([] if "--output" in flags[-1] else [f"--output={tmp_path}/compare.html"])]
     code = run_command(lambda: compare.main([flag.format(**places) for flag in flags]))
@@ -324,7 +324,7 @@ def test_different_test_images_are_not_shown_side_by_side(trained, tmp_path, mak
     assert "<img" not in page
 
 
-def test_a_sheet_holds_every_image(tmp_path):
+def test_a_sprite_sheet_contains_every_image(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (7, 5, 6, 1), np.uint8)
     found = sprites.sheet(images)
     import base64
@@ -337,7 +337,7 @@ def test_a_sheet_holds_every_image(tmp_path):
     assert sprites.sheet(np.zeros((3, 128, 64, 3), np.uint8))["tile"] == [64, 32]
 
 
-def test_framing_is_the_mean_size_and_place_of_what_is_drawn():
+def test_framing_is_the_mean_size_and_centre_of_the_strokes():
     images = np.zeros((2, 20, 10, 1), np.uint8)
     images[0, 4:10, 2:6] = 255  # 6 high, centre (7, 4)
     images[1, 8:10, 1:9] = 255  # 8 wide, centre (9, 5)
@@ -370,7 +370,7 @@ def test_planes_and_dimensions_of_codes():
     assert len(explorer.planes(codes[:, :2])) == len(explorer.planes(codes[:, :1])) == 1
 
 
-def test_the_page_of_large_images_holds_fewer_and_smaller_ones(trained):
+def test_large_images_are_fewer_and_smaller_on_the_page(trained):
     run = load_run(trained["vae"])
     split = Split(np.zeros((5000, 8, 8, 1), np.uint8), np.zeros(5000, np.int32))
     assert len(explorer._rows(run, Dataset(split, split, split))) == explorer.MOST_POINTS
@@ -379,7 +379,7 @@ def test_the_page_of_large_images_holds_fewer_and_smaller_ones(trained):
 
 
 @pytest.mark.slow
-def test_the_page_is_opened_where_there_is_a_browser(trained, tmp_path, monkeypatch, capsys):
+def test_the_page_is_opened_if_there_is_a_browser(trained, tmp_path, monkeypatch, capsys):
     asked = []
     monkeypatch.setattr(webbrowser, "open", lambda address: asked.append(address))
     report.main([f"--workdir={trained['vae']}", f"--output={tmp_path / 'a page.html'}", "--open"])
@@ -388,7 +388,7 @@ def test_the_page_is_opened_where_there_is_a_browser(trained, tmp_path, monkeypa
 
 
 @pytest.mark.slow
-def test_the_script_starts_as_people_start_it(trained):
+def test_the_script_starts_from_a_shell(trained):
     done = subprocess.run(
         [sys.executable, "-m", "experiments.report", f"--workdir={trained['vae']}"],
         capture_output=True, text=True, cwd=ROOT, check=False,

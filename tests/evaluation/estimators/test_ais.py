@@ -1,6 +1,6 @@
-"""Annealed importance sampling against closed forms and quadrature; and broken on purpose, to see that the checks see it.
+"""Annealed importance sampling, compared with closed forms and quadrature. Mutants show that the checks detect errors.
 
-What is checked is exact on average: the mean of w / p(x) over forward chains, and of p(x) / w over reverse ones, is 1.
+The checked identities are exact on average: the means of w / p(x) over forward and of p(x) / w over reverse chains are 1.
 """
 
 import functools
@@ -41,7 +41,7 @@ PRIOR_MEAN = np.array([0.5, -1.0, 0.0], np.float32)
 
 
 def linear_gaussian() -> Model:
-    """x = LOADINGS z + SIGMA noise on six pixels, z ~ N(PRIOR_MEAN, I) in two leaves, one of them a matrix."""
+    """Make the model x = LOADINGS z + SIGMA noise on six pixels; z ~ N(PRIOR_MEAN, I) has two leaves, one a matrix."""
 
     def joined(z) -> jax.Array:
         return jnp.concatenate([z["one"], z["two"][:, :, 0]], axis=1)
@@ -95,17 +95,17 @@ def simulate() -> Simulated:
 
 
 def deviation(values: np.ndarray, wanted: float = 0.0) -> float:
-    """How far the mean of independent values is from what is wanted, in standard errors."""
+    """Return the distance of the mean of independent values from the expected value, in standard errors."""
     return float((values.mean() - wanted) / (values.std(ddof=1) / math.sqrt(len(values))))
 
 
 class Found(NamedTuple):
-    """What chains say of simulated images."""
+    """The bounds and weights that chains give for simulated images."""
 
     excess: np.ndarray
-    """Their bound minus log p(x) [N], nats."""
+    """The bound minus log p(x) [N], nats."""
     ratio: np.ndarray
-    """Mean over the chains of w / p(x), of reverse chains of p(x) / w [N]: 1 on average."""
+    """The mean over chains of w / p(x), or of p(x) / w for reverse chains [N]: 1 on average."""
 
     def is_lower(self) -> bool:
         return deviation(self.excess) < 4
@@ -118,7 +118,7 @@ class Found(NamedTuple):
 
 
 def step_sizes(share: float) -> np.ndarray:
-    """`share` of the narrowest deviation of p(z) p(x|z)^beta; from 2 the leapfrog is unstable."""
+    """Return `share` times the smallest standard deviation of p(z) p(x|z)^beta; from 2 on the leapfrog is unstable."""
     precision = 1 + beta_schedule(NUM_TEMPERATURES)[1:] * np.linalg.eigvalsh(LOADINGS.T @ LOADINGS)[-1] / SIGMA**2
     return (share / np.sqrt(precision)).astype(np.float32)
 
@@ -137,19 +137,19 @@ def reverse(share: float = 0.15) -> Found:
 
 
 class Known(NamedTuple):
-    """A target with a normal law, and a way to move within it."""
+    """A target that is a normal distribution, and its transition."""
 
     target: hmc.Target
     mean: np.ndarray
     covariance: np.ndarray
     draws: jax.Array
-    """Exact ones [P, 3]."""
+    """Exact samples of the target [P, 3]."""
     move: Any
     """(keys [P], z [P, 3], step_size) -> (state, acceptance)."""
 
 
 def known(count: int) -> Known:
-    """p(z) p(x|z)^0.6 for one image of the linear model."""
+    """Return p(z) p(x|z)^0.6 for one image of the linear model."""
     model, (x, z, _), beta = linear_gaussian(), simulate(), 0.6
     same = jnp.broadcast_to(x[:1], (count, *PIXELS))
     target, _ = hmc.make_target(model, {}, same, jax.tree.map(lambda leaf: leaf[:1], z))
@@ -165,9 +165,9 @@ def known(count: int) -> Known:
 
 
 def worst_moment(share: float) -> float:
-    """The largest deviation, in standard errors, of a first or second moment after transitions that should change none.
+    """Return the largest error, in standard errors, of a first or second moment after transitions that keep the target.
 
-    `share` is the step size as one of the target's narrowest deviation; from 2 the leapfrog is unstable.
+    `share` is the step size relative to the target's smallest standard deviation; from 2 on the leapfrog is unstable.
     """
     law = known(4000)
     size, z = jnp.float32(share * math.sqrt(np.linalg.eigvalsh(law.covariance)[0])), law.draws
@@ -179,13 +179,13 @@ def worst_moment(share: float) -> float:
 
 
 def with_changed(change):
-    """The forward path, changed."""
+    """Return the forward path, changed."""
     return lambda sizes: change(annealing.forward_path(sizes))
 
 
 @pytest.fixture
 def trained(make_config):
-    """A VAE with one latent dimension whose decoder is far from its first values, and an encoder that knows nothing."""
+    """Return a VAE with one latent dimension, a decoder far from its initial values and an uninformative encoder."""
     model = make_model(make_config(latent_dim=1), SHAPE)
     params = jax.jit(model.init)(jax.random.key(3), jnp.full(SHAPE, 0.4))
     params = jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(jax.random.key(4), leaf.shape), params)
@@ -202,7 +202,7 @@ def images():
 
 
 @pytest.mark.parametrize("num_temperatures", [1, 2, 10, 1000, 10000])
-def test_the_schedule_goes_from_0_to_1_in_steps_that_are_small_at_both_ends(num_temperatures):
+def test_the_schedule_rises_from_0_to_1_with_small_steps_at_both_ends(num_temperatures):
     betas = beta_schedule(num_temperatures)
     assert betas.dtype == np.float64
     assert betas.shape == (num_temperatures + 1,)
@@ -232,7 +232,7 @@ def test_transitions_leave_their_target_invariant():
     assert worst_moment(LARGE) < 4
 
 
-def test_the_leapfrog_is_the_textbooks_and_leads_back():
+def test_the_leapfrog_agrees_with_the_textbook_and_is_reversible():
     law = known(50)
     leapfrog = jax.jit(
         lambda z, momentum: hmc.leapfrog(law.target, hmc.state_at(law.target, z), momentum, beta, sizes, 10)
@@ -256,8 +256,8 @@ def test_the_leapfrog_is_the_textbooks_and_leads_back():
     np.testing.assert_allclose(-first, momentum, atol=1e-4)
 
 
-def test_steps_that_are_a_whole_period_do_not_keep_a_chain_where_it_is():
-    """Of N(0, I): ten steps of 2 sin(pi / 10) lead round once, and back to where the chain was."""
+def test_a_trajectory_of_a_whole_period_does_not_return_to_its_start():
+    """For N(0, I), ten steps of 2 sin(pi / 10) are one period and would return to the start."""
     model, count = linear_gaussian(), 500
     assert model.sample_prior is not None
     target, z = hmc.make_target(
@@ -271,14 +271,14 @@ def test_steps_that_are_a_whole_period_do_not_keep_a_chain_where_it_is():
     assert max(kept) < 0.3
 
 
-def test_a_chain_whose_trajectory_diverges_stays_where_it_is(key):
+def test_a_divergent_trajectory_is_rejected(key):
     law = known(4000)
     after, acceptance = law.move(jax.random.split(key, 4000), law.draws, jnp.float32(1e30))
     np.testing.assert_array_equal(after.z, law.draws)
     np.testing.assert_array_equal(acceptance, np.zeros(4000))
 
 
-def test_forward_and_reverse_chains_bracket_the_truth_closely():
+def test_forward_and_reverse_chains_bracket_log_p_closely():
     lower, upper = forward(), reverse()
     assert lower.is_lower()
     assert upper.is_upper()
@@ -288,19 +288,19 @@ def test_forward_and_reverse_chains_bracket_the_truth_closely():
 
 
 @pytest.mark.slow
-def test_chains_that_hardly_move_are_bounds_still_and_loose_ones():
+def test_chains_that_hardly_move_still_give_bounds_but_loose_ones():
     lower, upper = forward(0.03), reverse(0.03)
     assert deviation(lower.excess) < -10
     assert deviation(upper.excess) > 10
-    assert lower.unbiased()  # of reverse ones 1 / w has no variance then: 1 / p(x|z) is the harmonic mean's
+    assert lower.unbiased()  # 1 / w of reverse chains has no finite variance here
 
 
-def test_mutant_of_the_increments_sign_is_no_lower_bound(monkeypatch):
+def test_mutant_with_the_wrong_sign_of_the_increments_is_not_a_lower_bound(monkeypatch):
     monkeypatch.setattr(ais, "forward_path", with_changed(lambda path: path._replace(before=-path.before)))
     assert not forward().is_lower()
 
 
-def test_mutant_whose_increments_follow_the_transitions_is_no_lower_bound(monkeypatch):
+def test_mutant_whose_increments_follow_the_transitions_is_not_a_lower_bound(monkeypatch):
     monkeypatch.setattr(
         ais, "forward_path", with_changed(lambda path: path._replace(before=path.after, after=path.before))
     )
@@ -309,8 +309,8 @@ def test_mutant_whose_increments_follow_the_transitions_is_no_lower_bound(monkey
     assert not found.unbiased()
 
 
-def test_mutant_whose_reverse_chains_go_forward_is_no_upper_bound(monkeypatch):
-    """Chains that mix at once are the same in both orders: these take their time."""
+def test_mutant_whose_reverse_chains_run_forward_is_not_an_upper_bound(monkeypatch):
+    """Chains that mix at once are the same in both orders, so these mix slowly."""
     honest = reverse(0.1)
     assert honest.is_upper()
     assert honest.unbiased()
@@ -322,7 +322,7 @@ def test_mutant_whose_reverse_chains_go_forward_is_no_upper_bound(monkeypatch):
     assert not found.unbiased()
 
 
-def test_mutant_whose_reverse_increments_precede_the_transitions_is_seen(monkeypatch):
+def test_mutant_whose_reverse_increments_precede_the_transitions_is_detected(monkeypatch):
     honest = annealing.reverse_path
 
     def early(sizes):
@@ -339,7 +339,7 @@ def test_mutant_without_rejections_changes_its_target(monkeypatch):
 
 
 @pytest.mark.slow
-def test_an_image_has_its_weights_however_the_work_is_cut(trained, images, key):
+def test_weights_of_an_image_do_not_depend_on_the_chunk_sizes(trained, images, key):
     model, params = trained
     sizes = np.full(4, 0.3, np.float32)
     whole = ais_estimate(make_ais(model, 4, num_chains=3)(params, key, images, sizes))
@@ -356,7 +356,7 @@ def test_an_image_has_its_weights_however_the_work_is_cut(trained, images, key):
 
 
 @pytest.mark.slow
-def test_reverse_chains_do_not_depend_on_how_the_work_is_cut(key):
+def test_reverse_chains_do_not_depend_on_the_chunk_sizes(key):
     x, z, _ = simulate()
     model, sizes = linear_gaussian(), step_sizes(0.15)
     whole = reverse_ais(model, {}, key, x, z, sizes, NUM_CHAINS)
@@ -369,7 +369,7 @@ def test_reverse_chains_do_not_depend_on_how_the_work_is_cut(key):
 
 
 def quadrature(model: Model, params, x: np.ndarray) -> np.ndarray:
-    """log p(x) [N] of a model with one latent dimension."""
+    """Return log p(x) [N] of a model with one latent dimension."""
     grid = np.linspace(-8, 8, 2001, dtype=np.float32)[:, None]
     outputs = model.decode(params, jnp.asarray(grid))
     assert model.log_prior is not None
@@ -379,7 +379,7 @@ def quadrature(model: Model, params, x: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_a_bad_encoder_costs_importance_weights_a_nat_and_annealing_nothing(trained, images, key):
+def test_a_bad_encoder_loosens_importance_weighting_by_a_nat_and_not_annealing(trained, images, key):
     model, params = trained
     truth = quadrature(model, params, images / np.float32(255))
     assert (make_split_bound(model, 500)(params, key, images) < truth - 1).all()
@@ -390,7 +390,7 @@ def test_a_bad_encoder_costs_importance_weights_a_nat_and_annealing_nothing(trai
 
 
 @pytest.mark.slow
-def test_sizes_tuned_on_some_images_give_others_the_wanted_acceptance(key):
+def test_step_sizes_tuned_on_some_images_give_the_target_acceptance_on_others(key):
     model, x = linear_gaussian(), simulate().x
     sizes = tune_step_sizes(model, {}, key, x[:20], 60)
     assert sizes.dtype == np.float32
@@ -401,7 +401,7 @@ def test_sizes_tuned_on_some_images_give_others_the_wanted_acceptance(key):
     assert np.abs(found.acceptance - 0.65).max() < 0.25
 
 
-def test_a_weight_that_has_become_0_stays_so():
+def test_a_weight_that_has_become_0_stays_0():
     nothing = jnp.zeros(1)
     total = annealing.Sum(nothing, nothing)
     for term in (-3.0, -jnp.inf, -2.0):
@@ -409,8 +409,8 @@ def test_a_weight_that_has_become_0_stays_so():
     assert total.value == -jnp.inf
 
 
-def test_rounding_does_not_add_up_over_thousands_of_temperatures(key):
-    """A constant log p(x|z), as large as that of a picture in colour: the weights are that constant."""
+def test_rounding_errors_do_not_accumulate_over_thousands_of_temperatures(key):
+    """For a constant log p(x|z), as large as for a colour image, the log weights equal the constant."""
     constant = -12345.678
     model = linear_gaussian()._replace(log_likelihood=lambda params, x, outputs: outputs.sum((1, 2, 3)) * 0 + constant)
     chains = make_ais(model, 3000, num_chains=2, num_leapfrog=1)

@@ -31,13 +31,13 @@ LINEAR = {
 
 
 class Optimum(NamedTuple):
-    """The maximum-likelihood solution, its axes those of the SVD."""
+    """The maximum-likelihood solution, with the axes of the SVD."""
 
     mean: np.ndarray
     loadings: np.ndarray
     """W [D, 4] with orthogonal columns."""
     variances: np.ndarray
-    """Of the data along them."""
+    """The variances of the data along the axes."""
     noise: float
     """sigma^2."""
 
@@ -56,7 +56,7 @@ def closed_form(x: np.ndarray) -> Optimum:
 
 
 def as_params(optimum: Optimum) -> dict:
-    """The VAE that has this p(x|z) and its exact posterior, in float64."""
+    """Return the parameters of a VAE with this p(x|z) and its exact posterior, in float64."""
     encoder = optimum.loadings / optimum.variances
     logvar = np.log(optimum.noise / optimum.variances)
     kernel = np.concatenate([encoder, np.zeros_like(encoder)], axis=1)
@@ -69,7 +69,7 @@ def as_params(optimum: Optimum) -> dict:
 
 @pytest.fixture(scope="module")
 def x() -> np.ndarray:
-    """The digits' training images, [N, 64] in [0, 1]."""
+    """Return the training images of the digits, [N, 64] in [0, 1]."""
     from conftest import small_config
 
     images = prepare(small_config(**LINEAR)).dataset.train.images
@@ -85,7 +85,7 @@ def test_the_closed_form_is_the_maximum(x):
     np.testing.assert_allclose(best.log_p(x).mean(), -terms / 2, rtol=1e-10)
 
 
-def test_at_the_closed_form_every_weight_is_the_likelihood(make_config, x):
+def test_at_the_closed_form_every_weight_equals_the_likelihood(make_config, x):
     best = closed_form(x)
     with jax.enable_x64(True):
         model, params = make_model(make_config(**LINEAR), (8, 8, 1)), as_params(best)
@@ -97,11 +97,11 @@ def test_at_the_closed_form_every_weight_is_the_likelihood(make_config, x):
 
 
 @pytest.mark.slow
-def test_training_finds_the_closed_form(x, tmp_path):
+def test_training_converges_to_the_closed_form(x, tmp_path):
     sparing = {"eval.every_epochs": 500, "checkpoint.every_epochs": 500, "log.tensorboard": False}
     flags = [f"--config.{name}={value}" for name, value in (LINEAR | sparing).items()]
     command = [sys.executable, "-m", "vae_jax.main", "--config=configs/base.py", f"--workdir={tmp_path}", *flags]
-    # A person's JAX: one device, and its optimisations on.
+    # JAX as for a user: one device, with optimisations.
     plain = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
     subprocess.run(command, check=True, env=plain | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "0"})
     run, best = load_run(tmp_path, "latest"), closed_form(x)

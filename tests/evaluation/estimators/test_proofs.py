@@ -1,6 +1,6 @@
-"""log p(x) proved against answers that are found in another way, in float64; each proof fails where the estimator is wrong.
+"""Estimates of log p(x), checked in float64 against answers computed in another way.
 
-A proof is a function, so that the mutants at the end can show that it would notice.
+Each proof is a function, so that the mutants at the end can show that it fails for a wrong estimator.
 """
 
 import math
@@ -27,14 +27,14 @@ from vae_jax.types import Model, Posterior
 
 SAMPLES = 5000
 SPACING = 0.09
-"""Of the coarser grid over [-6, 6]."""
+"""The spacing of the coarser grid over [-6, 6]."""
 
 
 class Digits(NamedTuple):
-    """VAEs of one and of two latent dimensions, trained for a moment, as one program: the one's second dimension is padding."""
+    """VAEs with one and two latent dimensions, briefly trained in one program; the smaller one is padded to two."""
 
     model: dict[int, Model]
-    """Latent dimensions -> model, and its parameters below."""
+    """{latent dimensions: model}; its parameters are below."""
     params: dict[int, dict]
     images: np.ndarray
     """u8[16, 8, 8, 1], the first 12 of them binarised."""
@@ -65,7 +65,7 @@ def digits() -> Digits:
 
 
 def layers(params: dict, h: np.ndarray) -> np.ndarray:
-    """Two dense layers in float64."""
+    """Compute two dense layers in float64."""
     hidden, output = params["Dense_0"], params["output"]
     h = np.tanh(h @ hidden["kernel"].astype(float) + hidden["bias"])
     return h @ output["kernel"].astype(float) + output["bias"]
@@ -76,7 +76,7 @@ def log_normal(z: np.ndarray, mean: float | np.ndarray = 0.0, logvar: float | np
 
 
 def log_joint(size: int, z: np.ndarray) -> np.ndarray:
-    """log p(x, z) [16, G] in float64, by hand, of points z [G, size]."""
+    """Return log p(x, z) [16, G] at points z [G, size], computed by hand in float64."""
     found = digits()
     logits = layers(found.params[size]["decoder"], z)
     x = found.images.reshape(16, 64) / 255
@@ -85,7 +85,7 @@ def log_joint(size: int, z: np.ndarray) -> np.ndarray:
 
 @cache
 def quadrature(size: int) -> np.ndarray:
-    """log p(x) [16] in float64 on a grid that is fine enough, which is asserted."""
+    """Return log p(x) [16] in float64 on a grid; assert that the grid is fine enough."""
     line = np.arange(-6, 6 + SPACING / 4, SPACING / 2)
     grid = np.stack(np.meshgrid(*[line] * size, indexing="ij"), axis=-1)
     joint = log_joint(size, grid.reshape(-1, size)).reshape(16, *grid.shape[:-1])
@@ -103,7 +103,7 @@ def quadrature(size: int) -> np.ndarray:
 def measured(
     model: Model, params: dict, images: np.ndarray, samples: int, seeds: int = 1
 ) -> list[diagnostics.Estimate]:
-    """One for each seed."""
+    """Return one estimate per seed."""
     weights, found = whole_split.make_split_weights(model, samples), []
     for seed in range(seeds):
         blocks = list(weights(params, jax.random.key(seed), images))
@@ -112,7 +112,7 @@ def measured(
 
 
 def moved(params: dict, size: int, shift: float, scale: float) -> dict:
-    """An encoder whose posteriors lie elsewhere and are narrower; p(x) does not change."""
+    """Return parameters with shifted and narrower posteriors; p(x) does not change."""
     bias = params["encoder"]["output"]["bias"].copy()
     bias[:size] += shift
     bias[size:] += 2 * math.log(scale)
@@ -121,7 +121,7 @@ def moved(params: dict, size: int, shift: float, scale: float) -> dict:
 
 
 def prove_quadrature(size: int) -> None:
-    """The estimate of trained posteriors is the integral, to its error."""
+    """Assert that the estimate with trained posteriors equals the integral within its error."""
     found, truth = digits(), quadrature(size)
     [estimate] = measured(found.model[size], found.params[size], found.images, SAMPLES)
     difference = estimate.log_p - truth
@@ -133,7 +133,7 @@ def prove_quadrature(size: int) -> None:
 
 
 def prove_warning(size: int, shift: float, scale: float) -> diagnostics.Estimate:
-    """Where a bad posterior makes the estimate wrong by more than its error, it is not trusted."""
+    """Assert that an estimate is not trusted if a bad posterior makes it wrong by more than its error."""
     found, truth = digits(), quadrature(size)
     [estimate] = measured(found.model[size], moved(found.params[size], size, shift, scale), found.images, SAMPLES)
     difference = estimate.log_p - truth
@@ -144,13 +144,13 @@ def prove_warning(size: int, shift: float, scale: float) -> diagnostics.Estimate
 
 
 def prove_grey_bound() -> None:
-    """The bound on grey pixels is below the mean bound on their binarisations, since log p(x) is convex in x."""
+    """Assert that the bound on grey pixels is below the mean over binarisations, because log p(x) is convex in x."""
     found, draws = digits(), 100
     params, x = found.params[2], found.grey[:4].reshape(4, 64) / 255
     binary = np.concatenate([splits.binarize(found.grey[:4], seed, 0) for seed in range(draws)])
     [estimate] = measured(found.model[2], params, np.concatenate([found.grey[:4], binary]), 200)
     grey, bounds = estimate.log_p[:4], estimate.log_p[4:].reshape(draws, 4)
-    # Most of their spread is linear in the pixels, 0 on average.
+    # Most of the variance is linear in the pixels, and 0 on average.
     slope = layers(params["decoder"], np.split(layers(params["encoder"], x), 2, axis=1)[0])
     bounds = bounds - ((binary.reshape(draws, 4, 64) / 255 - x) * slope).sum(axis=2)
     error = np.hypot(estimate.error[:4], bounds.std(axis=0) / math.sqrt(draws))
@@ -159,7 +159,7 @@ def prove_grey_bound() -> None:
 
 
 def prove_one_sample() -> None:
-    """The bound of one sample is the log weight of the z that its key draws."""
+    """Assert that the bound with one sample is the log weight of the z drawn with its key."""
     found, key = digits(), jax.random.key(0)
     params = found.params[2]
     [estimate] = measured(found.model[2], params, found.images, 1)
@@ -180,12 +180,12 @@ def prove_one_sample() -> None:
 
 NOISE, WIDER = 0.7, 1.5
 SLOPES = np.linalg.qr(np.random.default_rng(0).normal(size=(8, 4)))[0] * np.array([0.5, 1.0, 1.5, 2.0])
-"""Orthogonal, so that the exact posterior is a diagonal Gaussian: x = SLOPES z + NOISE eps, z ~ N(0, 1) in four dimensions."""
+"""The columns are orthogonal, so that the exact posterior is diagonal: x = SLOPES z + NOISE eps, z ~ N(0, I) in R^4."""
 PRECISION = 1 + (SLOPES**2).sum(axis=0) / NOISE**2
 
 
 def linear_gaussian() -> Model:
-    """q has the exact mean, and params["wider"] times the exact deviation."""
+    """Make a model whose q has the exact mean and params["wider"] times the exact deviation."""
     slopes, projection = (jnp.asarray(matrix, jnp.float32) for matrix in (SLOPES, SLOPES / NOISE**2 / PRECISION))
     logvar = jnp.asarray(-np.log(PRECISION), jnp.float32)
 
@@ -214,10 +214,10 @@ def linear_gaussian() -> Model:
 
 
 def prove_linear_gaussian() -> None:
-    """Mean, error, effective sample size and bias of a posterior that is too wide are those of its closed form.
+    """Assert that mean, error, effective sample size and bias for a too wide posterior agree with the closed form.
 
-    A weight over its mean is r^4 exp(-(r^2 - 1) |u|^2 / 2) with u ~ N(0, 1) and r the excess width: its moments are integrals
-    of Gaussians, and the bound of S samples is too low by Var / 2S, more exactly by the next terms of the logarithm's series.
+    A weight over its mean is r^4 exp(-(r^2 - 1) |u|^2 / 2) with u ~ N(0, 1) and excess width r: its moments are integrals
+    over Gaussians. The bound of S samples is too low by Var / 2S plus the next terms of the series of the logarithm.
     """
     images = np.random.default_rng(1).integers(0, 256, (500, 4, 2, 1), np.uint8)
     x = images.reshape(500, 8) / 255
@@ -237,9 +237,9 @@ def prove_linear_gaussian() -> None:
     per_image = []
     for estimate in measured(model, params, images, few, seeds=6):
         excess = np.exp(estimate.log_p - truth) - 1
-        # Images have samples of their own: their errors average out.
+        # Each image has its own samples, so the errors average out.
         assert abs(excess.mean()) <= 4 * math.sqrt(variance / few / len(images))
-        per_image.append(estimate.log_p - truth - excess)  # the excess is 0 on average and most of the noise
+        per_image.append(estimate.log_p - truth - excess)  # the excess is 0 on average and contains most of the noise
     gap = -np.concatenate(per_image)
     series = variance / (2 * few) - skew / (3 * few**2) + 3 * variance**2 / (4 * few**2)
     assert abs(gap.mean() - series) <= 4 * gap.std() / math.sqrt(len(gap)) + (variance / few) ** 3
@@ -247,20 +247,20 @@ def prove_linear_gaussian() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2])
-def test_many_samples_reach_the_integral(size):
+def test_many_samples_converge_to_the_integral(size):
     prove_quadrature(size)
 
 
 @pytest.mark.parametrize("size", [1, 2])
-def test_a_posterior_far_off_is_flagged(size):
+def test_a_misplaced_posterior_is_flagged(size):
     estimate = prove_warning(size, 3.0, 0.3)
     assert (estimate.log_p < quadrature(size) - 3).all()
     assert estimate.ess.min() < 3
     prove_warning(size, 1.0, 1.0)
 
 
-def test_most_images_of_a_posterior_that_is_too_narrow_are_flagged():
-    """Not all of them: what no sample comes near, no weight can tell."""
+def test_most_images_are_flagged_if_the_posterior_is_too_narrow():
+    """Not all images: weights cannot reveal mass that no sample comes near."""
     found = digits()
     [estimate] = measured(found.model[2], moved(found.params[2], 2, 0.0, 0.25), found.images, SAMPLES)
     assert (estimate.log_p - quadrature(2) < -4 * estimate.error - 0.01).mean() > 0.5
@@ -268,15 +268,15 @@ def test_most_images_of_a_posterior_that_is_too_narrow_are_flagged():
     assert np.median(estimate.pareto_k) > 0.7
 
 
-def test_the_bound_on_grey_pixels_is_below_that_on_their_binarisations():
+def test_the_bound_on_grey_pixels_is_below_the_bound_on_their_binarisations():
     prove_grey_bound()
 
 
-def test_one_sample_is_the_log_weight_of_its_key():
+def test_the_bound_with_one_sample_is_the_log_weight_of_its_key():
     prove_one_sample()
 
 
-def test_a_posterior_that_is_too_wide_gives_the_error_and_the_bias_of_its_closed_form():
+def test_error_and_bias_for_a_too_wide_posterior_agree_with_the_closed_form():
     prove_linear_gaussian()
 
 
@@ -298,7 +298,7 @@ def shared_samples(monkeypatch):
     fold_range = whole_split.fold_range
 
     def wrong(key, numbers):
-        """The keys of images are not traced, those of their samples are."""
+        """Share the keys of samples only: keys of images are not traced, keys of samples are."""
         return fold_range(key, numbers if isinstance(numbers, Tracer) else jnp.zeros_like(numbers))
 
     monkeypatch.setattr(whole_split, "fold_range", wrong)
@@ -332,7 +332,7 @@ def credulous(monkeypatch):
         (credulous, lambda: prove_warning(1, 3.0, 0.3)),
     ],
 )
-def test_mutants_do_not_survive(monkeypatch, mutant, proof):
+def test_mutants_are_detected(monkeypatch, mutant, proof):
     mutant(monkeypatch)
     with pytest.raises(AssertionError):
         proof()

@@ -22,7 +22,7 @@ SHAPE = (4, 3, 1)
 
 @pytest.fixture
 def trained(make_config):
-    """A VAE with two latent dimensions whose posteriors and decoder are far from their first values."""
+    """Return a VAE with two latent dimensions whose posteriors and decoder are far from their initial values."""
     model = make_model(make_config(latent_dim=2), SHAPE)
     params = jax.device_get(jax.jit(model.init)(jax.random.key(3), jnp.full(SHAPE, 0.4)))
     rng = np.random.default_rng(4)
@@ -36,12 +36,12 @@ def images():
     return np.random.default_rng(0).integers(0, 256, (7, *SHAPE), np.uint8)
 
 
-def test_a_splits_bound_is_that_of_its_images_however_the_work_is_cut(trained, images, key):
+def test_the_bound_of_a_split_does_not_depend_on_the_chunk_sizes(trained, images, key):
     model, params = trained
     x = jnp.asarray(images / np.float32(255))
     bound = jax.jit(lambda key, x: iwae_bound(model, params, key, x, 50)[0])
     alone = np.array([bound(jax.random.fold_in(key, i), x[i : i + 1]) for i in range(len(x))])
-    for num_bytes, calls in ((3 * 48, 3), (1000, 1), (None, 1)):  # 48 for an image and sample
+    for num_bytes, calls in ((3 * 48, 3), (1000, 1), (None, 1)):  # 48 bytes per image and sample
         blocks = list(make_split_weights(model, 50, num_bytes)(params, key, images))
         assert len(blocks) == calls
         found = log_mean(np.concatenate([block.log_weights for block in blocks]))
@@ -56,7 +56,7 @@ def test_a_splits_bound_is_that_of_its_images_however_the_work_is_cut(trained, i
 @pytest.mark.parametrize(
     ("num_samples", "num_bytes"), [(1, 1), (1000, None), (50, 48 * 100), (7, 48 * 3), (33, 48 * 64)]
 )
-def test_a_call_stays_within_its_bytes_and_every_sample_is_drawn_once(trained, images, num_samples, num_bytes):
+def test_a_call_respects_the_byte_limit_and_every_sample_is_drawn_once(trained, images, num_samples, num_bytes):
     model, params = trained
     size, parts = whole_split._cut(model, params, images, num_samples, num_bytes)
     pair = 4 * math.prod(SHAPE)

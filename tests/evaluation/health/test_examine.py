@@ -1,4 +1,4 @@
-"""Whole reports on models whose every number is known."""
+"""Whole reports on models with known numbers."""
 
 import math
 
@@ -30,7 +30,7 @@ def report(model: Model, data: Dataset, extent: Extent = EXTENT, **more):
     return {line.name: line for line in examine(Subject(model, {}, data, 0), extent, **more)}
 
 
-def test_an_exact_model_is_healthy_and_its_numbers_are_the_closed_forms():
+def test_an_exact_model_is_healthy_and_its_numbers_agree_with_closed_forms():
     found = report(linear_gaussian(), dataset())
     assert overall(list(found.values())).verdict == HEALTHY
     assert {name for name, line in found.items() if line.verdict != HEALTHY} == {"representation"}
@@ -45,7 +45,7 @@ def test_an_exact_model_is_healthy_and_its_numbers_are_the_closed_forms():
     assert abs(found[verdicts.GAP].numbers["nats"]) < 4 * found[verdicts.GAP].numbers["error"]
 
 
-def test_an_encoder_that_answers_with_the_prior_is_collapsed():
+def test_an_encoder_that_returns_the_prior_is_collapsed():
     found = report(linear_gaussian(signal=0.0), dataset(200))
     verdict = overall(list(found.values()))
     assert verdict.verdict.startswith(COLLAPSED)
@@ -55,18 +55,18 @@ def test_an_encoder_that_answers_with_the_prior_is_collapsed():
 
 
 @pytest.mark.slow
-def test_a_model_of_two_layers_gets_every_line_but_the_moments():
+def test_a_two_layer_model_gets_every_line_except_the_moments():
     found = report(two_layers(), dataset())
     assert {name for name, line in found.items() if line.verdict == CANNOT_TELL} == {verdicts.MOMENTS, "representation"}
     assert found[verdicts.MOMENTS].measured == "the prior is not N(0, I)"
     assert overall(list(found.values())).conclusion == HEALTHY
     rate = found[verdicts.RATE].numbers
-    truth = -0.5 * np.log(EXACT_VARIANCE).sum()  # z2 adds nothing that z1 does not say of the image
+    truth = -0.5 * np.log(EXACT_VARIANCE).sum()  # z2 adds no information on the image to that of z1
     assert rate["low"] - 4 * rate["low_error"] - 0.15 < truth < rate["high"] + 4 * rate["high_error"]
     assert len(found[verdicts.UNITS].numbers["kl_per_dimension"]) == 2 * SIZE
 
 
-def test_a_model_without_a_prior_and_a_few_images_are_refused(make_config):
+def test_a_model_without_a_prior_and_too_few_images_are_refused(make_config):
     model = make_model(make_config(model="ae", objective="reconstruction", likelihood="gaussian"), (4, 4, 1))
     with pytest.raises(InputError, match="no prior"):
         report(model, dataset(60))
@@ -75,14 +75,14 @@ def test_a_model_without_a_prior_and_a_few_images_are_refused(make_config):
 
 
 def marked(data: Dataset) -> Dataset:
-    """With test images that can be told from the others by their first pixel, which z has little to do with."""
+    """Return the data with test images marked by their first pixel, which hardly depends on z."""
     for split, value in ((data.train, 128), (data.test, 255)):
         split.images[:, 0, 0, 0] = value
     return data
 
 
-def test_what_is_wrong_with_test_images_alone_is_told_of_them(monkeypatch):
-    """The encoder shifts their means by half a unit; their first pixel is what the decoder cannot explain."""
+def test_errors_on_test_images_only_are_attributed_to_the_test_split(monkeypatch):
+    """The encoder shifts the means of test images by half a unit; the decoder cannot explain their first pixel."""
     right, wrong = linear_gaussian(), linear_gaussian(0.5)
 
     def encode(params, x, key=None):
@@ -109,7 +109,7 @@ def test_images_without_a_finite_code_are_counted():
         report(linear_gaussian()._replace(encode=encode), marked(dataset(200)))
 
 
-def test_training_images_of_a_dynamic_run_are_drawn_as_those_of_the_test_are():
+def test_training_images_of_a_dynamic_run_are_binarised_like_test_images():
     subject = Subject(linear_gaussian(), {}, dataset(100), 0, "dynamic")
     seen = _encode(subject, make_draw_codes(subject.model), "train", 50, 0).images
     assert set(np.unique(seen)) == {0, 255}
@@ -118,8 +118,8 @@ def test_training_images_of_a_dynamic_run_are_drawn_as_those_of_the_test_are():
     assert seen.mean() == pytest.approx(grey.mean(), rel=0.1)
 
 
-def test_draws_are_not_those_of_the_run():
-    """Its keys are fold_in(key(seed), 0 to 2), its epochs' orders default_rng([seed, epoch])."""
+def test_health_uses_other_random_draws_than_the_run():
+    """The run uses the keys fold_in(key(seed), 0 to 2), and default_rng([seed, epoch]) for the order of an epoch."""
     subject = Subject(linear_gaussian(), {}, dataset(100), 7)
     own = [jax.random.key_data(_key(subject, number)).tolist() for number in range(6)]
     assert not [key for key in keys_of(7) if jax.random.key_data(key).tolist() in own]
@@ -127,14 +127,14 @@ def test_draws_are_not_those_of_the_run():
     assert not np.array_equal(seen, subject.dataset.train.images[epoch_order(7, 0, 100, 100)[0]])
 
 
-def test_bounds_on_grey_pixels_have_a_name_of_their_own():
+def test_bounds_on_grey_pixels_have_the_prefix_grey():
     subject = Subject(linear_gaussian(), {}, dataset(200), 0, prefix="grey_")
     (line,) = [line for line in examine(subject, EXTENT) if line.name == verdicts.APPROXIMATION]
     assert {name.split("_")[0] for name in line.numbers["bounds"]} == {"grey"}
     assert "(grey_" in line.measured
 
 
-def test_grey_pixels_are_drawn_with_their_probability():
+def test_grey_pixels_are_the_probabilities_of_binarised_pixels():
     images = np.repeat(np.array([0, 51, 204, 255], np.uint8), 1000).reshape(4, 10, 10, 10)
     drawn = _drawn(images, np.random.default_rng(0))
     assert set(np.unique(drawn)) == {0, 255}

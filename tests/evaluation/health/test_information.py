@@ -1,4 +1,4 @@
-"""Mutual information and the marginal KL on codes whose answer is known, and on estimators that are wrong on purpose."""
+"""Mutual information and the marginal KL on codes with known answers, and mutants of the estimators."""
 
 import math
 
@@ -37,7 +37,7 @@ def check_contains(bracket, truth):
 
 
 def check_against_brute_force(estimate):
-    """Every density and every mixture of a few codes, written out."""
+    """Compare with all densities and mixtures of a few codes, computed in a loop."""
     codes = codes_of(draws(7, 2), np.random.default_rng(0).uniform(0.1, 2, (7, 2)))
     q = codes.posterior
     table = np.array([[normal(z[None], q.mean[j : j + 1], q.logvar[j : j + 1])[0] for j in range(7)] for z in codes.z])
@@ -48,7 +48,7 @@ def check_against_brute_force(estimate):
 
 
 def check_a_linear_gaussian_model(estimate):
-    """z = mean + noise, both Gaussian: I(x; z) = -Z/2 log v in closed form, and the aggregate is the prior."""
+    """Check z = mean + noise, both Gaussian: I(x; z) = -Z/2 log v in closed form, and the aggregate is the prior."""
     codes = exact(1500, 2, 0.2)
     rate, divergence = brackets(codes, estimate)
     truth = -math.log(0.2)  # Z = 2
@@ -63,7 +63,7 @@ def check_a_linear_gaussian_model(estimate):
 CHECKS = [check_against_brute_force, check_a_linear_gaussian_model]
 
 
-def test_mixtures_are_those_of_brute_force_and_of_a_linear_gaussian_model():
+def test_mixtures_agree_with_brute_force_and_with_a_linear_gaussian_model():
     for check in CHECKS:
         check(mixture)
     rate, divergence = check_a_linear_gaussian_model(mixture)
@@ -96,18 +96,18 @@ def off_by_a_block(pairs, log_own):
 
 
 @pytest.mark.parametrize("mutant", [transposed, own_left_in, not_divided, negative])
-def test_wrong_mixtures_fail_against_brute_force(mutant):
+def test_mutants_of_the_mixtures_are_detected_by_brute_force(mutant):
     with pytest.raises(AssertionError):
         check_against_brute_force(mutant)
 
 
 @pytest.mark.parametrize("mutant", [not_divided, negative])
-def test_wrong_mixtures_fail_on_a_linear_gaussian_model(mutant):
+def test_mutants_of_the_mixtures_are_detected_by_a_linear_gaussian_model(mutant):
     with pytest.raises(AssertionError):
         check_a_linear_gaussian_model(mutant)
 
 
-def test_the_blocks_do_not_matter(monkeypatch):
+def test_results_do_not_depend_on_the_block_size(monkeypatch):
     codes = exact(103, 2, 0.3)
     whole = mixture(pairs_of(codes), codes.log_own)
     monkeypatch.setattr(information, "BLOCK", 10)
@@ -119,7 +119,7 @@ def test_perfect_codes_are_saturated_and_get_no_verdict():
     codes = perfect(400)
     rate, divergence = brackets(codes)
     assert rate.low == pytest.approx(math.log(400), abs=1e-5)
-    # Without its own encoder a code is nowhere, but no more can be said of an image than is paid for.
+    # Without its own encoder the density of a code is 0, but the information is at most the KL.
     assert rate.high == pytest.approx(codes.kl.mean())
     line = lines.information(rate, 400)
     assert line.verdict == CANNOT_TELL
@@ -129,14 +129,14 @@ def test_perfect_codes_are_saturated_and_get_no_verdict():
     assert lines.divergence(divergence).verdict == CANNOT_TELL
 
 
-def test_useless_codes_say_nothing_and_lie_as_the_prior():
+def test_useless_codes_have_no_information_and_match_the_prior():
     rate, divergence = brackets(useless(300))
     np.testing.assert_allclose([rate.low, rate.high, divergence.low, divergence.high], 0, atol=1e-5)
     assert lines.information(rate, 300).verdict == COLLAPSED
     assert lines.divergence(divergence).verdict == HEALTHY
 
 
-def test_duplicated_dimensions_say_less_than_two_and_lie_off_the_prior():
+def test_duplicated_dimensions_have_less_information_than_two_and_differ_from_the_prior():
     variance = 0.1
     rate, divergence = brackets(duplicated(1500, variance))
     check_contains(rate, 0.5 * math.log(1 + 2 * (1 - variance) / variance))
@@ -144,15 +144,15 @@ def test_duplicated_dimensions_say_less_than_two_and_lie_off_the_prior():
     assert lines.divergence(brackets(duplicated(1500, 0.005))[1]).verdict == PRIOR_HOLE
 
 
-def test_scrambled_codes_lie_off_the_prior():
-    """Two crossing lines of width sqrt(v): KL = -log(2 sqrt(2 v)) nats, but for what happens where they cross."""
+def test_scrambled_codes_differ_from_the_prior():
+    """Two crossing lines of width sqrt(v): KL = -log(2 sqrt(2 v)) nats, except for a correction at the crossing."""
     variance = 0.005
     _, divergence = brackets(scrambled(1500, pairs=1, variance=variance))
     check_contains(divergence, -math.log(2 * math.sqrt(2 * variance)))
     assert divergence.low > 0.5 + ERRORS * divergence.low_error
 
 
-def test_rate_is_information_and_divergence():
+def test_rate_is_the_sum_of_information_and_divergence():
     codes = codes_of(draws(500, 2) * 1.3 + 0.2, 0.3)
     rate, divergence = brackets(codes)
     means = codes.log_own.mean() - codes.log_prior.mean()
@@ -161,7 +161,7 @@ def test_rate_is_information_and_divergence():
 
 
 def two_layers() -> Model:
-    """A posterior whose z is a pair, the second depending on the first: no diagonal Gaussian over all of z."""
+    """Make a model whose z is a pair, the second depending on the first: not a diagonal Gaussian over z."""
 
     def log_posterior(params, q, z):
         lower = normal_log_prob(z[0], q.mean, q.logvar).sum(axis=1)
@@ -184,14 +184,14 @@ def two_layers() -> Model:
     )
 
 
-def test_models_of_other_posteriors_are_asked_themselves():
+def test_the_models_own_log_posterior_is_used_for_other_posteriors():
     codes, model = codes_of(draws(30, 2), 0.3), two_layers()
     upper = 0.5 * codes.z + draws(30, 2, seed=5).astype(np.float32)
     own = codes.log_own + normal(upper, 0.5 * codes.z, np.zeros_like(upper))
     pair = codes._replace(z=(codes.z, upper), log_own=np.float32(own))
     pairs, count = information.pairs_of(model, jnp.float32(0.5), pair)
     assert count == 30
-    # What the second layer adds is the same under every encoder.
+    # The term of the second layer is the same under every encoder.
     added = (pair.log_own - codes.log_own)[:, None]
     np.testing.assert_allclose(pairs(slice(3, 9)), pairs_of(codes)(slice(3, 9)) + added[3:9], rtol=1e-4, atol=1e-4)
     plain = two_layers()._replace(log_posterior=lambda params, q, z: normal_log_prob(z, q.mean, q.logvar).sum(axis=1))

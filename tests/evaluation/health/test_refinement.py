@@ -1,4 +1,4 @@
-"""The amortisation gap of encoders that are exact, and of encoders that are wrong by a known amount."""
+"""The amortisation gap of exact encoders, and of encoders that are wrong by a known amount."""
 
 import functools
 
@@ -34,13 +34,13 @@ def refined(shift: float = 0.0, widen: float = 1.0, effort: Effort = EFFORT):
 
 
 def closed_form_gap(shift: float, widen: float) -> float:
-    """KL(N(m + shift, widen v) || N(m, v)) over both dimensions, nats."""
+    """Return KL(N(m + shift, widen v) || N(m, v)) over both dimensions, in nats."""
     return float(0.5 * (widen + shift**2 / EXACT_VARIANCE - 1 - np.log(widen)).sum())
 
 
 def check_exact():
     found = refined()
-    # An image's answer is chosen by 50 samples, so that a slightly worse one may win.
+    # The candidate is chosen with 50 samples, so that a slightly worse one may win.
     assert abs(found.gain.mean()) < 0.02
     np.testing.assert_allclose(found.gain, 0, atol=0.4)
     np.testing.assert_allclose(found.elbo, linear_log_p(IMAGES), rtol=1e-4)
@@ -50,7 +50,7 @@ def check_exact():
 
 
 def check_perturbed():
-    """Its own error: noise of 200 samples that both terms share, and what Adam leaves."""
+    """Allow for the noise of 200 samples that both terms share, and for the remaining error of Adam."""
     truth = closed_form_gap(**WIDE)
     found = refined(**WIDE).gain
     assert found.mean() == pytest.approx(truth, abs=4 * found.std() / np.sqrt(len(found)) + 0.02)
@@ -72,7 +72,7 @@ def check_all():
     check_bounds()
 
 
-def test_gaps_of_exact_and_of_wrong_encoders_are_those_of_the_closed_form():
+def test_gaps_of_exact_and_wrong_encoders_agree_with_the_closed_form():
     check_all()
 
 
@@ -90,14 +90,14 @@ def ascend(optax_apply):
     ],
     ids=["a sum for a mean", "the bound's sign", "the weight's sign", "another image's weight"],
 )
-def test_wrong_weights_fail(monkeypatch, name, mutant):
+def test_mutants_of_the_weights_are_detected(monkeypatch, name, mutant):
     monkeypatch.setattr(refinement, name, mutant)
     monkeypatch.setattr(f"{__name__}.refined", refined.__wrapped__, raising=True)
     with pytest.raises(AssertionError):
         check_all()
 
 
-def test_a_wrong_step_fails(monkeypatch):
+def test_a_mutant_of_the_step_is_detected(monkeypatch):
     monkeypatch.setattr(refinement.optax, "apply_updates", ascend(refinement.optax.apply_updates))
     found = refined.__wrapped__(**WIDE)
     assert found.gain.mean() < 0.2 * closed_form_gap(**WIDE)
@@ -106,8 +106,8 @@ def test_a_wrong_step_fails(monkeypatch):
 refinement_weigh = refinement.weigh
 
 
-def test_an_answer_that_was_lucky_when_it_was_chosen_gains_nothing(monkeypatch):
-    """Where weights are noise, the best of many answers is none: it is measured by samples that did not choose it."""
+def test_the_gain_has_no_selection_bias(monkeypatch):
+    """If weights are pure noise, the gain is 0: it is measured with other samples than the selection."""
 
     def noise(model, params, key, x, posterior):
         numbers = jax.lax.bitcast_convert_type(posterior.mean.sum(axis=1), jnp.int32)
@@ -118,14 +118,14 @@ def test_an_answer_that_was_lucky_when_it_was_chosen_gains_nothing(monkeypatch):
     assert abs(gain.mean()) < 4 * gain.std() / np.sqrt(len(gain))
 
 
-def test_an_answer_that_stays_gains_exactly_nothing():
-    """Both terms see the same samples, noisy as they are with variances twice too wide."""
+def test_the_gain_of_an_unchanged_posterior_is_exactly_0():
+    """Both terms use the same samples, although these are noisy with variances twice too wide."""
     found = refined(**WIDE, effort=Effort(steps=1, learning_rate=0.0, starts=1, samples=20))
     assert found.elbo.std() > 0
     np.testing.assert_array_equal(found.gain, 0)
 
 
-def test_answers_to_other_images_lead_out_of_a_place_that_is_best_nearby_only():
+def test_starts_from_other_images_escape_a_local_optimum():
     """Every second image is coded at -3, where the likelihood is 20 nats lower than at 3, the code of the others."""
     plain, bright = linear_gaussian(), np.arange(60) % 2 == 1
     images = np.broadcast_to((255 * bright).astype(np.uint8)[:, None, None, None], IMAGES.shape)
@@ -148,20 +148,20 @@ def test_answers_to_other_images_lead_out_of_a_place_that_is_best_nearby_only():
     np.testing.assert_allclose(together[~bright], 20, atol=2)
 
 
-def test_an_encoder_that_hides_information_is_over_regularised():
-    """Variances four times too wide: the kl of those that the elbo asks for is higher by a known amount."""
+def test_an_encoder_with_too_wide_posteriors_is_over_regularised():
+    """The variances are four times too wide: the kl of the optimal posteriors is higher by a known amount."""
     wide = refined(0.0, 4.0, EFFORT._replace(steps=200))
     more = 0.5 * (np.log(4) - 3 * EXACT_VARIANCE).sum()
     assert (wide.refined_kl - wide.kl).mean() == pytest.approx(more, abs=0.1)
     assert gaps.amortisation(wide, wide).verdict == OVER_REGULARISED
     assert gaps.amortisation(refined(), refined()).verdict == HEALTHY
-    # What the encoder does to images that it has not seen is another matter.
+    # The encoder's error on images that it has not seen is a different number.
     assert gaps.amortisation(refined(), wide).verdict == OVER_REGULARISED
     assert gaps.amortisation(wide, refined()).verdict == HEALTHY
     assert gaps.approximation(refined(), {}).numbers["nats"] == pytest.approx(0, abs=0.01)
 
 
-def test_of_the_bounds_the_largest_over_the_images_that_all_have_counts():
+def test_the_largest_bound_over_the_common_images_is_used():
     found = refined()
     (iwae,) = (found.bounds[name] for name in found.bounds if "encoder" not in name)
     count = len(iwae) // 2
@@ -174,8 +174,8 @@ def test_of_the_bounds_the_largest_over_the_images_that_all_have_counts():
     assert lower.numbers["nats"] == pytest.approx(0, abs=0.01)
 
 
-def test_whose_the_overfitting_is():
-    """The encoder's part is what it loses on test images and not on training images."""
+def test_overfitting_is_attributed_to_encoder_or_decoder():
+    """The encoder's part is its loss on test images beyond that on training images."""
     right, wrong = refined(), refined(0.5, 1.0)
     elbos = np.random.default_rng(0).normal(0, 10, 1000)
     whole = gap_line(difference(elbos, elbos - 30), 10.0)
@@ -187,7 +187,7 @@ def test_whose_the_overfitting_is():
     assert gaps.refined_gap(whole, right, right).detail == "mostly the decoder"
 
 
-def test_what_is_within_the_errors_is_nobodys():
+def test_overfitting_is_attributed_to_both_if_they_agree_within_the_errors():
     rng = np.random.default_rng(0)
     whole = gap_line(difference(rng.normal(0, 10, 2000), rng.normal(-20, 10, 2000)), 10.0)
     none = np.zeros(100)

@@ -1,4 +1,4 @@
-"""Classes read from codes: on codes that hold them, and on codes that do not."""
+"""Classification from codes: on codes that contain the classes, and on codes that do not."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def lines(means: np.ndarray, labels: np.ndarray = LABELS):
     return {line.name: line for line in representation_lines(train, test, 0)}
 
 
-def test_codes_that_hold_the_classes_are_better_than_pixels_and_noise_is_worse():
+def test_codes_that_contain_the_classes_score_above_pixels_and_noise_scores_below():
     perfect = LABELS[:, None] * np.ones((1, 2)) + 0.1 * NOISE
     for means, word in ((perfect, "better than PCA 2"), (NOISE, "worse than PCA 2")):
         found = lines(means)
@@ -30,16 +30,16 @@ def test_codes_that_hold_the_classes_are_better_than_pixels_and_noise_is_worse()
     assert lines(NOISE)["clusters"].numbers["scores"]["means"] < 0.1
 
 
-def test_scores_are_of_images_that_nothing_was_fitted_on():
-    """A rule that holds in training and is turned round in the test is always wrong there."""
+def test_scores_are_computed_on_held_out_images():
+    """A rule that is reversed between training and test images is always wrong on test images."""
     turned = np.where(np.arange(500) < 300, LABELS, 1 - LABELS)
     perfect = LABELS[:, None] * np.ones((1, 2)) + 0.1 * NOISE
     scores = {way: line.numbers["scores"]["means"] for way, line in lines(perfect, turned).items()}
     assert scores == {"logistic regression": 0, "10 neighbours": 0, "clusters": pytest.approx(1)}
 
 
-def test_components_are_those_of_the_training_images():
-    """The class is in the one pixel that varies there; in the test another one varies more, and means nothing."""
+def test_components_are_computed_from_the_training_images():
+    """The class is in the one pixel that varies in training images; in test images a meaningless one varies more."""
     images = np.zeros((500, 2, 2, 1), np.uint8)
     images[:, 0, 0, 0] = np.where(LABELS, 130, 120)
     images[300:, 1, 1, 0] = np.random.default_rng(0).integers(0, 256, 200)
@@ -48,8 +48,8 @@ def test_components_are_those_of_the_training_images():
     assert neighbours.numbers["scores"]["PCA 1"] == 1
 
 
-def test_clusterings_of_few_images_differ_by_chance_and_the_error_says_by_how_much():
-    """Both give an image its class in 70% of the cases, so that neither is better."""
+def test_the_error_covers_the_chance_difference_of_clusterings_of_few_images():
+    """Both assign the right class to 70% of the images, so that neither is better."""
 
     def clustered(rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
         return np.where(rng.random(len(labels)) < 0.7, labels, rng.integers(0, 10, len(labels)))
@@ -66,13 +66,13 @@ def test_clusterings_of_few_images_differ_by_chance_and_the_error_says_by_how_mu
     assert (np.abs(differences) > 2 * np.array(errors)).mean() < 0.12
 
 
-def test_scores_are_of_codes_components_and_pixels():
+def test_scores_are_reported_for_codes_components_and_pixels():
     found = lines(draws(500, 3))
     assert list(found["logistic regression"].numbers["scores"]) == ["means", "PCA 3", "pixels"]
     assert list(found["clusters"].numbers["scores"]) == ["means", "PCA 3"]
 
 
-def test_without_labels_there_is_one_line_that_says_so():
+def test_without_labels_a_single_line_is_reported():
     found = lines(NOISE, np.zeros(500, np.int32))
     assert [line.measured for line in found.values()] == ["the images have no labels, or all the same"]
     assert found["representation"].verdict == CANNOT_TELL

@@ -1,4 +1,4 @@
-"""What every final evaluation says of the latent space, on codes whose answer is known."""
+"""The summary of the latent space in every final evaluation, on codes with known answers."""
 
 import numpy as np
 import pytest
@@ -22,15 +22,15 @@ def check_units(summarize):
     assert summary.inactive == [2, 3]
 
 
-def test_active_units_at_three_thresholds():
+def test_active_units_are_counted_at_three_thresholds():
     check_units(summary_of)
     with pytest.raises(AssertionError):
         check_units(lambda codes: summary_of(codes, codes.posterior.mean.T))
     with pytest.raises(AssertionError):
-        check_units(lambda codes: summary_of(codes, codes.z))  # sampled z: noise would be activity
+        check_units(lambda codes: summary_of(codes, codes.z))  # sampled z would count noise as activity
 
 
-def test_useless_codes_are_collapsed_and_the_units_are_named():
+def test_useless_codes_are_collapsed_and_the_units_are_listed():
     line = health_lines.units(summary_of(useless(300)))
     assert (line.verdict, line.detail) == (COLLAPSED, "all 3 units")
     assert line.text.startswith("active units          0 of 3 (0 above 0.001, 0 above 0.1); kl 0.00 to 0.00")
@@ -44,7 +44,7 @@ def test_useless_codes_are_collapsed_and_the_units_are_named():
     assert "and 19 more" in many.detail
 
 
-def test_moments_are_those_of_the_sampled_codes():
+def test_moments_are_computed_from_the_sampled_codes():
     count = 4000
     summary = summary_of(exact(count, 3, 0.3))
     error = 4 / np.sqrt(count)
@@ -60,14 +60,14 @@ def test_moments_are_those_of_the_sampled_codes():
 
 
 @pytest.mark.parametrize(("count", "size", "away"), [(60, 200, 0.0), (359, 20, 0.0), (200, 50, 0.3)])
-def test_moments_of_few_images_are_no_hole_and_their_error_is_that_of_repetitions(count, size, away):
-    """Of N(away, 1) in each dimension."""
+def test_moments_of_few_images_are_healthy_and_their_error_agrees_with_repetitions(count, size, away):
+    """The codes are drawn from N(away, 1) in each dimension."""
     found = []
     for seed in range(200):
         z = away + draws(count, size, seed)
         found.append(gaussian_kl(z.mean(axis=0), z.var(axis=0), count))
     values, errors = np.array(found).T
-    # None is below 0, where half of them would be if nothing were there: of max(0, N(0, 1)) mean and deviation are these.
+    # Values are clipped at 0: these are the mean and the deviation of max(0, N(0, 1)).
     mean, deviation = (0, 1) if away else (1 / np.sqrt(2 * np.pi), np.sqrt(0.5 - 0.5 / np.pi))
     truth = 0.5 * size * away**2 + mean * errors.mean()
     assert values.mean() == pytest.approx(truth, abs=5 * values.std() / np.sqrt(200))
@@ -82,7 +82,7 @@ def test_moments_near_the_threshold_get_no_verdict():
     assert health_lines.moments(summary_of(codes)).verdict == CANNOT_TELL
 
 
-def test_moments_do_not_see_what_is_scrambled():
+def test_moments_do_not_detect_scrambled_codes():
     assert health_lines.moments(summary_of(scrambled(3000))).verdict == HEALTHY
 
 
@@ -95,12 +95,12 @@ def test_a_prior_that_is_not_standard_gets_no_verdict_on_moments():
     assert is_standard(1e-6, 3)
 
 
-def test_the_gap_and_its_error():
+def test_the_gap_and_its_error_give_the_verdict():
     first, second = draws(1000, 1)[:, 0] + 3, 2 * draws(500, 1, seed=3)[:, 0]
     found = difference(first, second)
     assert found.nats == pytest.approx(first.mean() - second.mean())
     assert found.error == pytest.approx(np.sqrt(1 / 1000 + 4 / 500), rel=0.1)
     assert health_lines.gap(found, 2.0).verdict == "overfitting"
-    assert health_lines.gap(found, 100.0).verdict == HEALTHY  # certain, and small beside what images differ by
+    assert health_lines.gap(found, 100.0).verdict == HEALTHY  # significant, but small beside the spread
     assert health_lines.gap(difference(second, first), 2.0).verdict == HEALTHY
     assert health_lines.gap(found._replace(error=3.0), 2.0).verdict == CANNOT_TELL

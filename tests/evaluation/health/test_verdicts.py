@@ -1,4 +1,4 @@
-"""From lines to one verdict."""
+"""The overall verdict, computed from the lines."""
 
 import pytest
 
@@ -50,18 +50,18 @@ CODES = line(verdicts.CODES, HEALTHY)
         ([RATE], CANNOT_TELL, ""),
     ],
 )
-def test_one_verdict_over_all(lines, verdict, words):
+def test_the_overall_verdict_follows_from_the_lines(lines, verdict, words):
     found = overall(lines)
     assert found.verdict == verdict
     assert words in found.conclusion
 
 
-def test_what_to_try_is_what_the_illness_comes_from():
+def test_the_advice_follows_from_the_cause():
     assert overall([units(16), CODES, STARVED]).advice == "a smaller beta"
     assert overall([units(20), CODES, FED]).advice == "a smaller latent_dim"
 
 
-def test_a_line_says_all_on_one_line():
+def test_a_line_is_printed_on_one_line():
     text = units(2).text
     assert text == "active units           -> collapsed: z1 z2; try a smaller latent_dim"
     assert units(2).as_json()["inactive"] == [0, 1]

@@ -37,13 +37,13 @@ def test_mean_and_its_derivative_the_variance_agree_with_float64():
     np.testing.assert_allclose(slope, variance, rtol=1e-5, atol=5e-7)
 
 
-def test_the_mean_is_no_sigmoid_and_keeps_its_digits_at_the_edges():
+def test_the_mean_is_not_the_sigmoid_and_is_accurate_at_the_edges():
     far = jnp.array([-1e4, 1e4])
     np.testing.assert_allclose(continuous_bernoulli_mean(far), [1e-4, 1 - 1e-4], rtol=1e-6)
     assert abs(float(continuous_bernoulli_mean(jnp.float32(2.0)) - jax.nn.sigmoid(2.0))) > 0.2
 
 
-def test_pixel_mean_starts_at_the_mean_image_as_far_as_the_clip(make_config, key):
+def test_pixel_mean_starts_at_the_mean_image_up_to_clipping(make_config, key):
     likelihood = make_likelihood(make_config(likelihood="continuous_bernoulli"))
     assert likelihood.output_bias is not None
     mean_image = jnp.array([0.0, 0.012, 0.3, 0.5, 0.988, 1.0]).reshape(1, 6, 1)

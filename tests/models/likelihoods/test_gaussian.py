@@ -1,4 +1,4 @@
-"""Tests of the gaussian likelihood's standard deviation: given, learned, refitted."""
+"""Tests of the gaussian likelihood's standard deviation: fixed, learned, refitted."""
 
 import jax
 import jax.numpy as jnp
@@ -98,7 +98,7 @@ def test_later_steps_average_the_batches_estimates(make_config, x, key):
         assert variance(state) == pytest.approx(expected, rel=1e-3)
 
 
-def test_the_optimal_sigma_trains_the_networks_as_sigma_vae_does(make_config, x, key):
+def test_the_optimal_sigma_gives_the_gradients_of_sigma_vae(make_config, x, key):
     """At the batch's own estimate sigma is optimal, so the gradient is that of H W C / 2 log(mse of the batch)."""
     config = make_config(**AE, sigma_mode="optimal")
     model, _, state = parts(config)

@@ -42,7 +42,7 @@ def test_every_likelihood_is_normalised(make_config, key, name, output):
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
-def test_every_likelihood_sums_over_pixels_and_starts_at_the_mean_image(make_config, key, name):
+def test_every_likelihood_is_summed_over_pixels_and_starts_at_the_mean_image(make_config, key, name):
     likelihood = make_likelihood(make_config(likelihood=name, sigma=0.3))
     params = likelihood.init(key)
     mean_image = jax.random.uniform(key, (3, 2, 2), minval=0.05, maxval=0.95)

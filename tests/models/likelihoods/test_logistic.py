@@ -24,7 +24,7 @@ def exact(level, mean, log_scale):
 
 
 @pytest.mark.parametrize(("mean", "log_scale"), CASES)
-def test_masses_are_exact_in_the_middle_and_in_the_far_tails(mean, log_scale):
+def test_masses_are_exact_in_the_centre_and_in_the_far_tails(mean, log_scale):
     level = np.array([0, 1, 77, 128, 254, 255])
     x = jnp.float32(level / 255)
     log_prob, vjp = jax.vjp(lambda *a: discretized_logistic_log_prob(x, *a), jnp.full(6, mean), jnp.full(6, log_scale))
@@ -38,8 +38,8 @@ def test_masses_are_exact_in_the_middle_and_in_the_far_tails(mean, log_scale):
         assert scale_slope[i] == pytest.approx(slope, rel=1e-2, abs=1e-3)
 
 
-def test_a_mass_too_small_for_any_float_has_its_logarithm():
-    """Far from the mean the tail is exp(-distance / scale), and a bin holds it times 1 - exp(-width / scale)."""
+def test_a_mass_that_underflows_has_a_finite_logarithm():
+    """Far from the mean the tail is exp(-distance / scale), and the mass of a bin is 1 - exp(-width / scale) times that."""
     scale, far = np.exp(-8.0), 100.0 - 128.5 / 255
     expected = -far / scale + np.log1p(-np.exp(-1 / (255 * scale)))
     found = discretized_logistic_log_prob(jnp.float32(128 / 255), jnp.float32(100.0), jnp.float32(-8.0))
@@ -70,7 +70,7 @@ def test_pixel_mean_is_the_mean_over_the_levels(make_config, mean, log_scale):
     assert float(found.squeeze()) == pytest.approx(masses @ np.float64(x), abs=1e-5)
 
 
-def test_a_channels_mean_and_scale_are_its_own(make_config, key):
+def test_every_channel_has_its_own_mean_and_scale(make_config, key):
     likelihood = make_likelihood(make_config(likelihood="discretized_logistic"))
     assert likelihood.outputs_per_channel == 2
     x = jnp.array([10, 100, 200]).reshape(1, 1, 1, 3) / jnp.float32(255)
