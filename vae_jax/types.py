@@ -21,6 +21,7 @@ Outputs = Float[Array, "B H W F"]
 """The outputs of a decoder: the likelihood's parameters for each pixel, F = C * outputs_per_channel."""
 PerExample = Float[Array, " B"]
 Terms = dict[str, PerExample]
+Hparams = dict[str, Float[Array, ""]]
 Corrupt = Callable[..., Images]
 """(key, x[B,H,W,C]) -> the images to encode in place of x [B,H,W,C], not clipped."""
 Objective = Callable[..., Terms]
@@ -81,13 +82,13 @@ class Model(NamedTuple):
     """(params, x, outputs) -> log p(x|z) [B]."""
     pixel_mean: Callable[..., Images]
     """(params, outputs) -> E[x|z] [B,H,W,C] in [0, 1]."""
-    log_prior: Callable[..., PerExample] | None
+    log_prior: Callable[..., PerExample] | None = None
     """(params, z) -> log p(z) [B]."""
-    log_posterior: Callable[..., PerExample] | None
+    log_posterior: Callable[..., PerExample] | None = None
     """(params, posterior, z) -> log q(z|x) [B]."""
-    kl_terms: Callable[..., Float[Array, "B K"]] | None
+    kl_terms: Callable[..., Float[Array, "B K"]] | None = None
     """(params, posterior, z) -> the terms of KL(q(z|x) || p(z)) [B, K], one per latent dimension; kl is their sum."""
-    sample_prior: Callable[..., Any] | None
+    sample_prior: Callable[..., Any] | None = None
     """(params, key, n) -> n draws of z."""
 
 
@@ -114,5 +115,5 @@ class TrainState(NamedTuple):
     step: Int32[Array, ""]
     params: Params
     opt_state: Any
-    hparams: dict[str, Float[Array, ""]]
+    hparams: Hparams
     """The numbers that may differ within one compiled program, by their key in HPARAMS."""

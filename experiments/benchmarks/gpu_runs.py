@@ -4,6 +4,7 @@ import inspect
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ MOST = 0.5
 
 def train(config: Config, epochs: int, rounds: int) -> tuple[float, int]:
     """Return (the median over rounds of the seconds of `epochs` epochs, steps per epoch), after one epoch that compiles."""
-    with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(config, Path(folder))
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as files:
+        bench = Bench(config, Path(folder), files)
 
         def train_epochs() -> None:
             for _ in range(epochs):

@@ -13,9 +13,10 @@ evaluation with the calls of the device alone, without figures and start-up.
 """
 
 import importlib.util
-import os
+import io
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -53,23 +54,21 @@ FULL_EPOCHS = 20
 
 
 class Bench:
-    """Our loop, prepared for a run in a temporary directory."""
+    """Our loop, prepared for a run in a temporary directory; its open files are entered into `files`."""
 
-    def __init__(self, config: Config, workdir: Path) -> None:
+    def __init__(self, config: Config, workdir: Path, files: ExitStack) -> None:
         self.run: Training = prepare(config)
-        nowhere = open(os.devnull, "w")  # noqa: SIM115
         encode = encode_filmed(self.run.model, self.run.dataset.test.images, self.run.config.eval.batch_size)
         film = LatentFrames(workdir, 0, 0, encode)
-        self.checkpoints = Checkpoints(workdir / "checkpoints")
-        writer = Writer(workdir, 0, True)
+        self.checkpoints = files.enter_context(Checkpoints(workdir / "checkpoints"))
         self.session = Session(
             jax.tree.map(jnp.copy, self.run.state),
             Progress(),
             workdir,
             signals.StopRequest(),
-            self.checkpoints.__enter__(),
-            writer.__enter__(),
-            Console(nowhere),
+            self.checkpoints,
+            files.enter_context(Writer(workdir, 0, True)),
+            Console(io.StringIO()),
             film,
             Profile(None),
         )
@@ -132,8 +131,8 @@ def read(name: str, flags: Any, streaming: str) -> Config:
 def measure(name: str, flags: Any) -> tuple[list[str], list[str]]:
     """Return the cells and the notes of a config."""
     configs = [read(name, flags, mode) for mode in ("off", "on")]
-    with tempfile.TemporaryDirectory() as folder:
-        bench, streamed = (Bench(config, Path(folder, config.streaming)) for config in configs)
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as files:
+        bench, streamed = (Bench(config, Path(folder, config.streaming), files) for config in configs)
         seconds, disturbed = interleave(contenders(bench, streamed), flags.rounds)
         notes = [describe_disturbed(name, disturbed, flags.rounds)]
         full = ""

@@ -64,7 +64,8 @@ def test_an_invalid_exif_entry_does_not_affect_the_orientation(tmp_path, tag):
     entries = [struct.pack(">HHI4s", tag, 2, 4, b"300\0"), struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0)]
     content = b"Exif\0\0MM\0*" + struct.pack(">IH", 8, 2) + b"".join(sorted(entries)) + bytes(4)
     Image.fromarray(gradient()).save(tmp_path / "x.jpg", exif=content)
-    assert Image.open(tmp_path / "x.jpg").getexif()[tag] == "300"
+    with Image.open(tmp_path / "x.jpg") as picture:
+        assert picture.getexif()[tag] == "300"
     assert np.abs(pixels(tmp_path / "x.jpg") - np.rot90(gradient().astype(int), -1)).max() < 16
 
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -82,9 +83,10 @@ def test_a_ratio_is_the_median_of_ratios_within_rounds():
 
 
 def test_the_timed_loop_is_the_loop_of_a_run(make_config, tmp_path):
-    bench = train_speed.Bench(make_config(), tmp_path)
-    bench.epoch()
-    bench.epoch()
+    with ExitStack() as files:
+        bench = train_speed.Bench(make_config(), tmp_path, files)
+        bench.epoch()
+        bench.epoch()
     assert bench.session.progress.step == 2 * len(bench.order()) == 40
     assert bench.session.progress.sums == {}
     products.make_products(make_config(), 64, 3)()

@@ -111,9 +111,9 @@ def put(fault: Fault, root: Path) -> str:
 
 def first_failure(root: Path, file: str, cache: Path) -> str:
     """Return the first test that fails, "" if none does; the tests nearest to the file are run first."""
-    parts = Path(file).with_suffix("").parts[1:] or ("",)
+    parts = file.removesuffix(".py").split("/")[1:]
     named = [str(path) for name in parts[::-1] for path in (root / "tests").rglob(f"test_{name}.py")]
-    folders = [str(folder) for folder in (root / "tests" / parts[0],) if parts[0] and folder.is_dir()]
+    folders = [str(folder) for folder in (root / "tests" / name for name in parts[:1]) if folder.is_dir()]
     # JAX's cache is kept from fault to fault; conftest.py makes a new one except in a worker.
     settings = {"PYTEST_XDIST_WORKER": "gw0", "JAX_COMPILATION_CACHE_DIR": str(cache)}
     settings |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
@@ -134,7 +134,7 @@ def first_failure(root: Path, file: str, cache: Path) -> str:
 def examine(fault: Fault | None, tree: Path, work: Path, cache: Path) -> str:
     """Return the test that catches the fault in a copy of the tree at `work`; None: the first test that fails without one."""
     if not work.is_dir():
-        shutil.copytree(tree, work, ignore=shutil.ignore_patterns("runs"))
+        shutil.copytree(tree, work)
     if fault is None:
         return first_failure(work, "", cache)
     text = put(fault, work)

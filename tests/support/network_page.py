@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import jax
 import numpy as np
 
 import vae_jax.artifacts.report
 from vae_jax.artifacts.export.layers import Layer, Layers
+from vae_jax.models import make_model
+from vae_jax.runs.run import Run
 
 SCRIPT = Path(vae_jax.artifacts.report.__file__).parent / "page" / "network.js"
 TOLERANCE = 1e-4
@@ -22,6 +25,17 @@ RUN_JS = """({description, pixels, z, noise}) => {
   };
 }"""
 """Arrays as lists, for they are what comes back from a page."""
+
+
+def as_embedded(run, dtype):
+    """Return the run with its parameters rounded like those in `embed`: JAX then computes what a browser should."""
+
+    def rounded(leaf):
+        array = np.asarray(leaf)
+        return array.astype(dtype).astype(array.dtype) if np.issubdtype(array.dtype, np.floating) else array
+
+    params = jax.tree.map(rounded, run.params)
+    return Run(run.config, make_model(run.config, run.shape), params, run.shape, run.step)
 
 
 def close(found, expected):

@@ -100,10 +100,7 @@ def _draw(name: str, figure: Callable[..., Any], array: Callable[[str], Any]) ->
 def write_figures(source: arrays.Source, names: Collection[str], folder: Path) -> Iterator[Drawn]:
     """Draw figures one by one and write each when it is done: FOLDER/NAME.png, NAME_1.png, ... or NAME.gif.
 
-    Args:
-        source: see `make_source`.
-        names: keys of figures.FIGURES; they are drawn in the registry's order.
-        folder: must exist.
+    `names` are keys of figures.FIGURES, drawn in the registry's order; the folder must exist.
 
     Raises:
         InputError: see `draw_figures`.

@@ -37,11 +37,7 @@ def main(argv: list[str]) -> None:
 
 
 def _existing(folder: Path) -> Path:
-    """Return a writable folder. A missing one is not created, because its name may be mistyped.
-
-    Raises:
-        InputError: the folder is missing, is a file, or cannot be written.
-    """
+    """Return a writable folder, or raise InputError. A missing one is not created, because its name may be mistyped."""
     if not os.path.isdir(folder):  # Path.is_dir raises where a parent folder is not readable
         raise InputError(f"--output={folder}: {'a file, not a folder' if os.path.exists(folder) else 'no such folder'}")
     return disk.make_folder("--output", folder)

@@ -17,22 +17,8 @@ from vae_jax.errors import InputError, printable, shown
 from vae_jax.keys import Key
 from vae_jax.types import Config
 
-FAULTS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    NameError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-)
-"""The errors of a config file that are reported; a request to stop is not among them."""
 MOST_SHOWN = 300
-"""The largest number of characters of its message that are shown."""
+"""The largest number of characters of an error's message that are shown."""
 
 
 def load_file(path: str) -> Config:
@@ -59,9 +45,10 @@ def load_file(path: str) -> Config:
         config = make()
     except InputError:
         raise
-    except FAULTS as error:
+    except Exception as error:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
-        raise InputError(f"--config={path}: line {lines[-1]}: {_message(error)}") from None
+        line = f"line {lines[-1]}: " if lines else ""  # get_config() takes an argument, or is another file's
+        raise InputError(f"--config={path}: {line}{_message(error)}") from None
     if not isinstance(config, ConfigDict):
         raise InputError(f"--config={path}: get_config() returns {type(config).__name__}, not a ConfigDict")
     return config

@@ -108,22 +108,15 @@ def _publish(fresh: Path, entry: Path, key: Any, scratch: Path) -> None:
     os.rename(fresh, entry)
 
 
-def _arrays(source: Source) -> dict[str, np.ndarray]:
-    parts = {"train": source.train, "val": source.val, "test": source.test}
-    return {
-        f"{name}_{field}": array
-        for name, split in parts.items()
-        if split is not None
-        for field, array in zip(Split._fields, split, strict=True)
-    }
-
-
 def _write(folder: Path, key: Any, source: Source) -> None:
     folder.mkdir()
     files = {}
-    for name, array in _arrays(source).items():
-        _store(folder / f"{name}.npy", array)
-        files[f"{name}.npy"] = _fingerprint(folder / f"{name}.npy")
+    for part in ("train", "val", "test"):
+        split = getattr(source, part)
+        for field, array in split._asdict().items() if split is not None else ():
+            file = folder / f"{part}_{field}.npy"
+            _store(file, array)
+            files[file.name] = _fingerprint(file)
     content = {"key": key, "class_names": list(source.class_names), "files": files, "left_out": list(source.left_out)}
     (folder / "meta.json").write_text(json.dumps({"content": content, "sha256": _digest(content)}, indent=1) + "\n")
 

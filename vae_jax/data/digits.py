@@ -23,7 +23,6 @@ def load_digits(config: Config) -> Source:
 
 
 def _unpack(scratch: Path) -> Source:
-    del scratch
     from sklearn import datasets
 
     images, labels = datasets.load_digits(return_X_y=True)

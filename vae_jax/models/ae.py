@@ -3,7 +3,7 @@
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from vae_jax.models.backbone import make_backbone
-from vae_jax.types import Code, Config, Images, Model, Outputs, Params
+from vae_jax.types import Code, Config, Images, Model, Params
 
 
 def make_ae(config: Config, shape: tuple[int, int, int]) -> Model:
@@ -14,21 +14,13 @@ def make_ae(config: Config, shape: tuple[int, int, int]) -> Model:
         return Code(backbone.networks.encode(params, x, key))
 
     def reparameterize(params: Params, key: PRNGKeyArray, posterior: Code) -> Float[Array, "B Z"]:
-        del params, key
         return posterior.mean
-
-    def decode(params: Params, z: Float[Array, "B Z"], key: PRNGKeyArray | None = None) -> Outputs:
-        return backbone.networks.decode(params, z, key)
 
     return Model(
         init=backbone.init,
         encode=encode,
         reparameterize=reparameterize,
-        decode=decode,
+        decode=backbone.networks.decode,
         log_likelihood=backbone.log_likelihood,
         pixel_mean=backbone.pixel_mean,
-        log_prior=None,
-        log_posterior=None,
-        kl_terms=None,
-        sample_prior=None,
     )

@@ -6,7 +6,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from vae_jax.models.backbone import make_backbone
 from vae_jax.models.distributions import normal_kl_standard, normal_log_prob, normal_sample
-from vae_jax.types import Config, Images, Model, Outputs, Params, PerExample, Posterior
+from vae_jax.types import Config, Images, Model, Params, PerExample, Posterior
 
 Z = Float[Array, "B Z"]
 
@@ -19,33 +19,25 @@ def make_vae(config: Config, shape: tuple[int, int, int]) -> Model:
         return Posterior(*jnp.split(backbone.networks.encode(params, x, key), 2, axis=-1))
 
     def reparameterize(params: Params, key: PRNGKeyArray, posterior: Posterior) -> Z:
-        del params
         return normal_sample(key, posterior.mean, posterior.logvar)
 
-    def decode(params: Params, z: Z, key: PRNGKeyArray | None = None) -> Outputs:
-        return backbone.networks.decode(params, z, key)
-
     def log_prior(params: Params, z: Z) -> PerExample:
-        del params
         return normal_log_prob(z, jnp.zeros_like(z), jnp.zeros_like(z)).sum(axis=-1)
 
     def log_posterior(params: Params, posterior: Posterior, z: Z) -> PerExample:
-        del params
         return normal_log_prob(z, posterior.mean, posterior.logvar).sum(axis=-1)
 
     def kl_terms(params: Params, posterior: Posterior, z: Z) -> Float[Array, "B K"]:
-        del params, z
         return normal_kl_standard(posterior.mean, posterior.logvar)
 
     def sample_prior(params: Params, key: PRNGKeyArray, n: int) -> Z:
-        del params
         return jax.random.normal(key, (n, config.latent_dim))
 
     return Model(
         init=backbone.init,
         encode=encode,
         reparameterize=reparameterize,
-        decode=decode,
+        decode=backbone.networks.decode,
         log_likelihood=backbone.log_likelihood,
         pixel_mean=backbone.pixel_mean,
         log_prior=log_prior,

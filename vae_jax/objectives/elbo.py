@@ -2,11 +2,11 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int32, PRNGKeyArray
+from jaxtyping import Array, Int32, PRNGKeyArray
 
 from vae_jax.models.likelihoods.pixels import mean_pixels
 from vae_jax.objectives.kl import make_cost
-from vae_jax.types import Config, Images, Model, Objective, Params, Terms
+from vae_jax.types import Config, Hparams, Images, Model, Objective, Params, Terms
 
 
 def make_elbo(config: Config, model: Model, steps_per_epoch: int, axis_name: str | None = None) -> Objective:
@@ -19,12 +19,7 @@ def make_elbo(config: Config, model: Model, steps_per_epoch: int, axis_name: str
     cost = make_cost(config, steps_per_epoch, axis_name)
 
     def objective(
-        params: Params,
-        key: PRNGKeyArray,
-        x: Images,
-        step: Int32[Array, ""],
-        hparams: dict[str, Float[Array, ""]],
-        train: bool = True,
+        params: Params, key: PRNGKeyArray, x: Images, step: Int32[Array, ""], hparams: Hparams, train: bool = True
     ) -> Terms:
         # The number and order of these keys is part of bit-equal resume; reconstruction.py splits into four.
         key_eps, key_encode, key_decode = jax.random.split(key, 3)

@@ -1,10 +1,10 @@
 """Objectives from several importance weights: one function, whose options give every published estimator."""
 
-from jaxtyping import Array, Float, Int32, PRNGKeyArray
+from jaxtyping import Array, Int32, PRNGKeyArray
 
 from vae_jax.objectives.elbo import make_elbo
 from vae_jax.objectives.weights import training_bound
-from vae_jax.types import Config, Images, Model, Objective, Params, Terms
+from vae_jax.types import Config, Hparams, Images, Model, Objective, Params, Terms
 
 
 def make_importance(config: Config, model: Model, steps_per_epoch: int, axis_name: str | None = None) -> Objective:
@@ -31,23 +31,10 @@ def make_importance(config: Config, model: Model, steps_per_epoch: int, axis_nam
     elbo = make_elbo(config, model, steps_per_epoch, axis_name)
 
     def objective(
-        params: Params,
-        key: PRNGKeyArray,
-        x: Images,
-        step: Int32[Array, ""],
-        hparams: dict[str, Float[Array, ""]],
-        train: bool = True,
+        params: Params, key: PRNGKeyArray, x: Images, step: Int32[Array, ""], hparams: Hparams, train: bool = True
     ) -> Terms:
         samples = training_bound(
-            model,
-            params,
-            key,
-            x,
-            config.num_samples,
-            config.num_groups,
-            config.elbo_weight,
-            config.gradient,
-            train,
+            model, params, key, x, config.num_samples, config.num_groups, config.elbo_weight, config.gradient, train
         )
         if not train:
             return elbo(params, key, x, step, hparams, train=False) | {"loss": -samples.bound}

@@ -2,10 +2,10 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int32, PRNGKeyArray
+from jaxtyping import Array, Int32, PRNGKeyArray
 
 from vae_jax.models.likelihoods.pixels import mean_pixels
-from vae_jax.types import Config, Corrupt, Images, Model, Objective, Params, Terms
+from vae_jax.types import Config, Corrupt, Hparams, Images, Model, Objective, Params, Terms
 
 
 def make_reconstruction(
@@ -21,17 +21,10 @@ def make_reconstruction(
 
     Terms: loss and mse (mean over pixels and channels), both against x itself.
     """
-    del config, steps_per_epoch, axis_name
 
     def objective(
-        params: Params,
-        key: PRNGKeyArray,
-        x: Images,
-        step: Int32[Array, ""],
-        hparams: dict[str, Float[Array, ""]],
-        train: bool = True,
+        params: Params, key: PRNGKeyArray, x: Images, step: Int32[Array, ""], hparams: Hparams, train: bool = True
     ) -> Terms:
-        del step, hparams
         # The number and order of these keys is part of bit-equal resume; elbo.py splits into three.
         key_code, key_encode, key_decode, key_corrupt = jax.random.split(key, 4)
         posterior = model.encode(params, corrupt(key_corrupt, x), key_encode if train else None)

@@ -164,7 +164,6 @@ def _dreg_scale(log_weights: Float[Array, "S B"], num_groups: int, elbo_weight: 
 
 @jax.custom_vjp
 def _scale_derivative(z: Array, scale: PerExample) -> Array:
-    del scale
     return z
 
 

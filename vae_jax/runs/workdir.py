@@ -91,9 +91,8 @@ def read_results(workdir: Path) -> dict[str, Any]:
 def check(config: Config, workdir: Path) -> None:
     """Raise InputError if this config must not write to workdir; nothing is changed on disk.
 
-    Raises:
-        InputError: workdir is a file, cannot be written, holds something else, is a run of another config (a line for each
-            key), or is being trained.
+    It must not if workdir is a file, cannot be written, holds something else, is a run of another config (a line for each
+    key), or is being trained.
     """
     for place in (workdir, *workdir.parents):
         if os.path.exists(place):
@@ -108,13 +107,9 @@ def check(config: Config, workdir: Path) -> None:
 
 
 def _assert_same_run(config: Config, workdir: Path) -> bool:
-    """Raise InputError unless the folder is empty, or holds this run or the beginning of one.
+    """Raise InputError unless the folder is empty, or holds this run or the beginning of one; see `check`.
 
-    Returns:
-        True if config.json holds a config; False if it has to be written.
-
-    Raises:
-        InputError: see `check`.
+    Return True if config.json holds a config, False if it has to be written.
     """
     for kind, names, is_kind in (("folder", FOLDERS, Path.is_dir), ("file", FILES, Path.is_file)):
         for path in (workdir / name for name in names):

@@ -44,11 +44,7 @@ def keys_apart(configs: Sequence[Config]) -> list[str]:
 
 
 def refuse_lone(configs: Sequence[Config]) -> None:
-    """Raise InputError if there are several runs and no two of them can be one program.
-
-    Raises:
-        InputError: names the keys that separate them.
-    """
+    """Raise InputError, naming the keys that separate them, if there are several runs and no two can be one program."""
     if len(configs) > 1 and len(groups(configs)) == len(configs):
         raise InputError(
             f"--population=on: no two of the {len(configs)} runs can be one program: {' '.join(keys_apart(configs))}; one "

@@ -25,16 +25,14 @@ def _open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def run_command(body: Callable[[], int | None], stop_message: str = "stopped; nothing was written") -> int:
+def run_command(body: Callable[[], int | None]) -> int:
     """Run a command and return its exit code: 0 done, 1 training failed, 2 bad input, 128 + n stopped by signal n.
 
-    Args:
-        body: the command; it returns the exit code, or None for 0. It does its heavy imports itself, so that a Ctrl-C
-            during them is handled like any other.
-        stop_message: the line printed if a signal ends the command while nothing can be lost.
+    `body` returns the exit code, or None for 0. It does its heavy imports itself, so that a Ctrl-C during them is handled
+    like any other.
     """
     _open_streams()
-    with signals.leaving(stop_message):
+    with signals.leaving():
         from vae_jax.errors import InputError, TrainingError, printable
 
         try:

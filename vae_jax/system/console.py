@@ -4,7 +4,6 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import Any, Protocol, runtime_checkable
 
 from tqdm import tqdm
@@ -57,9 +56,7 @@ class Console:
     def __enter__(self) -> "Console":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
 
     def line(self, text: str = "") -> None:
@@ -78,12 +75,11 @@ class Console:
             self._bar.epoch, self._bar.loss = epoch, format_value("loss", loss)
             self._guarded(self._bar.update, images)
 
-    def start_count(self, label: str, total: int, done: int = 0, unit: str = "images") -> None:
-        """Show a bar that counts from `done` to `total`."""
+    def start_count(self, label: str, total: int, done: int = 0) -> None:
+        """Show a bar that counts images from `done` to `total`."""
         self.stop()
         if self._interactive and not self._silent:
-            options = {"desc": label, "bar_format": COUNT_BAR, "unit": f" {unit}"}
-            self._guarded(self._open_bar, total, done, options)
+            self._guarded(self._open_bar, total, done, {"desc": label, "bar_format": COUNT_BAR, "unit": " images"})
 
     def count(self, number: int) -> None:
         """Advance the bar by `number`."""

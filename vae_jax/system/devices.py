@@ -56,11 +56,7 @@ def put(array: np.ndarray, sharding: Sharding | None) -> jax.Array:
 
 
 def check_batch_size(batch_size: int, num_devices: int, accumulate_steps: int = 1) -> None:
-    """Raise InputError unless the batch divides evenly over the devices and the parts of `accumulate_steps`.
-
-    Raises:
-        InputError: naming the nearest sizes that do.
-    """
+    """Raise InputError, naming the nearest sizes that do, unless the batch divides over the devices and `accumulate_steps`."""
     pieces = num_devices * accumulate_steps
     below = batch_size // pieces * pieces
     if below != batch_size:

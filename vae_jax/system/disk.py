@@ -41,12 +41,9 @@ def writing(path: Path, num_bytes: int) -> Iterator[None]:
 
 
 def assert_room(path: Path, num_bytes: int) -> None:
-    """Raise TrainingError unless num_bytes fit on the disk of path, whose folder exists.
+    """Raise TrainingError unless num_bytes fit on the disk of path, whose folder exists; see `writing`.
 
     A file of that size is reserved and removed at once, because quotas and file-size limits cannot be read.
-
-    Raises:
-        TrainingError: see `writing`.
     """
     with writing(path, num_bytes), tempfile.TemporaryFile(dir=path.parent) as file:
         if hasattr(os, "posix_fallocate"):

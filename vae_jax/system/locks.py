@@ -33,11 +33,7 @@ def locked(workdir: Path) -> Iterator[None]:
 
 
 def assert_free(workdir: Path) -> None:
-    """Raise InputError if another process holds the lock of this folder.
-
-    Raises:
-        InputError: naming that process and its host.
-    """
+    """Raise InputError, naming the process and its host, if another process holds the lock of this folder."""
     with contextlib.suppress(FileNotFoundError), (workdir / FILE).open() as file:
         _seize(file, workdir / FILE)
 

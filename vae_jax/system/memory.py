@@ -34,11 +34,7 @@ def needed_bytes(program: Any) -> int:
 
 
 def assert_state_fits(state: Any, config: Config) -> None:
-    """Raise InputError if a training state, given by its shapes, is larger than the device's memory.
-
-    Raises:
-        InputError: naming the key with the largest value among SIZES.
-    """
+    """Raise InputError, naming the key with the largest value among SIZES, if a state of these shapes exceeds the memory."""
     needed, there = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)), device_memory()
     if needed > there:
         largest = max(SIZES, key=lambda name: max(np.ravel(config[name]), default=0))
@@ -49,16 +45,13 @@ def assert_state_fits(state: Any, config: Config) -> None:
 
 
 def assert_fits(program: Any, config: Config, compile_for: Callable[[int], Any], least: int) -> None:
-    """Refuse a training program for which there is not enough memory.
+    """Raise InputError, naming the batch size, what it needs, what is free and what would fit, if memory is not enough.
 
     Args:
         program: compiled, for config.batch_size.
         config: reads batch_size and accumulate_steps.
         compile_for: (batch size) -> the program of that size; only called to find what would fit.
         least: the smallest batch, of which others are multiples.
-
-    Raises:
-        InputError: naming the batch size, what it needs, what is free, and what would fit.
     """
     free, needed = free_bytes(), needed_bytes(program)
     if free is None or needed <= free:

@@ -58,13 +58,9 @@ def first_alone(action: Callable[[], None]) -> None:
 
 
 def assert_same(what: Mapping[str, Any]) -> None:
-    """Raise InputError unless all processes have the same values. Collective: every process must call it.
+    """Raise InputError, with a line for each name whose JSON value differs between processes, if any does.
 
-    Args:
-        what: names and JSON values.
-
-    Raises:
-        InputError: a line for every name whose value differs between processes.
+    Collective: every process must call it.
     """
     if not several():
         return

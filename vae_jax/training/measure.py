@@ -95,14 +95,10 @@ def evaluate_run(workdir: Path, which: Which) -> tuple[Training, Measured, Path]
 
 
 def at_latest(workdir: Path, results: dict[str, Any]) -> dict[str, Any]:
-    """Return the numbers of a finished run's last checkpoint, with `which` added.
+    """Return the numbers of a finished run's last checkpoint, with `which` added, given those of results.json.
 
     They are the results themselves if the best checkpoint is the last, or are read from evaluation_latest.json, or else
     measured.
-
-    Args:
-        workdir: the run's.
-        results: the content of its results.json, whose numbers are the best checkpoint's.
     """
     if results["best_epoch"] == results["epochs"]:
         return results | {"which": "latest"}

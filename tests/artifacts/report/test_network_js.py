@@ -3,11 +3,11 @@
 import jax
 import numpy as np
 import pytest
-from support.network_page import RUN_JS, SCRIPT, TOLERANCE, close
+from support.network_page import RUN_JS, SCRIPT, TOLERANCE, as_embedded, close
 from support.random_run import random_run
 
 from vae_jax.artifacts.export.layers import list_layers
-from vae_jax.artifacts.report.embedded_model import as_embedded, embed
+from vae_jax.artifacts.report.embedded_model import embed
 from vae_jax.models import MODELS
 from vae_jax.models.likelihoods import LIKELIHOODS
 from vae_jax.models.networks import ACTIVATIONS, NETWORKS

@@ -28,10 +28,6 @@ def random_rows(source: Source, most: int = NUM_RECONSTRUCTIONS) -> Int[np.ndarr
     return np.random.default_rng(source.seed).choice(len(source.test.images), count, replace=False)
 
 
-def _labels(source: Source, _: Lookup) -> Any:
-    return source.test.labels
-
-
 def _manifold(coordinates: Float[np.ndarray, " n"]) -> Callable[[Source, Lookup], Any]:
     def decoded(source: Source, array: Lookup) -> Any:
         if not source.standard_prior or array("latents").shape[1] != 2:
@@ -81,24 +77,9 @@ def _tsne_rows(source: Source, _: Lookup) -> Any:
     return rows if len(rows) > 3 else None
 
 
-def _of_rows(values: Callable[[Source, Lookup], Any]) -> Callable[[Source, Lookup], Any]:
-    """Make a function that takes the values of the test images that t-SNE shows."""
-
-    def chosen(source: Source, array: Lookup) -> Any:
-        rows = array("tsne_rows")
-        return None if rows is None else values(source, array)[rows]
-
-    return chosen
-
-
-def _tsne_images(source: Source, array: Lookup) -> Any:
-    rows = array("tsne_rows")
-    return None if rows is None else unit(source.test.images[rows])
-
-
-def _tsne_points(source: Source, array: Lookup) -> Any:
-    rows = array("tsne_rows")
-    return None if rows is None else tsne.embed(array("latents")[rows], source.seed, source.progress)
+def _of_rows(values: Callable[[Source, Lookup, Any], Any]) -> Callable[[Source, Lookup], Any]:
+    """Make a function that computes values(source, array, rows), with the rows of the test images that t-SNE shows."""
+    return lambda source, array: None if array("tsne_rows") is None else values(source, array, array("tsne_rows"))
 
 
 def _film(source: Source, _: Lookup) -> Any:
@@ -109,10 +90,6 @@ def _film(source: Source, _: Lookup) -> Any:
     steps, latents, rows = film
     (centre, axes), names = geometry.principal_axes(latents[-1])
     return steps, ((latents - centre) @ axes).astype(np.float32), rows, names
-
-
-def _posterior_samples(source: Source, _: Lookup) -> Any:
-    return source.sample_posterior and source.sample_posterior(source.test.images, source.seed)
 
 
 def _part(name: str, index: int) -> Callable[[Source, Lookup], Any]:
@@ -137,7 +114,7 @@ ARRAYS: dict[str, Callable[[Source, Lookup], Any]] = {
     "projection": lambda _, array: geometry.project(array("latents")),
     "points": _part("projection", 0),
     "axis_names": _part("projection", 1),
-    "labels": _labels,
+    "labels": lambda source, _: source.test.labels,
     "class_names": lambda source, _: source.class_names,
     "manifold_even": _manifold(geometry.even_coordinates(MANIFOLD_SIZE)),
     "manifold_quantile": _manifold(geometry.quantile_coordinates(MANIFOLD_SIZE)),
@@ -154,10 +131,14 @@ ARRAYS: dict[str, Callable[[Source, Lookup], Any]] = {
     "walk_straight": _walk(geometry.straight_walk),
     "walk_spherical": _walk(geometry.spherical_walk),
     "tsne_rows": _tsne_rows,
-    "tsne_points": _tsne_points,
-    "tsne_labels": _of_rows(_labels),
-    "tsne_images": _tsne_images,
-    "posterior_samples": _posterior_samples,
+    "tsne_points": _of_rows(
+        lambda source, array, rows: tsne.embed(array("latents")[rows], source.seed, source.progress)
+    ),
+    "tsne_labels": _of_rows(lambda source, _, rows: source.test.labels[rows]),
+    "tsne_images": _of_rows(lambda source, _, rows: unit(source.test.images[rows])),
+    "posterior_samples": lambda source, _: (
+        source.sample_posterior and source.sample_posterior(source.test.images, source.seed)
+    ),
     "quantiles": _from("posterior_samples", normality.quantiles),
     "normal_quantiles": _part("quantiles", 0),
     "sample_quantiles": _part("quantiles", 1),

@@ -15,4 +15,4 @@ FORMATS: dict[str, Callable[[Run, Path], list[Artefact]]] = {
     "safetensors": safetensors.make,
     "stablehlo": stablehlo.make,
 }
-"""Name -> function (run, its workdir) -> the files' contents; nothing is written."""
+"""Name -> function (run, its workdir) -> the files' contents; nothing is written. InputError if a package is missing."""

@@ -24,14 +24,7 @@ class Artefact(NamedTuple):
 
 @contextmanager
 def extra(form: str) -> Iterator[None]:
-    """Context manager: import packages of the extra `export`, which an installation may lack.
-
-    Args:
-        form: the format that needs them.
-
-    Raises:
-        InputError: a package is not installed.
-    """
+    """Context manager: import packages of the extra `export` for a format; InputError if one is not installed."""
     try:
         yield
     except ImportError as error:

@@ -14,11 +14,7 @@ Operand = str | float | np.ndarray
 
 
 class Graph:
-    """The nodes and constants of one ONNX file.
-
-    Raises:
-        InputError: onnx is not installed.
-    """
+    """The nodes and constants of one ONNX file."""
 
     def __init__(self) -> None:
         with extra("onnx"):

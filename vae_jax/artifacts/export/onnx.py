@@ -20,15 +20,7 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
     prior: noise [N, U] drawn from N(0, I) -> mean [N, Z] and logvar [N, Z] of z.
 
     Everything is float32. If the run computes in bfloat16, results differ by the rounding of bfloat16.
-
-    Args:
-        run: the trained model.
-        workdir: not used.
-
-    Raises:
-        InputError: the package is not installed.
     """
-    del workdir
     layers, size = list_layers(run), (run.config.latent_dim,)
     outputs = ["mean"] if run.model.log_prior is None else ["mean", "logvar"]
     made = [

@@ -15,8 +15,6 @@ from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.run import Run
 
 PACKAGES = ("vae_jax", "jax", "flax", "numpy", "safetensors")
-FOLDERS = ("data_dir", "train_dir", "val_dir", "test_dir", "cache_dir")
-"""The keys that name folders of the machine that trained; they stay out of the card, which goes to others."""
 LOAD = (
     "from safetensors.numpy import load_file",
     "from flax.traverse_util import unflatten_dict",
@@ -28,14 +26,8 @@ LOAD = (
 def make(run: Run, workdir: Path) -> list[Artefact]:
     """Make model.safetensors, with every array under a name such as `encoder/Dense_0/kernel`, and card.json.
 
-    The arrays are the checkpoint's, bit for bit: float32, also if the run computes in another dtype.
-
-    Args:
-        run: the trained model.
-        workdir: its results.json is read, if there is one.
-
-    Raises:
-        InputError: the package is not installed.
+    The arrays are the checkpoint's, bit for bit: float32, also if the run computes in another dtype. The card has the numbers
+    of results.json, if there is one.
     """
     with extra("safetensors"):
         import safetensors.numpy
@@ -63,7 +55,8 @@ def _card(run: Run, workdir: Path) -> dict[str, Any]:
     config = run.config
     return {
         "what": f"{config.model}, {config.network} networks, {config.likelihood} likelihood, trained on {config.dataset}",
-        "config": {name: value for name, value in config.to_dict().items() if name not in FOLDERS},
+        # Without the folders of the machine that trained: the card goes to others.
+        "config": {name: value for name, value in config.to_dict().items() if not name.endswith("_dir")},
         "image_shape": list(run.shape),
         "step": run.step,
         "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},

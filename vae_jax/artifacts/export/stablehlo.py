@@ -23,15 +23,7 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
 
     encode: images [N, H, W, C] in [0, 1] (a denoiser: any) -> {"mean": [N, Z], "logvar": [N, Z]}, logvar for a VAE only.
     decode: z [N, Z] -> pixel means [N, H, W, C] in [0, 1]; with several layers z is that of the lowest.
-
-    Args:
-        run: the trained model.
-        workdir: not used.
-
-    Raises:
-        InputError: the package that serialises is not installed.
     """
-    del workdir
     with extra("stablehlo"):
         import flatbuffers  # noqa: F401 - JAX's own need, which it leaves to the person
     model, size = run.model, run.config.latent_dim

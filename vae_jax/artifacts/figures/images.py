@@ -13,8 +13,7 @@ MOST_COLUMNS = 12
 def fig_reconstructions(originals: Images, reconstructions: Images, corrupted: Images | None = None) -> Figure:
     """Draw originals, a denoiser's corrupted inputs under them, and reconstructions; more than 12 images take further rows.
 
-    All are f32 [n, H, W, C], shown in [0, 1].
-    C = 3 is shown in colour, C = 1 in grey; other channel counts as the grey mean of their channels.
+    All are f32 [n, H, W, C], shown in [0, 1]; see `grid` for the channels.
     """
     pairs = math.ceil(len(originals) / MOST_COLUMNS)
     columns = math.ceil(len(originals) / pairs)

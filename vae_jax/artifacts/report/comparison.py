@@ -17,12 +17,11 @@ from vae_jax.data.preprocess import kind_of_pixels
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.run import Run, load_run
 from vae_jax.system import disk
+from vae_jax.system.formatting import format_value
 from vae_jax.types import Config
 
 SCRIPTS = ("vendor/uPlot.iife.min.js", "curves.js", "main.js")
 NUM_IMAGES = 16
-PLACES = frozenset({"data_dir", "cache_dir", "train_dir", "val_dir", "test_dir"})
-"""The keys that name folders of a machine; they are not compared."""
 
 
 class Compared(NamedTuple):
@@ -41,11 +40,7 @@ class Compared(NamedTuple):
 
 
 def write_comparison(workdirs: Sequence[Path], path: Path) -> None:
-    """Write one page for several runs, with the best checkpoint of each.
-
-    Args:
-        workdirs: the runs' directories, at least one.
-        path: the file to write.
+    """Write one page to `path` for at least one run, with the best checkpoint of each.
 
     Raises:
         InputError: a workdir is not a run, or has no checkpoint.
@@ -99,28 +94,20 @@ def _shown(run: Run, images: np.ndarray) -> UInt8[np.ndarray, "N H W C"]:
 def differing(configs: Sequence[Config]) -> list[str]:
     """Return the keys whose values differ between configs; folders do not count."""
     flats = [flatten(config) for config in configs]
-    return [key.name for key in KEYS if key.name not in PLACES and len({repr(flat[key.name]) for flat in flats}) > 1]
+    names = [key.name for key in KEYS if not key.name.endswith("_dir")]
+    return [name for name in names if len({repr(flat[name]) for flat in flats}) > 1]
 
 
 def _table(kind: str, runs: Sequence[Compared], keys: Sequence[str]) -> dict[str, Any]:
     """Return {kind, metrics, rows} of the runs of one kind."""
     own = [run for run in runs if run.kind == kind]
-    metrics = _metrics(own)
-    rows = [(run, _values(run.config, keys), _numbers(run.results, metrics)) for run in own]
+    found = dict.fromkeys(name for run in own for name in run.results if name.startswith("test/"))
+    metrics = [name.removeprefix("test/") for name in found]
+    rows = []
+    for run in own:
+        values = [facts.shown(flatten(run.config)[key]) for key in keys]
+        rows.append((run, values, [format_value(name, run.results.get(f"test/{name}")) for name in metrics]))
     return {"kind": kind, "metrics": metrics, "rows": rows}
-
-
-def _values(config: Config, keys: Sequence[str]) -> list[str]:
-    return [facts.shown(flatten(config)[key]) for key in keys]
-
-
-def _metrics(runs: Sequence[Compared]) -> list[str]:
-    found = dict.fromkeys(name for run in runs for name in run.results if name.startswith("test/"))
-    return [name.removeprefix("test/") for name in found]
-
-
-def _numbers(results: dict[str, Any], metrics: Sequence[str]) -> list[str]:
-    return [facts.format_value(name, results.get(f"test/{name}")) for name in metrics]
 
 
 def overlaid(runs: Sequence[tuple[str, str, list[dict[str, Any]]]]) -> list[dict[str, Any]]:

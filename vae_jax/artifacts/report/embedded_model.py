@@ -3,12 +3,9 @@
 import base64
 from typing import Any, Literal
 
-import jax
 import numpy as np
 
 from vae_jax.artifacts.export.layers import Layer, Layers
-from vae_jax.models import make_model
-from vae_jax.runs.run import Run
 
 Dtype = Literal["float16", "float32"]
 STORED: dict[Dtype, str] = {"float16": "<f2", "float32": "<f4"}
@@ -64,17 +61,6 @@ def packed(array: np.ndarray) -> dict[str, Any]:
     dtype: Dtype = "float16" if fits and array.size > LARGEST_EXACT else "float32"
     numbers = base64.b64encode(array.astype(STORED[dtype]).tobytes()).decode()
     return {"dtype": dtype, "shape": list(array.shape), "numbers": numbers}
-
-
-def as_embedded(run: Run, dtype: Dtype) -> Run:
-    """Return the run with its parameters rounded like those in `embed`: JAX then computes what a browser should."""
-
-    def rounded(leaf: Any) -> np.ndarray:
-        array = np.asarray(leaf)
-        return array.astype(dtype).astype(array.dtype) if np.issubdtype(array.dtype, np.floating) else array
-
-    params = jax.tree.map(rounded, run.params)
-    return Run(run.config, make_model(run.config, run.shape), params, run.shape, run.step)
 
 
 def _arrays(layers: Layers) -> list[np.ndarray]:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vae_jax import config as config_lib
 from vae_jax.config import KEYS, flatten
 from vae_jax.models import num_parameters
 from vae_jax.runs.run import Run
@@ -118,7 +117,7 @@ def config_rows(config: Config) -> list[dict[str, Any]]:
             "changed": key.name in differs,
             "meaning": key.meaning + (f" [{key.unit}]" if key.unit else ""),
         }
-        for key in config_lib.KEYS
+        for key in KEYS
     ]
 
 

@@ -85,9 +85,8 @@ def transition(
     The transition leaves p(z) p(x|z)^beta invariant and is reversible: it is its own reversal in time.
 
     Args:
-        target: the target of the chains.
+        target, state: of the chains.
         keys: a key per chain, not used elsewhere.
-        state: the state of the chains.
         beta: the inverse temperature, 0 to 1.
         step_size: the size of a leapfrog step, before JITTER; it must not depend on the chains' states.
         num_leapfrog: the number of steps in the trajectory.

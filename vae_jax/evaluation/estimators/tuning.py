@@ -12,6 +12,8 @@ from vae_jax.models import require_prior
 from vae_jax.randomness import fold_range
 from vae_jax.types import Images, Model, Params
 
+ACCEPTANCE, ROUNDS, LEAPFROG = 0.65, 3, 10
+"""With more ROUNDS, sizes follow faster changes between temperatures. LEAPFROG is the number of steps in a transition."""
 FIRST_SIZE, WARM_UP, GAIN = 0.5, 50, 0.2
 """Tuning starts with this step size and WARM_UP transitions at the first temperature. A transition changes the log step size by
 GAIN times the difference between its acceptance and the desired one."""
@@ -24,13 +26,10 @@ def tune_step_sizes(
     images: Pixels,
     num_temperatures: int,
     num_chains: int = 16,
-    num_leapfrog: int = 10,
-    acceptance: float = 0.65,
-    num_rounds: int = 3,
 ) -> Float32[np.ndarray, " T"]:
-    """Return a step size per temperature with which chains for these images have the desired acceptance.
+    """Return a step size per temperature with which chains for these images have the acceptance ACCEPTANCE.
 
-    Sizes are adapted while the chains are annealed, with `num_rounds` transitions per temperature, to the mean over all images
+    Sizes are adapted while the chains are annealed, with ROUNDS transitions per temperature, to the mean over all images
     and chains. Do not estimate the same images: weights are wrong if step sizes depend on the chains' states, and right with
     any fixed sizes. All images and chains are in memory at once; a few dozen images are enough.
 
@@ -41,15 +40,12 @@ def tune_step_sizes(
         images: images of the same kind as those to estimate.
         num_temperatures: T.
         num_chains: the number of chains per image.
-        num_leapfrog: the number of steps in a transition.
-        acceptance: the desired mean probability of acceptance.
-        num_rounds: the transitions per temperature; with more, sizes follow faster changes between temperatures.
 
     Raises:
         InputError: the model has no prior.
     """
     require_prior(model)
-    betas = np.repeat(beta_schedule(num_temperatures)[1:], num_rounds)
+    betas = np.repeat(beta_schedule(num_temperatures)[1:], ROUNDS)
     betas = np.concatenate([np.full(WARM_UP, betas[0]), betas]).astype(np.float32)
 
     @jax.jit
@@ -59,12 +55,12 @@ def tune_step_sizes(
 
         def step(carry: tuple[State, Scalar], at: tuple[Array, Scalar]) -> tuple[tuple[State, Scalar], Scalar]:
             (state, size), (number, beta) = carry, at
-            state, accepted = transition(target, fold_each(chains, number), state, beta, size, num_leapfrog)
-            return (state, size * jnp.exp(GAIN * (accepted.mean() - acceptance))), size
+            state, accepted = transition(target, fold_each(chains, number), state, beta, size, LEAPFROG)
+            return (state, size * jnp.exp(GAIN * (accepted.mean() - ACCEPTANCE))), size
 
         numbered = (jnp.arange(1, len(betas) + 1), jnp.asarray(betas))
         return jax.lax.scan(step, (state, jnp.float32(FIRST_SIZE)), numbered)[1]
 
     keys = fold_range(key, jnp.arange(len(images)))
     sizes = jax.device_get(tune(params, keys, as_pixels(images)))
-    return sizes[WARM_UP + num_rounds - 1 :: num_rounds]
+    return sizes[WARM_UP + ROUNDS - 1 :: ROUNDS]

@@ -101,12 +101,7 @@ def two_sample(result: TwoSample) -> Line:
 
 
 def gap(gap: Gap, deviation: float) -> Line:
-    """Return the line on how much better the elbo of training images is than that of test images.
-
-    Args:
-        gap: the gap of the elbo, train less test.
-        deviation: the standard deviation of the elbo between test images.
-    """
+    """Return the line on the gap of the elbo, train less test, whose standard deviation between test images is `deviation`."""
     text = (
         f"elbo {gap.nats:.2f} ± {gap.error:.2f} nats, {abs(gap.nats) / deviation:.2f} of its deviation between images"
     )

@@ -61,7 +61,7 @@ class Refined(NamedTuple):
 
 
 Refine = Callable[..., Refined]
-"""(params, key, images u8[B,H,W,C], progress=None) -> Refined; progress is called with the number of finished images."""
+"""(params, key, images u8[B,H,W,C], progress) -> Refined; `progress`, if given, is called with the number of finished images."""
 
 
 def make_refine(model: Model, effort: Effort = Effort()) -> Refine:  # noqa: B008 - immutable

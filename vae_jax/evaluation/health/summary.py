@@ -46,12 +46,7 @@ class Gap(NamedTuple):
 
 
 def summarize_latents(means: Float[np.ndarray, "N Z"], aggregate: Aggregate) -> Summary:
-    """Summarize one split.
-
-    Args:
-        means: the posterior means of its images.
-        aggregate: the moments of the same images.
-    """
+    """Summarize one split from the posterior means and the moments of its images."""
     standard = is_standard(float(aggregate.from_standard), means.shape[1])
     activity = means.astype(np.float64).var(axis=0)
     return Summary(aggregate.kl, activity, aggregate.z, aggregate.variance, standard, len(means))
@@ -72,12 +67,8 @@ def gaussian_kl(
     """Return the least KL from N(0, I) of a distribution with these moments, and its standard error, nats.
 
     It is the KL of a diagonal Gaussian. Estimating moments from N images adds 1 / N per dimension, half for the mean and half
-    for the variance, which is subtracted. The error is that of independent Gaussian dimensions.
-
-    Args:
-        mean: the mean of each dimension.
-        variance: the variance of each dimension.
-        count: N, or infinity if the moments are exact.
+    for the variance, which is subtracted. The error is that of independent Gaussian dimensions. `count` is N, or infinity if
+    the moments are exact.
     """
     safe = np.maximum(variance, np.finfo(np.float64).tiny)
     plain = 0.5 * (np.square(mean) + safe - 1 - np.log(safe)).sum()

@@ -24,15 +24,10 @@ class TwoSample(NamedTuple):
 
 
 def two_sample_test(codes: Float[np.ndarray, "N D"], draws: Float[np.ndarray, "N D"], seed: int) -> TwoSample:
-    """Train a small neural network on a random half of codes and draws, and test it on the other half.
+    """Train a small neural network on a random half of codes and prior draws, and test it on the other half.
 
     It detects wrong marginals and dependence between dimensions. It may overlook differences, but its accuracy is not
-    optimistic, because it is measured on the other half.
-
-    Args:
-        codes: one z per image.
-        draws: draws from the prior.
-        seed: the seed of the halves and of the classifier.
+    optimistic, because it is measured on the other half. The seed is that of the halves and of the classifier.
     """
     # Imported here because scikit-learn is a large part of the start-up time. It requires threadpoolctl.
     from scipy.stats import binom

@@ -99,7 +99,7 @@ def resume(path: Path, facts: Facts) -> tuple[Record, str]:
 def read(path: Path) -> Record | None:
     """Return the record in a file, finished or partial, or None if the file is missing or unreadable."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         estimates = Estimate(*(arrays.pop(name) for name in Estimate._fields))
         sure = arrays.pop("trusted")

@@ -15,11 +15,9 @@ def make_bernoulli(config: Config) -> Likelihood:
     """Make the Bernoulli likelihood; outputs are logits. On grey pixels log_prob is minus the cross-entropy, not a mass."""
 
     def log_prob(params: Params, x: Images, outputs: Images) -> PerExample:
-        del params
         return sum_pixels(bernoulli_log_prob(x, outputs))
 
     def pixel_mean(params: Params, outputs: Images) -> Images:
-        del params
         return jax.nn.sigmoid(outputs)
 
     def output_bias(mean_image: MeanImage) -> MeanImage:
@@ -33,14 +31,11 @@ def make_continuous_bernoulli(config: Config) -> Likelihood:
 
     pixel_mean is the mean of the density, which is nearer to 1/2 than lambda.
     """
-    del config
 
     def log_prob(params: Params, x: Images, outputs: Images) -> PerExample:
-        del params
         return sum_pixels(continuous_bernoulli_log_prob(x, outputs))
 
     def pixel_mean(params: Params, outputs: Images) -> Images:
-        del params
         return continuous_bernoulli_mean(outputs)
 
     return Likelihood(1, lambda key: {}, log_prob, pixel_mean, _logits_of_mean, discrete=False)

@@ -30,7 +30,6 @@ def make_gaussian(config: Config) -> Likelihood:
     initial = 2 * math.log(config.sigma)
 
     def init(key: PRNGKeyArray) -> Params:
-        del key
         return {} if given else {"logvar": jnp.float32(initial)}
 
     def log_prob(params: Params, x: Images, outputs: Images) -> PerExample:
@@ -38,7 +37,6 @@ def make_gaussian(config: Config) -> Likelihood:
         return sum_pixels(normal_log_prob(x, outputs, logvar))
 
     def pixel_mean(params: Params, outputs: Images) -> Images:
-        del params
         return jnp.clip(outputs, 0.0, 1.0)
 
     return Likelihood(

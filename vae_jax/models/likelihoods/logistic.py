@@ -23,14 +23,11 @@ def make_discretized_logistic(config: Config) -> Likelihood:
     pixel_mean is the mean of the logistic clipped to [0, 1], before rounding. It is always within half a level of E[x|z],
     and within 1e-5 of it if the scale is at least one level (1/255).
     """
-    del config
 
     def log_prob(params: Params, x: Images, outputs: Outputs) -> PerExample:
-        del params
         return sum_pixels(discretized_logistic_log_prob(x, *_split(outputs)))
 
     def pixel_mean(params: Params, outputs: Outputs) -> Images:
-        del params
         mean, log_scale = _split(outputs)
         scale = jnp.exp(log_scale)
         softplus = jax.nn.softplus

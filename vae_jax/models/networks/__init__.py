@@ -12,4 +12,5 @@ from vae_jax.models.networks.network import ACTIVATIONS, Networks
 from vae_jax.types import Config
 
 NETWORKS: dict[str, Callable[[Config, tuple[int, int, int], int, int], Networks]] = {"conv": make_conv, "mlp": make_mlp}
-"""(config, (H, W, C), num_features, num_channels) -> Networks."""
+"""(config, (H, W, C), num_features, num_channels) -> Networks. num_features is the number of encoder outputs per image, such
+as 2 Z for mean and log variance; num_channels is the number of decoder outputs per pixel."""

@@ -124,11 +124,7 @@ class Decoder(nn.Module):
 def make_conv(config: Config, shape: tuple[int, int, int], num_features: int, num_channels: int) -> Networks:
     """Make convolutional networks of any depth; the decoder returns exactly H x W pixels for any H and W.
 
-    Args:
-        config: reads channels, normalization, latent_dim, activation, dropout, dtype.
-        shape: (H, W, C) of the images.
-        num_features: the number of encoder outputs per image, such as 2 Z for mean and log variance.
-        num_channels: the number of decoder outputs per pixel.
+    They read channels, normalization, latent_dim, activation, dropout, dtype of the config; see NETWORKS for the arguments.
     """
     sizes = downsampled(shape[:2], len(config.channels))
     finish = _make_finish(config)

@@ -32,11 +32,7 @@ class MLP(nn.Module):
 def make_mlp(config: Config, shape: tuple[int, int, int], num_features: int, num_channels: int) -> Networks:
     """Make dense networks of any depth for images of any shape; the decoder mirrors the encoder's `hidden_dims`.
 
-    Args:
-        config: reads hidden_dims, latent_dim, activation, kernel_init, dropout, dtype.
-        shape: (H, W, C) of the images.
-        num_features: the number of encoder outputs per image, such as 2 Z for mean and log variance.
-        num_channels: the number of decoder outputs per pixel.
+    They read hidden_dims, latent_dim, activation, kernel_init, dropout, dtype of the config; see NETWORKS for the arguments.
     """
     height, width, _ = shape
     activation, inits = ACTIVATIONS[config.activation], INITS[config.kernel_init]

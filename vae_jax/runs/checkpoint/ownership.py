@@ -31,15 +31,9 @@ def config_of(checkpoint: Info | Restored, source: str) -> Config | None:
 
 
 def assert_own(checkpoint: Info | Restored, config: Config, needs: Collection[str]) -> None:
-    """Raise InputError unless this run, and this version, wrote the checkpoint.
+    """Raise InputError unless this run, and this version, wrote the checkpoint; `needs` are names that its info must have.
 
-    Args:
-        checkpoint: its info is looked at.
-        config: the run's.
-        needs: names that the info must have.
-
-    Raises:
-        InputError: a line for each key of another config, or what the format lacks.
+    The message has a line for each key of another config, or what the format lacks.
     """
     info, name = checkpoint.info, f"the checkpoint of step {checkpoint.step}"
     if info.get("format", FORMAT) != FORMAT:
