@@ -28,7 +28,6 @@ IN_PLACE = {
     "vae_jax/runs/writer.py": "metrics.jsonl only grows, row by row",
     "vae_jax/train.py": "/dev/null",
     "vae_jax/sweeps/population/loop.py": "/dev/null",
-    "experiments/benchmarks/train_speed.py": "/dev/null",
     "experiments/benchmarks/nll_contenders.py": "images for another process, into a scratch folder",
     "experiments/benchmarks/peers.py": "images for other processes, into a scratch folder",
     "experiments/benchmarks/point.py": "the answer of a process, read when it has ended well",
