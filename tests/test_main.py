@@ -57,7 +57,7 @@ def error_lines(capsys, argv: list[str]) -> list[str]:
         (["--workdir=a\nb"], [r"--workdir=a\nb", "line breaks"]),
         ([VAE, "--config.latent_dim=2147483647"], ["latent_dim=2147483647", "GiB"]),
         ([VAE, "--config.hidden_dims=8,500000,500000"], ["hidden_dims=(8, 500000, 500000)", "GiB"]),
-        (["--workdir={tmp}/nowhere"], ["nowhere", "no such folder", "--config=FILE"]),
+        (["--workdir={tmp}/nowhere"], ["nowhere", "no such folder", "--config=configs/vae.py"]),
         (["--workdir={tmp}/empty"], ["empty", "not a run"]),
     ],
 )

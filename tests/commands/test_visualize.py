@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from vae_jax.artifacts import draw
+from vae_jax.artifacts import draw, figures
 from vae_jax.commands import visualize
 from vae_jax.runs.latent_frames import load_frames
 from vae_jax.runs.run import load_run
@@ -72,3 +72,17 @@ def test_a_run_with_latent_frames_that_was_stopped_and_resumed_is_the_same_run(
 def test_bad_input_exits_with_code_2_and_one_line(refused, flags, words):
     error = refused(visualize.main, flags)
     assert all(word in error for word in words), error
+
+
+def test_a_figure_that_fails_is_one_line_and_the_others_are_drawn(runs, tmp_path, monkeypatch, capsys):
+    def broken(history):
+        raise ZeroDivisionError("no such\nfigure")
+
+    chosen = {"curves": broken, "reconstructions": figures.FIGURES["reconstructions"]}
+    monkeypatch.setattr(figures, "FIGURES", chosen)
+    assert visualize.main([f"--workdir={runs['vae']}", f"--output={tmp_path}"]) == 1
+    *drawn, line = capsys.readouterr().out.splitlines()
+    left_out = tmp_path / "left_out.txt"
+    assert line == f"left out: curves: ZeroDivisionError: no such figure; the traceback is in {left_out}"
+    assert drawn == [str(tmp_path / "reconstructions.png")]
+    assert "in broken" in left_out.read_text()

@@ -7,13 +7,14 @@ from vae_jax import data
 from vae_jax.artifacts import arrays, draw
 from vae_jax.commands import arguments
 from vae_jax.errors import InputError
+from vae_jax.runs import left_out
 from vae_jax.runs.run import load_run
 from vae_jax.system import disk
 from vae_jax.system.console import Console
 
 
-def main(argv: list[str]) -> None:
-    """Run the command."""
+def main(argv: list[str]) -> int:
+    """Run the command; the exit code is 1 if a figure failed."""
     from vae_jax.artifacts.figures import FIGURES
 
     parser = arguments.Parser(__doc__)
@@ -30,15 +31,17 @@ def main(argv: list[str]) -> None:
     folder = disk.make_folder("--output", flags.output or flags.workdir / "figures")
     request = arrays.Request(flags.numbers, flags.images, flags.points)
     source = draw.make_source(run, data.load(run.config), flags.workdir, request, console.line)
-    refused = []
+    refused, failed = [], {}
     for drawn in draw.write_figures(source, only or FIGURES, folder):
         for path in drawn.paths:
             console.line(str(path))
         if drawn.error is not None:
-            raise drawn.error
+            failed[drawn.name] = drawn.error
         if drawn.lacks:
             refused.append(f"{drawn.name}: does not fit this run, it needs {drawn.lacks}")
+    left_out.write_failed(failed, folder, console.line)
     if only and refused:
         raise InputError("\n".join(f"--only={line}" for line in refused))
     for line in refused:
         console.line(f"skipped: {line}")
+    return int(bool(failed))

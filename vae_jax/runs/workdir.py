@@ -33,12 +33,14 @@ def read_config(workdir: Path) -> Config:
     """
     path = workdir / CONFIG
     if not os.path.isdir(workdir):  # Path's own raises in a folder that must not be read
-        raise InputError(f"--workdir={workdir}: no such folder; a new run needs --config=FILE, such as configs/vae.py")
+        raise InputError(
+            f"--workdir={workdir}: no such folder; train a run: python -m vae_jax.main --config=configs/vae.py"
+        )
     config, problem = _stored_config(workdir)
     if config is not None:
         return config
     if not os.path.isfile(path):
-        raise InputError(f"--workdir={workdir}: not a run, there is no {CONFIG} in it; a new run needs --config=FILE")
+        raise InputError(f"--workdir={workdir}: not a run, there is no {CONFIG} in it")
     raise InputError(f"{path}: not a run's configuration: {problem}")
 
 

@@ -2,24 +2,18 @@
 
 import json
 import shlex
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from vae_jax.errors import TrainingError
+from vae_jax.runs import left_out
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.run import Run
 from vae_jax.system import disk, processes
 from vae_jax.training.measure import measure, print_measured
 from vae_jax.training.prepare import Training
 from vae_jax.training.session import Session
-
-LEFT_OUT = "left_out.txt"
-"""The file in a run's folder with the tracebacks of the figures, or the page, that failed."""
 
 
 def results_at(workdir: Path, step: int) -> dict[str, Any] | None:
@@ -49,37 +43,26 @@ def conclude(training: Training, session: Session) -> dict[str, Any]:
     epochs = {"epochs": step / training.steps_per_epoch, "best_epoch": best.step / training.steps_per_epoch}
     results: dict[str, Any] = {"step": step} | epochs | best.facts
     print_measured(training, best, "best", console)
-    for stale in (workdir_lib.PAGE, LEFT_OUT):
+    for stale in (workdir_lib.PAGE, left_out.FILE):
         (workdir / stale).unlink(missing_ok=True)
     disk.write(workdir / workdir_lib.RESULTS, json.dumps(results, indent=2) + "\n")
     trained = Run(training.config, training.model, params, training.shape, best.step)
-    failed: dict[str, str] = {}
+    failed: dict[str, Exception] = {}
     paths: list[Path] = []
-    with _guarded("figures", failed):  # a Matplotlib that cannot be imported, for example
+    with left_out.guarded("figures", failed):  # a Matplotlib that cannot be imported, for example
         paths = _draw(training, session, trained, failed)
     # The page makes the run complete, and the event files of a complete run are not opened again.
     session.writer.close({name: value for name, value in results.items() if name.startswith("test/")})
-    with _guarded(workdir_lib.PAGE, failed):
+    with left_out.guarded(workdir_lib.PAGE, failed):
         from vae_jax.artifacts.report import write_report
 
         write_report(trained, training.dataset, workdir, workdir / workdir_lib.PAGE, results)
-    _print_failed(session, failed)
+    left_out.write_failed(failed, workdir, console.line)
     _print_files(training, session, [path for path in (*paths, workdir / workdir_lib.PAGE) if path.is_file()])
     return results | ({"left_out": list(failed)} if failed else {})
 
 
-@contextmanager
-def _guarded(name: str, failed: dict[str, str]) -> Iterator[None]:
-    """Keep the traceback of an exception under the name of what it left out. A full disk is not the figure's fault."""
-    try:
-        yield
-    except TrainingError:
-        raise
-    except Exception:
-        failed[name] = traceback.format_exc()
-
-
-def _draw(training: Training, session: Session, trained: Run, failed: dict[str, str]) -> list[Path]:
+def _draw(training: Training, session: Session, trained: Run, failed: dict[str, Exception]) -> list[Path]:
     """Write the quick figures; print a line for each that the run's kind of model lacks."""
     # Here, not above: matplotlib and scipy are a third of the start-up time.
     from vae_jax.artifacts import draw, figures
@@ -91,20 +74,12 @@ def _draw(training: Training, session: Session, trained: Run, failed: dict[str, 
         if drawn.lacks:
             session.console.line(f"left out: {drawn.name}: needs {drawn.lacks}")
         if drawn.error is not None:
-            failed[drawn.name] = "".join(traceback.format_exception(drawn.error))
+            failed[drawn.name] = drawn.error
         paths += drawn.paths
         for path in drawn.paths:
             if path.suffix == ".png":
                 session.writer.image(session.progress.step, path)
     return paths
-
-
-def _print_failed(session: Session, failed: dict[str, str]) -> None:
-    path = session.workdir / LEFT_OUT
-    if failed:
-        disk.write(path, "\n".join(f"{name}\n{text}" for name, text in failed.items()))
-    for name, text in failed.items():
-        session.console.line(f"left out: {name}: {text.strip().splitlines()[-1]}; the traceback is in {path}")
 
 
 def extend_command(training: Training, step: int, workdir: Path) -> str:

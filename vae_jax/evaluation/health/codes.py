@@ -66,11 +66,7 @@ DrawCodes = Callable[[Params, PRNGKeyArray, UInt8[np.ndarray, "N H W C"]], Codes
 
 
 def make_draw_codes(model: Model) -> DrawCodes:
-    """Make a function (params, key, images u8[N,H,W,C]) -> codes; the z of image i is drawn with fold_in(key, i).
-
-    Raises:
-        InputError: the model has no prior.
-    """
+    """Make a function (params, key, images u8[N,H,W,C]) -> codes; the z of image i is drawn with fold_in(key, i)."""
     log_prior, log_posterior = require_prior(model)
     assert model.kl_terms is not None
     kl_terms_of = model.kl_terms

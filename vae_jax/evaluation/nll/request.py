@@ -72,11 +72,7 @@ sizes on images of another split."""
 
 
 def make_source(run: Run, request: Request) -> Source:
-    """Make the source of a measurement's log weights; each sample of each image has its own key.
-
-    Raises:
-        InputError: the model has no prior.
-    """
+    """Make the source of a measurement's log weights; each sample of each image has its own key."""
     return METHODS[request.method](run, keys_of(request.seed)[2], request)
 
 
