@@ -1,9 +1,13 @@
 """The command line, run in process: errors for wrong arguments, and no files left behind."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from support.paths import ROOT
 
 from vae_jax import config as config_lib
 from vae_jax import main, train
@@ -163,3 +167,35 @@ def test_an_internal_error_keeps_its_traceback(monkeypatch, tmp_path):
     monkeypatch.setattr(train, "train_and_evaluate", broken)
     with pytest.raises(ZeroDivisionError):
         main.run([VAE, f"--workdir={tmp_path}"])
+
+
+def test_a_run_whose_data_have_moved_is_given_their_new_folder(make_config, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", np.random.default_rng(0).integers(0, 256, (100, 6, 5), np.uint8))
+    config = make_config(dataset="arrays", data_dir="a.npy", batch_size=20, num_epochs=1, cache_dir="cache")
+    train.train_and_evaluate(config_lib.validate(config, {}), tmp_path / "run")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main.run(["--workdir=../run"]) == 0  # found from another folder
+    os.rename(tmp_path / "a.npy", "b.npy")
+    (line,) = error_lines(capsys, ["--workdir=../run"])
+    assert str(tmp_path / "a.npy") in line
+    before = (tmp_path / "run" / "config.json").read_text()
+    assert main.run(["--workdir=../run", "--config.data_dir=b.npy", "--config.num_epochs=1"]) == 0
+    after = (tmp_path / "run" / "config.json").read_text()
+    assert after == before.replace(str(tmp_path / "a.npy"), str(tmp_path / "elsewhere" / "b.npy")) != before
+    assert main.run(["--workdir=../run"]) == 0
+
+
+@pytest.mark.parametrize("platform", ["cuda", "foo"])
+def test_a_platform_that_jax_cannot_start_is_reported_in_one_line(tmp_path, platform):
+    command = [sys.executable, "-m", "vae_jax.main", VAE, f"--workdir={tmp_path / 'run'}"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, env=os.environ | {"JAX_PLATFORMS": platform}
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: JAX_PLATFORMS={platform}: ")
+    assert "JAX_PLATFORMS=cpu" in line
+    assert not (tmp_path / "run").exists()

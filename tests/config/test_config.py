@@ -360,3 +360,13 @@ def test_a_config_file_is_loaded_and_errors_in_it_are_reported(tmp_path):
 @pytest.mark.parametrize("name", ["vae", "ae", "conv_ae", "aevb", "conv_vae", "vae_2d", "iwae", "base"])
 def test_the_projects_own_configs_are_valid(name):
     config_lib.validate(config_lib.load_file(f"configs/{name}.py"), REGISTRIES)
+
+
+def test_relative_folders_become_absolute(make_config, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    config = make_config(dataset="folder", train_dir="photos", test_dir="~/b", split=(0.9, 0.1), split_target="train")
+    config = config_lib.validate(config, {})
+    assert (config.train_dir, config.test_dir, config.data_dir) == (f"{tmp_path}/photos", "/home/me/b", "")
+    assert config_lib.validate(config, {}) == config
+    assert config_lib.validate(make_config(data_dir="gs://bucket/a"), {}).data_dir == "gs://bucket/a"

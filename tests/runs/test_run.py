@@ -53,6 +53,37 @@ def test_images_can_be_bytes_or_floats_with_or_without_a_channel(workdirs):
             run.encode(wrong)
 
 
+def test_latent_points_of_a_wrong_kind_are_refused_in_one_line(workdirs):
+    run = vae_jax.load_run(workdirs / "vae")
+    z = np.zeros((2, run.config.latent_dim), np.float32)
+    np.testing.assert_array_equal(run.decode(z.tolist()), run.decode(z))
+    assert run.decode(z[:0]).shape == (0, *run.shape)
+    posterior = run.encode(np.zeros((2, 8, 8, 1), np.uint8))
+    wrong = {
+        "(3,)": z[0],
+        "(2, 2)": z[:, :2],
+        "Posterior": posterior,
+        "str": "z",
+        "list": [[0.0], [0.0, 1.0]],
+        "()": 1.0,
+    }
+    for words, given in wrong.items():
+        with pytest.raises(InputError, match=r"^z .*the run decodes z of shape \[N, 3\]") as error:
+            run.decode(given)
+        assert words in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+def test_one_image_without_a_batch_axis_and_a_negative_number_of_samples_are_refused(workdirs):
+    run = vae_jax.load_run(workdirs / "vae")
+    with pytest.raises(
+        InputError, match=r"^x is one image of shape \(8, 8, 1\), without a batch axis; give x\[None\]$"
+    ):
+        run.encode(np.zeros((8, 8, 1), np.uint8))
+    with pytest.raises(InputError, match=r"^n=-1: "):
+        run.sample(-1)
+
+
 def test_results_of_an_image_do_not_depend_on_the_number_of_images(workdirs):
     run = vae_jax.load_run(workdirs / "vae")
     images = np.random.default_rng(0).integers(0, 256, (23, 8, 8, 1), np.uint8)

@@ -62,7 +62,7 @@ def no_key(name: str) -> str:
 
 
 def validate(config: Config, registries: Mapping[str, Collection[str]]) -> Config:
-    """Return a complete copy of config with every key checked: type, range, registry, combinations.
+    """Return a complete copy of config with every key checked (type, range, registry, combinations) and absolute folders.
 
     Args:
         config: the result of a config file, with overrides; missing keys take their defaults.
@@ -76,7 +76,9 @@ def validate(config: Config, registries: Mapping[str, Collection[str]]) -> Confi
     problems = key_problems(given, registries) or combination_problems(flat)
     if problems:
         raise InputError("\n".join(problems))
-    return nest(flat)
+    # A run is often continued or drawn in another current folder than the one it was started in.
+    folders = {name: text for name, text in flat.items() if name.endswith("_dir") and text and "://" not in text}
+    return nest(flat | {name: os.path.abspath(os.path.expanduser(text)) for name, text in folders.items()})
 
 
 def as_reals(flat: Mapping[str, Any]) -> dict[str, Any]:

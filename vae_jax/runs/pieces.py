@@ -47,6 +47,8 @@ def as_images(x: np.ndarray, shape: tuple[int, int, int], any_range: bool) -> np
         InputError: another shape or range.
     """
     x = np.asarray(x)
+    if x.shape == shape:
+        raise InputError(f"x is one image of shape {shape}, without a batch axis; give x[None]")
     if x.ndim == 3 and shape[2] == 1:
         x = x[..., None]
     if x.shape[1:] != shape:
@@ -57,3 +59,29 @@ def as_images(x: np.ndarray, shape: tuple[int, int, int], any_range: bool) -> np
     if x.size and not any_range and not (x.min() >= 0 and x.max() <= 1):
         raise InputError(f"x is in [{x.min():g}, {x.max():g}]; float images must be in [0, 1], others must be uint8")
     return x
+
+
+def as_latents(z: Any, one: Any) -> Any:
+    """Return latent points as float32 arrays [N, ...].
+
+    Args:
+        z: an array or nested lists [N, Z]; for a model of several layers, a pytree of arrays like `one`.
+        one: the shapes of a single point, each with a first axis of 1.
+
+    Raises:
+        InputError: another structure or shape.
+    """
+    shapes = [f"[{', '.join(['N', *map(str, leaf.shape[1:])])}]" for leaf in jax.tree.leaves(one)]
+    taken = f"the run decodes z of shape {' and '.join(shapes)}"
+    if hasattr(z, "mean") and hasattr(z, "_fields"):
+        raise InputError(f"z is a {type(z).__name__}, not a point; {taken}: give its mean, or run.sample_posterior(x)")
+    if isinstance(one, jax.ShapeDtypeStruct):
+        try:
+            z = np.asarray(z, np.float32)
+        except (TypeError, ValueError):
+            raise InputError(f"z is a {type(z).__name__} that is no array of numbers; {taken}") from None
+    given = [np.shape(leaf) for leaf in jax.tree.leaves(z)]
+    alike = jax.tree.structure(z) == jax.tree.structure(one) and len({shape[:1] for shape in given}) == 1
+    if not alike or any(shape[1:] != leaf.shape[1:] for shape, leaf in zip(given, jax.tree.leaves(one), strict=True)):
+        raise InputError(f"z has shape {' and '.join(map(str, given)) or 'of nothing'}; {taken}")
+    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), z)

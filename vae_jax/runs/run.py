@@ -1,7 +1,7 @@
 """A run loaded from its directory, for notebooks and figures."""
 
 import os
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,7 +20,7 @@ from vae_jax.objectives import make_corrupt
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.checkpoint import Checkpoints, Which
 from vae_jax.runs.checkpoint.ownership import assert_own
-from vae_jax.runs.pieces import as_images, in_pieces
+from vae_jax.runs.pieces import as_images, as_latents, in_pieces
 from vae_jax.system.compilation import keep_compiled
 from vae_jax.types import Config, Model, Params
 
@@ -59,8 +59,12 @@ class Run:
         return self._in_pieces(self._encode, self._as_images(x))
 
     def decode(self, z: Any) -> Pixels:
-        """Return pixel means E[x|z] in [0, 1] of latent points z [N, Z], or of the z of a model with several layers."""
-        return self._in_pieces(self._decode, jax.tree.map(lambda a: np.asarray(a, np.float32), z))
+        """Return pixel means E[x|z] in [0, 1] of latent points z [N, Z], or of the z of a model with several layers.
+
+        Raises:
+            InputError: z is not of that shape.
+        """
+        return self._in_pieces(self._decode, as_latents(z, self._point))
 
     def reconstruct(self, x: np.ndarray) -> Pixels:
         """Decode images from their own posterior means; x as for `encode`. A denoiser takes what `corrupt` returns."""
@@ -80,9 +84,11 @@ class Run:
         """Return pixel means of n draws from the prior; the first draws do not depend on n.
 
         Raises:
-            InputError: the model has no prior.
+            InputError: the model has no prior, or n is negative.
         """
         require_prior(self.model, self.config.model)
+        if n < 0:
+            raise InputError(f"n={n}: not a number of images, at least 0")
         return self.decode(self._prior(self.params, jax.random.split(jax.random.key(seed), n)))
 
     def sample_posterior(self, x: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -118,6 +124,15 @@ class Run:
             return False
         z = self.model.sample_prior(self.params, jax.random.key(0), 100)
         return is_standard(float(jnp.abs(from_standard(self.model, self.params, z)).mean()), flat(z).shape[1])
+
+    @cached_property
+    def _point(self) -> Any:
+        """The shapes of one latent point, as `decode` takes it."""
+
+        def point(params: Params, x: Any) -> Any:
+            return self.model.reparameterize(params, jax.random.key(0), self.model.encode(params, x))
+
+        return jax.eval_shape(point, self.params, np.zeros((1, *self.shape), np.float32))
 
     def _sampled(self, posterior: Any, seed: int) -> Any:
         """Draw z from every posterior; each row has its own key, so it depends on its index alone."""

@@ -158,6 +158,14 @@ def record(config: Config, workdir: Path) -> None:
     disk.write(workdir / CONFIG, config_lib.to_json(config))
 
 
+def record_folders(config: Config, workdir: Path) -> None:
+    """Write the folders of this config into the config.json of a complete run, whose data have moved there."""
+    stored = config_lib.flatten(read_config(workdir))
+    moved = stored | {name: text for name, text in config_lib.flatten(config).items() if name.endswith("_dir") and text}
+    if moved != stored:
+        record(config_lib.nest(moved), workdir)
+
+
 def resume_command(workdir: Path) -> str:
     """Return the command line that resumes a run."""
     return f"python -m vae_jax.main --workdir={shlex.quote(str(workdir))}"

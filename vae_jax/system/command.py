@@ -5,6 +5,7 @@ import io
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 
 from vae_jax.system import signals
@@ -53,6 +54,11 @@ def run_command(body: Callable[[], int | None]) -> int:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
                 print("error: cannot write the output of this command: the disk is full", file=sys.stderr)
                 return 1
+            if traceback.extract_tb(error.__traceback__)[-1].name == "backends":  # JAX's function that starts devices
+                reason = str(error).partition(" (set JAX")[0] or "no such device was found"
+                start = f"error: JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')}: {printable(reason)}"
+                print(f"{start}; choices: leave it unset, or JAX_PLATFORMS=cpu", file=sys.stderr)
+                return 2
             if not out_of_memory(error):
                 raise
             reason = printable(" ".join(str(error).split()) or "the machine's is full")

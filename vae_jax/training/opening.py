@@ -37,7 +37,7 @@ def open_session(
         console: where progress is printed.
 
     Returns:
-        The session; or the content of results.json if the run is complete: nothing of it is written again.
+        The session; or the content of results.json if the run is complete: only the folders of its data are written again.
 
     Raises:
         InputError: the checkpoints belong to other data, or are damaged.
@@ -49,6 +49,7 @@ def open_session(
         state, progress, messages = _restore(training, checkpoints)
         results = results_at(workdir, progress.step) if is_complete(training, progress) else None
         if results is not None:
+            processes.first_alone(lambda: workdir_lib.record_folders(config, workdir))
             yield results
             return
         processes.first_alone(lambda: workdir_lib.record(config, workdir))
