@@ -4,6 +4,7 @@ import pytest
 from support.paths import ROOT
 
 from vae_jax.commands import sweep
+from vae_jax.errors import InputError
 from vae_jax.runs.run import load_run
 from vae_jax.sweeps import Planned, parse_over, report
 
@@ -13,8 +14,8 @@ def test_a_sweep_trains_reports_failures_and_skips_finished_runs(run, tmp_path, 
     flags = ["--config=configs/vae.py", "--over=batch_size=64,100000", "--seeds=0,1", f"--output={tmp_path}"]
     flags += ["--config.hidden_dims=16", "--config.num_epochs=1", "--config.log.tensorboard=false"]
     done = run("experiments.sweep", *flags)
-    assert done.returncode == 0
-    assert "failed: batch_size=100000 seed=1" in done.stderr
+    assert done.returncode == 1
+    assert "failed: batch_size=100000 seed=1: batch_size=100000: " in done.stderr
     assert "Traceback" not in done.stderr
     (folder,) = tmp_path.glob("sweep-*")
     assert {path.name for path in folder.iterdir()} == {"sweep.csv", "sweep.png", "images.png", "compare.html"}
@@ -25,7 +26,7 @@ def test_a_sweep_trains_reports_failures_and_skips_finished_runs(run, tmp_path, 
     assert "±" in found
 
     monkeypatch.chdir(ROOT)
-    assert sweep.main(flags) == 0
+    assert sweep.main(flags) == 1
     assert capsys.readouterr().out.count("complete: 1 epochs") == 2
     (folder / "sweep.csv").unlink()
     assert sweep.main([*flags[:1], "--over=batch_size=100000", *flags[2:]]) == 1
@@ -56,6 +57,21 @@ def test_a_sweep_of_beta_reports_last_checkpoints_and_draws_rate_against_distort
     }
     for row in (folder / "sweep.csv").read_text().splitlines()[1:]:
         assert "last checkpoint" in row
+
+
+def test_a_run_that_fails_is_named_with_its_reason_and_gives_exit_code_1(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    reported = []
+    outcomes = {0: {"epochs": 1}, 1: InputError("no such folder"), 2: {"epochs": 2000}}
+    monkeypatch.setattr(sweep, "train_runs", lambda *given: outcomes.items())
+    monkeypatch.setattr(sweep, "write_report", lambda runs, done, *given: reported.append((len(runs), len(done))))
+    flags = ["--config=configs/vae.py", "--over=latent_dim=2,3,4", f"--output={tmp_path}"]
+    assert sweep.main(flags) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "failed: latent_dim=3 seed=0: no such folder"
+    assert second.startswith("failed: latent_dim=4 seed=0: ")
+    assert "2000 epochs" in second
+    assert reported == [(3, 1)]
 
 
 def test_images_of_a_sweep_are_reconstructions_of_the_same_images(runs, make_config):

@@ -50,10 +50,10 @@ def results(elbo, pixels="grey"):
 
 def test_means_and_standard_errors_are_computed_over_seeds():
     point = (("latent_dim", "2"),)
-    row = sweeps.summarize(point, [results(-1.0), results(-2.0), results(-6.0)])
+    row = sweeps.summarize(point, [results(-1.0), results(-2.0), results(-6.0)], 3)
     assert row.means == {"elbo": -3.0, "active_units": 3.0}
     np.testing.assert_allclose(row.errors["elbo"], math.sqrt(7) / math.sqrt(3))
-    alone = sweeps.summarize(point, [results(-1.0)])
+    alone = sweeps.summarize(point, [results(-1.0)], 1)
     assert math.isnan(alone.errors["elbo"])
     (parsed,) = csv.DictReader(io.StringIO(sweeps.csv_text([row])))
     assert (parsed["latent_dim"], parsed["seeds"], float(parsed["elbo"])) == ("2", "3", -3.0)
@@ -61,9 +61,17 @@ def test_means_and_standard_errors_are_computed_over_seeds():
     assert "nan" not in sweeps.csv_text([alone])
 
 
+def test_a_seed_that_failed_is_counted_in_the_table_and_the_csv():
+    row = sweeps.summarize((("latent_dim", "2"),), [results(-1.0), results(-2.0)], 3)
+    (parsed,) = csv.DictReader(io.StringIO(sweeps.csv_text([row])))
+    assert parsed["seeds"] == "2 of 3"
+    ((_, ((_, cells),)),) = sweeps.table_rows([row], lambda name, value: "").values()
+    assert cells[0] == "2 of 3"
+
+
 def test_numbers_of_different_kinds_are_in_separate_tables_and_lines():
     rows = [
-        sweeps.summarize((("binarize", kind),), [results(-1.0, pixels)])
+        sweeps.summarize((("binarize", kind),), [results(-1.0, pixels)], 1)
         for kind, pixels in (("none", "grey"), ("dynamic", "dynamic"))
     ]
     tables = sweeps.table_rows(rows, lambda name, value: f"{value:g}")
@@ -73,10 +81,10 @@ def test_numbers_of_different_kinds_are_in_separate_tables_and_lines():
 
 def test_joined_keys_give_one_line_and_combined_keys_several():
     together = [
-        sweeps.summarize(point, [results(-1.0)]) for point in sweeps.product(["latent_dim:num_epochs=2:5,3:10"])
+        sweeps.summarize(point, [results(-1.0)], 1) for point in sweeps.product(["latent_dim:num_epochs=2:5,3:10"])
     ]
     assert list(sweeps.lines(together)["elbo"]) == [""]
-    crossed = [sweeps.summarize(point, [results(-1.0)]) for point in sweeps.product(["latent_dim=2,3", "beta=1,4"])]
+    crossed = [sweeps.summarize(point, [results(-1.0)], 1) for point in sweeps.product(["latent_dim=2,3", "beta=1,4"])]
     lines = sweeps.lines(crossed)["elbo"]
     assert list(lines) == ["beta=1", "beta=4"]
     assert lines["beta=4"][0] == ["2", "3"]
@@ -105,7 +113,7 @@ def test_a_sweep_of_beta_gives_a_rate_and_a_distortion_per_run():
 
 
 def test_numbers_of_last_checkpoints_are_labelled():
-    row = sweeps.summarize((("beta", "2"),), [results(-1.0) | {"which": "latest"}])
+    row = sweeps.summarize((("beta", "2"),), [results(-1.0) | {"which": "latest"}], 1)
     assert row.kind == "grey pixels, bernoulli, last checkpoint"
 
 

@@ -3,7 +3,7 @@
 If --over is given more than once, every combination is trained; keys that change together are written
 --over=latent_dim:num_epochs=2:50,100:100. --config.KEY=VALUE holds for all runs. Every run has its own directory in --output,
 named as vae_jax.main names it, so the same command resumes where it stopped and finished runs are not repeated. A run that
-fails is reported and the others continue.
+fails is reported, the others continue, and the exit code is 1.
 
 Runs that differ only in seed, beta, learning_rate or num_epochs can be trained as one program (--population): they take each
 step together, spread over the devices if their number allows. Each run equals the same run trained alone up to rounding, in
@@ -35,7 +35,7 @@ def read_flags(argv: list[str]) -> Any:
     parser.add_argument("--over", action="append", required=True, metavar="KEY=VALUE,...", help="a key and its values")
     parser.add_argument("--seeds", type=arguments.seeds, default=(0,), metavar="SEED,...", help="seeds per value (0)")
     parser.add_argument(
-        "--output", type=arguments.path, default=Path("runs"), metavar="DIR", help="their folder (runs)"
+        "--output", type=arguments.path, default=Path("runs/sweeps"), metavar="DIR", help="their folder (runs/sweeps)"
     )
     population = "train runs that can join as one program; auto (the default): on an accelerator only"
     parser.add_argument("--population", choices=("auto", "on", "off"), default="auto", help=population)
@@ -53,7 +53,7 @@ def read_flags(argv: list[str]) -> Any:
 
 
 def main(argv: list[str]) -> int:
-    """Run the command; the exit code is 1 if every run failed."""
+    """Run the command; the exit code is 1 if a run failed."""
     flags, console = read_flags(argv), Console()
     stop_message = f"stopped; resume with: python -m experiments.sweep {shlex.join(argv)}"
     config, output = arguments.path(flags.config), disk.make_folder("--output", flags.output)
@@ -68,5 +68,5 @@ def main(argv: list[str]) -> int:
         groups, last = plan_groups(runs, flags.population, console), sweeps.over_beta(flags.points)
         done = finished(runs, dict(train_runs(runs, groups, console, stop_message)), last)
         if done:
-            write_report(done, last, output / sweeps.folder_name(runs, config.stem), console)
-    return 0 if done else 1
+            write_report(runs, done, last, output / sweeps.folder_name(runs, config.stem), console)
+    return int(len(done) < len(runs))

@@ -1,5 +1,6 @@
 """The report of a sweep: tables, sweep.csv, figures, and one page that compares all runs."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,17 @@ from vae_jax.system.formatting import format_value
 NUM_IMAGES = 6
 
 
-def write_report(finished: Sequence[Finished], last: bool, folder: Path, console: Console) -> None:
-    """Print the tables of at least one run and write the files to `folder`; `last` as in `results.finished`."""
+def write_report(
+    runs: Sequence[Planned], finished: Sequence[Finished], last: bool, folder: Path, console: Console
+) -> None:
+    """Print the tables of the finished ones of `runs`, at least one, and write the files to `folder`; see `results.finished`."""
     from vae_jax.artifacts import figures
 
     grouped: dict[Point, list[Finished]] = {}
     for run, results in finished:
         grouped.setdefault(run.point, []).append((run, results))
-    rows = [summarize(point, [results for _, results in group]) for point, group in grouped.items()]
+    planned = Counter(run.point for run in runs)
+    rows = [summarize(point, [found for _, found in group], planned[point]) for point, group in grouped.items()]
     for kind, (columns, cells) in table_rows(rows, format_value).items():
         console.line()
         console.table(f"test, mean ± standard error over seeds ({kind}; nats per image)", columns, cells)

@@ -16,9 +16,6 @@ Finished = tuple[Planned, dict[str, Any]]
 def finished(runs: Sequence[Planned], outcomes: Mapping[int, Outcome], last: bool) -> list[Finished]:
     """Return the runs that did not fail, with the results of the last checkpoint or else of the best one."""
     results = [(run, _results(run, outcomes[i], last)) for i, run in enumerate(runs)]
-    for run, values in results:
-        if values is None:
-            print(f"failed: {point_text(run.point)} seed={run.seed}: see above", file=sys.stderr)
     return [(run, values) for run, values in results if values is not None]
 
 
@@ -35,5 +32,6 @@ def _results(run: Planned, outcome: Outcome, last: bool) -> dict[str, Any] | Non
     except InputError as error:
         outcome = error
     text = str(outcome) if isinstance(outcome, InputError) else f"{type(outcome).__name__}: {outcome}"
-    print("\n".join(f"failed: {line}" for line in text.splitlines()), file=sys.stderr)
+    name = f"{point_text(run.point)} seed={run.seed}"
+    print("\n".join(f"failed: {name}: {line}" for line in text.splitlines()), file=sys.stderr)
     return None

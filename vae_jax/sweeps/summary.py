@@ -18,22 +18,32 @@ class Row(NamedTuple):
 
     point: Point
     seeds: int
+    planned: int
+    """The number of seeds, with those whose run failed."""
     kind: str
     """The kind of data and checkpoint of the numbers; rows of different kinds never share a column."""
     means: dict[str, float]
     errors: dict[str, float]
     """The standard errors of the means; NaN for a single seed."""
 
+    @property
+    def counted(self) -> str:
+        """The number of seeds as text: "3", or "2 of 3" if a run failed."""
+        return str(self.seeds) if self.seeds == self.planned else f"{self.seeds} of {self.planned}"
 
-def summarize(point: Point, results: Sequence[Mapping[str, Any]]) -> Row:
-    """Return the mean and standard error (sample standard deviation / sqrt(seeds)) of each test metric."""
+
+def summarize(point: Point, results: Sequence[Mapping[str, Any]], planned: int) -> Row:
+    """Return the mean and standard error (sample standard deviation / sqrt(seeds)) of each test metric.
+
+    `planned` counts the failed runs of the point too.
+    """
     names = [name.removeprefix(SPLIT) for name in results[0] if name.startswith(SPLIT)]
     columns = {name: np.array([run[SPLIT + name] for run in results], np.float64) for name in names}
     n = len(results)
     errors = {name: float(values.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan for name, values in columns.items()}
     kind = f"{results[0]['pixels']} pixels, {results[0]['likelihood']}"
     kind += ", last checkpoint" if results[0].get("which") == "latest" else ""
-    return Row(point, n, kind, {name: float(values.mean()) for name, values in columns.items()}, errors)
+    return Row(point, n, planned, kind, {name: float(values.mean()) for name, values in columns.items()}, errors)
 
 
 def metric_names(rows: Sequence[Row]) -> list[str]:
@@ -52,7 +62,7 @@ def table_rows(rows: Sequence[Row], formatted: Any) -> dict[str, tuple[list[str]
 
 
 def _cells(row: Row, names: Sequence[str], formatted: Any) -> list[str | None]:
-    cells: list[str | None] = [str(row.seeds)]
+    cells: list[str | None] = [row.counted]
     for name in names:
         if name not in row.means:
             cells.append(None)
@@ -73,7 +83,7 @@ def csv_text(rows: Sequence[Row]) -> str:
     for row in rows:
         numbers = [value for name in names for value in (row.means.get(name, math.nan), row.errors.get(name, math.nan))]
         texts = ["" if math.isnan(number) else repr(number) for number in numbers]
-        writer.writerow([*(value for _, value in row.point), row.seeds, row.kind, *texts])
+        writer.writerow([*(value for _, value in row.point), row.counted, row.kind, *texts])
     return buffer.getvalue()
 
 
