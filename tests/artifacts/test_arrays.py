@@ -186,14 +186,14 @@ def test_an_interpolation_is_between_class_means_or_images():
         assert [walk.shape for walk in walks] == [(10, 4, 4, 1)] * 2
         return names, walks[0][[0, -1], 0, 0, 0]
 
-    names, sums = ends(numbers=(2, 1))
+    names, sums = ends(numbers=("c", "1"))
     assert names == ("mean of c", "mean of b")
     np.testing.assert_allclose(sums, [latents_of[2::3].mean(0).sum(), latents_of[1::3].mean(0).sum()], rtol=1e-5)
     names, sums = ends(images=(12, 7))
     assert names == ("image 12", "image 7")
     np.testing.assert_allclose(sums, latents_of[[12, 7]].sum(1), rtol=1e-6)
-    with pytest.raises(InputError, match=r"--numbers=3,9.*choices: 0 to 2"):
-        ends(numbers=(3, 9))
+    with pytest.raises(InputError, match=r"--numbers: d: no such class among the test images; choices: a, b, c$"):
+        ends(numbers=("a", "d"))
     with pytest.raises(InputError, match=r"--images=0,50: the test images are 0 to 49"):
         ends(images=(0, 50))
 

@@ -36,6 +36,12 @@ def pair(text: str) -> tuple[int, int]:
     return first, second
 
 
+def names(text: str) -> tuple[str, str]:
+    """Parse two names, `cat,dog`."""
+    first, second = text.split(",")
+    return first, second
+
+
 def path(text: str) -> Path:
     """Parse a path and expand `~`, which a shell does at the beginning of a word only."""
     return Path(os.path.expanduser(text))

@@ -95,6 +95,15 @@ def test_a_prior_that_is_not_standard_gets_no_verdict_on_moments():
     assert is_standard(1e-6, 3)
 
 
+def test_a_model_that_ignores_z_is_explained_in_a_sentence_with_advice():
+    collapsed, well = np.zeros((3000, 2)), draws(3000, 2)
+    gap = difference(np.zeros(3), np.ones(3))
+    aggregate = codes_of(well, 1.0).aggregate()
+    (line,) = [line for line in lines_of(summarize_latents(collapsed, aggregate), gap) if "no unit is active" in line]
+    assert all(word in line for word in ("posterior collapse", "kl_warmup_epochs", "free_bits", "beta"))
+    assert not any("no unit" in line for line in lines_of(summarize_latents(well, aggregate), gap))
+
+
 def test_the_gap_and_its_error_give_the_verdict():
     first, second = draws(1000, 1)[:, 0] + 3, 2 * draws(500, 1, seed=3)[:, 0]
     found = difference(first, second)

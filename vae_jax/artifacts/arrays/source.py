@@ -12,8 +12,8 @@ from vae_jax.types import Split
 class Request(NamedTuple):
     """A person's choices for the figures."""
 
-    numbers: tuple[int, int] | None = None
-    """The classes at the two ends of the walk."""
+    numbers: tuple[str, str] | None = None
+    """The classes at the two ends of the walk, by name or number."""
     images: tuple[int, int] | None = None
     """The test images at the two ends of the walk, in the place of classes."""
     points: int = 2500

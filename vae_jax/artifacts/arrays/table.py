@@ -1,6 +1,6 @@
 """Arrays by name, each computed once and on request, from a trained model and its test split."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from vae_jax.artifacts.arrays import geometry, normality, tsne
 from vae_jax.artifacts.arrays.source import Source
 from vae_jax.data.preprocess import unit
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, shown
 
 NUM_RECONSTRUCTIONS = 12
 NUM_SAMPLES = 64
@@ -17,6 +17,8 @@ MANIFOLD_SIZE = 20
 WALK_STEPS = 10
 TRAVERSAL_STEPS = 11
 MOST_TRAVERSED = 20
+MOST_NAMED = 20
+"""The most classes that an error names."""
 
 
 Lookup = Callable[[str], Any]
@@ -46,17 +48,23 @@ def _traversal(source: Source, array: Lookup) -> Any:
     return images.reshape(-1, len(coordinates), *images.shape[1:])
 
 
+def _class_number(text: str, names: Sequence[str], present: Sequence[int]) -> int:
+    """Return the number of a class that is given by its name or its number, and has test images."""
+    number = names.index(text) if text in names else int(text) if text.isdecimal() else -1
+    if number not in present:
+        known = ", ".join(names[k] for k in present[:MOST_NAMED]) + ", ..." * (len(present) > MOST_NAMED)
+        raise InputError(f"--numbers: {shown(text)}: no such class among the test images; choices: {known}")
+    return number
+
+
 def _walk_ends(source: Source, array: Lookup) -> Any:
     """Return (name, latent point) of both ends: class means if there are labels, else two random test images."""
     latents, request = array("latents"), source.request
     if request.images is None and source.class_names:
         present = np.unique(source.test.labels).tolist()
-        chosen = request.numbers or tuple((present[3], present[7]) if len(present) > 7 else (present[0], present[-1]))
-        if not set(chosen) <= set(present):
-            known = f"0 to {present[-1]}" if present == list(range(len(present))) else ", ".join(map(str, present))
-            raise InputError(
-                f"--numbers={chosen[0]},{chosen[1]}: no such class among the test images; choices: {known}"
-            )
+        chosen = (present[3], present[7]) if len(present) > 7 else (present[0], present[-1])
+        if request.numbers is not None:
+            chosen = [_class_number(text, source.class_names, present) for text in request.numbers]
         return [(f"mean of {source.class_names[k]}", latents[source.test.labels == k].mean(axis=0)) for k in chosen]
     if request.numbers is not None:
         raise InputError(

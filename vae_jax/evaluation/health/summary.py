@@ -92,9 +92,14 @@ def facts(summary: Summary, gap: Gap) -> dict[str, Any]:
 def lines_of(summary: Summary, gap: Gap) -> list[str]:
     """Return the lines to print below the table of splits."""
     lines = [
-        f"latents, test: kl {_span(summary.kl)} nats a dimension; {units_text(summary)}",
-        f"elbo, train less test: {gap.nats:.2f} ± {gap.error:.2f} nats",
+        f"latents, test: kl {_span(summary.kl)} nats per dimension; {units_text(summary)}",
+        f"elbo, train minus test: {gap.nats:.2f} ± {gap.error:.2f} nats",
     ]
+    if not summary.active():
+        lines.append(
+            "no unit is active: the decoder ignores z, so all images are reconstructed alike (posterior collapse); in a new "
+            "run try kl_warmup_epochs, free_bits or a smaller beta"
+        )
     if summary.standard_prior:
         lines.insert(1, f"aggregate posterior, test: {moments_text(summary)} (the prior's: 0, 1)")
     return lines
