@@ -2,10 +2,12 @@
 
 import inspect
 import io
+import os
 import subprocess
 import sys
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib.cbook import is_math_text
@@ -112,6 +114,42 @@ def test_png_bytes_are_reproducible_and_small_enough_for_a_readme(name):
     for content in first.values():
         assert len(content) < 150_000
         assert Image.open(io.BytesIO(content)).format == "PNG"
+
+
+HOSTILE = {
+    "image.origin": "lower", "image.cmap": "jet", "image.interpolation": "bicubic", "text.usetex": True,
+    "figure.dpi": 37, "figure.facecolor": "red", "savefig.bbox": "tight", "savefig.facecolor": "green",
+    "savefig.dpi": 31, "axes.prop_cycle": matplotlib.cycler(color=["k"]), "axes.xmargin": 0.4, "axes.grid": True,
+    "font.size": 30, "font.family": "serif", "lines.linewidth": 9, "hatch.color": "red", "figure.autolayout": True,
+}  # fmt: skip
+
+
+def test_a_persons_matplotlib_settings_change_no_figure_and_are_kept():
+    def files():
+        line = (["2", "20"], np.array([3.0, 1.0]), np.array([0.1, np.nan]))
+        sweep = [
+            fig_sweep("latent_dim", {"elbo": {"": line}}, "Test images"),
+            fig_rate_distortion({"": BETAS}, "Rates"),
+        ]
+        sweep.append(fig_sweep_images(ARRAYS["originals"], [("z=3", ARRAYS["originals"], None)]))
+        return {name: as_files(name, drawn(name)) for name in STILL} | as_files("sweep", sweep)
+
+    expected = files()
+    with matplotlib.rc_context(HOSTILE):
+        before = dict(matplotlib.rcParams)
+        assert files() == expected
+        assert dict(matplotlib.rcParams) == before
+
+
+def test_a_broken_matplotlibrc_prints_nothing(tmp_path):
+    (tmp_path / "matplotlibrc").write_text("no.such.key: 3\nfigure.dpi: many\ntext.hinting_factor: 4\n")
+    code = "from vae_jax.artifacts import figures; import numpy; figures.png_bytes(figures.fig_samples(numpy.ones((4, 2, 2, 1))))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"MATPLOTLIBRC": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_pages_and_animations_get_distinct_file_names():
