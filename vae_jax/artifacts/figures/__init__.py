@@ -25,6 +25,7 @@ from vae_jax.artifacts.figures.latent_dimensions import fig_kl_per_dimension, fi
 from vae_jax.artifacts.figures.rate_distortion import fig_rate_distortion
 from vae_jax.artifacts.figures.scatter import fig_latent_scatter
 from vae_jax.artifacts.figures.sweeps import fig_sweep, fig_sweep_images
+from vae_jax.artifacts.figures.text import shown_names
 from vae_jax.artifacts.figures.tsne import fig_tsne
 
 for _name in [name for name in globals() if name.startswith(("fig_", "gif_"))]:

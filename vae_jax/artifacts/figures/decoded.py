@@ -18,9 +18,9 @@ from vae_jax.artifacts.figures.grid import (
     label_room,
     label_rows,
 )
-from vae_jax.artifacts.figures.text import wrapped
+from vae_jax.artifacts.figures.text import shortened, wrapped
 
-LINE = 100
+LINE = 80
 """The most characters in a line of a title."""
 HEADINGS = 100
 """The screen pixels above a picture with column headings under its title."""
@@ -49,7 +49,8 @@ def fig_walk(walk_straight: Images, walk_spherical: Images, walk_names: tuple[st
     """Draw two walks [n, H, W, C] between the same two latent points: on the straight line, and on an arc around the origin."""
     label = 170
     picture = grid([walk_straight, walk_spherical], len(walk_straight), WIDTH - label - MARGIN)
-    title = wrapped(f"A walk in latent space: from {walk_names[0]} to {walk_names[-1]}", LINE, lines=2)
+    start, end = (shortened(walk_names[i], 2 * LINE // 3) for i in (0, -1))
+    title = wrapped(f"A walk in latent space: from {start} to {end}", LINE, lines=2)
     figure = framed(picture, title, left=label)
     label_rows(figure, picture, ["straight line", "spherical"], label)
     return figure

@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
@@ -24,7 +25,7 @@ with _quiet(), warnings.catch_warnings():
     import matplotlib
     from matplotlib.backends import backend_agg as backend_agg
 
-    DEFAULTS = {key: value for key, value in matplotlib.rcParamsDefault.items() if key != "backend"}
+    DEFAULTS: Any = {key: value for key, value in matplotlib.rcParamsDefault.items() if key != "backend"}
 
 
 @contextmanager
