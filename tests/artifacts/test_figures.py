@@ -32,6 +32,7 @@ from vae_jax.artifacts.figures import (
 from vae_jax.artifacts.figures import text as text_module
 from vae_jax.artifacts.figures.animation import gif_animation
 from vae_jax.artifacts.figures.colours import class_colours
+from vae_jax.artifacts.figures.decoded import fig_manifold
 from vae_jax.artifacts.figures.latent_dimensions import fig_kl_per_dimension
 from vae_jax.artifacts.figures.tsne import fig_tsne
 
@@ -152,6 +153,15 @@ def test_a_broken_matplotlibrc_prints_nothing(tmp_path):
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_tiles_of_the_plane_are_parted_by_a_dark_line_of_one_pixel_of_an_image():
+    pixels = rgb(fig_manifold(np.ones((169, 8, 8, 1)), np.ones((169, 8, 8, 1))))
+    row = pixels[len(pixels) // 2, :, 0]
+    row = row if (row < 60).mean() < 0.5 else pixels[len(pixels) // 2 + 6, :, 0]
+    dark = np.flatnonzero(row < 60)
+    assert len(dark) == 2 * 12 * 4  # 8 x 8 images, four screen pixels to each of theirs
+    assert np.bincount(np.diff(dark))[1:].nonzero()[0][:2].tolist() == [0, 32]
 
 
 def test_pages_and_animations_get_distinct_file_names():

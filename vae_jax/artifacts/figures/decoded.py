@@ -35,7 +35,7 @@ def fig_manifold(manifold_even: Images, manifold_quantile: Images) -> Figure:
     for images in (manifold_even, manifold_quantile):
         n = math.isqrt(len(images))
         rows = [images[i : i + n] for i in range(0, len(images), n)]
-        pictures.append(grid(rows, n, (WIDTH - 2 * MARGIN - GUTTER) // 2, gaps=False))
+        pictures.append(grid(rows, n, (WIDTH - 2 * MARGIN - GUTTER) // 2, dark=True))
     figure = framed(beside(*pictures), "The latent plane, decoded", MARGIN, HEADINGS)
     width, height = figure.get_figwidth() * DPI, figure.get_figheight() * DPI
     headings = ("equal steps, z1 and z2 from −3 to 3", "equal probability under the prior")
