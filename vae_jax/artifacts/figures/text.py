@@ -42,7 +42,7 @@ def wrapped(text: str, width: int, lines: int) -> str:
 
 @default_style()
 def shown_names(names: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
-    """Return the class names that figures show, and a message if they are numbers, for want of a font; else an empty one."""
+    """Return the class names that figures show and "", or numbers and a message if no font can show the names."""
     if all(char.isspace() or _family(char) for name in names for char in name):
         return names, ""
     listed = ", ".join(f"{k} = {name}" for k, name in enumerate(names[:MOST_NAMES]))
