@@ -2,10 +2,12 @@
 
 import inspect
 import io
+import os
 import subprocess
 import sys
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib.cbook import is_math_text
@@ -25,9 +27,12 @@ from vae_jax.artifacts.figures import (
     fig_sweep,
     fig_sweep_images,
     rgb,
+    shown_names,
 )
+from vae_jax.artifacts.figures import text as text_module
 from vae_jax.artifacts.figures.animation import gif_animation
 from vae_jax.artifacts.figures.colours import class_colours
+from vae_jax.artifacts.figures.decoded import fig_manifold
 from vae_jax.artifacts.figures.latent_dimensions import fig_kl_per_dimension
 from vae_jax.artifacts.figures.tsne import fig_tsne
 
@@ -112,6 +117,51 @@ def test_png_bytes_are_reproducible_and_small_enough_for_a_readme(name):
     for content in first.values():
         assert len(content) < 150_000
         assert Image.open(io.BytesIO(content)).format == "PNG"
+
+
+HOSTILE: Any = {
+    "image.origin": "lower", "image.cmap": "jet", "image.interpolation": "bicubic", "text.usetex": True,
+    "figure.dpi": 37, "figure.facecolor": "red", "savefig.bbox": "tight", "savefig.facecolor": "green",
+    "savefig.dpi": 31, "axes.prop_cycle": "cycler('color', ['k'])", "axes.xmargin": 0.4, "axes.grid": True,
+    "font.size": 30, "font.family": "serif", "lines.linewidth": 9, "hatch.color": "red", "figure.autolayout": True,
+}  # fmt: skip
+
+
+def test_a_persons_matplotlib_settings_change_no_figure_and_are_kept():
+    def files():
+        line = (["2", "20"], np.array([3.0, 1.0]), np.array([0.1, np.nan]))
+        sweep = [
+            fig_sweep("latent_dim", {"elbo": {"": line}}, "Test images"),
+            fig_rate_distortion({"": BETAS}, "Rates"),
+        ]
+        sweep.append(fig_sweep_images(ARRAYS["originals"], [("z=3", ARRAYS["originals"], None)]))
+        return {name: as_files(name, drawn(name)) for name in STILL} | as_files("sweep", sweep)
+
+    expected = files()
+    with matplotlib.rc_context(HOSTILE):
+        before = dict(matplotlib.rcParams)
+        assert files() == expected
+        assert dict(matplotlib.rcParams) == before
+
+
+def test_a_broken_matplotlibrc_prints_nothing(tmp_path):
+    (tmp_path / "matplotlibrc").write_text("no.such.key: 3\nfigure.dpi: many\ntext.hinting_factor: 4\n")
+    code = "from vae_jax.artifacts import figures; import numpy; figures.png_bytes(figures.fig_samples(numpy.ones((4, 2, 2, 1))))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"MATPLOTLIBRC": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_tiles_of_the_plane_are_parted_by_a_dark_line_of_one_pixel_of_an_image():
+    pixels = rgb(fig_manifold(np.ones((169, 8, 8, 1)), np.ones((169, 8, 8, 1))))
+    row = pixels[len(pixels) // 2, :, 0]
+    row = row if (row < 60).mean() < 0.5 else pixels[len(pixels) // 2 + 6, :, 0]
+    dark = np.flatnonzero(row < 60)
+    assert len(dark) == 2 * 12 * 4  # 8 x 8 images, four screen pixels to each of theirs
+    assert np.bincount(np.diff(dark))[1:].nonzero()[0][:2].tolist() == [0, 32]
 
 
 def test_pages_and_animations_get_distinct_file_names():
@@ -358,6 +408,40 @@ def test_class_names_are_drawn_at_medians_without_overlap(classes):
     boxes = [Text.get_window_extent(text) for text in figure.axes[0].texts]
     assert len(boxes) == (classes if classes <= 30 else 0)
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_long_class_names_leave_room_for_the_points_and_cover_none_of_few():
+    names = tuple(f"photographs_of_northern_hemisphere_butterflies_resized_and_sorted_{k}" * 2 for k in range(8))
+    labels = np.arange(40, dtype=np.int32) % 8
+    points = (np.arange(16).reshape(8, 2) % 5 + RNG.normal(size=(5, 8, 2)) / 9).reshape(-1, 2).astype(np.float32)
+    figure = fig_latent_scatter(points, ("z1", "z2"), labels, names)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    boxes = [Text.get_window_extent(name) for name in axes.texts]
+    assert axes.get_window_extent().width > 0.8 * figure.bbox.width
+    assert all(figure.bbox.contains(*corner) for box in boxes for corner in box.corners())
+    assert not any(box.contains(*dot) for box in boxes for dot in axes.transData.transform(points))
+    assert [text.get_text()[-1] for text in axes.texts] == list("01234567")
+    for page in (fig_tsne(points, labels, images(40), names), FIGURES["walk"](images(9), images(9), names[:2])):
+        assert isinstance(page, Figure)
+        page.draw_without_rendering()
+        assert all(page.bbox.x0 <= text.get_window_extent().x0 for text in page.findobj(Text) if text.get_text())
+        assert all(axes.get_window_extent().width > 0.6 * page.bbox.width for axes in page.axes)
+
+
+def test_characters_that_the_usual_font_lacks_are_drawn_in_another_font_or_names_are_numbers(monkeypatch):
+    usual = [
+        entry for entry in text_module.fontManager.ttflist if entry.name.startswith(("DejaVu", "STIXGeneral", "Last"))
+    ]
+    monkeypatch.setattr(text_module.fontManager, "ttflist", usual)
+    text_module._family.cache_clear()
+    assert shown_names(("a", "\N{COMBINING ENCLOSING CIRCLE}")) == (("a", "\N{COMBINING ENCLOSING CIRCLE}"), "")
+    numbers, message = shown_names(("猫", "dog"))
+    assert numbers == ("0", "1")
+    assert message.endswith("numbers in the figures: 0 = 猫, 1 = dog")
+    for name in ("\N{COMBINING ENCLOSING CIRCLE}", "猫"):  # a glyph that is missing would be a warning, thus an error
+        assert rgb(fig_latent_scatter(np.zeros((3, 2), np.float32), ("", ""), np.zeros(3, np.int32), (name,))).std() > 1
+    text_module._family.cache_clear()
 
 
 def test_scatter_of_nan_missing_names_and_no_points():

@@ -69,7 +69,7 @@ def _draw(training: Training, session: Session, trained: Run, failed: dict[str, 
 
     folder, paths = session.workdir / "figures", []
     folder.mkdir(exist_ok=True)
-    source = draw.make_source(trained, training.dataset, session.workdir)
+    source = draw.make_source(trained, training.dataset, session.workdir, progress=session.console.line)
     for drawn in draw.write_figures(source, figures.QUICK, folder):
         if drawn.lacks:
             session.console.line(f"left out: {drawn.name}: needs {drawn.lacks}")

@@ -13,7 +13,8 @@ from vae_jax.errors import InputError, shown
 
 NUM_RECONSTRUCTIONS = 12
 NUM_SAMPLES = 64
-MANIFOLD_SIZE = 20
+PLANE = 575
+"""The screen pixels of the decoded plane's side."""
 WALK_STEPS = 10
 TRAVERSAL_STEPS = 11
 MOST_TRAVERSED = 20
@@ -30,11 +31,16 @@ def random_rows(source: Source, most: int = NUM_RECONSTRUCTIONS) -> Int[np.ndarr
     return np.random.default_rng(source.seed).choice(len(source.test.images), count, replace=False)
 
 
-def _manifold(coordinates: Float[np.ndarray, " n"]) -> Callable[[Source, Lookup], Any]:
+def _tiles(width: int) -> int:
+    """Return the number of tiles along a side of the decoded plane: small images are shown enlarged, so there are fewer."""
+    return 13 if width <= 16 else min(max(PLANE // (width + 1), 5), 20)
+
+
+def _manifold(coordinates: Callable[[int], Float[np.ndarray, " n"]]) -> Callable[[Source, Lookup], Any]:
     def decoded(source: Source, array: Lookup) -> Any:
         if not source.standard_prior or array("latents").shape[1] != 2:
             return None
-        return source.decode(geometry.plane(coordinates))
+        return source.decode(geometry.plane(coordinates(_tiles(source.test.images.shape[2]))))
 
     return decoded
 
@@ -124,8 +130,8 @@ ARRAYS: dict[str, Callable[[Source, Lookup], Any]] = {
     "axis_names": _part("projection", 1),
     "labels": lambda source, _: source.test.labels,
     "class_names": lambda source, _: source.class_names,
-    "manifold_even": _manifold(geometry.even_coordinates(MANIFOLD_SIZE)),
-    "manifold_quantile": _manifold(geometry.quantile_coordinates(MANIFOLD_SIZE)),
+    "manifold_even": _manifold(geometry.even_coordinates),
+    "manifold_quantile": _manifold(geometry.quantile_coordinates),
     "activity": lambda _, array: geometry.by_activity(array("latents")),
     "active": _part("activity", 1),
     "kl_per_dimension": lambda source, _: (

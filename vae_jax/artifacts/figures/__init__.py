@@ -1,5 +1,7 @@
 """Figures: numpy arrays in, a matplotlib Figure out. No other package imports matplotlib, and no file is touched here.
 
+All are drawn in Matplotlib's defaults (see `style`), not in a person's settings.
+
 To add a figure: a function in a file beside this one, and one line in FIGURES. Its parameter names are the names of
 arrays that the caller computes; it fits a run if all of them exist. It returns a Figure, a list of Figures (pages), or
 the bytes of a GIF.
@@ -7,6 +9,10 @@ the bytes of a GIF.
 
 from collections.abc import Callable
 
+from vae_jax.artifacts.figures.style import default_style
+
+# isort: split
+# Matplotlib is first imported by `style`, which keeps a broken matplotlibrc quiet.
 from matplotlib.figure import Figure
 
 from vae_jax.artifacts.figures.animation import gif_animation
@@ -19,7 +25,11 @@ from vae_jax.artifacts.figures.latent_dimensions import fig_kl_per_dimension, fi
 from vae_jax.artifacts.figures.rate_distortion import fig_rate_distortion
 from vae_jax.artifacts.figures.scatter import fig_latent_scatter
 from vae_jax.artifacts.figures.sweeps import fig_sweep, fig_sweep_images
+from vae_jax.artifacts.figures.text import shown_names
 from vae_jax.artifacts.figures.tsne import fig_tsne
+
+for _name in [name for name in globals() if name.startswith(("fig_", "gif_"))]:
+    globals()[_name] = default_style()(globals()[_name])
 
 FIGURES: dict[str, Callable[..., Figure | list[Figure] | bytes]] = {
     "curves": fig_curves,

@@ -6,11 +6,10 @@ from matplotlib import colormaps, colors
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from vae_jax.artifacts.figures.text import plain
+from vae_jax.artifacts.figures.text import MOST_NAMES, wrapped
 
 # Paul Tol's "muted" palette, safe for colour-blind eyes, its pale grey made darker: it must show on white.
 PALETTE = ("#332288", "#CC6677", "#117733", "#DDCC77", "#88CCEE", "#882255", "#44AA99", "#999933", "#AA4499", "#777777")
-MOST_NAMES = 30
 BLUE, ORANGE = "#0072B2", "#D55E00"  # Okabe and Ito
 
 
@@ -27,5 +26,7 @@ def name_colours(figure: Figure, labels: Int32[np.ndarray, " N"], class_names: t
         return
     colours = class_colours(len(class_names)).tolist()
     present = np.unique(labels).tolist()
-    handles = [Line2D([], [], marker="o", linestyle="", color=colours[k], label=plain(class_names[k])) for k in present]
+    names = [wrapped(class_names[k], 20, 2 if len(present) <= MOST_NAMES // 2 else 1) for k in present]
+    styles = [{"color": colours[k], "label": name} for k, name in zip(present, names, strict=True)]
+    handles = [Line2D([], [], marker="o", linestyle="", **style) for style in styles]
     figure.legend(handles=handles, loc="outside right center", fontsize=9, frameon=False, handletextpad=0.2)

@@ -18,9 +18,9 @@ from vae_jax.artifacts.figures.grid import (
     label_room,
     label_rows,
 )
-from vae_jax.artifacts.figures.text import wrapped
+from vae_jax.artifacts.figures.text import shortened, wrapped
 
-LINE = 100
+LINE = 80
 """The most characters in a line of a title."""
 HEADINGS = 100
 """The screen pixels above a picture with column headings under its title."""
@@ -35,7 +35,7 @@ def fig_manifold(manifold_even: Images, manifold_quantile: Images) -> Figure:
     for images in (manifold_even, manifold_quantile):
         n = math.isqrt(len(images))
         rows = [images[i : i + n] for i in range(0, len(images), n)]
-        pictures.append(grid(rows, n, (WIDTH - 2 * MARGIN - GUTTER) // 2, gaps=False))
+        pictures.append(grid(rows, n, (WIDTH - 2 * MARGIN - GUTTER) // 2, dark=True))
     figure = framed(beside(*pictures), "The latent plane, decoded", MARGIN, HEADINGS)
     width, height = figure.get_figwidth() * DPI, figure.get_figheight() * DPI
     headings = ("equal steps, z1 and z2 from −3 to 3", "equal probability under the prior")
@@ -49,7 +49,8 @@ def fig_walk(walk_straight: Images, walk_spherical: Images, walk_names: tuple[st
     """Draw two walks [n, H, W, C] between the same two latent points: on the straight line, and on an arc around the origin."""
     label = 170
     picture = grid([walk_straight, walk_spherical], len(walk_straight), WIDTH - label - MARGIN)
-    title = wrapped(f"A walk in latent space: from {walk_names[0]} to {walk_names[-1]}", LINE, lines=2)
+    start, end = (shortened(walk_names[i], 2 * LINE // 3) for i in (0, -1))
+    title = wrapped(f"A walk in latent space: from {start} to {end}", LINE, lines=2)
     figure = framed(picture, title, left=label)
     label_rows(figure, picture, ["straight line", "spherical"], label)
     return figure

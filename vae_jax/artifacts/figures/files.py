@@ -8,6 +8,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from vae_jax.artifacts.figures.style import default_style
+
 LARGE = 150_000
 """The bytes above which a PNG is reduced to 256 colours: a README with ten pictures must still load."""
 
@@ -22,6 +24,7 @@ def png_bytes(figure: Figure) -> bytes:
     return full if len(full) <= LARGE else _png(image.quantize(256, Image.Quantize.MEDIANCUT), figure.dpi)
 
 
+@default_style()
 def rgb(figure: Figure) -> UInt8[np.ndarray, "H W 3"]:
     """Return the figure's pixels, 0 to 255."""
     canvas = FigureCanvasAgg(figure)

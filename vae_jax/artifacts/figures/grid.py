@@ -14,6 +14,7 @@ WIDTH = 1200  # screen pixels; shown at 800 in a README, twice as fine as needed
 TITLE = 70
 MARGIN = 15
 GAP = 0.8  # light grey: seen beside black and beside white backgrounds
+DARK = 0.15
 
 GUTTER = 20
 CHARACTER, LINE_CHARACTER, LINE_HEIGHT, MOST_LABEL = 12, 11, 24, 400
@@ -24,16 +25,20 @@ Images = Float[np.ndarray, "N H W C"]
 
 
 def grid(
-    rows: list[Float[np.ndarray, "_ H W C"]], columns: int, width: int, gaps: bool = True
+    rows: list[Float[np.ndarray, "_ H W C"]], columns: int, width: int, dark: bool = False
 ) -> Float[np.ndarray, "h w 3"]:
     """Return one picture of all rows, at the largest whole-number scale that is no wider than `width` screen pixels.
 
+    Between images is a light gap, or a dark one of one pixel of an image, for images that continue each other.
     C = 3 is shown in colour, C = 1 in grey; other channel counts as the grey mean of their channels.
     """
-    rows = [resized(as_rgb(row), width // columns - (2 if gaps else 0)) for row in rows]
+    own, room = rows[0].shape[2], width // columns
+    rows = [resized(as_rgb(row), room * own // (own + 1) if dark else room - 2) for row in rows]
     _, height, wide, _ = rows[0].shape
-    gap = max(2, round(0.03 * wide)) if gaps else 0
-    picture = np.full((len(rows) * (height + gap) - gap, columns * (wide + gap) - gap, 3), GAP, np.float32)
+    gap = max(1, wide // own) if dark else max(2, round(0.03 * wide))
+    picture = np.full(
+        (len(rows) * (height + gap) - gap, columns * (wide + gap) - gap, 3), DARK if dark else GAP, np.float32
+    )
     for i, row in enumerate(rows):
         top = i * (height + gap)
         for j, image in enumerate(row):

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from vae_jax.artifacts.figures.colours import PALETTE
 from vae_jax.artifacts.figures.grid import DPI
 from vae_jax.artifacts.figures.sweeps import MARKERS
-from vae_jax.artifacts.figures.text import plain
+from vae_jax.artifacts.figures.text import wrapped
 
 PLACES = (
     (6, 6),
@@ -58,7 +58,13 @@ def fig_rate_distortion(runs: Mapping[str, Sequence[Point]], title: str) -> Figu
         axes.plot(*zip(*(point[1:] for point in lines[j]), strict=True), color=colour, linewidth=1, alpha=0.5, zorder=2)
         rates, distortions = zip(*(point[1:] for point in own), strict=True)
         axes.scatter(
-            rates, distortions, s=30, color=colour, marker=MARKERS[j % len(MARKERS)], label=plain(name), zorder=3
+            rates,
+            distortions,
+            s=30,
+            color=colour,
+            marker=MARKERS[j % len(MARKERS)],
+            label=wrapped(name, 60, 2),
+            zorder=3,
         )
     dots = np.array([point[1:] for own in runs.values() for point in own])
     _limit(axes, dots)

@@ -7,10 +7,13 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation, Text
 
-from vae_jax.artifacts.figures.colours import MOST_NAMES, PALETTE, class_colours
-from vae_jax.artifacts.figures.text import plain
+from vae_jax.artifacts.figures.colours import PALETTE, class_colours
+from vae_jax.artifacts.figures.text import MOST_NAMES, wrapped
 
-LEADER = 14.0  # points; a name pushed farther than this from its class gets a line to it
+LEADER = 14.0  # points; a name farther than this from its class gets a line to it
+FEW = 150
+"""The most images whose points no name covers; of more images, names may cover some."""
+DOT = 6.0  # points; the room of an image's dot
 
 
 def fig_latent_scatter(
@@ -54,12 +57,12 @@ def _name_classes(
     class_names: tuple[str, ...],
     colours: Float[np.ndarray, "K 4"],
 ) -> None:
-    """Write every class's name at its median, in its colour darkened, pushed aside where names would overlap."""
+    """Write every class's name at its median, in its colour darkened, beside other names, and beside the points of few images."""
     present = [k for k in range(len(class_names)) if (labels == k).any()]
     font = 12 if max(len(class_names[k]) for k in present) <= 2 else 9
     names = [
         axes.annotate(
-            plain(class_names[k]),
+            wrapped(class_names[k], 20, 2),
             np.median(points[labels == k], axis=0).tolist(),
             (0, 0),
             textcoords="offset points",
@@ -74,30 +77,39 @@ def _name_classes(
         for k in present
     ]
     figure.draw_without_rendering()  # only now are the layout, the limits and the sizes of the names final
-    _part(figure, axes, names)
+    _part(figure, axes, names, points[:0] if len(points) > FEW else points)
 
 
-def _part(figure: Figure, axes: Axes, names: list[Annotation]) -> None:
-    """Push overlapping names apart; a name far from its median keeps the line to it."""
+def _part(figure: Figure, axes: Axes, names: list[Annotation], dots: Float[np.ndarray, "n 2"]) -> None:
+    """Move names off each other and off the dots; a name far from its median keeps the line to it."""
     to_points = 72 / figure.dpi
     anchors = axes.transData.transform([name.xy for name in names]) * to_points
     sizes = np.array([Text.get_window_extent(name).size for name in names]) * to_points + 1
-    for name, offset in zip(names, _apart(anchors, sizes) - anchors, strict=True):
+    window = axes.get_window_extent().get_points() * to_points
+    places = _apart(anchors, sizes, axes.transData.transform(dots) * to_points, window)
+    for name, offset in zip(names, places - anchors, strict=True):
         name.xyann = tuple(offset)
         if name.arrow_patch is not None:
             name.arrow_patch.set_visible(bool(np.hypot(*offset) > LEADER))
 
 
-def _apart(centres: Float[np.ndarray, "K 2"], sizes: Float[np.ndarray, "K 2"]) -> Float[np.ndarray, "K 2"]:
-    """Return centres moved so that boxes of these sizes do not overlap: overlapping pairs push each other away, in rounds."""
-    centres = centres + np.linspace(0, 1e-3, len(centres))[:, None]  # equal centres need a direction to part in
-    for _ in range(1000):
-        away = centres[:, None] - centres[None]
-        overlap = (sizes[:, None] + sizes[None]) / 2 - np.abs(away)
-        pairs = (overlap > 0).all(-1) & ~np.eye(len(centres), dtype=bool)
-        if not pairs.any():
-            break
-        # Names are wide and low, so the shorter way out is mostly up or down.
-        axis = overlap.argmin(-1)[..., None] == np.arange(2)
-        centres = centres + (pairs[..., None] * axis * np.sign(away) * overlap * 0.35).sum(1)
-    return centres
+def _apart(
+    anchors: Float[np.ndarray, "K 2"],
+    sizes: Float[np.ndarray, "K 2"],
+    dots: Float[np.ndarray, "n 2"],
+    window: Float[np.ndarray, "2 2"],
+) -> Float[np.ndarray, "K 2"]:
+    """Return a centre for each name: the nearest to its anchor where its box covers no earlier name and no dot.
+
+    A name stays in the window (its low and high corner) unless the window is full.
+    """
+    turns = np.linspace(0, 2 * np.pi, 24, endpoint=False) + np.pi / 2  # above first: names are wide and low
+    rings = np.arange(0, 500, 2)[:, None, None] * np.stack([np.cos(turns), np.sin(turns)], axis=1)
+    taken, room = dots, np.full(dots.shape, DOT)
+    for anchor, size in zip(anchors, sizes, strict=True):
+        centres = anchor + rings.reshape(-1, 2)
+        covers = (np.abs(centres[:, None] - taken) < (size + room) / 2).all(-1).any(1)
+        inside = ((centres - size / 2 >= window[0]) & (centres + size / 2 <= window[1])).all(1)
+        taken = np.concatenate([taken, centres[[(2 * covers + ~inside).argmin()]]])
+        room = np.concatenate([room, size[None]])
+    return taken[len(dots) :]

@@ -20,7 +20,7 @@ from vae_jax.artifacts.figures.grid import (
     label_room,
     label_rows,
 )
-from vae_jax.artifacts.figures.text import plain
+from vae_jax.artifacts.figures.text import wrapped
 
 Line = tuple[list[str], Float[np.ndarray, " n"], Float[np.ndarray, " n"]]
 PANELS = {
@@ -74,12 +74,12 @@ def _draw_lines(axes: Axes, lines: Mapping[str, Line]) -> None:
         order = np.argsort(x, kind="stable")
         style = {"color": PALETTE[j % len(PALETTE)], "marker": MARKERS[j % len(MARKERS)], "markersize": 4.5}
         known = np.nan_to_num(errors[order])
-        axes.errorbar(x[order], means[order], yerr=known, capsize=3, linewidth=1.2, label=plain(name), **style)
+        axes.errorbar(x[order], means[order], yerr=known, capsize=3, linewidth=1.2, label=wrapped(name, 40, 2), **style)
     numbers = sorted(places.values())
     if numbers[0] > 0 and numbers[-1] >= LOG_RANGE * numbers[0] and all(_is_number(text) for text in texts):
         axes.set_xscale("log")
         axes.minorticks_off()
-    axes.set_xticks(list(places.values()), [plain(text) for text in texts])
+    axes.set_xticks(list(places.values()), [wrapped(text, max(8, 46 // len(texts)), 3) for text in texts])
 
 
 def _places(texts: Sequence[str]) -> dict[str, float]:

@@ -1,0 +1,38 @@
+"""The settings that figures are drawn with: Matplotlib's own defaults, whatever a person's matplotlibrc says."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Matplotlib's log, which is about a person's settings and fonts, off the terminal."""
+    logger = logging.getLogger("matplotlib")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+# The first import reads the person's matplotlibrc, and warns if it is broken.
+with _quiet(), warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import matplotlib
+    from matplotlib.backends import backend_agg as backend_agg
+
+    DEFAULTS: Any = {key: value for key, value in matplotlib.rcParamsDefault.items() if key != "backend"}
+
+
+@contextmanager
+def default_style() -> Iterator[None]:
+    """Draw in Matplotlib's defaults, the same on every machine; the person's own settings are back afterwards."""
+    with _quiet(), matplotlib.rc_context():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # some settings are deprecated, and have defaults
+            matplotlib.rcParams.update(DEFAULTS)
+        yield
