@@ -23,7 +23,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--output", type=arguments.path, metavar="DIR", help="the folder to write to (RUN/figures)")
     parser.add_argument("--points", type=arguments.count, default=2500, help="at most this many images in t-SNE (2500)")
     ends = parser.add_mutually_exclusive_group()
-    ends.add_argument("--numbers", type=arguments.names, metavar="A,B", help="two classes, by name or number, the ends of the walk")
+    ends.add_argument(
+        "--numbers", type=arguments.names, metavar="A,B", help="two classes, by name or number, the ends of the walk"
+    )
     ends.add_argument("--images", type=arguments.pair, metavar="I,J", help="two test images, the ends of the walk")
     flags = parser.parse_args(argv)
     only = [arguments.one_of("--only", name.strip(), FIGURES) for name in flags.only.split(",") if name.strip()]
