@@ -1,6 +1,10 @@
 import doctest
 import inspect
 import json
+import multiprocessing
+import operator
+import pickle
+from concurrent.futures import ProcessPoolExecutor
 
 import jax.numpy as jnp
 import numpy as np
@@ -130,3 +134,18 @@ def test_a_run_with_names_unknown_to_this_version_is_refused(tmp_path, workdirs,
     (tmp_path / "config.json").write_text(json.dumps(config | {key: "future"}))
     with pytest.raises(InputError, match=f"{key}=future: .*choices: "):
         vae_jax.load_run(tmp_path)
+
+
+def test_a_pickled_run_encodes_the_same_bits_in_a_spawned_process(workdirs):
+    run = vae_jax.load_run(workdirs / "vae", "latest")
+    images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), np.uint8)
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        mean = pool.submit(operator.methodcaller("encode", images), run).result().mean
+    np.testing.assert_array_equal(mean, run.encode(images).mean)
+    assert pickle.loads(pickle.dumps(run)).step == run.step
+
+
+def test_a_run_without_a_workdir_cannot_be_pickled(workdirs):
+    run = vae_jax.load_run(workdirs / "vae")
+    with pytest.raises(InputError, match="without a workdir cannot be pickled"):
+        pickle.dumps(vae_jax.Run(run.config, run.model, run.params, run.shape, run.step))

@@ -1,6 +1,7 @@
 """A trained model with its config, loaded from a run's directory, for notebooks and figures."""
 
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -28,7 +29,12 @@ class Run:
         params: its parameters.
         shape: (H, W, C) of its images.
         step: the training step that the parameters come from.
+        workdir: the absolute path of its folder, or None if it was not loaded from one.
+
+    A pickle holds workdir and step. JAX does not survive `fork`: use the `spawn` start method of multiprocessing.
     """
+
+    workdir: Path | None = None
 
     def __init__(self, config: Config, model: Model, params: Params, shape: tuple[int, int, int], step: int) -> None:
         self.config, self.model, self.params, self.shape, self.step = config, model, params, shape, step
@@ -38,6 +44,18 @@ class Run:
         self._draw = jax.jit(jax.vmap(self._draw_one, in_axes=(None, 0, 0)))
         self._kl_terms = jax.jit(lambda params, *given: model.kl_terms(params, *given))  # pyright: ignore[reportOptionalCall]
         self._prior = jax.jit(jax.vmap(self._prior_one, in_axes=(None, 0)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return the call that loads this run again.
+
+        Raises:
+            InputError: the run was not loaded from a folder.
+        """
+        from vae_jax.runs.run import load_run
+
+        if self.workdir is None:
+            raise InputError("a Run without a workdir cannot be pickled; load it with load_run")
+        return load_run, (self.workdir, "best", self.step)
 
     def encode(self, x: np.ndarray) -> Any:
         """Return the posterior of images, with `mean` [N, Z] (and `logvar` for a VAE).

@@ -18,16 +18,17 @@ from vae_jax.runs.loaded import Run
 from vae_jax.system.compilation import keep_compiled
 
 
-def load_run(workdir: str | Path, which: Which = "best") -> Run:
+def load_run(workdir: str | Path, which: Which = "best", step: int | None = None) -> Run:
     """Load a run's config, model and parameters, with jitted functions. Nothing is written.
 
     Args:
         workdir: the run's directory.
         which: the checkpoint with the best validation metric, or the latest.
+        step: the step of a checkpoint to load, whatever `which` says.
 
     Raises:
-        InputError: workdir is not a run, has no intact checkpoint, or its config is unknown to this version; or `which` is
-            unknown.
+        InputError: workdir is not a run, has no intact checkpoint or none of `step`, or its config is unknown to this
+            version; or `which` is unknown.
 
     Example:
         >>> import vae_jax
@@ -46,7 +47,7 @@ def load_run(workdir: str | Path, which: Which = "best") -> Run:
     config = config_lib.validate(workdir_lib.read_config(workdir), REGISTRIES)
     keep_compiled(config)
     with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
-        found = checkpoints.info(which)
+        found = checkpoints.info(which, step)
         if found is None:
             raise InputError(
                 f"--workdir={workdir}: the run has no checkpoint yet; resume it: {workdir_lib.resume_command(workdir)}"
@@ -56,4 +57,6 @@ def load_run(workdir: str | Path, which: Which = "best") -> Run:
         model = make_model(config, shape)
         template = jax.eval_shape(model.init, jax.random.key(0), np.zeros(shape, np.float32))
         params = checkpoints.restore_params(template, found.step)
-    return Run(config, model, params, shape, found.step)
+    run = Run(config, model, params, shape, found.step)
+    run.workdir = workdir.absolute()
+    return run

@@ -115,9 +115,9 @@ class Checkpoints:
         last = self.latest_step()
         return f"the checkpoint of step {last} is intact" if last is not None else "there is no checkpoint yet"
 
-    def info(self, which: Which = "latest") -> Info | None:
-        """Read the latest or best intact checkpoint without its arrays; see `restore`."""
-        return self._first_intact(which, None, lambda step: Info(step, self._store.read_info(step)))
+    def info(self, which: Which = "latest", step: int | None = None) -> Info | None:
+        """Read the latest or best intact checkpoint, or exactly `step`, without its arrays; see `restore`."""
+        return self._first_intact(which, step, lambda step: Info(step, self._store.read_info(step)))
 
     def restore(self, template: Any, which: Which = "latest", step: int | None = None) -> Restored | None:
         """Restore the latest or best intact checkpoint, or exactly `step`; return None if there is none at all.
