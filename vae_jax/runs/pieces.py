@@ -65,7 +65,7 @@ def as_latents(z: Any, one: Any) -> Any:
     """Return latent points as float32 arrays [N, ...].
 
     Args:
-        z: an array or nested lists [N, Z]; for a model of several layers, a pytree of arrays like `one`.
+        z: an array or nested lists [N, Z]; for a model of several layers, a tuple of arrays like `one`, or its first one.
         one: the shapes of a single point, each with a first axis of 1.
 
     Raises:
@@ -75,7 +75,8 @@ def as_latents(z: Any, one: Any) -> Any:
     taken = f"the run decodes z of shape {' and '.join(shapes)}"
     if hasattr(z, "mean") and hasattr(z, "_fields"):
         raise InputError(f"z is a {type(z).__name__}, not a point; {taken}: give its mean, or run.sample_posterior(x)")
-    if isinstance(one, jax.ShapeDtypeStruct):
+    if not hasattr(z, "_fields"):
+        one = jax.tree.leaves(one)[0]
         try:
             z = np.asarray(z, np.float32)
         except (TypeError, ValueError):
