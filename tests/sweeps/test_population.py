@@ -226,7 +226,7 @@ def test_a_sweep_of_populations_is_stopped_resumed_and_reported(tmp_path, monkey
     ]
     flags += ["--config.num_epochs=1", "--config.log.tensorboard=false"]
     rows = []
-    monkeypatch.setattr(sweep, "write_report", lambda finished, *rest: rows.extend(run for run, _ in finished))
+    monkeypatch.setattr(sweep, "write_report", lambda runs, finished, *rest: rows.extend(run for run, _ in finished))
     count, calls = training.add_metrics, []
 
     def stop(*arguments):
