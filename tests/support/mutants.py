@@ -89,10 +89,9 @@ def counterpart(fault: Fault, others: list[Fault]) -> Fault | None:
     same = [other for other in others if (other.before, other.after) == (fault.before, fault.after)]
 
     def likeness(other: Fault) -> float:
-        return (
-            difflib.SequenceMatcher(None, fault.statement, other.statement).ratio()
-            + (fault.function == other.function) / 2
-        )
+        alike = difflib.SequenceMatcher(None, fault.statement, other.statement).ratio()
+        # Of equal expressions in one statement, the one in the same place.
+        return alike + (fault.function == other.function) / 2 - 1e-6 * abs(fault.place[1] - other.place[1])
 
     best = max(same, key=likeness, default=None)
     return best if best and likeness(best) >= 0.9 else None

@@ -1,0 +1,62 @@
+"""Loading of a run from its directory."""
+
+import os
+from pathlib import Path
+from typing import get_args
+
+import jax
+import numpy as np
+
+from vae_jax import config as config_lib
+from vae_jax.config.registries import REGISTRIES
+from vae_jax.errors import InputError
+from vae_jax.models import make_model
+from vae_jax.runs import workdir as workdir_lib
+from vae_jax.runs.checkpoint import Checkpoints, Which
+from vae_jax.runs.checkpoint.ownership import assert_own
+from vae_jax.runs.loaded import Run
+from vae_jax.system.compilation import keep_compiled
+
+
+def load_run(workdir: str | Path, which: Which = "best", step: int | None = None) -> Run:
+    """Load a run's config, model and parameters, with jitted functions. Nothing is written.
+
+    Args:
+        workdir: the run's directory.
+        which: the checkpoint with the best validation metric, or the latest.
+        step: the step of a checkpoint to load, whatever `which` says.
+
+    Raises:
+        InputError: workdir is not a run, has no intact checkpoint or none of `step`, or its config is unknown to this
+            version; or `which` is unknown.
+
+    Example:
+        >>> import vae_jax
+        >>> run = vae_jax.load_run(workdir)
+        >>> run.config.dataset, run.shape
+        ('digits', (8, 8, 1))
+        >>> images = run.sample(4, seed=1)
+        >>> images.shape, run.encode(images).mean.shape == (4, run.config.latent_dim)
+        ((4, 8, 8, 1), True)
+        >>> bool(abs(run.reconstruct(images) - images).mean() < 0.5)
+        True
+    """
+    if which not in get_args(Which):
+        raise InputError(f"which={which}: no such checkpoint; choices: {', '.join(get_args(Which))}")
+    workdir = Path(os.path.expanduser(workdir))
+    config = config_lib.validate(workdir_lib.read_config(workdir), REGISTRIES)
+    keep_compiled(config)
+    with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
+        found = checkpoints.info(which, step)
+        if found is None:
+            raise InputError(
+                f"--workdir={workdir}: the run has no checkpoint yet; resume it: {workdir_lib.resume_command(workdir)}"
+            )
+        assert_own(found, config, ["shape"])
+        shape = tuple(found.info["shape"])
+        model = make_model(config, shape)
+        template = jax.eval_shape(model.init, jax.random.key(0), np.zeros(shape, np.float32))
+        params = checkpoints.restore_params(template, found.step)
+    run = Run(config, model, params, shape, found.step)
+    run.workdir = workdir.absolute()
+    return run
