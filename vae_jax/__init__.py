@@ -6,7 +6,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vae_jax.runs.run import Run, load_run
+    from vae_jax.runs.loading import load_run
+    from vae_jax.runs.run import Run
 
 __all__ = ["Run", "load_run"]
 
@@ -14,7 +15,7 @@ __all__ = ["Run", "load_run"]
 def __getattr__(name: str) -> Any:
     # Loaded on first use: importing vae_jax.config, for example, must not cost the import of JAX.
     if name in __all__:
-        from vae_jax.runs import run
+        from vae_jax.runs import loading
 
-        return getattr(run, name)
+        return getattr(loading, name)
     raise AttributeError(f"module 'vae_jax' has no attribute {name!r}")

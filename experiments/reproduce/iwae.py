@@ -19,7 +19,7 @@ from vae_jax import train
 from vae_jax.commands import arguments
 from vae_jax.config import command_line
 from vae_jax.evaluation import nll
-from vae_jax.runs.run import load_run
+from vae_jax.runs.loading import load_run
 from vae_jax.system.command import run_command
 from vae_jax.system.console import Console
 from vae_jax.types import Config

@@ -26,7 +26,8 @@ from vae_jax.models import make_model
 from vae_jax.models.likelihoods import LIKELIHOODS, make_likelihood
 from vae_jax.models.networks import ACTIVATIONS as NETWORK_ACTIVATIONS
 from vae_jax.models.two_layer import Latents
-from vae_jax.runs.run import Run, load_run
+from vae_jax.runs.loading import load_run
+from vae_jax.runs.run import Run
 from vae_jax.system.command import run_command
 from vae_jax.system.console import Console
 from vae_jax.train import train_and_evaluate

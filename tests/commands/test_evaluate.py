@@ -5,7 +5,7 @@ import json
 import pytest
 
 from vae_jax.commands import evaluate
-from vae_jax.runs.run import load_run
+from vae_jax.runs.loading import load_run
 from vae_jax.training import measure
 
 

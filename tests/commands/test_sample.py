@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from vae_jax.commands import sample
-from vae_jax.runs.run import load_run
+from vae_jax.runs.loading import load_run
 
 
 def test_sample_writes_images_and_a_grid(runs, run, tmp_path):

@@ -5,7 +5,7 @@ from support.paths import ROOT
 
 from vae_jax.commands import sweep
 from vae_jax.errors import InputError
-from vae_jax.runs.run import load_run
+from vae_jax.runs.loading import load_run
 from vae_jax.sweeps import Planned, parse_over, report
 
 

@@ -9,7 +9,7 @@ import pytest
 from vae_jax.artifacts import draw, figures
 from vae_jax.commands import visualize
 from vae_jax.runs.latent_frames import load_frames
-from vae_jax.runs.run import load_run
+from vae_jax.runs.loading import load_run
 from vae_jax.system.console import Console
 from vae_jax.train import train_and_evaluate
 

@@ -13,7 +13,7 @@ from vae_jax.errors import InputError
 from vae_jax.evaluation import nll
 from vae_jax.evaluation.estimators import estimate
 from vae_jax.evaluation.nll.record import FINGERPRINT
-from vae_jax.runs.run import load_run
+from vae_jax.runs.loading import load_run
 from vae_jax.system.console import Console
 from vae_jax.train import train_and_evaluate
 

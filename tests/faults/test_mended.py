@@ -12,7 +12,7 @@ from vae_jax import main
 from vae_jax.errors import InputError
 from vae_jax.runs import workdir
 from vae_jax.runs.checkpoint import Checkpoints
-from vae_jax.runs.run import load_run
+from vae_jax.runs.loading import load_run
 from vae_jax.runs.writer import read_metrics
 from vae_jax.train import train_and_evaluate
 from vae_jax.training import step

@@ -12,7 +12,7 @@ import pytest
 
 import vae_jax
 from vae_jax.errors import InputError
-from vae_jax.runs import run as run_lib
+from vae_jax.runs import loading
 from vae_jax.train import train_and_evaluate
 
 
@@ -31,7 +31,7 @@ def workdirs(tmp_path_factory):
 
 def test_the_example_in_the_docstring_of_load_run_works(workdirs):
     finder = doctest.DocTestFinder()
-    (example,) = (test for test in finder.find(run_lib.load_run, globs={"workdir": workdirs / "vae"}) if test.examples)
+    (example,) = (test for test in finder.find(loading.load_run, globs={"workdir": workdirs / "vae"}) if test.examples)
     assert doctest.DocTestRunner().run(example).failed == 0
 
 
@@ -106,7 +106,7 @@ def test_samples_depend_on_the_seed_and_not_on_their_number(workdirs):
 def test_the_best_or_the_latest_checkpoint_is_loaded(workdirs):
     assert vae_jax.load_run(workdirs / "vae", "latest").step == 40
     with pytest.raises(InputError, match="which=Best: no such checkpoint; choices: best, latest"):
-        inspect.unwrap(run_lib.load_run)(workdirs / "vae", "Best")  # argument types are checked in tests only
+        inspect.unwrap(loading.load_run)(workdirs / "vae", "Best")  # argument types are checked in tests only
     assert vae_jax.load_run(workdirs / "vae").step in (20, 40)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from vae_jax.artifacts.export import FORMATS
 from vae_jax.commands import arguments
 from vae_jax.errors import InputError
-from vae_jax.runs.run import load_run
+from vae_jax.runs.loading import load_run
 from vae_jax.system import disk
 from vae_jax.system.console import Console
 from vae_jax.system.formatting import format_bytes

@@ -12,7 +12,7 @@ from vae_jax import data
 from vae_jax.commands import arguments
 from vae_jax.evaluation import health, nll
 from vae_jax.models import require_prior
-from vae_jax.runs.run import load_run
+from vae_jax.runs.loading import load_run
 from vae_jax.system import disk
 from vae_jax.system.console import Console
 

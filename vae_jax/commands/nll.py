@@ -18,7 +18,7 @@ from typing import Any
 from vae_jax.commands import arguments
 from vae_jax.evaluation import nll
 from vae_jax.runs import workdir as workdir_lib
-from vae_jax.runs.run import load_run
+from vae_jax.runs.loading import load_run
 from vae_jax.system import devices, signals
 from vae_jax.system.console import Console
 

@@ -10,7 +10,7 @@ import webbrowser
 from vae_jax import data
 from vae_jax.artifacts import report
 from vae_jax.commands import arguments
-from vae_jax.runs.run import load_run
+from vae_jax.runs.loading import load_run
 from vae_jax.runs.workdir import PAGE
 from vae_jax.system.console import Console
 from vae_jax.system.formatting import format_bytes

@@ -5,7 +5,7 @@ smaller --num gives the first images of a larger one.
 """
 
 from vae_jax.commands import arguments
-from vae_jax.runs.run import load_run
+from vae_jax.runs.loading import load_run
 from vae_jax.system import disk
 from vae_jax.system.console import Console
 

@@ -8,7 +8,7 @@ from vae_jax.artifacts import arrays, draw
 from vae_jax.commands import arguments
 from vae_jax.errors import InputError
 from vae_jax.runs import left_out
-from vae_jax.runs.run import load_run
+from vae_jax.runs.loading import load_run
 from vae_jax.system import disk
 from vae_jax.system.console import Console
 

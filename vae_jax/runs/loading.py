@@ -14,7 +14,7 @@ from vae_jax.models import make_model
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.checkpoint import Checkpoints, Which
 from vae_jax.runs.checkpoint.ownership import assert_own
-from vae_jax.runs.loaded import Run
+from vae_jax.runs.run import Run
 from vae_jax.system.compilation import keep_compiled
 
 
@@ -57,6 +57,4 @@ def load_run(workdir: str | Path, which: Which = "best", step: int | None = None
         model = make_model(config, shape)
         template = jax.eval_shape(model.init, jax.random.key(0), np.zeros(shape, np.float32))
         params = checkpoints.restore_params(template, found.step)
-    run = Run(config, model, params, shape, found.step)
-    run.workdir = workdir.absolute()
-    return run
+    return Run(config, model, params, shape, found.step, workdir.absolute())

@@ -1,4 +1,4 @@
-"""A trained model with its config, loaded from a run's directory, for notebooks and figures."""
+"""A trained model with its config, for notebooks and figures."""
 
 from functools import cached_property, partial
 from pathlib import Path
@@ -34,10 +34,17 @@ class Run:
     A pickle holds workdir and step. JAX does not survive `fork`: use the `spawn` start method of multiprocessing.
     """
 
-    workdir: Path | None = None
-
-    def __init__(self, config: Config, model: Model, params: Params, shape: tuple[int, int, int], step: int) -> None:
+    def __init__(
+        self,
+        config: Config,
+        model: Model,
+        params: Params,
+        shape: tuple[int, int, int],
+        step: int,
+        workdir: Path | None = None,
+    ) -> None:
         self.config, self.model, self.params, self.shape, self.step = config, model, params, shape, step
+        self.workdir = workdir
         self._corrupt = make_corrupt(config)
         self._encode = jax.jit(model.encode)
         self._decode = jax.jit(lambda params, z: model.pixel_mean(params, model.decode(params, z)))
@@ -51,7 +58,7 @@ class Run:
         Raises:
             InputError: the run was not loaded from a folder.
         """
-        from vae_jax.runs.run import load_run
+        from vae_jax.runs.loading import load_run
 
         if self.workdir is None:
             raise InputError("a Run without a workdir cannot be pickled; load it with load_run")

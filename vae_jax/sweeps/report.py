@@ -9,7 +9,7 @@ import numpy as np
 
 from vae_jax import data
 from vae_jax.artifacts.report import write_comparison
-from vae_jax.runs.run import load_run
+from vae_jax.runs.loading import load_run
 from vae_jax.sweeps.plan import Planned, Point, point_text
 from vae_jax.sweeps.rate_distortion import rates
 from vae_jax.sweeps.results import Finished

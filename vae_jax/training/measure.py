@@ -13,7 +13,7 @@ from vae_jax.evaluation import health
 from vae_jax.models import num_parameters
 from vae_jax.runs.checkpoint import Checkpoints, Which
 from vae_jax.runs.checkpoint.ownership import restore_state
-from vae_jax.runs.run import load_run
+from vae_jax.runs.loading import load_run
 from vae_jax.system import disk
 from vae_jax.system.console import Console
 from vae_jax.training.prepare import Training, prepare

@@ -11,7 +11,8 @@ from support.explorer_page import SHADE, Explorer, draw
 from vae_jax import data
 from vae_jax.artifacts.arrays import geometry
 from vae_jax.artifacts.report import write_comparison
-from vae_jax.runs.run import Run, load_run
+from vae_jax.runs.loading import load_run
+from vae_jax.runs.run import Run
 from vae_jax.system.console import Console
 from vae_jax.train import train_and_evaluate
 

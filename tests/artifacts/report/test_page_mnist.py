@@ -10,7 +10,7 @@ from support.paths import ROOT
 
 from vae_jax import data
 from vae_jax.config import command_line
-from vae_jax.runs.run import load_run
+from vae_jax.runs.loading import load_run
 from vae_jax.system.console import Console
 from vae_jax.train import train_and_evaluate
 

@@ -23,7 +23,7 @@ from vae_jax.artifacts.report.page import as_json
 from vae_jax.commands import compare, report
 from vae_jax.config import command_line
 from vae_jax.models import MODELS
-from vae_jax.runs.run import load_run
+from vae_jax.runs.loading import load_run
 from vae_jax.system.command import run_command
 from vae_jax.system.console import Console
 from vae_jax.train import train_and_evaluate

@@ -13,7 +13,7 @@ from scipy import linalg, stats
 
 from vae_jax.evaluation.estimators import log_weight, make_split_bound
 from vae_jax.models import make_model
-from vae_jax.runs.run import load_run
+from vae_jax.runs.loading import load_run
 from vae_jax.training.prepare import prepare
 
 LATENT = 4

@@ -15,7 +15,8 @@ from vae_jax.artifacts.report.sprites import sheet
 from vae_jax.config import KEYS, flatten
 from vae_jax.data.preprocess import kind_of_pixels
 from vae_jax.runs import workdir as workdir_lib
-from vae_jax.runs.run import Run, load_run
+from vae_jax.runs.loading import load_run
+from vae_jax.runs.run import Run
 from vae_jax.system import disk
 from vae_jax.system.formatting import format_value
 from vae_jax.types import Config
