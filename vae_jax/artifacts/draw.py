@@ -110,10 +110,10 @@ def write_figures(source: arrays.Source, names: Collection[str], folder: Path) -
     from vae_jax.artifacts import figures
 
     chosen = {name: figure for name, figure in figures.FIGURES.items() if name in names}
-    names, message = figures.shown_names(source.class_names)
+    class_names, message = figures.shown_names(source.class_names)
     if message:
         source.progress(message)
-    for drawn in draw_figures(source._replace(class_names=names), chosen):
+    for drawn in draw_figures(source._replace(class_names=class_names), chosen):
         if drawn.lacks or drawn.error is not None:
             yield drawn
             continue

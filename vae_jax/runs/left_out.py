@@ -26,15 +26,17 @@ def guarded(name: str, failed: dict[str, Exception]) -> Iterator[None]:
 
 
 def write_failed(failed: Mapping[str, Exception], folder: Path, print_line: Callable[[str], object]) -> None:
-    """Print a line for each name in `failed`, and write the tracebacks to a file in the folder.
+    """Print a line for each name in `failed`, and write the tracebacks to a file in the folder; remove it if none failed.
 
     Raises:
         TrainingError: the disk is full.
     """
     path = folder / FILE
-    if failed:
-        texts = (f"{name}\n{''.join(traceback.format_exception(error))}" for name, error in failed.items())
-        disk.write(path, "\n".join(texts))
+    if not failed:
+        path.unlink(missing_ok=True)
+        return
+    texts = (f"{name}\n{''.join(traceback.format_exception(error))}" for name, error in failed.items())
+    disk.write(path, "\n".join(texts))
     for name, error in failed.items():
         message = printable(" ".join(str(error).split())[:MOST_LETTERS])
         print_line(f"left out: {name}: {type(error).__name__}: {message}; the traceback is in {path}")

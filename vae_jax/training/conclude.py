@@ -43,8 +43,7 @@ def conclude(training: Training, session: Session) -> dict[str, Any]:
     epochs = {"epochs": step / training.steps_per_epoch, "best_epoch": best.step / training.steps_per_epoch}
     results: dict[str, Any] = {"step": step} | epochs | best.facts
     print_measured(training, best, "best", console)
-    for stale in (workdir_lib.PAGE, left_out.FILE):
-        (workdir / stale).unlink(missing_ok=True)
+    (workdir / workdir_lib.PAGE).unlink(missing_ok=True)
     disk.write(workdir / workdir_lib.RESULTS, json.dumps(results, indent=2) + "\n")
     trained = Run(training.config, training.model, params, training.shape, best.step)
     failed: dict[str, Exception] = {}

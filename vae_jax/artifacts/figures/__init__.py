@@ -28,6 +28,7 @@ from vae_jax.artifacts.figures.sweeps import fig_sweep, fig_sweep_images
 from vae_jax.artifacts.figures.text import shown_names
 from vae_jax.artifacts.figures.tsne import fig_tsne
 
+# Every figure function of this package, the sweeps' too, so that a new one needs no line of its own.
 for _name in [name for name in globals() if name.startswith(("fig_", "gif_"))]:
     globals()[_name] = default_style()(globals()[_name])
 

@@ -19,7 +19,7 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-# The first import reads the person's matplotlibrc, and warns if it is broken.
+# The first import reads the person's matplotlibrc, and warns if it is broken; the backend's looks for fonts, and logs it.
 with _quiet(), warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import matplotlib

@@ -9,8 +9,8 @@ from matplotlib.font_manager import FontProperties, findfont, fontManager, get_f
 from vae_jax.artifacts.figures.style import default_style
 
 MOST_NAMES = 30
-_families = {"DejaVu Sans": None}
-"""The font families in use, in order; further ones are added for characters that these lack."""
+DEFAULT_FAMILY = "DejaVu Sans"
+"""Matplotlib's own font, which is there on every machine."""
 
 
 def plain(text: str) -> str:
@@ -57,9 +57,8 @@ def shown_names(names: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
 def _family(char: str) -> str | None:
     """Return the first font family with a glyph for the character, in normal and in bold type, or None."""
     installed = sorted({entry.name for entry in fontManager.ttflist if "Last Resort" not in entry.name})
-    for family in dict.fromkeys([*_families, *installed]):
+    for family in (DEFAULT_FAMILY, *installed):
         files = {findfont(FontProperties(family=family, weight=weight)) for weight in ("normal", "bold")}  # pyright: ignore
         if all(get_font(file).get_char_index(ord(char)) for file in files):
-            _families[family] = None
             return family
     return None
