@@ -28,7 +28,7 @@ def load_arrays(config: Config) -> Source:
     Raises:
         InputError: not such a file; parts and `split` that fit no rule; a split that would be empty.
     """
-    at, file = f"data_dir={config.data_dir}", Path(config.data_dir).expanduser()
+    at, file = f"data_dir={config.data_dir}", Path(config.data_dir)
     if not os.path.isfile(file):  # Path.is_file raises in a folder that cannot be read
         raise InputError(
             f"{at}: {'not a file' if os.path.exists(file) else 'no such file'}; dataset=arrays reads an .npz or .npy"

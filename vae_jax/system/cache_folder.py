@@ -16,7 +16,7 @@ def cache_root(config: Config) -> Path:
         InputError: config.cache_dir cannot be written.
     """
     if config.cache_dir:
-        root = Path(config.cache_dir).expanduser()
+        root = Path(config.cache_dir)
         try:
             _assert_writable(root)
         except OSError as error:

@@ -54,7 +54,7 @@ def _listings(config: Config) -> dict[str, Listing]:
     folders = {part: (f"{part}_dir={config[f'{part}_dir']}", config[f"{part}_dir"]) for part in NAMES}
     folders = {part: (given, Path(folder)) for part, (given, folder) in folders.items() if folder}
     if config.data_dir and not folders:
-        folders = _folders_below(f"data_dir={config.data_dir}", Path(config.data_dir).expanduser())
+        folders = _folders_below(f"data_dir={config.data_dir}", Path(config.data_dir))
     listings = {part: list_images(given, folder) for part, (given, folder) in folders.items()}
     for a, b in itertools.permutations(listings.values(), 2):
         if a.root.is_relative_to(b.root):

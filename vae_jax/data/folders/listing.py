@@ -44,7 +44,7 @@ def list_images(given: str, folder: Path) -> Listing:
     Raises:
         InputError: no such folder, one that cannot be read, or one without images; `given` names it.
     """
-    root = Path(os.path.realpath(folder.expanduser()))
+    root = Path(os.path.realpath(folder))
     if not os.path.isdir(root):  # Path.is_dir raises in a folder that cannot be read
         raise InputError(f"{given}: {'not a folder' if os.path.exists(root) else 'no such folder'}")
     stamps: dict[str, str] = {}

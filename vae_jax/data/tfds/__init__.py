@@ -79,7 +79,7 @@ def _check_data_dir(config: Config) -> None:
     """Check data_dir on every load, cached or not, so that the same command gives the same result."""
     if not config.data_dir:
         return
-    folder = Path(config.data_dir).expanduser()
+    folder = Path(config.data_dir)
     if not os.path.isdir(folder):
         raise InputError(f"data_dir={config.data_dir}: no such folder")
     try:
@@ -122,7 +122,7 @@ def _prepare(builder: Any, config: Config, scratch: Path, downloads: Path) -> So
     import tensorflow_datasets as tfds
 
     options = tfds.download.DownloadConfig(
-        manual_dir=Path(config.data_dir).expanduser() if config.data_dir else None,
+        manual_dir=Path(config.data_dir) if config.data_dir else None,
         extract_dir=scratch / "extracted",
         try_download_gcs=False,
         force_checksums_validation=True,

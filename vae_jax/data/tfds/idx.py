@@ -73,7 +73,7 @@ def check_files(name: str, data_dir: str) -> None:
     Raises:
         InputError: files that are missing or not the original ones, by name.
     """
-    folder = Path(data_dir).expanduser()
+    folder = Path(data_dir)
     missing = [file for file in FILE_NAMES if not (folder / file).is_file()]
     if missing:
         raise InputError(f"data_dir={data_dir}: {', '.join(missing)} missing of the four files of dataset={name}")
