@@ -273,6 +273,17 @@ def test_a_failing_figure_does_not_stop_the_others(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["scatter.png"]
 
 
+def test_class_names_that_no_font_can_show_are_printed_once_and_numbers_in_the_figures(tmp_path, monkeypatch):
+    said, drawn = [], []
+    monkeypatch.setattr("vae_jax.artifacts.figures.shown_names", lambda names: (("0", "1", "2"), f"0 = {names[0]}"))
+    monkeypatch.setattr(
+        "vae_jax.artifacts.figures.FIGURES", dict.fromkeys("ab", lambda class_names: drawn.append(class_names))
+    )
+    list(write_figures(make_source(progress=said.append)[0], "ab", tmp_path))
+    assert said == ["0 = a"]
+    assert drawn == [("0", "1", "2")] * 2
+
+
 def test_a_figure_that_cannot_be_written_is_skipped_and_a_full_disk_is_an_error(tmp_path, monkeypatch):
     from vae_jax.artifacts.figures import FIGURES
 

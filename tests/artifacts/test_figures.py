@@ -124,6 +124,7 @@ HOSTILE: Any = {
     "figure.dpi": 37, "figure.facecolor": "red", "savefig.bbox": "tight", "savefig.facecolor": "green",
     "savefig.dpi": 31, "axes.prop_cycle": "cycler('color', ['k'])", "axes.xmargin": 0.4, "axes.grid": True,
     "font.size": 30, "font.family": "serif", "lines.linewidth": 9, "hatch.color": "red", "figure.autolayout": True,
+    "text.hinting": "none", "agg.path.chunksize": 9,  # read while a figure is rendered
 }  # fmt: skip
 
 

@@ -355,6 +355,9 @@ def test_a_config_file_is_loaded_and_errors_in_it_are_reported(tmp_path):
     (tmp_path / "wrong.py").write_text("def get_config():\n    return 3\n")
     with pytest.raises(InputError, match="int, not a ConfigDict"):
         config_lib.load_file(str(tmp_path / "wrong.py"))
+    (tmp_path / "wrong.py").write_text("def get_config(size):\n    return size\n")
+    with pytest.raises(InputError, match=r"wrong\.py: TypeError: get_config\(\) missing 1 required[^\n]*'size'\Z"):
+        config_lib.load_file(str(tmp_path / "wrong.py"))
 
 
 @pytest.mark.parametrize("name", ["vae", "ae", "conv_ae", "aevb", "conv_vae", "vae_2d", "iwae", "base"])

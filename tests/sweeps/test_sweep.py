@@ -10,6 +10,8 @@ from conftest import small_config
 from vae_jax import config as config_lib
 from vae_jax import sweeps
 from vae_jax.errors import InputError
+from vae_jax.sweeps import report
+from vae_jax.system.console import Console
 
 
 def test_values_are_combined_and_joined_keys_vary_together():
@@ -139,3 +141,13 @@ def test_the_error_for_runs_without_a_group_names_the_differing_keys():
     assert len(str(error.value).splitlines()) == 1
     sweeps.refuse_lone([*configs, small_config(hidden_dims=(8,), seed=5)])
     sweeps.refuse_lone(configs[:1])
+
+
+def test_a_report_counts_the_runs_of_a_point_that_failed(tmp_path, monkeypatch, capsys):
+    points = sweeps.product(["latent_dim=2"])
+    runs = sweeps.plan(points, (0, 1, 2), read, "vae", tmp_path)
+    monkeypatch.setattr(report, "fig_images", lambda *given: "no pictures here")
+    monkeypatch.setattr(report, "write_comparison", lambda *given: None)
+    report.write_report(runs, [(run, results(-1.0)) for run in runs[:2]], False, tmp_path, Console())
+    assert (tmp_path / "sweep.csv").read_text().splitlines()[1].startswith("2,2 of 3,")
+    assert "2 of 3" in capsys.readouterr().out

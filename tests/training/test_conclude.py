@@ -55,6 +55,14 @@ def test_a_failing_figure_and_page_are_reported_in_one_line_each_and_all_else_is
     assert "complete: 1 epochs" in capsys.readouterr().out
 
 
+def test_figures_that_cannot_be_started_are_left_out_together(make_config, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("vae_jax.artifacts.draw.make_source", broken)
+    results = train_and_evaluate(make_config(num_epochs=1), tmp_path)
+    assert results["left_out"] == ["figures"]
+    assert "left out: figures: ZeroDivisionError: no such figure; " in capsys.readouterr().out
+    assert (tmp_path / "report.html").is_file()
+
+
 def test_the_results_are_written_before_any_figure_is_drawn(make_config, tmp_path, monkeypatch):
     seen = []
 
