@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import jax
 import numpy as np
@@ -12,9 +12,10 @@ from vae_jax.config.registries import REGISTRIES
 from vae_jax.errors import InputError
 from vae_jax.models import make_model
 from vae_jax.runs import workdir as workdir_lib
-from vae_jax.runs.checkpoint import Checkpoints, Which
+from vae_jax.runs.checkpoint import Checkpoints, Info, Which
 from vae_jax.runs.checkpoint.ownership import assert_own
 from vae_jax.runs.run import Run
+from vae_jax.system import locks
 from vae_jax.system.compilation import keep_compiled
 
 
@@ -46,15 +47,18 @@ def load_run(workdir: str | Path, which: Which = "best", step: int | None = None
     workdir = Path(os.path.expanduser(workdir))
     config = config_lib.validate(workdir_lib.read_config(workdir), REGISTRIES)
     keep_compiled(config)
-    with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
-        found = checkpoints.info(which, step)
-        if found is None:
-            raise InputError(
-                f"--workdir={workdir}: the run has no checkpoint yet; resume it: {workdir_lib.resume_command(workdir)}"
-            )
+
+    def template_of(found: Info) -> Any:
         assert_own(found, config, ["shape"])
         shape = tuple(found.info["shape"])
-        model = make_model(config, shape)
-        template = jax.eval_shape(model.init, jax.random.key(0), np.zeros(shape, np.float32))
-        params = checkpoints.restore_params(template, found.step)
-    return Run(config, model, params, shape, found.step, workdir.absolute())
+        return jax.eval_shape(make_model(config, shape).init, jax.random.key(0), np.zeros(shape, np.float32))
+
+    with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
+        found = checkpoints.restore_params(template_of, which, step)
+    if found is None:
+        trainer = locks.holder(workdir)
+        mend = f"resume it: {workdir_lib.resume_command(workdir)}"
+        mend = f"{trainer} is training it; wait for the first" if trainer else mend
+        raise InputError(f"--workdir={workdir}: the run has no checkpoint yet; {mend}")
+    shape = tuple(found.info["shape"])
+    return Run(config, make_model(config, shape), found.state, shape, found.step, workdir.absolute())

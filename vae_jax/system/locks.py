@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,16 @@ def assert_free(workdir: Path) -> None:
         _seize(file, workdir / FILE)
 
 
+def holder(workdir: Path) -> str | None:
+    """Return the process and its host that hold the lock of this folder, or None. Nothing is written."""
+    with contextlib.suppress(OSError), (workdir / FILE).open() as file:
+        try:
+            _flock(file, shared=True)
+        except BlockingIOError:
+            return file.read() or "another process"
+    return None
+
+
 def _lock(path: Path) -> IO[str]:
     """Return the lock's file, locked until it is closed. If it was unlinked before it was locked, try the next one."""
     while True:
@@ -55,16 +66,28 @@ def _lock(path: Path) -> IO[str]:
 
 
 def _seize(file: IO[str], path: Path) -> None:
+    """Lock the file. Another process may hold it for the moment of a look (`holder`), so try for a while."""
+    for last in (False,) * 10 + (True,):
+        try:
+            return _flock(file)
+        except BlockingIOError:
+            if last:
+                raise InputError(
+                    f"--workdir={path.parent}: {path.read_text() or 'another process'} is training in this folder; "
+                    "wait for it, stop it, or choose another folder"
+                ) from None
+            time.sleep(0.01)
+
+
+def _flock(file: IO[str], shared: bool = False) -> None:
+    """Lock the file until it is closed; raise BlockingIOError if another process holds it. Without locks, do nothing."""
     try:
         import fcntl
     except ImportError:  # not on Windows
         return
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = path.read_text() or "another process"
-        raise InputError(
-            f"--workdir={path.parent}: {holder} is training in this folder; wait for it, stop it, or choose another folder"
-        ) from None
+        raise
     except OSError:  # a file system without locks
         return

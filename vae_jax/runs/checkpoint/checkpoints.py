@@ -1,26 +1,23 @@
 """Checkpoints of a run: saved by orbax in the background, sealed by a manifest, the two latest and the best kept."""
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 import jax
 
-from vae_jax.errors import InputError, TrainingError
+from vae_jax.errors import TrainingError
 from vae_jax.runs.checkpoint import manifest
 from vae_jax.runs.checkpoint.orbax_store import OrbaxStore
+from vae_jax.runs.checkpoint.reading import Reader, Which
 from vae_jax.runs.checkpoint.steps import Steps
 from vae_jax.runs.checkpoint.trees import Info, Restored
 from vae_jax.system import disk
 
 ROOM = 1.2
 """The most bytes of a checkpoint's files per byte of its arrays (zstd leaves float32 noise as large as it is)."""
-
-Which = Literal["best", "latest"]
-T = TypeVar("T", Info, Restored)
 
 
 class Checkpoints:
@@ -37,6 +34,7 @@ class Checkpoints:
         self._read_only = read_only
         self._steps = Steps(self._directory)
         self._store = OrbaxStore(self._directory, read_only, self._steps.preserve, self._steps.seal_uncommitted)
+        self._reader = Reader(self._directory, read_only, self._steps, self._store)
         self._num_bytes = 0
         if not read_only:
             self._directory.mkdir(parents=True, exist_ok=True)
@@ -117,12 +115,14 @@ class Checkpoints:
 
     def info(self, which: Which = "latest", step: int | None = None) -> Info | None:
         """Read the latest or best intact checkpoint, or exactly `step`, without its arrays; see `restore`."""
-        return self._first_intact(which, step, lambda step: Info(step, self._store.read_info(step)))
+        self.wait()
+        return self._reader.first_intact(which, step, lambda store, step: Info(step, store.read_info(step)))
 
     def restore(self, template: Any, which: Which = "latest", step: int | None = None) -> Restored | None:
         """Restore the latest or best intact checkpoint, or exactly `step`; return None if there is none at all.
 
-        A damaged checkpoint is skipped with one line on stderr.
+        A damaged checkpoint is skipped with one line on stderr. One that a training process removes while it is read is not
+        damaged: the checkpoints are listed again.
 
         Args:
             template: a pytree of arrays or jax.ShapeDtypeStruct, whose structure, shapes, dtypes and shardings the result has
@@ -134,39 +134,20 @@ class Checkpoints:
             InputError: no intact checkpoint is left; `step` is missing or damaged; names, shapes or dtypes differ from the
                 template's.
         """
-        return self._first_intact(which, step, lambda step: self._store.read(step, template))
-
-    def restore_params(self, template: Any, step: int) -> Any:
-        """Restore the parameters of a step, and nothing else of its state; see `restore`."""
-        with self._misfit_explained(step):
-            return self._store.read_part(step, "params", template)
-
-    def _first_intact(self, which: Which, step: int | None, read: Callable[[int], T]) -> T | None:
         self.wait()
-        ranks = self._steps.ranks()
-        if not ranks:
-            return None
-        if step is not None and step not in ranks:
-            raise InputError(f"{self._directory}: there is no step {step}, only {', '.join(map(str, sorted(ranks)))}")
-        order = sorted(ranks, key=ranks.__getitem__ if which == "best" else None, reverse=True)
-        skipped: dict[int, str] = {}
-        for candidate in order if step is None else [step]:
-            reason = self._steps.damage(candidate)
-            if reason is None:
-                with self._misfit_explained(candidate):
-                    result = read(candidate)
-                if skipped:
-                    print(f"{self._listed(skipped)}; using {self._steps.path(candidate)}", file=sys.stderr)
-                return result
-            skipped[candidate] = reason
-        raise InputError(f"{self._directory}: no intact checkpoint is left: {self._listed(skipped)}")
+        return self._reader.first_intact(which, step, lambda store, step: store.read(step, template))
 
-    @contextmanager
-    def _misfit_explained(self, step: int) -> Iterator[None]:
-        try:
-            yield
-        except InputError as error:
-            raise InputError(f"{self._steps.path(step)} does not fit:\n{error}") from None
+    def restore_params(
+        self, template_of: Callable[[Info], Any], which: Which = "latest", step: int | None = None
+    ) -> Restored | None:
+        """Restore the parameters alone, into the template that is made from the checkpoint's info; see `restore`."""
+
+        def read(store: OrbaxStore, step: int) -> Restored:
+            info = store.read_info(step)
+            return Restored(step, store.read_part(step, "params", template_of(Info(step, info))), info)
+
+        self.wait()
+        return self._reader.first_intact(which, step, read)
 
     @contextmanager
     def _full_disk_explained(self) -> Iterator[None]:
@@ -174,6 +155,3 @@ class Checkpoints:
             yield
         except TrainingError as error:
             raise TrainingError(f"{error}\n{self.kept()}; with more space the same command resumes") from error
-
-    def _listed(self, skipped: dict[int, str]) -> str:
-        return ", ".join(f"{self._steps.path(step)} is damaged ({reason})" for step, reason in skipped.items())

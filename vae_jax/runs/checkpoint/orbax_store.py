@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from absl import logging as absl_logging
 
+from vae_jax.errors import InputError
 from vae_jax.runs.checkpoint.trees import Restored, compare, named_leaves, placed_like, target
 
 
@@ -70,7 +71,7 @@ class OrbaxStore:
         import orbax.checkpoint as ocp
 
         tree = self._open().item_metadata(step)["state"].tree
-        wanted = compare(tree, tree if template is None else template)
+        wanted = self._compared(step, tree, tree if template is None else template)
         # Saved structure in, template's structure out: orbax forgets NamedTuples, and pads where the two differ.
         item = jax.tree.map(target, wanted)
         args = ocp.args.Composite(state=ocp.args.StandardRestore(item), info=ocp.args.JsonRestore())
@@ -96,10 +97,16 @@ class OrbaxStore:
         with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
             tree: Any = reader.metadata(path).item_metadata
             whole = jax.tree.map(lambda _: ocp.PLACEHOLDER, tree.tree)
-            item = whole | {name: jax.tree.map(target, compare(tree.tree[name], template, name))}
+            item = whole | {name: jax.tree.map(target, self._compared(step, tree.tree[name], template, name))}
             kinds = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), item)
             restored = reader.restore(path, args=ocp.args.PyTreeRestore(item=item, restore_args=kinds))
         return placed_like(template, named_leaves(restored[name]))
+
+    def _compared(self, step: int, saved: Any, template: Any, at: str = "") -> Any:
+        try:
+            return compare(saved, template, at)
+        except InputError as error:
+            raise InputError(f"{self._directory / str(step)} does not fit:\n{error}") from None
 
     def close(self) -> None:
         """Close the manager; the next call opens another, which lists the directory again."""

@@ -1,9 +1,10 @@
 """The steps in a directory of checkpoints: which are there, how they rank, which are damaged, which stay."""
 
+import contextlib
 import itertools
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import jax
@@ -32,11 +33,23 @@ class Steps:
     def ranks(self) -> dict[int, tuple[float, int]]:
         """Return (metric, step) of each checkpoint on disk and of the one in flight: the higher the better."""
         found = {} if self.pending is None else {self.pending[0]: self.pending[1]}
+        for step in self.inodes():
+            found.setdefault(step, manifest.metric_of(self.path(step)))
+        return {step: (-math.inf if metric is None else metric, step) for step, metric in found.items()}
+
+    def inodes(self) -> dict[int, int]:
+        """Return step -> a number of its folder on disk, which differs if another folder takes its place."""
+        found = {}
         for path in self._directory.iterdir() if self._directory.is_dir() else ():
             ours = (path / MANIFEST).is_file() or (path / "_CHECKPOINT_METADATA").is_file()
             if ours and path.name.isdecimal() and path.name == str(int(path.name)):
-                found.setdefault(int(path.name), manifest.metric_of(path))
-        return {step: (-math.inf if metric is None else metric, step) for step, metric in found.items()}
+                with contextlib.suppress(FileNotFoundError):
+                    found[int(path.name)] = path.stat().st_ino
+        return found
+
+    def unsealed(self, steps: Iterable[int]) -> list[int]:
+        """Return the steps without a manifest: damaged, or removed by another process."""
+        return [step for step in steps if not (self.path(step) / MANIFEST).exists()]
 
     def sound(self) -> dict[int, tuple[float, int]]:
         """Return the ranks of the steps that are not known to be damaged."""
