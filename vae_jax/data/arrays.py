@@ -46,20 +46,18 @@ def load_arrays(config: Config) -> Source:
 
 def _build(config: Config, at: str, file: Path, scratch: Path) -> Source:
     parts = read_parts(at, file, scratch)
-    values = [labels for _, labels in parts.values() if labels is not None]
+    values = [part.labels for part in parts.values() if part.labels is not None]
     if values and len(values) < len(parts):
         raise InputError(f"{at}: labels for some of {', '.join(parts)} only; give them for all or for none")
     classes = np.unique(np.concatenate(values)) if values else np.zeros(0, np.int64)
     labels = {
         part: np.zeros(len(images), np.int32) if given is None else np.searchsorted(classes, given).astype(np.int32)
-        for part, (images, given) in parts.items()
+        for part, (_, images, given) in parts.items()
     }
     found = {}
     for name, (part, rows) in _allot(labels, config).items():
-        images = parts[part][0]
-        pixels = map(
-            partial(fit_image, size=tuple(config.image_size), grayscale=config.grayscale), read_images(at, images, rows)
-        )
+        fit = partial(fit_image, size=tuple(config.image_size), grayscale=config.grayscale)
+        pixels = map(fit, read_images(at, parts[part], rows))
         found[name] = Split(write_rows(scratch / f"{name}.npy", pixels, len(rows)), labels[part][rows])
     return Source(**found, class_names=tuple(str(value) for value in classes))
 
