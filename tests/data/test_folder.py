@@ -140,7 +140,7 @@ def test_missing_empty_and_overlapping_folders_are_reported_in_one_line_each(tmp
             f"{name}={tmp_path / 'no'}: no such folder"
         )
         line = said(make_config(tmp_path, **both | {name: str(empty)}, **split))
-        assert line == f"{name}={empty}: no images in it (other files: 1)"
+        assert line.startswith(f"{name}={empty}: no images in it (1 file: .txt 1); image files are .bmp, ")
     inside = {"train_dir": folders["train_dir"], "test_dir": folders["train_dir"] + "/dog"}
     assert said(make_config(tmp_path, **inside, **split)).startswith(
         f"test_dir={inside['test_dir']}: is inside train_dir="
@@ -204,6 +204,41 @@ def test_nested_folders_are_read_and_hidden_or_other_files_are_skipped(tmp_path,
     assert capsys.readouterr().err.splitlines() == [
         f"dataset=folder: train_dir={tmp_path / 'a'}: ignored files without an image extension: .heic (1), .txt (1)"
     ]
+
+
+def test_a_folder_without_images_is_reported_with_the_endings_of_its_files(tmp_path):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    for i in range(10):
+        (folder / f"IMG_{i}.HEIC").touch()
+    for name in ("a.mov", "b.mov", "README"):
+        (folder / name).touch()
+    line = said(make_config(tmp_path, train_dir=str(folder), split=(0.5, 0.3, 0.2)))
+    assert line == (
+        f"train_dir={folder}: no images in it (13 files: .heic 10, .mov 2, no extension 1); image files are .bmp, .gif, "
+        ".jpeg, .jpg, .png, .tif, .tiff, .webp"
+    )
+    for i in range(20):
+        (folder / f"x.{i:02}").touch()
+    line = said(make_config(tmp_path, train_dir=str(folder), split=(0.5, 0.3, 0.2)))
+    assert (
+        "(33 files: .heic 10, .mov 2, no extension 1, .00 1, .01 1, .02 1, .03 1, .04 1, and 15 more endings); " in line
+    )
+
+
+def test_files_of_several_pages_are_counted_in_one_line_from_a_warm_cache_too(tmp_path, capsys):
+    write_images(tmp_path / "a", 0, 20, ())
+    pages = [Image.new("RGB", (4, 3), (50 * i, 200, 7)) for i in range(5)]
+    for name, count in {"m.tif": 4, "n.gif": 5, "o.webp": 3, "p.png": 2, "one.tiff": 1, "one.gif": 1}.items():
+        pages[0].save(tmp_path / "a" / name, save_all=True, append_images=pages[1:count])
+    config = make_config(tmp_path, train_dir=str(tmp_path / "a"), split=(0.5, 0.3, 0.2))
+    for _ in range(2):
+        found = data.load(config)
+        assert sum(len(split.labels) for split in found[:3]) == 26
+        assert capsys.readouterr().err.splitlines() == [
+            f"dataset=folder: only the first page or frame is used; files with more: 4, the first is "
+            f"{tmp_path / 'a' / 'm.tif'} with 4"
+        ]
 
 
 def test_links_to_outside_the_folder_are_not_followed(tmp_path, capsys):

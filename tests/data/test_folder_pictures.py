@@ -20,7 +20,7 @@ def gradient(height=24, width=32) -> np.ndarray:
 
 
 def pixels(file, size=(), channels=3, background="black") -> np.ndarray:
-    found = decode(file, size, channels, background)
+    found = decode(file, size, channels, background).pixels
     assert found.dtype == np.uint8
     return found.astype(int)
 
@@ -42,6 +42,20 @@ def test_the_first_frame_of_an_animation_is_used(tmp_path, extension):
     first, second = Image.new("RGB", (8, 6), (200, 0, 0)), Image.new("RGB", (8, 6), (0, 200, 0))
     first.save(tmp_path / f"x{extension}", save_all=True, append_images=[second])
     assert np.abs(pixels(tmp_path / f"x{extension}") - [200, 0, 0]).max() < 8
+
+
+def test_pages_after_the_first_may_be_damaged(tmp_path):
+    first, second = Image.new("RGB", (8, 6), (200, 0, 0)), Image.new("RGB", (8, 6), (0, 200, 0))
+    for extension in (".tiff", ".gif", ".webp"):
+        file = tmp_path / f"x{extension}"
+        first.save(file, save_all=True, append_images=[second, first])
+        assert decode(file, (), 3, "black").pages == 3
+        first.save(file)
+        assert decode(file, (), 3, "black").pages == 1
+    first.save(tmp_path / "x.tiff", save_all=True, append_images=[second])
+    whole = (tmp_path / "x.tiff").read_bytes()
+    (tmp_path / "x.tiff").write_bytes(whole[: len(whole) - 10])
+    assert np.abs(pixels(tmp_path / "x.tiff") - [200, 0, 0]).max() < 8
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -18,7 +18,7 @@ from vae_jax.data.folders.listing import Listing, label, leads_outside, list_ima
 from vae_jax.data.folders.threads import decoding
 from vae_jax.data.mapped import write_rows
 from vae_jax.data.source import Source
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, printable
 from vae_jax.system.cache_folder import cache_root
 from vae_jax.types import Config, Split
 
@@ -41,11 +41,12 @@ def load_folder(config: Config) -> Source:
     root, key = cache_root(config), _key(config, listings)
     source = load_cached(root, "folder", key, lambda scratch: _build(config, listings, allotment, labels, scratch))
     notices += [_ignored(listing) for listing in listings.values() if listing.ignored]
+    notices += source.notices
     if source.left_out:
         where = entry_folder(root, "folder", key) / "meta.json"
         notices.append(f"files left out: {len(source.left_out)}, listed with the reasons in {where}")
     for notice in notices:
-        print(f"dataset=folder: {notice}", file=sys.stderr)
+        print(f"dataset=folder: {printable(notice)}", file=sys.stderr)
     return source._replace(class_names=class_names)
 
 
@@ -122,7 +123,16 @@ def _build(
     broken = sorted(images.broken)
     _check(broken, total, parts, config.skip_broken)
     left_out = itertools.chain(*(listing.left_out for listing in listings.values()), broken)
-    return Source(**parts, left_out=tuple(left_out))
+    return Source(**parts, left_out=tuple(left_out), notices=_pages(images.paged))
+
+
+def _pages(paged: list[tuple[Path, int]]) -> tuple[str, ...]:
+    """Return a line about the files with several pages, if there are any."""
+    if not paged:
+        return ()
+    file, pages = min(paged)
+    count = f"files with more: {len(paged)}, the first is {file} with {pages}"
+    return (f"only the first page or frame is used; {count}",)
 
 
 def _check(broken: list[str], total: int, parts: Mapping[str, Split], skip_broken: bool) -> None:

@@ -15,6 +15,7 @@ from vae_jax.data.folders.image_file import EXTENSIONS
 from vae_jax.errors import InputError
 
 _CLUTTER = frozenset({"thumbs.db", "desktop.ini"})
+_MOST_ENDINGS = 8
 
 
 class Listing(NamedTuple):
@@ -63,12 +64,23 @@ def list_images(given: str, folder: Path) -> Listing:
     except OSError as error:
         raise InputError(f"{given}: cannot be read: {error.filename}: {error.strerror}") from error
     if not stamps:
-        others = [f"other files: {sum(ignored.values())}"] * bool(ignored)
-        others += [f"left out: {len(left_out)}, the first {left_out[0]}"] if left_out else []
-        raise InputError(f"{given}: no images in it{' (' + '; '.join(others) + ')' if others else ''}")
+        raise InputError(f"{given}: no images in it{_others(ignored, left_out)}")
     digest = hashlib.sha256(b"\0".join(os.fsencode(part) for pair in stamps.items() for part in pair))
     digest.update(os.fsencode("\0".join(left_out)))
     return Listing(given, root, tuple(stamps), tuple(left_out), ignored, digest.hexdigest())
+
+
+def _others(ignored: collections.Counter[str], left_out: Sequence[str]) -> str:
+    """Describe the files in a folder without images: " (12 files: .heic 10, .mov 2); image files are .bmp, ..."."""
+    others, total = [], sum(ignored.values())
+    if ignored:
+        kinds = [f"{extension} {count}" for extension, count in ignored.most_common()]
+        kinds[_MOST_ENDINGS:] = [f"and {len(kinds) - _MOST_ENDINGS} more endings"] * (len(kinds) > _MOST_ENDINGS)
+        others.append(f"{total} file{'s' * (total > 1)}: {', '.join(kinds)}")
+    if left_out:
+        others.append(f"left out: {len(left_out)}, the first {left_out[0]}")
+    found = f" ({'; '.join(others)})" if others else ""
+    return found + f"; image files are {', '.join(sorted(EXTENSIONS))}" * bool(ignored)
 
 
 def _walk(root: Path) -> Iterator[tuple[str, bool]]:
