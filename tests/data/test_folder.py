@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -255,7 +256,8 @@ def test_links_to_outside_the_folder_are_not_followed(tmp_path, capsys):
         found = data.load(config)
         taken = sorted(number for split in found[:3] for number in numbers(split))
         assert taken == sorted([*range(20), 3])
-        (line,) = capsys.readouterr().err.splitlines()
+        first, line = capsys.readouterr().err.splitlines()
+        assert first == f"dataset=folder: train_dir={tmp_path / 'a'}: linked folders are not read: folder, loop"
         assert line.startswith("dataset=folder: files left out: 4, listed with the reasons in ")
     left_out = json.loads(Path(line.split(" in ")[-1]).read_text())["content"]["left_out"]
     reasons = {Path(name).name: reason for name, reason in (text.split(": ") for text in left_out)}
@@ -267,11 +269,69 @@ def test_links_to_outside_the_folder_are_not_followed(tmp_path, capsys):
     }
 
 
-def test_a_link_is_not_accepted_as_a_train_folder_in_data_dir(tmp_path, folders):
-    os.rename(folders["train_dir"], tmp_path / "outside")
-    os.symlink(tmp_path / "outside", folders["train_dir"])
+@pytest.mark.parametrize("parts", [("train",), ("val",), ("train", "test"), ("train", "val", "test")])
+def test_a_link_that_leads_outside_data_dir_is_refused_with_its_target_and_the_mend(tmp_path, folders, parts):
+    flags = {f"--config.{part}_dir": Path(folders[f"{part}_dir"]) for part in ("train", "val", "test")}
+    for part in parts:
+        outside = tmp_path / f"outside {part}"
+        os.rename(folders[f"{part}_dir"], outside)
+        os.symlink(outside, folders[f"{part}_dir"])
+        flags[f"--config.{part}_dir"] = outside
+    line = said(make_config(tmp_path, data_dir=str(tmp_path / "set"), split=() if parts == ("train",) else (0.5, 0.5)))
+    leads = ", ".join(f"{part} leads to {tmp_path}/outside {part}" for part in parts)
+    mend = " ".join(f"{flag}={shlex.quote(str(path))}" for flag, path in flags.items())
+    assert line == (
+        f"data_dir={tmp_path / 'set'}: links that lead outside are not followed: {leads}; in place of data_dir, give {mend}"
+    )
+    dirs = {word.partition("=")[0].removeprefix("--config."): word.partition("=")[2] for word in shlex.split(mend)}
+    assert len(data.load(make_config(tmp_path, **dirs)).val.labels) == 10
+
+
+def test_a_part_of_data_dir_that_is_a_link_to_nothing_is_refused(tmp_path, folders):
+    os.rename(folders["val_dir"], tmp_path / "elsewhere")
+    os.symlink(tmp_path / "gone", folders["val_dir"])
+    line = said(make_config(tmp_path, data_dir=str(tmp_path / "set"), split=(0.5, 0.5)))
+    assert line == f"data_dir={tmp_path / 'set'}: a link to nothing: val leads to {tmp_path}/gone, which is missing"
+
+
+def test_folders_links_and_images_in_data_dir_that_are_not_used_are_named(tmp_path, folders, capsys):
+    whole = tmp_path / "set"
+    os.rename(whole / "val", whole / "valid")
+    config = make_config(tmp_path, data_dir=str(whole), split=(0.9, 0.1))
+    mend = "give --config.train_dir, --config.val_dir and --config.test_dir for other folders"
+    start = f"dataset=folder: data_dir={whole}: only train/ and test/ are used, not"
+    for _ in range(2):  # decoded, then cached
+        assert len(data.load(config).test.labels) == 40
+        assert capsys.readouterr().err == f"{start} valid/; {mend}\n"
+    write_images(whole, 700, 2, ())
+    write_images(whole / ".hidden", 700, 2, ())
+    (whole / "notes.txt").touch()
+    os.symlink(tmp_path, whole / "more")
+    os.symlink(tmp_path / "gone", whole / "lost")
+    os.symlink(whole / "0700.png", whole / "same.png")
+    data.load(config)
+    others = f"lost (a link to nothing), more/ (a link to {tmp_path}), valid/, 3 image files (0700.png, ...)"
+    assert capsys.readouterr().err == f"{start} {others}; {mend}\n"
+    for number in range(30):
+        (whole / f"class{number:02}").mkdir()
+    data.load(config)
+    assert " class17/, class18/, class19/ and 14 more; " in capsys.readouterr().err
+
+
+def test_a_link_inside_data_dir_is_a_part_and_its_target_is_not_named(tmp_path, folders, capsys):
+    os.rename(folders["val_dir"], tmp_path / "set" / "valid")
+    os.symlink("valid", folders["val_dir"])
+    found = data.load(make_config(tmp_path, data_dir=str(tmp_path / "set")))
+    assert sorted(numbers(found.val)) == list(VAL)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_data_dir_without_train_and_test_is_reported_with_the_folders_in_it(tmp_path, folders):
+    os.rename(folders["train_dir"], tmp_path / "set" / "training")
     line = said(make_config(tmp_path, data_dir=str(tmp_path / "set")))
-    assert line.startswith(f"data_dir={tmp_path / 'set'}: holds val/ and test/, not train/ and test/")
+    assert line.startswith(
+        f"data_dir={tmp_path / 'set'}: holds val/ and test/, not train/ and test/ (and val/); not used: training/; choices: "
+    )
 
 
 def test_a_full_disk_is_reported_in_one_line_and_leaves_no_files(tmp_path, folders, monkeypatch):
