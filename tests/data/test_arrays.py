@@ -190,7 +190,10 @@ def test_nan_and_a_pickled_npy_are_refused(tmp_path):
     (tmp_path / "x.npy").write_bytes(pickle.dumps({}))
     assert "pickled Python objects are never loaded" in said(make_config(tmp_path, tmp_path / "x.npy"))
     assert said(make_config(tmp_path, tmp_path)).startswith(f"data_dir={tmp_path}: not a file;")
-    assert said(make_config(tmp_path, tmp_path / "no.npz")).startswith(f"data_dir={tmp_path / 'no.npz'}: no such file;")
+    assert said(make_config(tmp_path, tmp_path / "no.npz")) == (
+        f"data_dir={tmp_path / 'no.npz'}: no such file; if the data of a run have moved: python -m vae_jax.main "
+        "--workdir=RUN --config.data_dir=NEW"
+    )
 
 
 def test_parts_that_match_no_split_rule_are_reported_in_one_line(tmp_path):

@@ -28,6 +28,9 @@ def said(config) -> str:
     return str(caught.value)
 
 
+MOVED = "if the data of a run have moved: python -m vae_jax.main --workdir=RUN"
+
+
 def write_images(folder: Path, first: int, count: int, classes=("cat", "dog"), size=(4, 3), mode="RGB") -> None:
     """Write images whose pixels encode their number, in turn to the class folders; no classes: a flat folder."""
     for number in range(first, first + count):
@@ -112,7 +115,9 @@ def test_subfolders_train_val_test_of_data_dir_equal_the_three_keys(tmp_path, fo
 
 def test_data_dir_without_subfolders_or_with_a_wrong_split_is_reported_in_one_line(tmp_path, folders):
     whole = str(tmp_path / "set")
-    assert said(make_config(tmp_path, data_dir=str(tmp_path / "no"))) == f"data_dir={tmp_path / 'no'}: no such folder"
+    assert said(make_config(tmp_path, data_dir=str(tmp_path / "no"))) == (
+        f"data_dir={tmp_path / 'no'}: no such folder; {MOVED} --config.data_dir=NEW"
+    )
     line = said(make_config(tmp_path, data_dir=folders["train_dir"]))
     assert line.startswith(f"data_dir={folders['train_dir']}: holds neither train/ nor test/")
     assert "split_target=test" in line
@@ -120,6 +125,15 @@ def test_data_dir_without_subfolders_or_with_a_wrong_split_is_reported_in_one_li
     assert line.startswith("split=(0.5, 0.5): test and train and val given with 2 proportions in split; choices: ")
     assert said(make_config(tmp_path, train_dir=whole, split=(0.5, 0.3, 0.2))) == (
         f"train_dir={whole}: holds train/ and val/ and test/; give it as data_dir"
+    )
+
+
+def test_all_missing_folders_are_named_at_once_with_the_absolute_path(tmp_path, folders, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = said(make_config(tmp_path, train_dir="a", val_dir=folders["val_dir"], test_dir=str(tmp_path / "b")))
+    assert line == (
+        f"train_dir=a ({tmp_path}/a), test_dir={tmp_path}/b: no such folders; "
+        f"{MOVED} --config.train_dir=NEW --config.test_dir=NEW"
     )
 
 
@@ -138,7 +152,7 @@ def test_missing_empty_and_overlapping_folders_are_reported_in_one_line_each(tmp
     for name in ("train_dir", "test_dir"):
         both = {"train_dir": folders["train_dir"], "test_dir": folders["test_dir"]}
         assert said(make_config(tmp_path, **both | {name: str(tmp_path / "no")}, **split)) == (
-            f"{name}={tmp_path / 'no'}: no such folder"
+            f"{name}={tmp_path / 'no'}: no such folder; {MOVED} --config.{name}=NEW"
         )
         line = said(make_config(tmp_path, **both | {name: str(empty)}, **split))
         assert line.startswith(f"{name}={empty}: no images in it (1 file: .txt 1); image files are .bmp, ")

@@ -13,6 +13,7 @@ from vae_jax.data.array_file import read_images, read_parts
 from vae_jax.data.cache import load_cached
 from vae_jax.data.images import fit_image
 from vae_jax.data.mapped import write_rows
+from vae_jax.data.moved import assert_there
 from vae_jax.data.source import Source
 from vae_jax.errors import InputError
 from vae_jax.system.cache_folder import cache_root
@@ -29,10 +30,9 @@ def load_arrays(config: Config) -> Source:
         InputError: not such a file; parts and `split` that fit no rule; a split that would be empty.
     """
     at, file = f"data_dir={config.data_dir}", Path(config.data_dir)
+    assert_there({"data_dir": config.data_dir}, "file")
     if not os.path.isfile(file):  # Path.is_file raises in a folder that cannot be read
-        raise InputError(
-            f"{at}: {'not a file' if os.path.exists(file) else 'no such file'}; dataset=arrays reads an .npz or .npy"
-        )
+        raise InputError(f"{at}: not a file; dataset=arrays reads an .npz or .npy")
     names = ("split", "split_target", "split_seed", "val_fraction", "image_size", "grayscale")
     status = file.stat()
     key = {

@@ -18,6 +18,7 @@ from vae_jax.data.folders.image_file import are_grey, decode
 from vae_jax.data.folders.listing import Listing, few, label, list_images
 from vae_jax.data.folders.threads import decoding
 from vae_jax.data.mapped import write_rows
+from vae_jax.data.moved import assert_there
 from vae_jax.data.source import Source
 from vae_jax.errors import InputError, printable
 from vae_jax.system.cache_folder import cache_root
@@ -54,9 +55,10 @@ def load_folder(config: Config) -> Source:
 
 def _listings(config: Config) -> tuple[dict[str, Listing], list[str]]:
     """List the images: part (train, val or test) -> the images in its folder; and lines to print."""
-    given = {part: Path(config[f"{part}_dir"]) for part in NAMES if config[f"{part}_dir"]}
-    folders, notices = {part: (f"{part}_dir={folder}", folder) for part, folder in given.items()}, []
-    if config.data_dir and not folders:
+    given = {part: config[f"{part}_dir"] for part in NAMES if config[f"{part}_dir"]}
+    assert_there({f"{part}_dir": folder for part, folder in given.items()} or {"data_dir": config.data_dir})
+    folders, notices = {part: (f"{part}_dir={folder}", Path(folder)) for part, folder in given.items()}, []
+    if not folders:
         folders, notices = folders_below(f"data_dir={config.data_dir}", Path(config.data_dir))
     listings = {part: list_images(given, folder) for part, (given, folder) in folders.items()}
     for a, b in itertools.permutations(listings.values(), 2):

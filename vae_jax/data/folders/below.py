@@ -20,7 +20,7 @@ def folders_below(given: str, folder: Path) -> tuple[dict[str, tuple[str, Path]]
         InputError: the folder cannot be read, has no train/ or no test/, or one of the three is a link that leads outside.
     """
     if not os.path.isdir(folder):
-        raise InputError(f"{given}: {'not a folder' if os.path.exists(folder) else 'no such folder'}")
+        raise InputError(f"{given}: not a folder")
     try:
         names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
     except OSError as error:

@@ -45,11 +45,11 @@ def list_images(given: str, folder: Path) -> Listing:
     """List every image below a folder, at any depth. Hidden files are skipped; links may not lead outside.
 
     Raises:
-        InputError: no such folder, one that cannot be read, or one without images; `given` names it.
+        InputError: not a folder, one that cannot be read, or one without images; `given` names it.
     """
     root = Path(os.path.realpath(folder))
     if not os.path.isdir(root):  # Path.is_dir raises in a folder that cannot be read
-        raise InputError(f"{given}: {'not a folder' if os.path.exists(root) else 'no such folder'}")
+        raise InputError(f"{given}: not a folder")
     stamps: dict[str, str] = {}
     left_out, links, ignored = [], [], collections.Counter[str]()
     try:
