@@ -14,7 +14,7 @@ from jaxtyping import Int32
 from vae_jax.data.allotment import NAMES, Allotment, allot
 from vae_jax.data.cache import entry_folder, load_cached
 from vae_jax.data.folders.below import all_of, folders_below
-from vae_jax.data.folders.image_file import are_grey, decode
+from vae_jax.data.folders.image_file import are_grey, decode, num_pages
 from vae_jax.data.folders.listing import Listing, few, label, list_images
 from vae_jax.data.folders.threads import decoding
 from vae_jax.data.mapped import write_rows
@@ -110,12 +110,11 @@ def _build(
     return Source(**parts, left_out=tuple(left_out), notices=_pages(images.paged))
 
 
-def _pages(paged: list[tuple[Path, int]]) -> tuple[str, ...]:
+def _pages(paged: list[Path]) -> tuple[str, ...]:
     """Return a line about the files with several pages, if there are any."""
     if not paged:
         return ()
-    file, pages = min(paged)
-    count = f"files with more: {len(paged)}, the first is {file} with {pages}"
+    count = f"files with more: {len(paged)}, the first is {min(paged)} with {num_pages(min(paged))}"
     return (f"only the first page or frame is used; {count}",)
 
 

@@ -31,8 +31,8 @@ class Decoded(NamedTuple):
     """An image file, decoded."""
 
     pixels: UInt8[np.ndarray, "H W C"]
-    pages: int
-    """The number of pages or frames in the file; the pixels are those of the first."""
+    several: bool
+    """True if the file has further pages or frames; the pixels are those of the first."""
 
 
 def are_grey(files: Iterable[Path]) -> bool:
@@ -75,7 +75,7 @@ def decode(file: Path, size: Size, channels: int, background: str) -> Decoded:
             flat = _in_mode(_flatten(_eight_bit(_upright(picture)), background), "L" if channels == 1 else "RGB")
             if size:
                 flat = flat.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-            return Decoded(np.asarray(flat).reshape(flat.height, flat.width, channels), _num_pages(picture))
+            return Decoded(np.asarray(flat).reshape(flat.height, flat.width, channels), _has_several(picture))
         except Exception as error:  # PIL lets through whatever its many decoders raise
             raise BrokenImageError(_reason(error)) from error
 
@@ -91,14 +91,21 @@ def _upright(picture: Any) -> Any:
     return picture.transpose(ways[orientation - 2]) if orientation in range(2, 9) else picture
 
 
-def _num_pages(picture: Any) -> int:
-    """Count the pages of a decoded picture. The further images in a photograph (MPO) are previews and depth maps."""
-    if picture.format == "MPO":
-        return 1
+def num_pages(file: Path) -> int:
+    """Count the pages or frames of a file that has several, which is slow for an animation; 2 if a later one is damaged."""
     try:
-        return getattr(picture, "n_frames", 1)
+        with _open(file) as picture:
+            return picture.n_frames
+    except Exception:
+        return 2
+
+
+def _has_several(picture: Any) -> bool:
+    """Return True if a decoded picture has further pages. Those in a photograph (MPO) are previews and depth maps."""
+    try:
+        return picture.format != "MPO" and getattr(picture, "is_animated", False)
     except Exception:  # a damaged page that is not used
-        return 1
+        return False
 
 
 def _open(file: Path) -> Any:

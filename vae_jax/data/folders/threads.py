@@ -23,12 +23,12 @@ class Decoding:
 
     Attributes:
         broken: "file: reason" of each so far.
-        paged: (file, number of pages) of each so far that has more than one.
+        paged: each file so far that has more than one page or frame.
     """
 
     def __init__(self, decode: Callable[[Path], Decoded], pool: ThreadPoolExecutor, bar: Any) -> None:
         self.broken: list[str] = []
-        self.paged: list[tuple[Path, int]] = []
+        self.paged: list[Path] = []
         self._decode, self._pool, self._bar = decode, pool, bar
         self._first: tuple[Path, tuple[int, ...]] | None = None
 
@@ -41,14 +41,14 @@ class Decoding:
         for i, future in enumerate(self._ahead(files)):
             self._bar.update()
             try:
-                image, pages = future.result()
+                image, several = future.result()
             except BrokenImageError as error:
                 self.broken.append(f"{files[i]}: {error}")
                 continue
             self._check_size(files[i], image.shape)
             good.append(i)
-            if pages > 1:
-                self.paged.append((files[i], pages))
+            if several:
+                self.paged.append(files[i])
             yield image
 
     def _ahead(self, files: Sequence[Path]) -> Iterator[Future]:
