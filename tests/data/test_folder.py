@@ -226,18 +226,19 @@ def test_a_folder_without_images_is_reported_with_the_endings_of_its_files(tmp_p
     folder.mkdir()
     for i in range(10):
         (folder / f"IMG_{i}.HEIC").touch()
-    for name in ("a.mov", "b.mov", "README"):
+    for name in ("a.mov", "b.mov", "c.new\nline", "README"):
         (folder / name).touch()
     line = said(make_config(tmp_path, train_dir=str(folder), split=(0.5, 0.3, 0.2)))
     assert line == (
-        f"train_dir={folder}: no images in it (13 files: .heic 10, .mov 2, no extension 1); image files are .bmp, .gif, "
-        ".jpeg, .jpg, .png, .tif, .tiff, .webp"
+        f"train_dir={folder}: no images in it (14 files: .heic 10, .mov 2, no extension 1, .new\\nline 1); image files are "
+        ".bmp, .gif, .jpeg, .jpg, .png, .tif, .tiff, .webp"
     )
     for i in range(20):
         (folder / f"x.{i:02}").touch()
     line = said(make_config(tmp_path, train_dir=str(folder), split=(0.5, 0.3, 0.2)))
     assert (
-        "(33 files: .heic 10, .mov 2, no extension 1, .00 1, .01 1, .02 1, .03 1, .04 1, and 15 more endings); " in line
+        "(34 files: .heic 10, .mov 2, no extension 1, .new\\nline 1, .00 1, .01 1, .02 1, .03 1, and 16 more endings); "
+        in line
     )
 
 
@@ -342,9 +343,11 @@ def test_a_link_inside_data_dir_is_a_part_and_its_target_is_not_named(tmp_path, 
 
 def test_a_data_dir_without_train_and_test_is_reported_with_the_folders_in_it(tmp_path, folders):
     os.rename(folders["train_dir"], tmp_path / "set" / "training")
+    (tmp_path / "set" / "new\nline").mkdir()
     line = said(make_config(tmp_path, data_dir=str(tmp_path / "set")))
     assert line.startswith(
-        f"data_dir={tmp_path / 'set'}: holds val/ and test/, not train/ and test/ (and val/); not used: training/; choices: "
+        f"data_dir={tmp_path / 'set'}: holds val/ and test/, not train/ and test/ (and val/); not used: "
+        "new\\nline/, training/; choices: "
     )
 
 

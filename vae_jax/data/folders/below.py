@@ -8,7 +8,7 @@ from pathlib import Path
 from vae_jax.data.allotment import NAMES, SPLIT_RULES
 from vae_jax.data.folders.image_file import EXTENSIONS
 from vae_jax.data.folders.listing import leads_outside
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, printable
 
 _SHOWN = 20
 
@@ -88,4 +88,4 @@ def _unused(folder: Path, names: Sequence[str], used: Iterable[Path]) -> list[st
 
 
 def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    return printable(", ".join(names[:_SHOWN])) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from vae_jax.data.folders.image_file import EXTENSIONS
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, printable
 
 _CLUTTER = frozenset({"thumbs.db", "desktop.ini"})
 _MOST_ENDINGS = 8
@@ -77,7 +77,7 @@ def _others(ignored: collections.Counter[str], left_out: Sequence[str]) -> str:
     """Describe the files in a folder without images: " (12 files: .heic 10, .mov 2); image files are .bmp, ..."."""
     others, total = [], sum(ignored.values())
     if ignored:
-        kinds = [f"{extension} {count}" for extension, count in ignored.most_common()]
+        kinds = [printable(f"{extension} {count}") for extension, count in ignored.most_common()]
         kinds[_MOST_ENDINGS:] = [f"and {len(kinds) - _MOST_ENDINGS} more endings"] * (len(kinds) > _MOST_ENDINGS)
         others.append(f"{total} file{'s' * (total > 1)}: {', '.join(kinds)}")
     if left_out:
