@@ -107,6 +107,8 @@ class Dataset(NamedTuple):
     test: Split
     class_names: tuple[str, ...] = ()
     """The names of labels 0, 1, ...; empty if there are no labels."""
+    grey: UInt8[np.ndarray, "N H W C"] | None = None
+    """The published training images if the training split is binarised once and for all, or None."""
 
 
 class TrainState(NamedTuple):

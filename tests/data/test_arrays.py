@@ -92,6 +92,52 @@ def test_floats_in_0_to_1_are_converted_to_the_same_bytes(tmp_path, dtype):
     assert all_numbers(found) == list(range(256))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_floats_that_rounding_put_outside_0_to_1_become_0_and_255(tmp_path, dtype):
+    floats = np.full((20, 5, 4), 0.5, dtype)
+    floats[:, 0, 0], floats[:, 0, 1] = 1 + 9e-7, -9e-7
+    np.save(tmp_path / "x.npy", floats)
+    found = data.load(make_config(tmp_path, tmp_path / "x.npy"))
+    for split in found[:3]:
+        assert (split.images[:, 0, :2, 0] == [255, 0]).all()
+        assert (split.images[:, 1:] == 128).all()
+
+
+FLOATS = np.linspace(0, 1, 20 * 20).reshape(20, 5, 4)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "change", "words"),
+    [
+        (
+            np.float64,
+            {7: 1.0000012, 9: 1.0000011},
+            "2 of 20 images cannot be used, the first is x_train[7]: floats from 0.0 to 1.0000012; float images must be in "
+            "[0, 1]; only 1e-06 of rounding is allowed",
+        ),
+        (
+            np.float32,
+            {3: -0.001},
+            "1 of 20 images cannot be used, the first is x_train[3]: floats from -0.001 to 1.0; ",
+        ),
+        (np.float32, {3: -0.9}, "floats from -0.9 to 1.0; they look like -1 to 1: save (x + 1) / 2"),
+        (np.float16, {2: 254}, "floats from 0.0 to 254.0; they look like 0 to 255: save x / 255, or x as uint8"),
+        (np.float32, {4: 256}, "floats from 0.0 to 256.0; float images must be in [0, 1]"),
+        (
+            np.float32,
+            {5: np.nan, 6: -np.inf, 8: np.nan},
+            "3 of 20 images cannot be used, the first is x_train[5]: 2 NaN and 1 inf among the floats",
+        ),
+    ],
+)
+def test_floats_out_of_range_are_reported_with_their_image_number_and_a_mend(tmp_path, dtype, change, words):
+    floats = FLOATS.astype(dtype)
+    for row, value in change.items():
+        floats[row, 2, 2] = value
+    np.savez(tmp_path / "x.npz", x_train=floats)
+    assert words in said(make_config(tmp_path, tmp_path / "x.npz"))
+
+
 def test_image_size_and_grayscale_are_applied(tmp_path):
     np.save(tmp_path / "x.npy", np.full((20, 6, 6, 3), (255, 0, 0), np.uint8))
     found = data.load(make_config(tmp_path, tmp_path / "x.npy", image_size=(3, 8), grayscale=True))
@@ -116,7 +162,7 @@ X = images(0, 20)
         (bad(images=np.array([{}], object)), "pickled Python objects are never loaded"),
         (bad(images=X.astype(np.int32)), "images is int32; images are uint8, or floats in [0, 1]"),
         (bad(images=X > 3), "images is bool"),
-        (bad(images=X / 3.0), "float images must be in [0, 1]"),
+        (bad(images=X / 3.0), "they look like 0 to 255: save x / 255, or x as uint8"),
         (bad(images=X[:, 0]), "images has shape (20, 4)"),
         (bad(images=np.zeros((9, 3, 32, 32), np.uint8)), "images has shape (9, 3, 32, 32); images are [N, H, W] or"),
         (bad(images=X[:0]), "images has shape (0, 5, 4, 1)"),
@@ -138,13 +184,16 @@ def test_unusable_files_are_reported_in_one_line(tmp_path, write, words):
 
 def test_nan_and_a_pickled_npy_are_refused(tmp_path):
     np.save(tmp_path / "x.npy", np.full((20, 4, 4), np.nan))
-    assert "float images must be in [0, 1]" in said(make_config(tmp_path, tmp_path / "x.npy"))
+    assert "320 NaN among the floats" in said(make_config(tmp_path, tmp_path / "x.npy"))
     np.save(tmp_path / "x.npy", np.array([print], object), allow_pickle=True)
     assert "pickled Python objects are never loaded" in said(make_config(tmp_path, tmp_path / "x.npy"))
     (tmp_path / "x.npy").write_bytes(pickle.dumps({}))
     assert "pickled Python objects are never loaded" in said(make_config(tmp_path, tmp_path / "x.npy"))
     assert said(make_config(tmp_path, tmp_path)).startswith(f"data_dir={tmp_path}: not a file;")
-    assert said(make_config(tmp_path, tmp_path / "no.npz")).startswith(f"data_dir={tmp_path / 'no.npz'}: no such file;")
+    assert said(make_config(tmp_path, tmp_path / "no.npz")) == (
+        f"data_dir={tmp_path / 'no.npz'}: no such file; if the data of a run have moved: python -m vae_jax.main "
+        "--workdir=RUN --config.data_dir=NEW"
+    )
 
 
 def test_parts_that_match_no_split_rule_are_reported_in_one_line(tmp_path):

@@ -95,6 +95,18 @@ def test_a_val_split_and_the_omitted_files_are_stored(tmp_path):
         assert source.left_out == ("a: no",)
 
 
+def test_notices_are_stored_and_an_older_entry_without_them_is_not_built_again(tmp_path):
+    whole = Builder()(tmp_path)
+    for _ in range(2):
+        source = cache.load_cached(tmp_path, "toy", KEY, lambda _: whole._replace(notices=("two pages",)))
+        assert source.notices == ("two pages",)
+    meta = cache.entry_folder(tmp_path, "toy", KEY) / "meta.json"
+    content = json.loads(meta.read_text())["content"]
+    del content["notices"]
+    meta.write_text(json.dumps({"content": content, "sha256": cache._digest(content)}))
+    assert cache.load_cached(tmp_path, "toy", KEY, lambda _: pytest.fail("built again")).notices == ()
+
+
 def test_a_set_without_test_split_or_classes_is_cached(tmp_path):
     whole = Builder()(tmp_path)
     for _ in range(2):

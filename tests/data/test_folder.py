@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,9 @@ def said(config) -> str:
     with pytest.raises(InputError) as caught:
         data.load(config)
     return str(caught.value)
+
+
+MOVED = "if the data of a run have moved: python -m vae_jax.main --workdir=RUN"
 
 
 def write_images(folder: Path, first: int, count: int, classes=("cat", "dog"), size=(4, 3), mode="RGB") -> None:
@@ -111,7 +115,9 @@ def test_subfolders_train_val_test_of_data_dir_equal_the_three_keys(tmp_path, fo
 
 def test_data_dir_without_subfolders_or_with_a_wrong_split_is_reported_in_one_line(tmp_path, folders):
     whole = str(tmp_path / "set")
-    assert said(make_config(tmp_path, data_dir=str(tmp_path / "no"))) == f"data_dir={tmp_path / 'no'}: no such folder"
+    assert said(make_config(tmp_path, data_dir=str(tmp_path / "no"))) == (
+        f"data_dir={tmp_path / 'no'}: no such folder; {MOVED} --config.data_dir=NEW"
+    )
     line = said(make_config(tmp_path, data_dir=folders["train_dir"]))
     assert line.startswith(f"data_dir={folders['train_dir']}: holds neither train/ nor test/")
     assert "split_target=test" in line
@@ -119,6 +125,15 @@ def test_data_dir_without_subfolders_or_with_a_wrong_split_is_reported_in_one_li
     assert line.startswith("split=(0.5, 0.5): test and train and val given with 2 proportions in split; choices: ")
     assert said(make_config(tmp_path, train_dir=whole, split=(0.5, 0.3, 0.2))) == (
         f"train_dir={whole}: holds train/ and val/ and test/; give it as data_dir"
+    )
+
+
+def test_all_missing_folders_are_named_at_once_with_the_absolute_path(tmp_path, folders, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = said(make_config(tmp_path, train_dir="a", val_dir=folders["val_dir"], test_dir=str(tmp_path / "b")))
+    assert line == (
+        f"train_dir=a ({tmp_path}/a), test_dir={tmp_path}/b: no such folders; "
+        f"{MOVED} --config.train_dir=NEW --config.test_dir=NEW"
     )
 
 
@@ -137,10 +152,10 @@ def test_missing_empty_and_overlapping_folders_are_reported_in_one_line_each(tmp
     for name in ("train_dir", "test_dir"):
         both = {"train_dir": folders["train_dir"], "test_dir": folders["test_dir"]}
         assert said(make_config(tmp_path, **both | {name: str(tmp_path / "no")}, **split)) == (
-            f"{name}={tmp_path / 'no'}: no such folder"
+            f"{name}={tmp_path / 'no'}: no such folder; {MOVED} --config.{name}=NEW"
         )
         line = said(make_config(tmp_path, **both | {name: str(empty)}, **split))
-        assert line == f"{name}={empty}: no images in it (other files: 1)"
+        assert line.startswith(f"{name}={empty}: no images in it (1 file: .txt 1); image files are .bmp, ")
     inside = {"train_dir": folders["train_dir"], "test_dir": folders["train_dir"] + "/dog"}
     assert said(make_config(tmp_path, **inside, **split)).startswith(
         f"test_dir={inside['test_dir']}: is inside train_dir="
@@ -206,6 +221,42 @@ def test_nested_folders_are_read_and_hidden_or_other_files_are_skipped(tmp_path,
     ]
 
 
+def test_a_folder_without_images_is_reported_with_the_endings_of_its_files(tmp_path):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    for i in range(10):
+        (folder / f"IMG_{i}.HEIC").touch()
+    for name in ("a.mov", "b.mov", "c.new\nline", "README"):
+        (folder / name).touch()
+    line = said(make_config(tmp_path, train_dir=str(folder), split=(0.5, 0.3, 0.2)))
+    assert line == (
+        f"train_dir={folder}: no images in it (14 files: .heic 10, .mov 2, no extension 1, .new\\nline 1); image files are "
+        ".bmp, .gif, .jpeg, .jpg, .png, .tif, .tiff, .webp"
+    )
+    for i in range(20):
+        (folder / f"x.{i:02}").touch()
+    line = said(make_config(tmp_path, train_dir=str(folder), split=(0.5, 0.3, 0.2)))
+    assert (
+        "(34 files: .heic 10, .mov 2, no extension 1, .new\\nline 1, .00 1, .01 1, .02 1, .03 1, and 16 more endings); "
+        in line
+    )
+
+
+def test_files_of_several_pages_are_counted_in_one_line_from_a_warm_cache_too(tmp_path, capsys):
+    write_images(tmp_path / "a", 0, 20, ())
+    pages = [Image.new("RGB", (4, 3), (50 * i, 200, 7)) for i in range(5)]
+    for name, count in {"m.tif": 4, "n.gif": 5, "o.webp": 3, "p.png": 2, "one.tiff": 1, "one.gif": 1}.items():
+        pages[0].save(tmp_path / "a" / name, save_all=True, append_images=pages[1:count])
+    config = make_config(tmp_path, train_dir=str(tmp_path / "a"), split=(0.5, 0.3, 0.2))
+    for _ in range(2):
+        found = data.load(config)
+        assert sum(len(split.labels) for split in found[:3]) == 26
+        assert capsys.readouterr().err.splitlines() == [
+            f"dataset=folder: only the first page or frame is used; files with more: 4, the first is "
+            f"{tmp_path / 'a' / 'm.tif'} with 4"
+        ]
+
+
 def test_links_to_outside_the_folder_are_not_followed(tmp_path, capsys):
     write_images(tmp_path / "a", 0, 20, ())
     write_images(tmp_path / "outside", 100, 3, ())
@@ -220,7 +271,8 @@ def test_links_to_outside_the_folder_are_not_followed(tmp_path, capsys):
         found = data.load(config)
         taken = sorted(number for split in found[:3] for number in numbers(split))
         assert taken == sorted([*range(20), 3])
-        (line,) = capsys.readouterr().err.splitlines()
+        first, line = capsys.readouterr().err.splitlines()
+        assert first == f"dataset=folder: train_dir={tmp_path / 'a'}: linked folders are not read: folder, loop"
         assert line.startswith("dataset=folder: files left out: 4, listed with the reasons in ")
     left_out = json.loads(Path(line.split(" in ")[-1]).read_text())["content"]["left_out"]
     reasons = {Path(name).name: reason for name, reason in (text.split(": ") for text in left_out)}
@@ -232,11 +284,71 @@ def test_links_to_outside_the_folder_are_not_followed(tmp_path, capsys):
     }
 
 
-def test_a_link_is_not_accepted_as_a_train_folder_in_data_dir(tmp_path, folders):
-    os.rename(folders["train_dir"], tmp_path / "outside")
-    os.symlink(tmp_path / "outside", folders["train_dir"])
+@pytest.mark.parametrize("parts", [("train",), ("val",), ("train", "test"), ("train", "val", "test")])
+def test_a_link_that_leads_outside_data_dir_is_refused_with_its_target_and_the_mend(tmp_path, folders, parts):
+    flags = {f"--config.{part}_dir": Path(folders[f"{part}_dir"]) for part in ("train", "val", "test")}
+    for part in parts:
+        outside = tmp_path / f"outside {part}"
+        os.rename(folders[f"{part}_dir"], outside)
+        os.symlink(outside, folders[f"{part}_dir"])
+        flags[f"--config.{part}_dir"] = outside
+    line = said(make_config(tmp_path, data_dir=str(tmp_path / "set"), split=() if parts == ("train",) else (0.5, 0.5)))
+    leads = ", ".join(f"{part} leads to {tmp_path}/outside {part}" for part in parts)
+    mend = " ".join(f"{flag}={shlex.quote(str(path))}" for flag, path in flags.items())
+    assert line == (
+        f"data_dir={tmp_path / 'set'}: links that lead outside are not followed: {leads}; in place of data_dir, give {mend}"
+    )
+    dirs = {word.partition("=")[0].removeprefix("--config."): word.partition("=")[2] for word in shlex.split(mend)}
+    assert len(data.load(make_config(tmp_path, **dirs)).val.labels) == 10
+
+
+def test_a_part_of_data_dir_that_is_a_link_to_nothing_is_refused(tmp_path, folders):
+    os.rename(folders["val_dir"], tmp_path / "elsewhere")
+    os.symlink(tmp_path / "gone", folders["val_dir"])
+    line = said(make_config(tmp_path, data_dir=str(tmp_path / "set"), split=(0.5, 0.5)))
+    assert line == f"data_dir={tmp_path / 'set'}: a link to nothing: val leads to {tmp_path}/gone, which is missing"
+
+
+def test_folders_links_and_images_in_data_dir_that_are_not_used_are_named(tmp_path, folders, capsys):
+    whole = tmp_path / "set"
+    os.rename(whole / "val", whole / "valid")
+    config = make_config(tmp_path, data_dir=str(whole), split=(0.9, 0.1))
+    mend = "give --config.train_dir, --config.val_dir and --config.test_dir for other folders"
+    start = f"dataset=folder: data_dir={whole}: only train/ and test/ are used, not"
+    for _ in range(2):  # decoded, then cached
+        assert len(data.load(config).test.labels) == 40
+        assert capsys.readouterr().err == f"{start} valid/; {mend}\n"
+    write_images(whole, 700, 2, ())
+    write_images(whole / ".hidden", 700, 2, ())
+    (whole / "notes.txt").touch()
+    os.symlink(tmp_path, whole / "more")
+    os.symlink(tmp_path / "gone", whole / "lost")
+    os.symlink(whole / "0700.png", whole / "same.png")
+    data.load(config)
+    others = f"lost (a link to nothing), more/ (a link to {tmp_path}), valid/, 3 image files (0700.png, ...)"
+    assert capsys.readouterr().err == f"{start} {others}; {mend}\n"
+    for number in range(30):
+        (whole / f"class{number:02}").mkdir()
+    data.load(config)
+    assert " class17/, class18/, class19/ and 14 more; " in capsys.readouterr().err
+
+
+def test_a_link_inside_data_dir_is_a_part_and_its_target_is_not_named(tmp_path, folders, capsys):
+    os.rename(folders["val_dir"], tmp_path / "set" / "valid")
+    os.symlink("valid", folders["val_dir"])
+    found = data.load(make_config(tmp_path, data_dir=str(tmp_path / "set")))
+    assert sorted(numbers(found.val)) == list(VAL)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_data_dir_without_train_and_test_is_reported_with_the_folders_in_it(tmp_path, folders):
+    os.rename(folders["train_dir"], tmp_path / "set" / "training")
+    (tmp_path / "set" / "new\nline").mkdir()
     line = said(make_config(tmp_path, data_dir=str(tmp_path / "set")))
-    assert line.startswith(f"data_dir={tmp_path / 'set'}: holds val/ and test/, not train/ and test/")
+    assert line.startswith(
+        f"data_dir={tmp_path / 'set'}: holds val/ and test/, not train/ and test/ (and val/); not used: "
+        "new\\nline/, training/; choices: "
+    )
 
 
 def test_a_full_disk_is_reported_in_one_line_and_leaves_no_files(tmp_path, folders, monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from vae_jax.data.folders import image_file
-from vae_jax.data.folders.image_file import EXTENSIONS, BrokenImageError, are_grey, decode
+from vae_jax.data.folders.image_file import EXTENSIONS, BrokenImageError, are_grey, decode, num_pages
 
 
 def gradient(height=24, width=32) -> np.ndarray:
@@ -20,7 +20,7 @@ def gradient(height=24, width=32) -> np.ndarray:
 
 
 def pixels(file, size=(), channels=3, background="black") -> np.ndarray:
-    found = decode(file, size, channels, background)
+    found = decode(file, size, channels, background).pixels
     assert found.dtype == np.uint8
     return found.astype(int)
 
@@ -42,6 +42,24 @@ def test_the_first_frame_of_an_animation_is_used(tmp_path, extension):
     first, second = Image.new("RGB", (8, 6), (200, 0, 0)), Image.new("RGB", (8, 6), (0, 200, 0))
     first.save(tmp_path / f"x{extension}", save_all=True, append_images=[second])
     assert np.abs(pixels(tmp_path / f"x{extension}") - [200, 0, 0]).max() < 8
+
+
+def test_pages_are_counted_and_those_after_the_first_may_be_damaged(tmp_path):
+    first, second = Image.new("RGB", (8, 6), (200, 0, 0)), Image.new("RGB", (8, 6), (0, 200, 0))
+    for extension in (".tiff", ".gif", ".webp"):
+        file = tmp_path / f"x{extension}"
+        first.save(file, save_all=True, append_images=[second, first])
+        assert decode(file, (), 3, "black").several
+        assert num_pages(file) == 3
+        first.save(file)
+        assert not decode(file, (), 3, "black").several
+    # A photograph with its preview; of copies, because PIL leaves the options of a format in the images that it saves.
+    first.copy().save(tmp_path / "x.jpg", format="MPO", save_all=True, append_images=[second.copy()])
+    assert not decode(tmp_path / "x.jpg", (), 3, "black").several
+    first.save(tmp_path / "x.tiff", save_all=True, append_images=[second])
+    whole = (tmp_path / "x.tiff").read_bytes()
+    (tmp_path / "x.tiff").write_bytes(whole[: len(whole) - 10])
+    assert np.abs(pixels(tmp_path / "x.tiff") - [200, 0, 0]).max() < 8
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -127,7 +127,10 @@ def test_image_size_is_applied_and_makes_another_cache_entry(tmp_path, originals
 
 def test_a_data_dir_that_is_missing_empty_or_incomplete_is_refused(tmp_path, originals):
     missing = tmp_path / "nowhere"
-    assert said(make_config(tmp_path, data_dir=str(missing))).startswith(f"data_dir={missing}: no such folder")
+    assert said(make_config(tmp_path, data_dir=str(missing))) == (
+        f"data_dir={missing}: no such folder; if the data of a run have moved: python -m vae_jax.main --workdir=RUN "
+        "--config.data_dir=NEW"
+    )
     missing.mkdir()
     assert said(make_config(tmp_path, data_dir=str(missing))).startswith(f"data_dir={missing}: the folder is empty")
     gone = [originals / "t10k-labels-idx1-ubyte.gz", originals / "train-images-idx3-ubyte.gz"]

@@ -68,8 +68,8 @@ def assemble(source: Source, config: Config) -> Dataset:
     if not len(test.labels):
         raise InputError(f"dataset={config.dataset}: the test split would be empty ({len(whole.labels)} images in all)")
     train, val = splits.train_val_indices(whole.labels[rest], config.val_fraction, config.num_train, seed)
-    pixels = drawn if config.binarize == "static_seeded" else grey
-    return Dataset(_take(pixels, rest[train]), _take(drawn, rest[val]), test, source.class_names)
+    pixels, before = (drawn, grey.images) if config.binarize == "static_seeded" else (grey, None)
+    return Dataset(_take(pixels, rest[train]), _take(drawn, rest[val]), test, source.class_names, before)
 
 
 def _as_given(source: Source, config: Config) -> Dataset:
@@ -79,11 +79,12 @@ def _as_given(source: Source, config: Config) -> Dataset:
     assert test is not None
     if config.num_train > len(train.labels):
         raise InputError(f"num_train={config.num_train}: only {len(train.labels)} training images")
-    if config.binarize == "static_seeded":
+    before = train.images if config.binarize == "static_seeded" else None
+    if before is not None:
         train = _binarized(train, config, splits.BINARIZE_TRAIN)
     val, test = _binarized(val, config, splits.BINARIZE_VAL), _binarized(test, config, splits.BINARIZE_TEST)
     count = config.num_train or len(train.labels)
-    return Dataset(Split(train.images[:count], train.labels[:count]), val, test, source.class_names)
+    return Dataset(Split(train.images[:count], train.labels[:count]), val, test, source.class_names, before)
 
 
 def _take(split: Split, indices: np.ndarray) -> Split:

@@ -5,11 +5,12 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 
+from vae_jax.data.mapped import pieces_of
 from vae_jax.errors import InputError
 
 ARRAY_NAMES = {
@@ -18,10 +19,23 @@ ARRAY_NAMES = {
     "test": (("test_images", "test_labels"), ("x_test", "y_test")),
 }
 """Part -> the names of its arrays (images, labels) in an .npz file; labels may be absent."""
+ROUNDING = 1e-6
+"""Floats may be outside [0, 1] by this much; they become 0 or 255 like 0 and 1."""
 
 
-def read_parts(at: str, file: Path, scratch: Path) -> dict[str, tuple[np.memmap, np.ndarray | None]]:
-    """Read a file: part -> its images [N, H, W, C], mapped, and its labels i64[N]."""
+class Part(NamedTuple):
+    """The arrays of a part: train, val or test."""
+
+    name: str
+    """The name of the images' array."""
+    images: np.memmap
+    """[N, H, W, C], mapped, uint8 or floats."""
+    labels: np.ndarray | None
+    """i64[N], or None if the file has none."""
+
+
+def read_parts(at: str, file: Path, scratch: Path) -> dict[str, Part]:
+    """Read a file: part (train, val or test) -> its arrays."""
     try:
         arrays = _unpack(file, scratch)
     except (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
@@ -39,11 +53,12 @@ def read_parts(at: str, file: Path, scratch: Path) -> dict[str, tuple[np.memmap,
             raise InputError(f"{at}: both {here[0][0]} and {here[1][0]}; one of them")
         if here:
             images = _check_images(at, here[0][0], arrays[here[0][0]])
-            parts[part] = images, _check_labels(at, here[0][1], arrays.get(here[0][1]), len(images))
+            labels = _check_labels(at, here[0][1], arrays.get(here[0][1]), len(images))
+            parts[part] = Part(here[0][0], images, labels)
     if "train" not in parts:
         wanted = " or ".join(images for images, _ in ARRAY_NAMES["train"])
         raise InputError(f"{at}: holds {', '.join(arrays) or 'nothing'}, but no array named {wanted}")
-    shapes = {part: images.shape[1:] for part, (images, _) in parts.items()}
+    shapes = {part: images.shape[1:] for part, (_, images, _) in parts.items()}
     if len(set(shapes.values())) > 1:
         raise InputError(f"{at}: images of different shapes: {', '.join(f'{p} {s}' for p, s in shapes.items())}")
     return parts
@@ -90,17 +105,41 @@ def _check_labels(at: str, name: str, labels: np.ndarray | None, count: int) -> 
     return np.array(labels, np.int64).reshape(-1)
 
 
-def read_images(at: str, images: np.memmap, rows: np.ndarray) -> Iterator[UInt8[np.ndarray, "H W C"]]:
+def read_images(at: str, part: Part, rows: np.ndarray) -> Iterator[UInt8[np.ndarray, "H W C"]]:
     """Yield the images of the given indices as uint8, in their order; floats are checked."""
-    for image in _read(images, rows):
+    for image in _read(part.images, rows):
         if image.dtype == np.uint8:
             yield image
-        elif image.min() >= 0 and image.max() <= 1:
+        elif image.min() >= -ROUNDING and image.max() <= 1 + ROUNDING:
             yield np.round(image.astype(np.float32) * 255).astype(np.uint8)
         else:  # NaN too
-            raise InputError(
-                f"{at}: image with floats from {image.min():g} to {image.max():g}; float images must be in [0, 1]"
-            )
+            raise InputError(f"{at}: {_describe_wrong(part)}")
+
+
+def _describe_wrong(part: Part) -> str:
+    """Say which float images cannot be used, and what to do; all of them are read."""
+    wrong: list[int] = []
+    not_finite = {"NaN": 0, "inf": 0}
+    low, high = np.inf, -np.inf
+    for number, image in enumerate(image for piece in pieces_of(part.images) for image in piece):
+        finite = image[np.isfinite(image)]
+        not_finite["NaN"] += int(np.isnan(image).sum())
+        not_finite["inf"] += int(np.isinf(image).sum())
+        if finite.size:
+            low, high = min(low, finite.min()), max(high, finite.max())
+        if not (image.min() >= -ROUNDING and image.max() <= 1 + ROUNDING):
+            wrong.append(number)
+    head = f"{len(wrong)} of {len(part.images)} images cannot be used, the first is {part.name}[{wrong[0]}]: "
+    counts = " and ".join(f"{count} {name}" for name, count in not_finite.items() if count)
+    if counts:
+        return f"{head}{counts} among the floats"
+    if -1 - ROUNDING <= low <= -0.5 and high <= 1 + ROUNDING:
+        mend = "they look like -1 to 1: save (x + 1) / 2"
+    elif low >= 0 and 2 < high <= 255:
+        mend = "they look like 0 to 255: save x / 255, or x as uint8"
+    else:
+        mend = f"float images must be in [0, 1]; only {ROUNDING:g} of rounding is allowed"
+    return f"{head}floats from {low!s} to {high!s}; {mend}"
 
 
 def _read(images: np.memmap, rows: np.ndarray) -> Iterator[np.ndarray]:

@@ -13,6 +13,7 @@ from vae_jax.data.array_file import read_images, read_parts
 from vae_jax.data.cache import load_cached
 from vae_jax.data.images import fit_image
 from vae_jax.data.mapped import write_rows
+from vae_jax.data.moved import assert_there
 from vae_jax.data.source import Source
 from vae_jax.errors import InputError
 from vae_jax.system.cache_folder import cache_root
@@ -29,10 +30,9 @@ def load_arrays(config: Config) -> Source:
         InputError: not such a file; parts and `split` that fit no rule; a split that would be empty.
     """
     at, file = f"data_dir={config.data_dir}", Path(config.data_dir)
+    assert_there({"data_dir": config.data_dir}, "file")
     if not os.path.isfile(file):  # Path.is_file raises in a folder that cannot be read
-        raise InputError(
-            f"{at}: {'not a file' if os.path.exists(file) else 'no such file'}; dataset=arrays reads an .npz or .npy"
-        )
+        raise InputError(f"{at}: not a file; dataset=arrays reads an .npz or .npy")
     names = ("split", "split_target", "split_seed", "val_fraction", "image_size", "grayscale")
     status = file.stat()
     key = {
@@ -46,20 +46,18 @@ def load_arrays(config: Config) -> Source:
 
 def _build(config: Config, at: str, file: Path, scratch: Path) -> Source:
     parts = read_parts(at, file, scratch)
-    values = [labels for _, labels in parts.values() if labels is not None]
+    values = [part.labels for part in parts.values() if part.labels is not None]
     if values and len(values) < len(parts):
         raise InputError(f"{at}: labels for some of {', '.join(parts)} only; give them for all or for none")
     classes = np.unique(np.concatenate(values)) if values else np.zeros(0, np.int64)
     labels = {
         part: np.zeros(len(images), np.int32) if given is None else np.searchsorted(classes, given).astype(np.int32)
-        for part, (images, given) in parts.items()
+        for part, (_, images, given) in parts.items()
     }
     found = {}
     for name, (part, rows) in _allot(labels, config).items():
-        images = parts[part][0]
-        pixels = map(
-            partial(fit_image, size=tuple(config.image_size), grayscale=config.grayscale), read_images(at, images, rows)
-        )
+        fit = partial(fit_image, size=tuple(config.image_size), grayscale=config.grayscale)
+        pixels = map(fit, read_images(at, parts[part], rows))
         found[name] = Split(write_rows(scratch / f"{name}.npy", pixels, len(rows)), labels[part][rows])
     return Source(**found, class_names=tuple(str(value) for value in classes))
 

@@ -118,6 +118,7 @@ def _write(folder: Path, key: Any, source: Source) -> None:
             _store(file, array)
             files[file.name] = _fingerprint(file)
     content = {"key": key, "class_names": list(source.class_names), "files": files, "left_out": list(source.left_out)}
+    content["notices"] = list(source.notices)
     (folder / "meta.json").write_text(json.dumps({"content": content, "sha256": _digest(content)}, indent=1) + "\n")
 
 
@@ -146,7 +147,8 @@ def _read(folder: Path, key: Any) -> Source:
         return Split(*(np.load(folder / f"{part}_{field}.npy", "r", allow_pickle=False) for field in Split._fields))
 
     val, test = (split(part) if f"{part}_images.npy" in content["files"] else None for part in ("val", "test"))
-    return Source(split("train"), test, tuple(content["class_names"]), val, tuple(content.get("left_out", ())))
+    lines = (tuple(content.get(name, ())) for name in ("left_out", "notices"))  # older entries have no notices
+    return Source(split("train"), test, tuple(content["class_names"]), val, *lines)
 
 
 def _fingerprint(file: Path) -> dict[str, Any]:

@@ -17,3 +17,5 @@ class Source(NamedTuple):
     """The validation split. If it is given, so are the other two, each in random order, and nothing is cut."""
     left_out: tuple[str, ...] = ()
     """One line for each file that was not used, with the reason."""
+    notices: tuple[str, ...] = ()
+    """Lines to print at every load."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vae_jax.config import flatten
+from vae_jax.data.dark import dark_notice
 from vae_jax.errors import InputError
 from vae_jax.evaluation.latent_codes import encode_filmed
 from vae_jax.models import num_parameters, parameter_table
@@ -72,6 +73,8 @@ def announce(training: Training, workdir: Path, console: Console) -> None:
         f"{config.dataset} ({' x '.join(map(str, training.shape))}, {training.pixels} pixels, train/val/test {sizes}), "
         f"{devices.describe()}, in {workdir}"
     )
+    if dark := dark_notice(config, training.dataset):
+        console.line(dark)
     if config.schedule == "cosine" and config.num_epochs > config.schedule_epochs:
         console.line(
             f"schedule=cosine: the learning rate is 0 after epoch {config.schedule_epochs:g} (schedule_epochs), "

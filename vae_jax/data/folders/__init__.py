@@ -3,7 +3,7 @@
 import itertools
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int32
 
-from vae_jax.data.allotment import NAMES, SPLIT_RULES, Allotment, allot
+from vae_jax.data.allotment import NAMES, Allotment, allot
 from vae_jax.data.cache import entry_folder, load_cached
-from vae_jax.data.folders.image_file import are_grey, decode
-from vae_jax.data.folders.listing import Listing, label, leads_outside, list_images
+from vae_jax.data.folders.below import all_of, folders_below
+from vae_jax.data.folders.image_file import are_grey, decode, num_pages
+from vae_jax.data.folders.listing import Listing, few, label, list_images
 from vae_jax.data.folders.threads import decoding
 from vae_jax.data.mapped import write_rows
+from vae_jax.data.moved import assert_there
 from vae_jax.data.source import Source
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, printable
 from vae_jax.system.cache_folder import cache_root
 from vae_jax.types import Config, Split
 
@@ -35,54 +37,37 @@ def load_folder(config: Config) -> Source:
         InputError: missing or empty folders; folders and `split` that fit no rule; images that cannot be read (all of
             them named, unless skip_broken); images that vary in size without image_size.
     """
-    listings = _listings(config)
-    labels, class_names, notices = label(listings)
+    listings, notices = _listings(config)
+    labels, class_names, of_labels = label(listings)
     allotment = allot(labels, config.split, config.split_target, config.split_seed)
     root, key = cache_root(config), _key(config, listings)
     source = load_cached(root, "folder", key, lambda scratch: _build(config, listings, allotment, labels, scratch))
-    notices += [_ignored(listing) for listing in listings.values() if listing.ignored]
+    notices += of_labels + [_ignored(listing) for listing in listings.values() if listing.ignored]
+    notices += [f"{one.given}: linked folders are not read: {few(one.links)}" for one in listings.values() if one.links]
+    notices += source.notices
     if source.left_out:
         where = entry_folder(root, "folder", key) / "meta.json"
         notices.append(f"files left out: {len(source.left_out)}, listed with the reasons in {where}")
     for notice in notices:
-        print(f"dataset=folder: {notice}", file=sys.stderr)
+        print(f"dataset=folder: {printable(notice)}", file=sys.stderr)
     return source._replace(class_names=class_names)
 
 
-def _listings(config: Config) -> dict[str, Listing]:
-    """List the images: part (train, val or test) -> the images in its folder."""
-    folders = {part: (f"{part}_dir={config[f'{part}_dir']}", config[f"{part}_dir"]) for part in NAMES}
-    folders = {part: (given, Path(folder)) for part, (given, folder) in folders.items() if folder}
-    if config.data_dir and not folders:
-        folders = _folders_below(f"data_dir={config.data_dir}", Path(config.data_dir))
+def _listings(config: Config) -> tuple[dict[str, Listing], list[str]]:
+    """List the images: part (train, val or test) -> the images in its folder; and lines to print."""
+    given = {part: config[f"{part}_dir"] for part in NAMES if config[f"{part}_dir"]}
+    assert_there({f"{part}_dir": folder for part, folder in given.items()} or {"data_dir": config.data_dir})
+    folders, notices = {part: (f"{part}_dir={folder}", Path(folder)) for part, folder in given.items()}, []
+    if not folders:
+        folders, notices = folders_below(f"data_dir={config.data_dir}", Path(config.data_dir))
     listings = {part: list_images(given, folder) for part, (given, folder) in folders.items()}
     for a, b in itertools.permutations(listings.values(), 2):
         if a.root.is_relative_to(b.root):
             raise InputError(f"{a.given}: is inside {b.given}, so the same images would be in two splits")
     for listing in listings.values():
         if "train" in listing.classes and listing.classes <= {*NAMES}:
-            raise InputError(f"{listing.given}: holds {_and(listing.classes)}; give it as data_dir")
-    return listings
-
-
-def _folders_below(given: str, folder: Path) -> dict[str, tuple[str, Path]]:
-    if not os.path.isdir(folder):
-        raise InputError(f"{given}: no such folder")
-    found = {
-        part: (f"{given}/{part}", folder / part)
-        for part in NAMES
-        if (folder / part).is_dir() and not leads_outside(folder, folder / part)
-    }
-    if not {"train", "test"} <= set(found):
-        raise InputError(
-            f"{given}: holds {_and(found) or 'neither train/ nor test/'}, not train/ and test/ (and val/); "
-            f"choices: these, or {SPLIT_RULES}"
-        )
-    return found
-
-
-def _and(parts: Iterable[str]) -> str:
-    return " and ".join(f"{part}/" for part in NAMES if part in parts)
+            raise InputError(f"{listing.given}: holds {all_of(listing.classes)}; give it as data_dir")
+    return listings, notices
 
 
 def _key(config: Config, listings: Mapping[str, Listing]) -> dict[str, Any]:
@@ -122,7 +107,15 @@ def _build(
     broken = sorted(images.broken)
     _check(broken, total, parts, config.skip_broken)
     left_out = itertools.chain(*(listing.left_out for listing in listings.values()), broken)
-    return Source(**parts, left_out=tuple(left_out))
+    return Source(**parts, left_out=tuple(left_out), notices=_pages(images.paged))
+
+
+def _pages(paged: list[Path]) -> tuple[str, ...]:
+    """Return a line about the files with several pages, if there are any."""
+    if not paged:
+        return ()
+    count = f"files with more: {len(paged)}, the first is {min(paged)} with {num_pages(min(paged))}"
+    return (f"only the first page or frame is used; {count}",)
 
 
 def _check(broken: list[str], total: int, parts: Mapping[str, Split], skip_broken: bool) -> None:

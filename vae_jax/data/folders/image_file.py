@@ -5,7 +5,7 @@ import threading
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
@@ -27,6 +27,14 @@ class BrokenImageError(Exception):
     """The reason why a file cannot be used, in a few words."""
 
 
+class Decoded(NamedTuple):
+    """An image file, decoded."""
+
+    pixels: UInt8[np.ndarray, "H W C"]
+    several: bool
+    """True if the file has further pages or frames; the pixels are those of the first."""
+
+
 def are_grey(files: Iterable[Path]) -> bool:
     """Return True if no file's header declares colours; files that cannot be opened do not count."""
     with warnings.catch_warnings():
@@ -42,8 +50,8 @@ def _is_grey(file: Path) -> bool:
         return True
 
 
-def decode(file: Path, size: Size, channels: int, background: str) -> UInt8[np.ndarray, "H W C"]:
-    """Decode an image file, turned upright by its EXIF orientation; for an animation, the first frame.
+def decode(file: Path, size: Size, channels: int, background: str) -> Decoded:
+    """Decode an image file, turned upright by its EXIF orientation; if it has several pages or frames, the first.
 
     Args:
         file: png, jpeg, bmp, gif, webp or tiff, whatever its name.
@@ -67,7 +75,7 @@ def decode(file: Path, size: Size, channels: int, background: str) -> UInt8[np.n
             flat = _in_mode(_flatten(_eight_bit(_upright(picture)), background), "L" if channels == 1 else "RGB")
             if size:
                 flat = flat.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-            return np.asarray(flat).reshape(flat.height, flat.width, channels)
+            return Decoded(np.asarray(flat).reshape(flat.height, flat.width, channels), _has_several(picture))
         except Exception as error:  # PIL lets through whatever its many decoders raise
             raise BrokenImageError(_reason(error)) from error
 
@@ -81,6 +89,23 @@ def _upright(picture: Any) -> Any:
     ways += [turns.TRANSVERSE, turns.ROTATE_90]
     orientation = picture.getexif().get(ExifTags.Base.Orientation)
     return picture.transpose(ways[orientation - 2]) if orientation in range(2, 9) else picture
+
+
+def num_pages(file: Path) -> int:
+    """Count the pages or frames of a file that has several, which is slow for an animation; 2 if a later one is damaged."""
+    try:
+        with _open(file) as picture:
+            return picture.n_frames
+    except Exception:
+        return 2
+
+
+def _has_several(picture: Any) -> bool:
+    """Return True if a decoded picture has further pages. Those in a photograph (MPO) are previews and depth maps."""
+    try:
+        return picture.format != "MPO" and getattr(picture, "is_animated", False)
+    except Exception:  # a damaged page that is not used
+        return False
 
 
 def _open(file: Path) -> Any:

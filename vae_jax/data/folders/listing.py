@@ -12,9 +12,10 @@ import numpy as np
 from jaxtyping import Int32
 
 from vae_jax.data.folders.image_file import EXTENSIONS
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, printable
 
 _CLUTTER = frozenset({"thumbs.db", "desktop.ini"})
+_MOST_ENDINGS = 8
 
 
 class Listing(NamedTuple):
@@ -27,6 +28,8 @@ class Listing(NamedTuple):
     """Image files by extension, relative to root, sorted."""
     left_out: tuple[str, ...]
     """One line for each unused file with an image extension, with the reason."""
+    links: tuple[str, ...]
+    """Links to folders, relative to root: they are not entered, and are also in left_out."""
     ignored: Mapping[str, int]
     """Extension -> the number of files with it, for extensions that are not those of images."""
     digest: str
@@ -42,13 +45,13 @@ def list_images(given: str, folder: Path) -> Listing:
     """List every image below a folder, at any depth. Hidden files are skipped; links may not lead outside.
 
     Raises:
-        InputError: no such folder, one that cannot be read, or one without images; `given` names it.
+        InputError: not a folder, one that cannot be read, or one without images; `given` names it.
     """
     root = Path(os.path.realpath(folder))
     if not os.path.isdir(root):  # Path.is_dir raises in a folder that cannot be read
-        raise InputError(f"{given}: {'not a folder' if os.path.exists(root) else 'no such folder'}")
+        raise InputError(f"{given}: not a folder")
     stamps: dict[str, str] = {}
-    left_out, ignored = [], collections.Counter[str]()
+    left_out, links, ignored = [], [], collections.Counter[str]()
     try:
         for name, is_folder in sorted(_walk(root)):
             extension = os.path.splitext(name)[1].lower()
@@ -58,17 +61,29 @@ def list_images(given: str, folder: Path) -> Listing:
             reason, stamp = _examine(root, os.path.join(root, name))
             if reason:
                 left_out.append(f"{root / name}: {reason}")
+                links += [name] * is_folder
             else:
                 stamps[name] = stamp
     except OSError as error:
         raise InputError(f"{given}: cannot be read: {error.filename}: {error.strerror}") from error
     if not stamps:
-        others = [f"other files: {sum(ignored.values())}"] * bool(ignored)
-        others += [f"left out: {len(left_out)}, the first {left_out[0]}"] if left_out else []
-        raise InputError(f"{given}: no images in it{' (' + '; '.join(others) + ')' if others else ''}")
+        raise InputError(f"{given}: no images in it{_others(ignored, left_out)}")
     digest = hashlib.sha256(b"\0".join(os.fsencode(part) for pair in stamps.items() for part in pair))
     digest.update(os.fsencode("\0".join(left_out)))
-    return Listing(given, root, tuple(stamps), tuple(left_out), ignored, digest.hexdigest())
+    return Listing(given, root, tuple(stamps), tuple(left_out), tuple(links), ignored, digest.hexdigest())
+
+
+def _others(ignored: collections.Counter[str], left_out: Sequence[str]) -> str:
+    """Describe the files in a folder without images: " (12 files: .heic 10, .mov 2); image files are .bmp, ..."."""
+    others, total = [], sum(ignored.values())
+    if ignored:
+        kinds = [printable(f"{extension} {count}") for extension, count in ignored.most_common()]
+        kinds[_MOST_ENDINGS:] = [f"and {len(kinds) - _MOST_ENDINGS} more endings"] * (len(kinds) > _MOST_ENDINGS)
+        others.append(f"{total} file{'s' * (total > 1)}: {', '.join(kinds)}")
+    if left_out:
+        others.append(f"left out: {len(left_out)}, the first {left_out[0]}")
+    found = f" ({'; '.join(others)})" if others else ""
+    return found + f"; image files are {', '.join(sorted(EXTENSIONS))}" * bool(ignored)
 
 
 def _walk(root: Path) -> Iterator[tuple[str, bool]]:
@@ -120,8 +135,8 @@ def label(
         beside = [file for file in listing.files if "/" not in file]
         if beside and listing.classes:
             raise InputError(
-                f"{listing.given}: there are images beside the class folders ({len(beside)}: {_few(beside)}); "
-                f"put every image into a class folder ({_few(sorted(listing.classes))}), or none"
+                f"{listing.given}: there are images beside the class folders ({len(beside)}: {few(beside)}); "
+                f"put every image into a class folder ({few(sorted(listing.classes))}), or none"
             )
     flat = [listing.given for listing in listings.values() if not listing.classes]
     if flat:
@@ -135,11 +150,12 @@ def label(
         for part, listing in listings.items()
     }
     missing = [(listing.given, sorted(set(names) - listing.classes)) for listing in listings.values()]
-    notices = [f"{given}: no images of class {_few(lacks)}" for given, lacks in missing if lacks]
+    notices = [f"{given}: no images of class {few(lacks)}" for given, lacks in missing if lacks]
     # A name in another encoding than the file system's is one that nobody can print.
     printable = tuple(os.fsencode(name).decode("utf-8", "replace") for name in names)
     return labels, printable, notices
 
 
-def _few(names: Sequence[str]) -> str:
+def few(names: Sequence[str]) -> str:
+    """Return the first names as text."""
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

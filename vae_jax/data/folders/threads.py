@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from vae_jax.data.folders.image_file import BrokenImageError
+from vae_jax.data.folders.image_file import BrokenImageError, Decoded
 from vae_jax.errors import InputError
 
 _WINDOW = 8  # images in flight for each thread: bounds the memory
@@ -23,12 +23,12 @@ class Decoding:
 
     Attributes:
         broken: "file: reason" of each so far.
+        paged: each file so far that has more than one page or frame.
     """
 
-    def __init__(
-        self, decode: Callable[[Path], UInt8[np.ndarray, "H W C"]], pool: ThreadPoolExecutor, bar: Any
-    ) -> None:
+    def __init__(self, decode: Callable[[Path], Decoded], pool: ThreadPoolExecutor, bar: Any) -> None:
         self.broken: list[str] = []
+        self.paged: list[Path] = []
         self._decode, self._pool, self._bar = decode, pool, bar
         self._first: tuple[Path, tuple[int, ...]] | None = None
 
@@ -41,12 +41,14 @@ class Decoding:
         for i, future in enumerate(self._ahead(files)):
             self._bar.update()
             try:
-                image = future.result()
+                image, several = future.result()
             except BrokenImageError as error:
                 self.broken.append(f"{files[i]}: {error}")
                 continue
             self._check_size(files[i], image.shape)
             good.append(i)
+            if several:
+                self.paged.append(files[i])
             yield image
 
     def _ahead(self, files: Sequence[Path]) -> Iterator[Future]:
@@ -73,7 +75,7 @@ class Decoding:
 
 
 @contextlib.contextmanager
-def decoding(decode: Callable[[Path], UInt8[np.ndarray, "H W C"]], total: int) -> Iterator[Decoding]:
+def decoding(decode: Callable[[Path], Decoded], total: int) -> Iterator[Decoding]:
     """Context manager: a Decoding with threads and a progress bar over `total` files, if stderr is a terminal."""
     from tqdm import tqdm
 

@@ -14,6 +14,7 @@ from jaxtyping import UInt8
 from vae_jax.data.cache import load_cached
 from vae_jax.data.images import fit_image
 from vae_jax.data.mapped import write_rows
+from vae_jax.data.moved import assert_there
 from vae_jax.data.source import Source
 from vae_jax.data.tfds.downloads import impatient_downloads
 from vae_jax.data.tfds.errors import IDX_SETS, files_wanted, one_line_errors, quiet
@@ -80,8 +81,9 @@ def _check_data_dir(config: Config) -> None:
     if not config.data_dir:
         return
     folder = Path(config.data_dir)
+    assert_there({"data_dir": config.data_dir})
     if not os.path.isdir(folder):
-        raise InputError(f"data_dir={config.data_dir}: no such folder")
+        raise InputError(f"data_dir={config.data_dir}: not a folder")
     try:
         if not any(folder.iterdir()):
             raise InputError(f"data_dir={config.data_dir}: the folder is empty; it should hold {files_wanted(config)}")
