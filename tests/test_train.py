@@ -39,12 +39,19 @@ def test_one_two_and_eight_devices_give_the_same_losses(tmp_path):
 def test_output_to_a_pipe_is_plain_lines_and_a_finished_run_is_reported(tmp_path):
     out = execute(tmp_path / "run", FAMILIES["vae"], "--config.num_epochs=2", "--config.log.parameters=true")
     assert not re.search(r"[\x00-\x09\x0b-\x1f]", out)
-    assert re.search(r"^vae \(mlp, latent 4, [\d,]+ parameters\) on digits .*1,294/144/359.*1 CPU device, in ", out)
+    assert out.startswith("vae (")
+    assert re.search(
+        r"^vae \(mlp, latent 4, [\d,]+ parameters\) on digits .*1,294/144/359.*1 CPU device, in ", out, re.M
+    )
     assert re.search(r"^decoder/output/kernel +\(32, 64\) +2,048$", out, re.M)
-    assert len(re.findall(r"^epoch \d/2  train loss .* val elbo .* reconstruction .* kl ", out, re.M)) == 2
+    assert len(re.findall(r"^epoch \d/2  train elbo -.* val elbo +-.* reconstruction .* kl ", out, re.M)) == 2
     for name in ("curves", "reconstructions", "samples", "latent_scatter"):
         assert f"figures/{name}.png" in out
         assert (tmp_path / "run" / "figures" / f"{name}.png").stat().st_size > 5000
+    assert out.count("* marks the best checkpoint so far, by val/elbo") == 1
+    assert not re.search(r"^loss ", out, re.M), "at beta = 1 the loss repeats the elbo with the other sign"
+    last = out.splitlines()[-1]
+    assert re.fullmatch(rf"done in \d+ s; open the page in a browser: {tmp_path}/run/report.html", last)
     files = {
         path.relative_to(tmp_path / "run"): path.read_bytes()
         for path in (tmp_path / "run").rglob("*")

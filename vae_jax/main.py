@@ -13,6 +13,12 @@ def run(argv: list[str]) -> int:
 def _run(argv: list[str]) -> int:
     from pathlib import Path
 
+    from vae_jax.system.console import Console
+
+    # Several processes print nothing before they have joined.
+    console = None if any(word.startswith("--distributed") for word in argv) else Console()
+    if console and console.interactive and not {"-h", "--help"} & {*argv}:
+        console.line("starting JAX ...")  # the imports take seconds
     from vae_jax import config, train
     from vae_jax.config import command_line, registries
     from vae_jax.runs.workdir import read_config
@@ -28,7 +34,7 @@ def _run(argv: list[str]) -> int:
         else:
             settings = command_line.overridden(read_config(Path(flags.workdir)), flags.overrides)
         workdir = flags.workdir or Path("runs", config.run_name(settings, Path(flags.config).stem))
-        results = train.train_and_evaluate(settings, Path(workdir))
+        results = train.train_and_evaluate(settings, Path(workdir), console)
     return int("left_out" in results)
 
 

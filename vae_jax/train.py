@@ -14,7 +14,7 @@ from vae_jax.training.epochs import end_epoch, train_epoch
 from vae_jax.training.opening import announce, open_session
 from vae_jax.training.prepare import Training, prepare
 from vae_jax.training.saving import save_unless_saved
-from vae_jax.training.session import Session, is_complete
+from vae_jax.training.session import Session, best_metric, is_complete
 from vae_jax.types import Config
 
 
@@ -67,7 +67,12 @@ def _fit(training: Training, session: Session) -> Session:
     """Train until the run is complete or a stop is requested; in both cases save the state."""
     steps = training.steps_per_epoch
     session.frames.record(session.progress.step, session.whole_state().params)
-    session.console.start(steps * training.config.batch_size, training.config.num_epochs, session.progress.step / steps)
+    config, done = training.config, session.progress.step / steps
+    if not is_complete(training, session.progress):
+        session.console.line(
+            f"* marks the best checkpoint so far, by {best_metric(config, config.checkpoint.best_metric)}"
+        )
+    session.console.start(steps * config.batch_size, config.num_epochs, done, config.eval.every_epochs)
     try:
         while not is_complete(training, session.progress) and not processes.agree(session.stop):
             before = session.progress.step

@@ -11,26 +11,28 @@ import sys
 import pytest
 
 from vae_jax.system.console import Console
-from vae_jax.system.formatting import format_table, format_value
+from vae_jax.system.formatting import format_seconds, format_table, format_value, wrapped
 
 LOOP = """
 import sys, time
 from vae_jax.system.console import Console
+TERMS = {"loss": 120.0, "reconstruction": 78.125, "kl": 20.0}
 with Console() as console:
     console.line("what runs")
     console.start(1000, 3, 1)
     for epoch in (2, 3):
         for _ in range(4):
             time.sleep(float(sys.argv[1]))
-            console.advance(epoch, 250, 98.125)
-        console.epoch_line(epoch, 3, {"train/loss": 98.125, "val/elbo": -101.5, "val/kl": 21.0})
+            console.advance(epoch, 250, TERMS)
+        train = {f"train/{name}": value for name, value in TERMS.items()}
+        console.epoch_line(epoch, 3, train | {"val/elbo": -101.5, "val/kl": 21.0})
     console.stop()
     console.line("the end")
 print("still here", file=sys.stderr)
 """
 PLAIN = """what runs
-epoch 2/3  train loss 98.12 | val elbo -101.50  kl 21.00
-epoch 3/3  train loss 98.12 | val elbo -101.50  kl 21.00
+epoch 2/3  train elbo -98.12 | val elbo -101.50  kl 21.00
+epoch 3/3  train elbo -98.12 | val elbo -101.50  kl 21.00
 the end
 """
 
@@ -75,7 +77,7 @@ def test_a_terminal_shows_a_bar_and_is_clean_afterwards(columns):
     assert screen(output) == plain.split("\n")
     assert all(len(part) <= columns for part in re.split(r"[\r\n]", output) if "epoch 3/3 |" in part)
     if columns == 100:
-        assert re.search(r"ETA \d\d:\d\d  loss 98\.12", output)
+        assert re.search(r"ETA \d\d:\d\d  elbo -98\.12", output)
         assert re.search(r" (3|4|5)\d%", output)
 
 
@@ -101,7 +103,7 @@ def test_an_interrupted_program_removes_its_bar():
     stream = io.StringIO()
     with contextlib.suppress(KeyboardInterrupt), Console(stream, interactive=True) as console:
         console.start(100, 2)
-        console.advance(1, 50, float("nan"))
+        console.advance(1, 50, {"loss": float("nan")})
         raise KeyboardInterrupt
     assert screen(stream.getvalue()) == [""]
 
@@ -149,6 +151,8 @@ def epoch_lines(*epochs: tuple[int, dict[str, float], bool]) -> list[str]:
 def test_epoch_lines_are_aligned_and_mark_the_best():
     vae = {
         "train/loss": 98.0,
+        "train/reconstruction": 77.0,
+        "train/kl": 20.0,
         "val/loss": 99.0,
         "val/elbo": -101.3,
         "val/reconstruction": 80.1,
@@ -156,8 +160,8 @@ def test_epoch_lines_are_aligned_and_mark_the_best():
         "val/mse": 0.1,
     }
     first, second, third = epoch_lines((9, vae, True), (10, vae | {"val/elbo": -99.9}, False), (200, vae, True))
-    assert first == ("epoch   9/200  train loss 98.00 | val elbo -101.30  reconstruction 80.10  kl 21.20 *")
-    assert second == "epoch  10/200  train loss 98.00 | val elbo  -99.90  reconstruction 80.10  kl 21.20"
+    assert first == ("epoch   9/200  train elbo -97.00 | val elbo -101.30  reconstruction 80.10  kl 21.20 *")
+    assert second == "epoch  10/200  train elbo -97.00 | val elbo  -99.90  reconstruction 80.10  kl 21.20"
     assert third.endswith("21.20 *")
 
 
@@ -187,12 +191,54 @@ def test_values_are_printed_with_significant_digits(name, value, text):
 
 
 def test_the_columns_of_a_table_are_aligned():
-    table = format_table("on digits", ["train", "test"], [("elbo", [-98.1, -101.0]), ("mse", [0.01, None])])
+    table = format_table(["train", "test"], [("elbo", [-98.1, -101.0]), ("mse", [0.01, None])])
     assert table.split("\n") == [
-        "on digits",
         "        train     test",
         "----------------------",
         "elbo   -98.10  -101.00",
         "mse   0.01000        -",
     ]
-    assert format_table("nothing", ["train"], []).startswith("nothing\n")
+    assert format_table(["train"], []) == "  train\n-------"
+
+
+@pytest.mark.parametrize(("num_epochs", "every", "printed"), [(100, 1, 20), (1000, 3, 20), (20, 1, 20), (21, 1, 11)])
+def test_a_terminal_shows_at_most_20_epoch_lines_the_validated_and_the_last_among_them(num_epochs, every, printed):
+    stream, plain = io.StringIO(), io.StringIO()
+    for console in (Console(stream, interactive=True), Console(plain, interactive=False)):
+        console.start(100, num_epochs, 0, every)
+        for epoch in range(1, num_epochs + 1):
+            metrics = {"train/loss": 1.0} | ({"val/loss": 2.0} if epoch % every == 0 or epoch == num_epochs else {})
+            console.epoch_line(epoch, num_epochs, metrics)
+        console.stop()
+    lines = [line for line in screen(stream.getvalue()) if line]
+    assert len(lines) == printed
+    assert all("val loss" in line for line in lines)
+    assert f"{num_epochs}/{num_epochs}  train" in lines[-1]
+    assert plain.getvalue().count("\n") == num_epochs
+
+
+def test_long_lines_are_wrapped_between_words_on_a_terminal_alone(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    text = "  next: python -m vae_jax.main --workdir=runs/a-long-name --config.num_epochs=200"
+    broken = [
+        "  next: python -m vae_jax.main \\",
+        "    --workdir=runs/a-long-name \\",
+        "    --config.num_epochs=200",
+    ]
+    prose = "x is one image of shape (8, 8, 1), without a batch-axis"
+    for interactive, lines in ((True, broken), (False, [text])):
+        stream = io.StringIO()
+        console = Console(stream, interactive=interactive)
+        console.line(text)
+        assert stream.getvalue().splitlines() == lines
+    assert wrapped(prose, 40) == "x is one image of shape (8, 8, 1),\n  without a batch-axis"
+    assert wrapped(prose, 55) == prose
+    assert wrapped("y" * 50 + " z", 40) == "y" * 50 + "\n  z"
+    assert wrapped("a\n\nb", 40) == "a\n\nb"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (59.6, "1 min 0 s"), (125, "2 min 5 s"), (3600 + 125, "1 h 2 min")]
+)
+def test_times_are_printed_in_the_units_of_a_person(seconds, text):
+    assert format_seconds(seconds) == text

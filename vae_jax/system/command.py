@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import shutil
 import signal
 import sys
 import traceback
@@ -44,10 +45,10 @@ def run_command(body: Callable[[], int | None]) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             return 128 + signal.SIGPIPE
         except (InputError, TrainingError) as error:
-            print("\n".join(f"error: {printable(line)}" for line in str(error).split("\n")), file=sys.stderr)
+            _print("\n".join(f"error: {printable(line)}" for line in str(error).split("\n")))
             return 2 if isinstance(error, InputError) else 1
         except signals.Stopped as stopped:
-            print(stopped)
+            _print(str(stopped), error=False)
             return 128 + stopped.signum
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
@@ -57,17 +58,24 @@ def run_command(body: Callable[[], int | None]) -> int:
             if traceback.extract_tb(error.__traceback__)[-1].name == "backends":  # JAX's function that starts devices
                 reason = str(error).partition(" (set JAX")[0] or "no such device was found"
                 start = f"error: JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')}: {printable(reason)}"
-                print(f"{start}; choices: leave it unset, or JAX_PLATFORMS=cpu", file=sys.stderr)
+                _print(f"{start}; choices: leave it unset, or JAX_PLATFORMS=cpu")
                 return 2
             if not out_of_memory(error):
                 raise
             reason = printable(" ".join(str(error).split()) or "the machine's is full")
-            print(
+            _print(
                 f"error: not enough memory: {reason}; choices: a smaller batch_size, eval.batch_size, num_samples or network, "
-                "or a larger accumulate_steps",
-                file=sys.stderr,
+                "or a larger accumulate_steps"
             )
             return 1
+
+
+def _print(text: str, error: bool = True) -> None:
+    """Print a message on stderr, or else on stdout; on a terminal it is wrapped between words."""
+    from vae_jax.system.formatting import wrapped
+
+    stream = sys.stderr if error else sys.stdout
+    print(wrapped(text, shutil.get_terminal_size().columns) if stream.isatty() else text, file=stream)
 
 
 def out_of_memory(error: Exception) -> bool:

@@ -1,19 +1,19 @@
 """Progress for a person: lines on the standard output and, on a terminal, a progress bar below them."""
 
+import math
 import os
 import shutil
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from tqdm import tqdm
+from vae_jax.system.bar import BAR, COUNT_BAR, Bar
+from vae_jax.system.formatting import Value, format_table, format_value, headline, wrapped
 
-from vae_jax.system.formatting import Value, format_table, format_value
-
-BAR = "epoch {epoch} |{bar:16}| {percentage:3.0f}%  {rate_noinv_fmt}  ETA {remaining}  loss {loss}"
-COUNT_BAR = "{desc} |{bar:16}| {n_fmt} of {total_fmt}  {rate_noinv_fmt}  ETA {remaining}"
-"""Both bars are narrower than 80 columns: if the terminal's own ^C made them wrap, half a bar would stay."""
 ERASE_LINE = "\r\x1b[K"
+MOST_EPOCH_LINES = 20
+"""The largest number of epochs with a line on a terminal, where the bar shows the others; elsewhere all have one."""
 SHOWN = ("elbo", "loss", "reconstruction", "kl", "mse")
 """The validation metrics in an epoch's line: with a prior elbo, reconstruction, kl; without one loss, mse."""
 
@@ -40,18 +40,20 @@ class Stream(Protocol):
 class Console:
     """The standard output (or `stream`) as a place to print progress; a context manager.
 
-    On a terminal (`interactive`; None: detected) a progress bar is shown between `start` and `stop`. Elsewhere only plain
-    lines are printed, without control characters. A reader that goes away (`| head`) silences the console and does not
-    stop the program.
+    On a terminal (`interactive`; None: detected) a progress bar is shown between `start` and `stop`, and long lines are
+    wrapped between words. Elsewhere only plain lines are printed, without control characters. A reader that goes away
+    (`| head`) silences the console and does not stop the program.
     """
 
     def __init__(self, stream: Stream | None = None, interactive: bool | None = None) -> None:
         self._stream = sys.stdout if stream is None else stream
         terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"
-        self._interactive = terminal if interactive is None else interactive
-        self._bar: _Bar | None = None
+        self.interactive: bool = terminal if interactive is None else interactive
+        self._bar: Bar | None = None
         self._widths: dict[str, int] = {}
         self._silent = False
+        self._lines_every = 1
+        self._opened = time.monotonic()
 
     def __enter__(self) -> "Console":
         return self
@@ -61,24 +63,31 @@ class Console:
 
     def line(self, text: str = "") -> None:
         """Print text and a newline, above the bar if there is one."""
-        self._guarded(self._print, text)
+        self._guarded(self._print, wrapped(text, shutil.get_terminal_size().columns) if self.interactive else text)
 
-    def start(self, images_per_epoch: int, num_epochs: int, done_epochs: int | float = 0) -> None:
-        """Show the bar of a training with `done_epochs` of `num_epochs` done."""
+    @property
+    def seconds(self) -> float:
+        """The time since the console was opened."""
+        return time.monotonic() - self._opened
+
+    def start(self, images_per_epoch: int, num_epochs: int, done_epochs: int | float = 0, every: int = 1) -> None:
+        """Show the bar of a training with `done_epochs` of `num_epochs` done, validated every so many epochs."""
         self.stop()
-        if self._interactive and not self._silent:
+        if self.interactive and not self._silent:
+            self._lines_every = every * math.ceil(num_epochs / (every * MOST_EPOCH_LINES))
             self._guarded(self._open, images_per_epoch, num_epochs, done_epochs)
 
-    def advance(self, epoch: int, images: int, loss: float) -> None:
-        """Advance the bar by `images` in epoch 1, 2, ..., with this loss; drawn at most 10 times a second."""
+    def advance(self, epoch: int, images: int, terms: Mapping[str, float]) -> None:
+        """Advance the bar by `images` in epoch 1, 2, ..., with the last terms; drawn at most 10 times a second."""
         if self._bar is not None:
-            self._bar.epoch, self._bar.loss = epoch, format_value("loss", loss)
+            name, value = headline(terms)
+            self._bar.epoch, self._bar.loss = epoch, f"{name} {format_value(name, value)}"
             self._guarded(self._bar.update, images)
 
     def start_count(self, label: str, total: int, done: int = 0) -> None:
         """Show a bar that counts images from `done` to `total`."""
         self.stop()
-        if self._interactive and not self._silent:
+        if self.interactive and not self._silent:
             self._guarded(self._open_bar, total, done, {"desc": label, "bar_format": COUNT_BAR, "unit": " images"})
 
     def count(self, number: int) -> None:
@@ -86,11 +95,18 @@ class Console:
         if self._bar is not None:
             self._guarded(self._bar.update, number)
 
+    def prints_epoch(self, epoch: int, num_epochs: int) -> bool:
+        """Return True if this epoch has a line."""
+        return epoch % self._lines_every == 0 or epoch == num_epochs
+
     def epoch_line(self, epoch: int, num_epochs: int, metrics: Mapping[str, float], best: bool = False) -> None:
-        """Print an epoch's `train/loss` and validation metrics in aligned columns; a star marks a new best."""
+        """Print an epoch's metrics in aligned columns, if it has a line; a star marks a new best."""
+        if not self.prints_epoch(epoch, num_epochs):
+            return
         parts = [f"{epoch:>{len(str(num_epochs))}}/{num_epochs}"]
         if "train/loss" in metrics:
-            parts.append("train " + self._aligned("loss", metrics["train/loss"], "train/loss"))
+            name, value = headline(metrics, "train/")
+            parts.append("train " + self._aligned(name, value, "train"))
         shown = [name for name in SHOWN if f"val/{name}" in metrics and not _covered(name, metrics)]
         validated = "  ".join(self._aligned(name, metrics[f"val/{name}"], f"val/{name}") for name in shown)
         text = "  ".join(parts) + (f" | val {validated}" if validated else "")
@@ -100,7 +116,8 @@ class Console:
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Value]]]) -> None:
         """Print a table with one row per metric: (name, one value per column). None shows as a dash."""
-        self.line(format_table(title, columns, rows))
+        self.line(title)
+        self._guarded(self._print, format_table(columns, rows))
 
     def stop(self) -> None:
         """Remove the bar from the screen; a second call does nothing."""
@@ -112,14 +129,14 @@ class Console:
             self._guarded(self._stream.flush)
 
     def _open(self, images_per_epoch: int, num_epochs: int, done_epochs: int | float) -> None:
-        _Bar.epoch, _Bar.epochs = min(int(done_epochs) + 1, num_epochs), num_epochs
+        Bar.epoch, Bar.epochs = min(int(done_epochs) + 1, num_epochs), num_epochs
         options = {"bar_format": BAR, "unit": " images", "unit_scale": True}
         self._open_bar(images_per_epoch * num_epochs, round(images_per_epoch * done_epochs), options)
 
     def _open_bar(self, total: int, done: int, options: dict[str, Any]) -> None:
         screen = {"file": self._stream, "leave": False, "dynamic_ncols": True}
         pace = {"mininterval": 0.1, "miniters": 1, "smoothing": 0.1}
-        self._bar = _Bar(total=total, initial=done, **screen, **pace, **options)
+        self._bar = Bar(total=total, initial=done, **screen, **pace, **options)
 
     def _print(self, text: str) -> None:
         if self._bar is None:
@@ -144,18 +161,6 @@ class Console:
         except OSError:
             self._silent, self._bar = True, None
             _discard(self._stream)
-
-
-class _Bar(tqdm):
-    monitor_interval = 0  # no watching thread: every update looks at the clock itself
-    # Defaults of the class, because tqdm draws before its constructor returns.
-    epoch = epochs = 0
-    loss = "-"
-
-    @property
-    def format_dict(self) -> dict[str, Any]:
-        epoch = f"{self.epoch:>{len(str(self.epochs))}}/{self.epochs}"
-        return {**super().format_dict, "epoch": epoch, "loss": self.loss}
 
 
 def _covered(name: str, metrics: Mapping[str, float]) -> bool:

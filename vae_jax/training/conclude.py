@@ -11,6 +11,7 @@ from vae_jax.runs import left_out
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.run import Run
 from vae_jax.system import disk, processes
+from vae_jax.system.formatting import format_seconds
 from vae_jax.training.measure import measure, print_measured
 from vae_jax.training.prepare import Training
 from vae_jax.training.session import Session
@@ -90,12 +91,13 @@ def extend_command(training: Training, step: int, workdir: Path) -> str:
 
 def _print_files(training: Training, session: Session, paths: list[Path]) -> None:
     console, workdir = session.console, session.workdir
+    figures = " ".join(f"figures/{path.name}" for path in paths if path.parent != workdir)
     console.line(f"\nwritten to {workdir}:")
-    console.line("  config.json  metrics.jsonl  results.json  checkpoints/")
-    console.line("  " + "  ".join(f"figures/{path.name}" for path in paths if path.parent != workdir))
-    if workdir / workdir_lib.PAGE in paths:
-        console.line(f"  {workdir_lib.PAGE}: all of this, and the latent space to explore; open it in a browser")
-    console.line("next steps:")
+    console.line(f"  config.json metrics.jsonl results.json checkpoints/ {figures}")
+    console.line("next, for example:")
     console.line(f"  {extend_command(training, session.progress.step, workdir)}")
-    console.line(f"  pip install tensorboard && tensorboard --logdir={shlex.quote(str(workdir))}")
-    console.line(f"  python -i -c 'import vae_jax; run = vae_jax.load_run({json.dumps(str(workdir))})'")
+    console.line(f"  python -m experiments.visualize --workdir={shlex.quote(str(workdir))}")
+    console.line(f"  in Python: run = vae_jax.load_run({json.dumps(str(workdir))})")
+    done = f"done in {format_seconds(console.seconds)}"
+    page = workdir / workdir_lib.PAGE
+    console.line(f"{done}; open the page in a browser: {page}" if page in paths else done)

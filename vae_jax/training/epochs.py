@@ -59,7 +59,8 @@ def add_metrics(training: Training, session: Session, metrics: Mapping[str, Arra
         raise diverged(training, progress.step + first + 1, at_first, session.checkpoints)
     sums = {name: progress.sums.get(name, 0.0) + float(steps.sum()) for name, steps in values.items()}
     epoch, batch_size = progress.step // training.steps_per_epoch, training.config.batch_size
-    session.console.advance(epoch + 1, finite.size * batch_size, float(values["loss"][-1]))
+    last = {name: float(steps[-1]) for name, steps in values.items()}
+    session.console.advance(epoch + 1, finite.size * batch_size, last)
     return session._replace(progress=progress._replace(step=progress.step + finite.size, sums=sums))
 
 

@@ -72,8 +72,10 @@ def print_measured(training: Training, measured: Measured, which: str, console: 
     """Print the table of splits and metrics, and the lines about the latent space."""
     title = f"{which} checkpoint, epoch {measured.step / training.steps_per_epoch:g} "
     title += f"({training.pixels} pixels; nats per image, mse per element)"
-    table = measured.table
-    console.table(title, list(SPLITS), [(metric, [table[s][metric] for s in SPLITS]) for metric in table["test"]])
+    rows = {metric: [measured.table[split][metric] for split in SPLITS] for metric in measured.table["test"]}
+    if rows["loss"] == [-elbo for elbo in rows.get("elbo", [])]:
+        del rows["loss"]  # at beta = 1 it is the elbo with the other sign
+    console.table(title, list(SPLITS), list(rows.items()))
     for line in measured.lines:
         console.line(line)
 

@@ -136,15 +136,15 @@ def _train(
 
 
 def _count(common: Common, running: Sequence[tuple[int, Member]], metrics: dict[str, Array]) -> None:
-    values, losses = jax.device_get(metrics), []
+    values, last = jax.device_get(metrics), []
     for i, member in running:
         if member.outcome is None:
             with member.alone():
                 own = {name: steps[i] for name, steps in values.items()}
                 member.session = add_metrics(member.run, member.session, own)
-                losses.append(own["loss"])
-    if losses:
-        advance_bar(common, running[0][1].session.progress.step, np.stack(losses))
+                last.append({name: float(steps[-1]) for name, steps in own.items()})
+    if last:
+        advance_bar(common, running[0][1].session.progress.step, len(values["loss"][0]), last)
 
 
 def _end_epoch(common: Common, level: _Level, running: Sequence[tuple[int, Member]], state: TrainState) -> None:

@@ -5,12 +5,11 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float
 
 from vae_jax.sweeps.population.program import spreads
 from vae_jax.system import signals
 from vae_jax.system.console import Console
-from vae_jax.system.formatting import format_value
+from vae_jax.system.formatting import format_value, headline
 from vae_jax.training.prepare import Training
 
 
@@ -38,24 +37,25 @@ def start_bar(common: Common, steps: Sequence[int]) -> None:
     common.console.start(images, common.num_epochs, sum(steps) / number / run.steps_per_epoch)
 
 
-def advance_bar(common: Common, step: int, losses: Float[np.ndarray, "P T"]) -> None:
-    """Advance the bar by T steps of P runs, which have now reached `step`."""
-    epoch = -(-step // common.run.steps_per_epoch)
-    common.console.advance(epoch, losses.size * common.run.config.batch_size, float(losses[:, -1].mean()))
+def advance_bar(common: Common, step: int, taken: int, last: Sequence[Mapping[str, float]]) -> None:
+    """Advance the bar by the steps that each run has taken to reach `step`; `last` are the terms of each run's last step."""
+    epoch, images = -(-step // common.run.steps_per_epoch), taken * len(last) * common.run.config.batch_size
+    common.console.advance(epoch, images, {name: float(np.mean([terms[name] for terms in last])) for name in last[0]})
 
 
 def print_epoch(common: Common, epoch: int, metrics: Sequence[Mapping[str, float]]) -> None:
-    """Print the mean and range over the runs: `epoch  3/10 | 6 runs | train loss 101.20 (99.10 to 103.20)  val elbo ...`."""
-    if not metrics:
+    """Print the mean and range over the runs: `epoch  3/10 | 6 runs | train elbo -101.20 (-103.20 to -99.10)  val elbo ...`."""
+    if not metrics or not common.console.prints_epoch(epoch, common.num_epochs):
         return
     parts = []
-    for name in ("train/loss", "val/elbo" if "val/elbo" in metrics[0] else "val/loss"):
-        if name in metrics[0]:
-            values = [each[name] for each in metrics]
+    for split in ("train", "val"):
+        if f"{split}/loss" in metrics[0]:
+            name = headline(metrics[0], f"{split}/")[0]
+            values = [headline(each, f"{split}/")[1] for each in metrics]
             mean, low, high = (
                 format_value(name, value) for value in (float(np.mean(values)), min(values), max(values))
             )
-            parts.append(f"{name.replace('/', ' ')} {mean} ({low} to {high})")
+            parts.append(f"{split} {name} {mean} ({low} to {high})")
     runs = f"{len(metrics)} run{'s' * (len(metrics) > 1)}"
     width = len(str(common.num_epochs))
     common.console.line(f"epoch {epoch:>{width}}/{common.num_epochs} | {runs} | " + "  ".join(parts))
