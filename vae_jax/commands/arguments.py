@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from vae_jax.errors import InputError
+from vae_jax.system import disk
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,6 +29,24 @@ class Parser(argparse.ArgumentParser):
         """Add the flags that choose a run and its checkpoint."""
         self.add_argument("--workdir", type=path, required=True, metavar="RUN", help="the directory of the run")
         self.add_argument("--which", choices=["best", "latest"], default="best", help="the checkpoint (best)")
+
+    def add_output(self, default: str = "RUN") -> None:
+        """Add the flag that names the folder to write to; see `output_folder`."""
+        self.add_argument("--output", type=path, metavar="DIR", help=f"the folder to write to ({default})")
+
+
+def output_folder(flags: argparse.Namespace, below: str = "") -> Path:
+    """Create the folder that --output names, or else the one `below` the run's directory.
+
+    Raises:
+        InputError: it cannot be created or written.
+    """
+    if flags.output:
+        return disk.make_folder("--output", flags.output)
+    try:
+        return disk.make_folder("--workdir", flags.workdir / below)
+    except InputError as error:
+        raise InputError(f"{error}; choices: --output=DIR") from None
 
 
 def pair(text: str) -> tuple[int, int]:

@@ -1,10 +1,11 @@
 """Evaluate a run's checkpoint on its three splits: `python -m experiments.evaluate --workdir=RUN [--which=best|latest]`
 
-Prints the table train/val/test x (elbo, reconstruction, kl, mse, ...) and writes it to RUN/evaluation_WHICH.json. The
+Prints the table train/val/test x (elbo, reconstruction, kl, mse, ...) and writes it to evaluation_WHICH.json. The
 noise of an image depends only on the run's seed and the image's position, so the same checkpoint gives the same numbers.
 """
 
 from vae_jax.commands import arguments
+from vae_jax.runs.workdir import read_config
 from vae_jax.system.console import Console
 from vae_jax.training import measure
 
@@ -13,8 +14,10 @@ def main(argv: list[str]) -> None:
     """Run the command."""
     parser = arguments.Parser(__doc__)
     parser.add_run()
+    parser.add_output()
     flags = parser.parse_args(argv)
-    run, measured, path = measure.evaluate_run(flags.workdir, flags.which)
+    read_config(flags.workdir)  # no folder is created for what is no run
+    run, measured, path = measure.evaluate_run(flags.workdir, flags.which, arguments.output_folder(flags))
     console = Console()
     measure.print_measured(run, measured, flags.which, console)
     console.line(f"\nwritten to {path}")

@@ -2,7 +2,7 @@
 
 Prints one line for each thing that can be wrong with a VAE, with a verdict (collapsed, over-regularised, overfitting, prior
 hole, healthy, cannot tell) and advice. Further lines say what the codes are good for; one verdict sums up. The numbers are
-written to RUN/health.json. Nothing is trained except the posteriors of single images and small classifiers.
+written to health.json. Nothing is trained except the posteriors of single images and small classifiers.
 """
 
 import json
@@ -21,6 +21,7 @@ def main(argv: list[str]) -> None:
     """Run the command."""
     parser = arguments.Parser(__doc__)
     parser.add_run()
+    parser.add_output()
     parser.add_argument("--num_images", type=arguments.count, default=10_000, help="most images per split (10,000)")
     parser.add_argument("--num_refined", type=arguments.count, default=500, help="images to refine posteriors of (500)")
     parser.add_argument("--steps", type=arguments.count, default=300, help="steps of refinement (300)")
@@ -28,7 +29,7 @@ def main(argv: list[str]) -> None:
     flags = parser.parse_args(argv)
     run, console = load_run(flags.workdir, flags.which), Console()
     require_prior(run.model, run.config.model)
-    path = disk.make_folder("--workdir", flags.workdir) / "health.json"
+    path = arguments.output_folder(flags) / "health.json"
     kind, config = nll.kind_of(run), run.config
     dataset, prefix = data.load(config), nll.prefix(kind)
     subject = health.Subject(run.model, run.params, dataset, config.seed, config.binarize, prefix=prefix)

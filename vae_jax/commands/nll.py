@@ -2,9 +2,9 @@
 
 Importance sampling from the run's own posterior: the log of the mean of S weights, on average a lower bound on log p(x). Prints
 the mean with its Monte Carlo error and its error over images, the bound against S, and how far the estimate can be trusted.
-Writes RUN/nll.npz (a row per image) and RUN/nll.json. The noise of an image depends only on --seed and the image's position. If
-the command is stopped or killed, the same command resumes from RUN/nll.partial.npz, with the same bits; once finished, it only
-prints. The last measurement of each split and checkpoint is kept: nll_val.npz, nll_latest.npz, ...
+Writes nll.npz (a row per image) and nll.json. The noise of an image depends only on --seed and the image's position. If the
+command is stopped or killed, the same command resumes from nll.partial.npz, with the same bits; once finished, it only prints.
+The last measurement of each split and checkpoint is kept: nll_val.npz, nll_latest.npz, ...
 
 --method=ais is annealed importance sampling: Hamiltonian Monte Carlo leads --samples chains per image (16) from the prior to the
 posterior in --temperatures steps and needs no encoder. It too is a lower bound on average, and much slower: a CPU can measure
@@ -17,6 +17,7 @@ from typing import Any
 
 from vae_jax.commands import arguments
 from vae_jax.evaluation import nll
+from vae_jax.models import require_prior
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.loading import load_run
 from vae_jax.system import devices, signals
@@ -29,6 +30,7 @@ def read_flags(argv: list[str]) -> Any:
     """Parse the command line; `samples` and `temperatures` get the defaults of the method."""
     parser = arguments.Parser(__doc__)
     parser.add_run()
+    parser.add_output()
     parser.add_argument("--samples", type=arguments.count, metavar="S", help="weights per image (5000; ais: 16)")
     parser.add_argument("--method", choices=[*nll.METHODS], default="importance", help="how to sample (importance)")
     parser.add_argument("--temperatures", type=arguments.count, metavar="T", help="steps of annealing (ais: 1000)")
@@ -52,7 +54,9 @@ def main(argv: list[str]) -> None:
     with signals.leaving(STOP_MESSAGE):
         devices.keep_memory(workdir_lib.read_config(flags.workdir))
         run = load_run(flags.workdir, flags.which)
-        path, record, other = nll.measure_run(run, flags.workdir, request, flags.against, console, STOP_MESSAGE)
+        require_prior(run.model, run.config.model)
+        folder = arguments.output_folder(flags)
+        path, record, other = nll.measure_run(run, folder, request, flags.against, console, STOP_MESSAGE)
         report = nll.print_record(record, console)
         if other is not None:
             report["against"] = nll.print_comparison(record, other, flags.against, console)

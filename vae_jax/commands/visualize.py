@@ -9,7 +9,6 @@ from vae_jax.commands import arguments
 from vae_jax.errors import InputError
 from vae_jax.runs import left_out
 from vae_jax.runs.loading import load_run
-from vae_jax.system import disk
 from vae_jax.system.console import Console
 
 
@@ -20,7 +19,7 @@ def main(argv: list[str]) -> int:
     parser = arguments.Parser(__doc__)
     parser.add_run()
     parser.add_argument("--only", default="", metavar="NAME,NAME", help=f"figures: {', '.join(FIGURES)} (all that fit)")
-    parser.add_argument("--output", type=arguments.path, metavar="DIR", help="the folder to write to (RUN/figures)")
+    parser.add_output("RUN/figures")
     parser.add_argument("--points", type=arguments.count, default=2500, help="at most this many images in t-SNE (2500)")
     ends = parser.add_mutually_exclusive_group()
     ends.add_argument(
@@ -30,7 +29,7 @@ def main(argv: list[str]) -> int:
     flags = parser.parse_args(argv)
     only = [arguments.one_of("--only", name.strip(), FIGURES) for name in flags.only.split(",") if name.strip()]
     run, console = load_run(flags.workdir, flags.which), Console()
-    folder = disk.make_folder("--output", flags.output or flags.workdir / "figures")
+    folder = arguments.output_folder(flags, "figures")
     request = arrays.Request(flags.numbers, flags.images, flags.points)
     source = draw.make_source(run, data.load(run.config), flags.workdir, request, console.line)
     refused, failed = [], {}

@@ -80,8 +80,11 @@ def print_measured(training: Training, measured: Measured, which: str, console: 
         console.line(line)
 
 
-def evaluate_run(workdir: Path, which: Which) -> tuple[Training, Measured, Path]:
-    """Evaluate a checkpoint of a run on disk, and write the numbers to evaluation_WHICH.json, the path returned.
+def evaluate_run(workdir: Path, which: Which, folder: Path | None = None) -> tuple[Training, Measured, Path]:
+    """Evaluate a checkpoint of a run on disk, and write the numbers to evaluation_WHICH.json in `folder` (workdir).
+
+    Returns:
+        (the run's functions and data, the numbers, the path of the file).
 
     Raises:
         InputError: not a run, or one without an intact checkpoint; raised before any data are read.
@@ -91,7 +94,7 @@ def evaluate_run(workdir: Path, which: Which) -> tuple[Training, Measured, Path]
         measured = measure(training, checkpoints, which)
     epoch = measured.step / training.steps_per_epoch
     facts = {"which": which, "step": measured.step, "epoch": epoch} | measured.facts
-    path = disk.make_folder("--workdir", workdir) / f"evaluation_{which}.json"
+    path = (folder or workdir) / f"evaluation_{which}.json"
     disk.write(path, json.dumps(facts, indent=2) + "\n")
     return training, measured, path
 

@@ -4,26 +4,24 @@ from pathlib import Path
 
 from vae_jax.evaluation.nll.record import Record, measure, resume
 from vae_jax.evaluation.nll.request import Request, facts_of, file_name, images_of, make_source, read_other
-from vae_jax.models import require_prior
 from vae_jax.runs.run import Run
-from vae_jax.system import disk, signals
+from vae_jax.system import signals
 from vae_jax.system.console import Console
 
 
 def measure_run(
-    run: Run, workdir: Path, request: Request, against: Path | None, console: Console, stop_message: str
+    run: Run, folder: Path, request: Request, against: Path | None, console: Console, stop_message: str
 ) -> tuple[Path, Record, Record | None]:
-    """Measure the images of `request`, or resume their measurement in workdir.
+    """Measure the images of `request`, or resume their measurement in `folder`.
 
     Returns:
         (the file of the record, the record, the record of the run `against` or None).
 
     Raises:
-        InputError: the model has no prior, the images are not available, or the other run cannot be compared.
+        InputError: the images are not available, or the other run cannot be compared.
         signals.Stopped: SIGINT or SIGTERM, with `stop_message`; the finished pieces are written.
     """
-    require_prior(run.model, run.config.model)
-    path = disk.make_folder("--workdir", workdir) / file_name(request)
+    path = folder / file_name(request)
     images = images_of(run.config, request)
     facts = facts_of(run, request, images)
     other = None if against is None else read_other(against, path.name, facts)
