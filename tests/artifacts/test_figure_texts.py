@@ -16,20 +16,22 @@ from vae_jax.artifacts.draw import draw_figures
 from vae_jax.artifacts.figures import FIGURES, animation
 from vae_jax.types import Code, Split
 
-SIZES, CHANNELS, LATENTS = (8, 12, 17, 28, 32, 48, 64, 72, 96, 100, 128), (1, 3), (2, 20, 200)
+SIZES, LATENTS = (8, 12, 17, 28, 32, 48, 64, 72, 96, 100, 128), (2, 20, 200)
 DIGITS = tuple("0123456789")
 PHRASES = ("automobiles seen from behind", "airplanes", *(f"photographs of class {k}" for k in range(8)))
 NAMES = {"digits": DIGITS, "phrases": PHRASES, "many": tuple(f"class {k}" for k in range(100)), "none": ()}
 QUICK = [
     ((8, 8), 1, 2, 2, "digits"),
     ((28, 28), 1, 20, 4, "none"),
-    ((128, 128), 3, 2, 1, "phrases"),
-    ((64, 64), 3, 200, 0, "many"),
+    ((128, 128), 3, 2, 0, "phrases"),
+    ((72, 72), 3, 200, 12, "many"),
 ]
 """(height, width), channels, latent dimensions, active ones, class names."""
 ALL = [
-    *(((size, size), *rest, "phrases") for size, *rest in product(SIZES, CHANNELS, LATENTS, (0, 2))),
+    *(((size, size), 1, *rest, "phrases") for size, *rest in product(SIZES, LATENTS, (0, 2, 12))),
+    *(((size, size), 3, 2, 2, "digits") for size in SIZES),
     *(((8, 8), 1, latent_dim, latent_dim, names) for latent_dim, names in product((1, 2, 20, 200), NAMES)),
+    *(((8, 8), 1, 200, active, "digits") for active in (6, 7, 20, 21, 30, 31, 150)),
     *((shape, 1, 20, 3, "phrases") for shape in ((20, 60), (60, 20), (4, 4), (1, 1))),
 ]
 

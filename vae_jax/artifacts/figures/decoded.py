@@ -77,12 +77,12 @@ def fig_traversal(
     names = [f"z{k + 1}" + ("" if active[k] else " (inactive)") for k in traversal_dimensions]
     label, columns = label_room(names), len(traversal_coordinates)
     picture = grid(list(traversal), columns, WIDTH * (4 if len(names) <= FEW_ROWS else 3) // 4 - label - MARGIN)
-    note = wrapped(inactive_note(active, len(names)), (label + picture.shape[1]) // NOTE_CHARACTER, 3)
+    note = wrapped(inactive_note(active, len(names)), picture.shape[1] // NOTE_CHARACTER, 3)
     bottom = MARGIN + LINE_HEIGHT * len(note.splitlines())
     figure = framed(picture, "One latent dimension at a time, largest KL first", label, HEADINGS, bottom)
     label_rows(figure, picture, names, label, top=HEADINGS)
     width, height = figure.get_figwidth() * DPI, figure.get_figheight() * DPI
-    figure.text((label - 12) / width, (bottom - 10) / height, note, va="top", fontsize=8, color=QUIET)
+    figure.text(label / width, (bottom - 10) / height, note, va="top", fontsize=8, color=QUIET)
     apart = picture.shape[1] // columns >= COORDINATE
     for j, value in enumerate(traversal_coordinates):
         if not apart and j not in (0, columns // 2, columns - 1):

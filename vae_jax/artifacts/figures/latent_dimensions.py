@@ -13,12 +13,12 @@ from matplotlib.patches import Patch
 from vae_jax.artifacts.figures.colours import BLUE, ORANGE, QUIET
 from vae_jax.artifacts.figures.text import inactive_note, wrapped
 
-MOST_NUMBERED = 40
+MOST_NAMED = 30
 FEWEST_BARS = 6
 """The number of bars that fill the width; of fewer, none is wider."""
 ACROSS = 6
 """The number of Q-Q plots in a row, and of rows on a page."""
-SIDES = (0.6, 0.12, 0.5, 0.3)
+SIDES = (0.6, 0.12, 0.45, 0.3)
 """The inches at the left, the right, below, and for every line above the Q-Q plots."""
 NARROWEST, CHARACTERS = 5.2, 14
 """The inches of the narrowest page, and the characters of a note to the inch."""
@@ -37,7 +37,7 @@ def fig_kl_per_dimension(
     kinds = np.array(["active" if own else "inactive" for own in active] + ["upper layer"] * above)
     names = [f"z{k + 1}" for k in range(size)] + [f"u{k + 1}" for k in range(above)]
     order = np.array([k for k in kl_order if kinds[k] != "inactive"] or kl_order[:1])
-    places = np.arange(len(order))
+    places = np.arange(1, len(order) + 1)
     figure = Figure(figsize=(8 if len(order) > FEWEST_BARS else 5.5, 3.4), dpi=150)
     figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.08)
     figure.suptitle(f"KL of each latent dimension, {kl_per_dimension.sum():.2f} nats in all", fontsize=12)
@@ -51,18 +51,15 @@ def fig_kl_per_dimension(
         shown = kinds[order] == name
         if shown.any():
             axes.bar(places[shown], kl_per_dimension[order][shown], width=0.8, label=name, **style)
-    note = inactive_note(active, size)
-    if note:
-        own = kl_per_dimension[:size][~active].sum()
-        note = wrapped(f"{note} ({own:.2f} nats in all)", int(CHARACTERS * figure.get_figwidth()), 2)
-        axes.set_title(note, fontsize=8, color=QUIET)
+    note = inactive_note(active, size, f"{kl_per_dimension[:size][~active].sum():.2f} nats in all")
+    axes.set_title(note, fontsize=8, color=QUIET)
     axes.set_ylabel("nats per image", fontsize=9)
     axes.set_xlabel("latent dimension, largest KL first", fontsize=9)
     spare = max(0, FEWEST_BARS - len(order)) / 2
-    axes.set_xlim(-0.7 - spare, len(order) - 0.3 + spare)
-    if len(order) <= MOST_NUMBERED:
+    axes.set_xlim(0.3 - spare, len(order) + 0.7 + spare)
+    if len(order) <= MOST_NAMED:
         axes.set_xticks(places, [names[k] for k in order])
-    axes.tick_params(labelsize=8 if len(order) <= 25 else 6)
+    axes.tick_params(labelsize=6 if 20 < len(order) <= MOST_NAMED else 8)
     axes.grid(axis="y", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -121,7 +118,7 @@ def _page(count: int, bound: float, note: str) -> tuple[Figure, list[Axes]]:
     figure.suptitle("One z per test image against N(0, 1)", y=1 - 0.7 * line / height, va="center", fontsize=12)
     handles = [
         Line2D([], [], color=ORANGE, linewidth=0.8, label="N(0, 1)"),
-        Patch(color=BAND, linewidth=0, label=f"99% of samples of N(0, 1): KS up to {bound:.3f}"),
+        Patch(color=BAND, linewidth=0, label=f"1% bound: 99% of samples of N(0, 1), KS up to {bound:.3f}"),
     ]
     anchor = (0.5, 1 - 1.2 * line / height)
     figure.legend(handles=handles, loc="upper center", bbox_to_anchor=anchor, ncols=2, fontsize=8, frameon=False)

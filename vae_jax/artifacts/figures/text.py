@@ -42,18 +42,18 @@ def wrapped(text: str, width: int, lines: int) -> str:
     return plain("\n".join(kept))
 
 
-def inactive_note(active: Bool[np.ndarray, " Z"], shown: int) -> str:
-    """Return the line on the dimensions that a figure of `shown` active ones leaves out; empty if it shows all."""
+def inactive_note(active: Bool[np.ndarray, " Z"], shown: int, share: str = "almost no information") -> str:
+    """Return the line on the dimensions that a figure of `shown` active ones leaves out; empty if it shows all.
+
+    `share` is what the inactive dimensions carry together.
+    """
     count, size = int(active.sum()), len(active)
     parts = [f"the first {shown} of {count} active dimensions"] if shown < count else []
-    if count < size:
-        many = size - count > 1
-        which = (
-            f"all {size} dimensions are"
-            if not count
-            else f"{size - count} of {size} dimensions {'are' if many else 'is'}"
-        )
-        parts.append(f"{which} inactive: {'they carry' if many else 'it carries'} almost no information on the image")
+    if size - count == 1:
+        parts.append(f"1 of {size} dimensions is inactive: it carries {share}")
+    elif count < size:
+        which = f"{size - count} of {size}" if count else f"all {size}"
+        parts.append(f"{which} dimensions are inactive: they carry {share}")
     return "; ".join(parts)
 
 

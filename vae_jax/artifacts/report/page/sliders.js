@@ -33,7 +33,7 @@ const Sliders = (() => {
     byId("inactive-box").hidden = !folded.length;
     byId("inactive-title").textContent = `${folded.length} of ${dimensions.length} dimensions ${
       folded.length > 1 ? "are inactive: they carry" : "is inactive: it carries"
-    } almost no information on the image`;
+    } almost no information`;
 
     byId("sample")?.addEventListener("click", async () => here.go(await here.drawPrior(), "sample"));
     byId("reset").addEventListener("click", () => here.go(here.space.start, "reset"));
