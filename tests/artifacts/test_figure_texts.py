@@ -16,7 +16,7 @@ from vae_jax.artifacts.draw import draw_figures
 from vae_jax.artifacts.figures import FIGURES, animation
 from vae_jax.types import Code, Split
 
-SIZES, LATENTS = (8, 12, 17, 28, 32, 48, 64, 72, 96, 100, 128), (2, 20, 200)
+SIZES, LATENTS = (8, 17, 28, 32, 48, 64, 72, 100, 128), ((2, 2), (2, 0), (20, 12), (200, 2))
 DIGITS = tuple("0123456789")
 PHRASES = ("automobiles seen from behind", "airplanes", *(f"photographs of class {k}" for k in range(8)))
 NAMES = {"digits": DIGITS, "phrases": PHRASES, "many": tuple(f"class {k}" for k in range(100)), "none": ()}
@@ -26,9 +26,9 @@ QUICK = [
     ((128, 128), 3, 2, 0, "phrases"),
     ((72, 72), 3, 200, 12, "many"),
 ]
-"""(height, width), channels, latent dimensions, active ones, class names."""
+"""(height, width), channels, latent dimensions, active ones, class names; LATENTS: latent dimensions, active ones."""
 ALL = [
-    *(((size, size), 1, *rest, "phrases") for size, *rest in product(SIZES, LATENTS, (0, 2, 12))),
+    *(((size, size), 1, *latents, "phrases") for size, latents in product(SIZES, LATENTS)),
     *(((size, size), 3, 2, 2, "digits") for size in SIZES),
     *(((8, 8), 1, latent_dim, latent_dim, names) for latent_dim, names in product((1, 2, 20, 200), NAMES)),
     *(((8, 8), 1, 200, active, "digits") for active in (6, 7, 20, 21, 30, 31, 150)),
