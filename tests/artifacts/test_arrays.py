@@ -83,12 +83,32 @@ def test_a_figure_fits_when_all_its_arrays_exist():
     assert draw(source, figures)["samples"] == (64, 4, 4, 1)
 
 
-def test_originals_and_reconstructions_are_the_same_random_images():
+def test_examples_are_the_first_image_of_each_class_then_the_second():
+    labels = np.array([2, 2, 0, 2, 0, 5, 2, 0])
+    assert arrays.in_turn(labels).tolist() == [2, 0, 5, 4, 1, 7, 3, 6]
+    assert arrays.in_turn(np.zeros(4, int)).tolist() == [0, 1, 2, 3]
+    assert arrays.in_turn(labels[:0]).tolist() == []
     source, _ = make_source()
-    drawn = draw(source, {"pair": lambda originals, reconstructions: (originals, reconstructions)})["pair"]
-    np.testing.assert_allclose(drawn[0] / 2, drawn[1])
+    source = source._replace(test=source.test._replace(labels=np.sort(source.test.labels)))
+    rows = arrays.example_rows(source)
+    assert source.test.labels[rows].tolist() == [0, 1, 2] * 4
+    (originals,) = draw(source, {"pair": lambda originals: originals}).values()
+    np.testing.assert_array_equal(originals, source.test.images[rows] / np.float32(255))
+    shown = draw(source._replace(request=arrays.Request(points=9)), {"rows": lambda tsne_rows: tsne_rows})["rows"]
+    present = source.test.labels[shown]
+    assert present[: len(set(present))].tolist() == sorted(set(present))
+
+
+def test_originals_and_reconstructions_are_the_same_images_random_without_labels():
+    source, _ = make_source()
+    pair = {"pair": lambda originals, reconstructions: (originals, reconstructions)}
+    unnamed = source._replace(class_names=())
+    for given in (source, unnamed):
+        drawn = draw(given, pair)["pair"]
+        np.testing.assert_allclose(drawn[0] / 2, drawn[1])
     rows = arrays.random_rows(source)
-    assert len(set(rows.tolist())) == arrays.NUM_RECONSTRUCTIONS
+    assert arrays.example_rows(unnamed).tolist() == rows.tolist()
+    assert len(set(rows.tolist())) == arrays.NUM_EXAMPLES
     assert rows.tolist() != arrays.random_rows(source._replace(seed=5)).tolist()
     assert len(arrays.random_rows(make_source(size=3)[0])) == 3
 
@@ -167,11 +187,46 @@ def test_quantiles_of_the_normal_distribution_lie_on_the_diagonal():
     assert found.max() == exact.max()
 
 
-def test_dimensions_are_ordered_by_the_variance_of_their_means():
-    means = np.random.default_rng(0).normal(size=(500, 4)).astype(np.float32) * [0.05, 1, 0.2, 2]
-    order, active = geometry.by_activity(means)
-    assert order == [3, 1, 2, 0]
-    assert active.tolist() == [False, True, True, True]
+@pytest.mark.parametrize("n", [1, 5, 50, 10_000])
+def test_the_bound_of_the_ks_distance_is_exceeded_by_one_sample_in_a_hundred(n):
+    assert stats.kstwo.sf(normality.ks_bound(n), n) == pytest.approx(0.01)
+
+
+def test_a_sample_leaves_the_band_of_its_qq_plot_if_its_ks_distance_is_above_the_bound():
+    z = np.random.default_rng(0).normal(size=(150, 400)) * np.linspace(0.7, 1.5, 400)
+    _, found = normality.quantiles(z)
+    low, high = normality.band(150)
+    outside = ((found < low[:, None]) | (found > high[:, None])).any(0)
+    assert 50 < outside.sum() < 350
+    np.testing.assert_array_equal(outside, normality.ks_distances(z) > normality.ks_bound(150))
+
+
+def test_the_decoded_plane_covers_98_percent_of_the_codes_on_each_axis():
+    latents: Any = np.random.default_rng(0).normal(size=(1000, 2)) * [0.5, 2]
+    latents[0] = 90
+    assert geometry.reach_of(latents) == pytest.approx(
+        np.abs(np.quantile(latents, [0.01, 0.99], axis=0)).max(), abs=0.1
+    )
+    assert geometry.reach_of(0 * latents) == geometry.reach_of(np.nan * latents) == 1
+    decoded = []
+    source, _ = make_source(latent_dim=2, standard_prior=True, encode=lambda x: Code(latents.astype(np.float32)))
+    source = source._replace(decode=lambda z: decoded.append(z) or np.zeros((len(z), 4, 4, 1)))
+    reach = draw(source, {"plane": lambda manifold_even, manifold_reach: manifold_reach})["plane"]
+    assert decoded[0].shape == (13 * 13, 2)
+    assert np.abs(decoded[0]).max(axis=0) == pytest.approx(reach)
+
+
+def test_dimensions_are_ordered_by_their_kl_and_only_active_ones_are_drawn():
+    means: Any = (np.random.default_rng(0).normal(size=(500, 4)) * [0.05, 1, 0.2, 2]).astype(np.float32)
+    assert geometry.by_kl(means, None) == [3, 1, 2, 0]
+    kl = np.array([[0.5, 1, 2, 3, 2.5]])  # the last of a layer above
+    assert geometry.by_kl(means, kl[0]) == [3, 4, 2, 1, 0]
+    source, _ = make_source(encode=lambda x: Code(means), kl_terms=lambda x: kl)
+    names = {"names": lambda shown_dimensions, kl_order, active: (shown_dimensions, kl_order, active.tolist())}
+    order = [3, 4, 2, 1, 0]
+    assert draw(source, names)["names"] == ([3, 2, 1], order, [False, True, True, True])
+    source = source._replace(encode=lambda x: Code(0 * means))
+    assert draw(source, names)["names"] == ([3], order, [False] * 4)
     points = geometry.one_at_a_time([2, 0], np.array([-1.0, 1.0]), 3)
     assert points.tolist() == [[0, 0, -1], [0, 0, 1], [-1, 0, 0], [1, 0, 0]]
 
@@ -282,6 +337,23 @@ def test_class_names_that_no_font_can_show_are_printed_once_and_numbers_in_the_f
     list(write_figures(make_source(progress=said.append)[0], "ab", tmp_path))
     assert said == ["0 = a"]
     assert drawn == [("0", "1", "2")] * 2
+
+
+def test_pages_that_a_figure_no_longer_has_are_removed(tmp_path, monkeypatch):
+    from vae_jax.artifacts.figures import FIGURES
+
+    scatter, pages = FIGURES["latent_scatter"], 11
+
+    def several(points, axis_names, labels, class_names):
+        return [scatter(points, axis_names, labels, class_names)] * pages
+
+    monkeypatch.setattr("vae_jax.artifacts.figures.FIGURES", {"qq": several})
+    for kept in ("qq_old.png", "qq_1.txt", "walk_1.png"):
+        (tmp_path / kept).touch()
+    for pages in (11, 2, 1):
+        list(write_figures(make_source()[0], ["qq"], tmp_path))
+        names = ["qq.png"] if pages == 1 else [f"qq_{i + 1}.png" for i in range(pages)]
+        assert {path.name for path in tmp_path.iterdir()} == {"qq_old.png", "qq_1.txt", "walk_1.png", *names}
 
 
 def test_a_figure_that_cannot_be_written_is_skipped_and_a_full_disk_is_an_error(tmp_path, monkeypatch):

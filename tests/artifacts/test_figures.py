@@ -34,6 +34,7 @@ from vae_jax.artifacts.figures.animation import gif_animation
 from vae_jax.artifacts.figures.colours import class_colours
 from vae_jax.artifacts.figures.decoded import fig_manifold
 from vae_jax.artifacts.figures.latent_dimensions import fig_kl_per_dimension
+from vae_jax.artifacts.figures.text import inactive_note
 from vae_jax.artifacts.figures.tsne import fig_tsne
 
 RNG = np.random.default_rng(0)
@@ -63,17 +64,22 @@ ARRAYS = {
     "class_names": tuple("0123456789"),
     "manifold_even": images(400),
     "manifold_quantile": images(400),
-    "traversal": images(44).reshape(4, 11, 8, 8, 1),
-    "traversal_dimensions": [3, 0, 2, 1],
+    "manifold_reach": 2.5,
+    "traversal": images(33).reshape(3, 11, 8, 8, 1),
+    "traversal_dimensions": [2, 3, 0],
     "traversal_coordinates": np.linspace(-3, 3, 11),
     "active": np.array([True, False, True, True]),
     "kl_per_dimension": np.array([0.5, 0.01, 2.0, 1.0]),
+    "kl_order": [2, 3, 0, 1],
+    "shown_dimensions": [2, 3, 0],
     "walk_straight": images(10),
     "walk_spherical": images(10),
     "walk_names": ("mean of 3", "mean of 7"),
     "normal_quantiles": np.linspace(-2, 2, 50),
-    "sample_quantiles": np.linspace(-2, 2, 50)[:, None] * np.linspace(0.5, 1.5, 9),
-    "ks_distances": RNG.random(9),
+    "sample_quantiles": np.linspace(-2, 2, 50)[:, None] * np.linspace(0.5, 1.5, 4),
+    "qq_band": np.array([[-0.5], [0.5]]) + np.linspace(-2, 2, 50),
+    "ks_distances": RNG.random(4),
+    "ks_bound": 0.3,
     "tsne_points": RNG.normal(size=(300, 2)).astype(np.float32),
     "tsne_labels": RNG.integers(0, 10, 300).astype(np.int32),
     "tsne_images": images(300),
@@ -157,7 +163,7 @@ def test_a_broken_matplotlibrc_prints_nothing(tmp_path):
 
 
 def test_tiles_of_the_plane_are_parted_by_a_dark_line_of_one_pixel_of_an_image():
-    pixels = rgb(fig_manifold(np.ones((169, 8, 8, 1)), np.ones((169, 8, 8, 1))))
+    pixels = rgb(fig_manifold(np.ones((169, 8, 8, 1)), np.ones((169, 8, 8, 1)), 2))
     row = pixels[len(pixels) // 2, :, 0]
     row = row if (row < 60).mean() < 0.5 else pixels[len(pixels) // 2 + 6, :, 0]
     dark = np.flatnonzero(row < 60)
@@ -166,9 +172,13 @@ def test_tiles_of_the_plane_are_parted_by_a_dark_line_of_one_pixel_of_an_image()
 
 
 def test_pages_and_animations_get_distinct_file_names():
-    pages = FIGURES["qq"](np.zeros(5), np.zeros((5, 70)), np.zeros(70))
+    active, order = np.ones(41, bool), list(range(40, 0, -1))
+    pages = FIGURES["qq"](np.zeros(5), np.zeros((5, 41)), np.zeros((2, 5)), np.linspace(0, 1, 41), 0.5, order, active)
     assert isinstance(pages, list)
-    assert [len(page.axes) for page in pages] == [64, 6]
+    assert [len(page.axes) for page in pages] == [36, 4]
+    names = [axes.get_title() for page in pages for axes in page.axes]
+    assert [names[0], names[-1]] == ["z41  KS 1.000", "z2  KS 0.025"]
+    assert [axes.title.get_fontweight() == "bold" for axes in pages[0].axes].index(False) == 20  # at the bound
     assert list(as_files("curves", drawn("curves") * 2)) == ["curves_1.png", "curves_2.png"]
     assert list(as_files("curves", drawn("curves"))) == ["curves.png"]
     assert list(as_files("animation", b"GIF")) == ["animation.gif"]
@@ -260,24 +270,44 @@ def test_long_names_in_a_sweep_leave_room_for_the_images():
 
 
 def test_dimensions_of_an_upper_layer_are_marked():
-    figure = fig_kl_per_dimension(np.array([0.5, 0.01, 2.0, 1.0, 1e-6]), np.array([True, False, True]))
+    kl = np.array([0.5, 0.01, 2.0, 1.0, 1e-6])
+    figure = fig_kl_per_dimension(kl, [2, 3, 0, 1, 4], np.array([True, False, True]))
     (axes,) = figure.axes
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["z3", "u1", "z1", "z2", "u2"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["z3", "u1", "z1", "u2"]
     legend = axes.get_legend()
     assert legend is not None
-    assert [text.get_text() for text in legend.get_texts()] == [
-        "active (2 of 3)",
-        "inactive (1 of 3)",
-        "upper layer (2)",
-    ]
+    assert [text.get_text() for text in legend.get_texts()] == ["active", "upper layer"]
 
 
-def test_bars_of_inactive_dimensions_are_hatched_and_sorted_by_kl():
-    (figure,) = drawn("kl_per_dimension")
-    bars: Any = figure.axes[0].patches
-    heights = {bar.get_x(): (bar.get_height(), bar.get_hatch()) for bar in bars}
-    assert [heights[x] for x in sorted(heights)] == [(2.0, None), (1.0, None), (0.5, None), (0.01, "////")]
-    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["z3", "z4", "z1", "z2"]
+def bars(active: list[bool]) -> tuple[list[tuple[float, Any]], list[str], str]:
+    """Return (height, hatch) of each bar from the left, their names, and the note, for four dimensions."""
+    kl = np.array([0.5, 0.01, 2.0, 1.0])
+    axes: Any = fig_kl_per_dimension(kl, [2, 3, 0, 1], np.array(active)).axes[0]
+    found = sorted((bar.get_x(), bar.get_height(), bar.get_hatch()) for bar in axes.patches)
+    return [bar[1:] for bar in found], [label.get_text() for label in axes.get_xticklabels()], axes.get_title()
+
+
+def test_inactive_dimensions_are_one_line_of_the_kl_chart():
+    assert bars([True] * 4) == ([(2, None), (1, None), (0.5, None), (0.01, None)], ["z3", "z4", "z1", "z2"], "")
+    heights, names, note = bars([True, False, True, True])
+    assert (heights, names) == ([(2, None), (1, None), (0.5, None)], ["z3", "z4", "z1"])
+    assert note == "1 of 4 dimensions is inactive: it carries 0.01 nats in all"
+    heights, names, note = bars([False] * 4)
+    assert (heights, names) == ([(2, "////")], ["z3"])
+    assert note.startswith("all 4 dimensions are inactive")
+
+
+@pytest.mark.parametrize("name", ["traversal", "qq"])
+def test_inactive_dimensions_are_one_line_of_a_figure(name):
+    (figure,) = drawn(name)
+    notes = [text.get_text() for text in figure.texts if "inactive:" in text.get_text()]
+    assert notes == ["1 of 4 dimensions is inactive: it carries almost no information"]
+
+
+def test_active_dimensions_that_are_not_drawn_are_counted():
+    assert inactive_note(np.ones(200, bool), 20) == "the first 20 of 200 active dimensions"
+    note = inactive_note(np.arange(200) < 127, 20)
+    assert note.startswith("the first 20 of 127 active dimensions; 73 of 200 dimensions are inactive: they carry ")
 
 
 def test_a_sweep_over_numbers_has_a_numeric_axis_and_one_over_names_does_not():

@@ -1,6 +1,7 @@
 """A run's figures on its test split: each gets the arrays that its parameters name, and fails alone."""
 
 import inspect
+import re
 from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from pathlib import Path
@@ -100,6 +101,8 @@ def _draw(name: str, figure: Callable[..., Any], array: Callable[[str], Any]) ->
 def write_figures(source: arrays.Source, names: Collection[str], folder: Path) -> Iterator[Drawn]:
     """Draw figures one by one and write each when it is done: FOLDER/NAME.png, NAME_1.png, ... or NAME.gif.
 
+    Pages of an earlier drawing that a figure no longer has are removed.
+
     `names` are keys of figures.FIGURES, drawn in the registry's order; the folder must exist.
 
     Raises:
@@ -121,9 +124,16 @@ def write_figures(source: arrays.Source, names: Collection[str], folder: Path) -
             files = figures.as_files(drawn.name, drawn.figure)
             for file, content in files.items():
                 disk.write(folder / file, content)
+            _remove_other_pages(folder, drawn.name, files)
         except TrainingError:
             raise
         except Exception as error:
             yield drawn._replace(figure=None, error=error)
             continue
         yield drawn._replace(paths=tuple(folder / file for file in files))
+
+
+def _remove_other_pages(folder: Path, name: str, files: Collection[str]) -> None:
+    for path in folder.iterdir():
+        if re.fullmatch(rf"{name}(_\d+)?\.png", path.name) and path.name not in files:
+            path.unlink()

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from vae_jax.evaluation.aggregate_posterior import Aggregate
 
@@ -49,6 +49,16 @@ class PerImage(NamedTuple):
         return self._replace(terms=terms, means=means, aggregate=aggregate)
 
 
+def activity(means: Float[np.ndarray, "N Z"]) -> Float[np.ndarray, " Z"]:
+    """Return Var_x E_q[z_k], the variance of each posterior mean over the data."""
+    return means.astype(np.float64).var(axis=0)
+
+
+def is_active(activity: Float[np.ndarray, " Z"], threshold: float = ACTIVE_VARIANCE) -> Bool[np.ndarray, " Z"]:
+    """Return True for the latent dimensions whose posterior mean varies over the data (Burda et al. 2016, appendix C)."""
+    return activity > threshold
+
+
 def active_units(means: Float[np.ndarray, "N Z"]) -> int:
-    """Return the number of latent dimensions whose posterior mean varies over the data (Burda et al. 2016, appendix C)."""
-    return int((means.astype(np.float64).var(axis=0) > ACTIVE_VARIANCE).sum())
+    """Return the number of active latent dimensions."""
+    return int(is_active(activity(means)).sum())

@@ -248,11 +248,24 @@ def test_the_plane_is_decoded_on_demand(explorer):
     shown = there.pixels("plane")
     side = shown.shape[1]
     left, size = 46 * ratio, side - 58 * ratio
-    # The 20 x 20 tiles cover the plane's square; the middle of one against the run.
+    # The 13 x 13 tiles cover the plane's square.
     plane = there.page.evaluate("""() => { const t = document.getElementById('plane'); return [t.clientWidth]; }""")
     assert plane[0] * ratio == pytest.approx(side, abs=1)
-    tile = shown[int(12 * ratio) : int(12 * ratio + size / 20), int(left) : int(left + size / 20)]
+    tile = shown[int(12 * ratio) : int(12 * ratio + size / 13), int(left) : int(left + size / 13)]
     assert tile.std() > 0.05  # an image, not a single colour
+    # 8 x 8 images, with one of their pixels between them: columns 8, 17, 26, ... of 116 are the line.
+    square = shown[int(12 * ratio) : int(12 * ratio + size), int(left) : int(left + size)].mean(axis=-1)
+    columns = square[:, ((np.arange(116) + 0.5) * square.shape[1] / 116).astype(int)]
+    dark = (np.abs(columns - 0x26 / 255) < SHADE).mean(axis=0)  # the current point's cross covers some
+    assert np.flatnonzero(dark > 0.8).tolist() == list(range(8, 116, 9))
+
+
+def test_the_plane_shows_the_range_of_the_codes(explorer):
+    there = explorer("plane")
+    codes = np.abs(there.run.encode(data.load(there.run.config).test.images).mean).max()
+    there.page.mouse.click(*there.place(0.96, 0.04))  # the upper right corner
+    there.settle()
+    assert 0.7 < there.z().max() <= 1.2 * max(codes, 1)
 
 
 def test_the_address_stores_the_view(explorer):

@@ -355,19 +355,20 @@ def test_framing_is_the_mean_size_and_centre_of_the_strokes():
 def test_planes_and_dimensions_of_codes():
     rng = np.random.default_rng(0)
     codes = (rng.normal(size=(500, 4)) * [0.01, 2, 1, 0.5]).astype(np.float32)
-    components, units = explorer.planes(codes)
+    order = geometry.by_kl(codes, np.array([0.0, 3.0, 2.0, 1.0, 9.0]))[1:]  # without the largest, of a layer above
+    components, units = explorer.planes(codes, order, "KL")
     found = (codes - components["centre"]) @ np.array(components["axes"]).T
     np.testing.assert_allclose(found, geometry.project(codes)[0], atol=1e-4)
     assert units["labels"] == ["z2", "z3"]
     np.testing.assert_array_equal(units["axes"], np.eye(4)[[1, 2]])
-    listed = explorer.dimensions(codes, np.array([0.0, 3.0, 2.0, 1.0]))
+    listed = explorer.dimensions(codes, np.array([0.0, 3.0, 2.0, 1.0]), order)
     assert [(one["index"], one["kl"], one["active"]) for one in listed] == [
         (1, 3, True),
         (2, 2, True),
         (3, 1, True),
         (0, 0, False),
     ]
-    assert len(explorer.planes(codes[:, :2])) == len(explorer.planes(codes[:, :1])) == 1
+    assert len(explorer.planes(codes[:, :2], [1, 0], "KL")) == len(explorer.planes(codes[:, :1], [0], "KL")) == 1
 
 
 def test_large_images_are_fewer_and_smaller_on_the_page(trained):

@@ -1,10 +1,12 @@
 """Points in latent space: projections, grids, straight and spherical walks, one dimension at a time."""
 
+import math
+
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from scipy.special import ndtri
 
-from vae_jax.evaluation.per_image import ACTIVE_VARIANCE
+from vae_jax.evaluation.per_image import activity
 
 Axes = tuple[Float[np.ndarray, " Z"], Float[np.ndarray, "Z 2"]]
 
@@ -37,6 +39,12 @@ def project(latents: Float[np.ndarray, "N Z"]) -> tuple[Float[np.ndarray, "N 2"]
 def even_coordinates(size: int, reach: float = 3.0) -> Float[np.ndarray, " size"]:
     """Return `size` equally spaced coordinates from -reach to reach."""
     return np.linspace(-reach, reach, size)
+
+
+def reach_of(latents: Float[np.ndarray, "N Z"]) -> float:
+    """Return the range [-reach, reach] that holds 98% of the latents on every axis, rounded up to tenths; at least 1."""
+    ends = np.abs(np.quantile(latents.astype(np.float64), [0.01, 0.99], axis=0)).max()
+    return max(1.0, math.ceil(10 * float(ends)) / 10) if math.isfinite(ends) else 1.0
 
 
 def quantile_coordinates(size: int) -> Float[np.ndarray, " size"]:
@@ -82,10 +90,12 @@ def spherical_walk(start: Float[np.ndarray, " Z"], end: Float[np.ndarray, " Z"],
     return points.astype(np.float32)
 
 
-def by_activity(means: Float[np.ndarray, "N Z"]) -> tuple[list[int], Bool[np.ndarray, " Z"]]:
-    """Return the latent dimensions, most active first, and which are active: Var_x E_q[z_k] > 0.01 (Burda et al. 2016)."""
-    variance = means.astype(np.float64).var(axis=0)
-    return np.argsort(-variance, kind="stable").tolist(), variance > ACTIVE_VARIANCE
+def by_kl(means: Float[np.ndarray, "N Z"], kl: Float[np.ndarray, " K"] | None) -> list[int]:
+    """Return the latent dimensions, largest KL first; without KL, those of largest variance first.
+
+    This is the one order of dimensions, in every figure and on the page. K > Z if there is a layer above.
+    """
+    return np.argsort(-(activity(means) if kl is None else kl), kind="stable").tolist()
 
 
 def one_at_a_time(

@@ -4,17 +4,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from vae_jax.artifacts.arrays import geometry, normality, tsne
+from vae_jax.artifacts.arrays.rows import example_rows, in_turn, random_rows
 from vae_jax.artifacts.arrays.source import Source
 from vae_jax.data.preprocess import unit
 from vae_jax.errors import InputError, shown
+from vae_jax.evaluation.per_image import activity, is_active
 
-NUM_RECONSTRUCTIONS = 12
 NUM_SAMPLES = 64
-PLANE = 575
-"""The screen pixels of the decoded plane's side."""
 WALK_STEPS = 10
 TRAVERSAL_STEPS = 11
 MOST_TRAVERSED = 20
@@ -25,24 +24,23 @@ MOST_NAMED = 20
 Lookup = Callable[[str], Any]
 
 
-def random_rows(source: Source, most: int = NUM_RECONSTRUCTIONS) -> Int[np.ndarray, " n"]:
-    """Return the indices of at most `most` random test images, by the source's seed."""
-    count = min(most, len(source.test.images))
-    return np.random.default_rng(source.seed).choice(len(source.test.images), count, replace=False)
-
-
-def _tiles(width: int) -> int:
-    """Return the number of tiles along a side of the decoded plane: small images are shown enlarged, so there are fewer."""
-    return 13 if width <= 16 else min(max(PLANE // (width + 1), 5), 20)
-
-
-def _manifold(coordinates: Callable[[int], Float[np.ndarray, " n"]]) -> Callable[[Source, Lookup], Any]:
+def _manifold(coordinates: Callable[[int, Lookup], Float[np.ndarray, " n"]]) -> Callable[[Source, Lookup], Any]:
     def decoded(source: Source, array: Lookup) -> Any:
+        # Here, not above: matplotlib is a large part of the start-up time.
+        from vae_jax.artifacts.figures import plane_tiles
+
         if not source.standard_prior or array("latents").shape[1] != 2:
             return None
-        return source.decode(geometry.plane(coordinates(_tiles(source.test.images.shape[2]))))
+        return source.decode(geometry.plane(coordinates(plane_tiles(source.test.images.shape[2]), array)))
 
     return decoded
+
+
+def _shown_dimensions(_: Source, array: Lookup) -> list[int]:
+    """Return the active latent dimensions in the order of `by_kl`; the first one if none is active."""
+    active = array("active")
+    own = [k for k in array("kl_order") if k < len(active)]
+    return [k for k in own if active[k]] or own[:1]
 
 
 def _traversal(source: Source, array: Lookup) -> Any:
@@ -88,6 +86,7 @@ def _walk(steps: Callable[..., Any]) -> Callable[[Source, Lookup], Any]:
 
 def _tsne_rows(source: Source, _: Lookup) -> Any:
     rows = random_rows(source, source.request.points)
+    rows = rows[in_turn(source.test.labels[rows])] if source.class_names else rows
     return rows if len(rows) > 3 else None
 
 
@@ -116,12 +115,12 @@ def _from(name: str, compute: Callable[[Any], Any]) -> Callable[[Source, Lookup]
 
 ARRAYS: dict[str, Callable[[Source, Lookup], Any]] = {
     "history": lambda source, _: source.history or None,
-    "originals": lambda source, _: unit(source.test.images[random_rows(source)]),
+    "originals": lambda source, _: unit(source.test.images[example_rows(source)]),
     "corrupted": lambda source, _: (
-        source.corrupt and source.corrupt(source.test.images[random_rows(source)], source.seed)
+        source.corrupt and source.corrupt(source.test.images[example_rows(source)], source.seed)
     ),
     "reconstructions": lambda source, array: source.reconstruct(
-        array("corrupted") if source.corrupt else source.test.images[random_rows(source)]
+        array("corrupted") if source.corrupt else source.test.images[example_rows(source)]
     ),
     "samples": lambda source, _: source.sample and source.sample(NUM_SAMPLES, source.seed),
     "latents": lambda source, _: np.asarray(source.encode(source.test.images).mean),
@@ -130,14 +129,16 @@ ARRAYS: dict[str, Callable[[Source, Lookup], Any]] = {
     "axis_names": _part("projection", 1),
     "labels": lambda source, _: source.test.labels,
     "class_names": lambda source, _: source.class_names,
-    "manifold_even": _manifold(geometry.even_coordinates),
-    "manifold_quantile": _manifold(geometry.quantile_coordinates),
-    "activity": lambda _, array: geometry.by_activity(array("latents")),
-    "active": _part("activity", 1),
+    "manifold_reach": lambda _, array: geometry.reach_of(array("latents")),
+    "manifold_even": _manifold(lambda n, array: geometry.even_coordinates(n, array("manifold_reach"))),
+    "manifold_quantile": _manifold(lambda n, _: geometry.quantile_coordinates(n)),
+    "active": lambda _, array: is_active(activity(array("latents"))),
     "kl_per_dimension": lambda source, _: (
         source.kl_terms and source.kl_terms(source.test.images).mean(axis=0, dtype=np.float64)
     ),
-    "traversal_dimensions": lambda _, array: array("activity")[0][:MOST_TRAVERSED],
+    "kl_order": lambda _, array: geometry.by_kl(array("latents"), array("kl_per_dimension")),
+    "shown_dimensions": _shown_dimensions,
+    "traversal_dimensions": lambda _, array: array("shown_dimensions")[:MOST_TRAVERSED],
     "traversal_coordinates": lambda *_: geometry.even_coordinates(TRAVERSAL_STEPS),
     "traversal": _traversal,
     "walk_ends": _walk_ends,
@@ -156,7 +157,9 @@ ARRAYS: dict[str, Callable[[Source, Lookup], Any]] = {
     "quantiles": _from("posterior_samples", normality.quantiles),
     "normal_quantiles": _part("quantiles", 0),
     "sample_quantiles": _part("quantiles", 1),
+    "qq_band": _from("posterior_samples", lambda z: normality.band(len(z))),
     "ks_distances": _from("posterior_samples", normality.ks_distances),
+    "ks_bound": _from("posterior_samples", lambda z: normality.ks_bound(len(z))),
     "film": _film,
     "film_steps": _part("film", 0),
     "film_points": _part("film", 1),

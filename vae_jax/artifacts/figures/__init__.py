@@ -20,6 +20,7 @@ from vae_jax.artifacts.figures.colours import class_colours
 from vae_jax.artifacts.figures.curves import fig_curves
 from vae_jax.artifacts.figures.decoded import fig_manifold, fig_traversal, fig_walk
 from vae_jax.artifacts.figures.files import as_files, image_png, png_bytes, rgb
+from vae_jax.artifacts.figures.grid import plane_tiles
 from vae_jax.artifacts.figures.images import fig_reconstructions, fig_samples
 from vae_jax.artifacts.figures.latent_dimensions import fig_kl_per_dimension, fig_qq
 from vae_jax.artifacts.figures.rate_distortion import fig_rate_distortion

@@ -87,6 +87,7 @@ def _stage(
     axes.set_xlabel(axis_names[0], fontsize=9)
     axes.set_ylabel(axis_names[1], fontsize=9)
     axes.tick_params(labelsize=8)
+    axes.locator_params(nbins=5)  # the numbers of a collapsed latent space are long
 
     def move(where: Float[np.ndarray, "M 2"], step: int) -> None:
         dots.set_offsets(where[order])

@@ -11,6 +11,7 @@ from vae_jax.artifacts.figures.text import MOST_NAMES, wrapped
 # Paul Tol's "muted" palette, safe for colour-blind eyes, its pale grey made darker: it must show on white.
 PALETTE = ("#332288", "#CC6677", "#117733", "#DDCC77", "#88CCEE", "#882255", "#44AA99", "#999933", "#AA4499", "#777777")
 BLUE, ORANGE = "#0072B2", "#D55E00"  # Okabe and Ito
+QUIET = "0.35"
 
 
 def class_colours(classes: int) -> Float[np.ndarray, "K 4"]:

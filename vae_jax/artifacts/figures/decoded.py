@@ -6,10 +6,13 @@ import numpy as np
 from jaxtyping import Bool, Float
 from matplotlib.figure import Figure
 
+from vae_jax.artifacts.figures.colours import QUIET
 from vae_jax.artifacts.figures.grid import (
     DPI,
     GUTTER,
+    LINE_HEIGHT,
     MARGIN,
+    PANEL,
     WIDTH,
     Images,
     beside,
@@ -18,30 +21,35 @@ from vae_jax.artifacts.figures.grid import (
     label_room,
     label_rows,
 )
-from vae_jax.artifacts.figures.text import shortened, wrapped
+from vae_jax.artifacts.figures.text import inactive_note, shortened, wrapped
 
 LINE = 80
 """The most characters in a line of a title."""
 HEADINGS = 100
 """The screen pixels above a picture with column headings under its title."""
+NOTE_CHARACTER, COORDINATE = 10, 50
+"""The screen pixels of a character of a note, and of a column heading; over narrower columns only three are written."""
+FEW_ROWS = 10
+"""The most rows of a traversal of full width."""
 
 
-def fig_manifold(manifold_even: Images, manifold_quantile: Images) -> Figure:
+def fig_manifold(manifold_even: Images, manifold_quantile: Images, manifold_reach: float) -> Figure:
     """Draw the decoded plane twice, at equal steps and at equal prior probability, each [n*n, H, W, C] in reading order.
 
-    In both, z1 grows to the right and z2 upwards.
+    In both, z1 grows to the right and z2 upwards; at equal steps, both go from -manifold_reach to manifold_reach.
     """
     pictures = []
     for images in (manifold_even, manifold_quantile):
         n = math.isqrt(len(images))
         rows = [images[i : i + n] for i in range(0, len(images), n)]
-        pictures.append(grid(rows, n, (WIDTH - 2 * MARGIN - GUTTER) // 2, dark=True))
-    figure = framed(beside(*pictures), "The latent plane, decoded", MARGIN, HEADINGS)
+        pictures.append(grid(rows, n, PANEL, dark=True))
+    top = HEADINGS + LINE_HEIGHT
+    figure = framed(beside(*pictures), "The latent plane, decoded", MARGIN, top)
     width, height = figure.get_figwidth() * DPI, figure.get_figheight() * DPI
-    headings = ("equal steps, z1 and z2 from −3 to 3", "equal probability under the prior")
-    for side, heading in zip((-1, 1), headings, strict=True):
+    even = f"equal steps over the codes\nz1 and z2 from −{manifold_reach:g} to {manifold_reach:g}"
+    for side, heading in zip((-1, 1), (even, "equal probability\nunder the prior"), strict=True):
         x = 0.5 + side * (pictures[0].shape[1] + GUTTER) / (2 * width)
-        figure.text(x, 1 - (HEADINGS - 14) / height, heading, ha="center", va="center", fontsize=9)
+        figure.text(x, 1 - (top - 8) / height, heading, ha="center", va="bottom", fontsize=9)
     return figure
 
 
@@ -62,15 +70,23 @@ def fig_traversal(
     traversal_coordinates: Float[np.ndarray, " n"],
     active: Bool[np.ndarray, " Z"],
 ) -> Figure:
-    """Draw a row for each latent dimension, most active first: it takes the coordinates, all others are zero."""
+    """Draw a row for each active latent dimension, largest KL first: it takes the coordinates, all others are zero.
+
+    A line says how many of the active dimensions are not drawn, and how many dimensions are inactive.
+    """
     names = [f"z{k + 1}" + ("" if active[k] else " (inactive)") for k in traversal_dimensions]
     label, columns = label_room(names), len(traversal_coordinates)
-    picture = grid(list(traversal), columns, WIDTH * 3 // 4 - label - MARGIN)
-    title = "One latent dimension at a time, most active first"
-    figure = framed(picture, title, left=label, top=HEADINGS)
+    picture = grid(list(traversal), columns, WIDTH * (4 if len(names) <= FEW_ROWS else 3) // 4 - label - MARGIN)
+    note = wrapped(inactive_note(active, len(names)), picture.shape[1] // NOTE_CHARACTER, 3)
+    bottom = MARGIN + LINE_HEIGHT * len(note.splitlines())
+    figure = framed(picture, "One latent dimension at a time, largest KL first", label, HEADINGS, bottom)
     label_rows(figure, picture, names, label, top=HEADINGS)
     width, height = figure.get_figwidth() * DPI, figure.get_figheight() * DPI
+    figure.text(label / width, (bottom - 10) / height, note, va="top", fontsize=8, color=QUIET)
+    apart = picture.shape[1] // columns >= COORDINATE
     for j, value in enumerate(traversal_coordinates):
+        if not apart and j not in (0, columns // 2, columns - 1):
+            continue
         x = (label + (j + 0.5) * picture.shape[1] / columns) / width
         figure.text(
             x, 1 - (HEADINGS - 14) / height, f"{value:.1f}".replace("-", "−"), ha="center", va="center", fontsize=8

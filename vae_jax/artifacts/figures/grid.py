@@ -17,9 +17,13 @@ GAP = 0.8  # light grey: seen beside black and beside white backgrounds
 DARK = 0.15
 
 GUTTER = 20
-CHARACTER, LINE_CHARACTER, LINE_HEIGHT, MOST_LABEL = 12, 11, 24, 400
-"""In screen pixels: the width of a label's character, its width in a label of several lines, the height of a line, and the
-widest label."""
+PANEL = (WIDTH - 2 * MARGIN - GUTTER) // 2
+"""The most screen pixels of a picture that stands beside another."""
+SMALL, LARGE = 21, PANEL // 5 - 1
+"""The widths up to which the decoded plane enlarges images, and from which it reduces them."""
+TITLE_CHARACTER, CHARACTER, LINE_CHARACTER, LINE_HEIGHT, MOST_LABEL = 14, 12, 11, 24, 400
+"""In screen pixels: the widths of a title's character, a label's and that of a label of several lines; the height of a line, and
+the widest label."""
 
 Images = Float[np.ndarray, "N H W C"]
 
@@ -48,6 +52,12 @@ def grid(
     return picture
 
 
+def plane_tiles(width: int) -> int:
+    """Return the number of tiles along a side of the decoded plane: fewer of small images, which are shown enlarged."""
+    shown = width // math.ceil(width / LARGE)
+    return 13 if width <= SMALL else min(PANEL // (shown + 1), 20)
+
+
 def beside(left: Float[np.ndarray, "h a 3"], right: Float[np.ndarray, "h b 3"]) -> Float[np.ndarray, "h w 3"]:
     """Return two pictures of one height side by side, with the page between them."""
     return np.concatenate([left, np.ones((len(left), GUTTER, 3), np.float32), right], axis=1)
@@ -69,12 +79,18 @@ def resized(images: Float[np.ndarray, "N H W 3"], width: int) -> Float[np.ndarra
     return images[:, : h * block, : w * block].reshape(-1, h, block, w, block, 3).mean((2, 4))
 
 
-def framed(picture: Float[np.ndarray, "h w 3"], title: str, left: int, top: int = TITLE) -> Figure:
-    """Make a figure that shows the picture at one screen pixel per pixel, with space for a title and for labels at the left."""
-    height, width = picture.shape[0] + top + MARGIN, max(picture.shape[1] + left + MARGIN, 500)
+def framed(
+    picture: Float[np.ndarray, "h w 3"], title: str, left: int, top: int = TITLE, bottom: int = MARGIN
+) -> Figure:
+    """Make a figure that shows the picture at one screen pixel per pixel, with space for a title and for labels at the left.
+
+    It is at least as wide as the title.
+    """
+    needed = TITLE_CHARACTER * max(map(len, title.split("\n"))) + 2 * MARGIN
+    height, width = picture.shape[0] + top + bottom, max(picture.shape[1] + left + MARGIN, needed)
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
     start = left if left != MARGIN else (width - picture.shape[1]) / 2
-    axes = figure.add_axes((start / width, MARGIN / height, picture.shape[1] / width, picture.shape[0] / height))
+    axes = figure.add_axes((start / width, bottom / height, picture.shape[1] / width, picture.shape[0] / height))
     # As bytes: matplotlib resamples floats with several copies of eight bytes a number.
     axes.imshow((picture * 255).round().astype(np.uint8), interpolation="nearest", aspect="auto")
     axes.set_axis_off()

@@ -5,28 +5,42 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
-from vae_jax.artifacts.figures.colours import BLUE, ORANGE
+from vae_jax.artifacts.figures.colours import BLUE, ORANGE, QUIET
+from vae_jax.artifacts.figures.text import inactive_note, wrapped
 
-MOST_NUMBERED = 40
-ACROSS = 8
+MOST_NAMED = 30
+FEWEST_BARS = 6
+"""The number of bars that fill the width; of fewer, none is wider."""
+ACROSS = 6
 """The number of Q-Q plots in a row, and of rows on a page."""
+SIDES = (0.6, 0.12, 0.45, 0.3)
+"""The inches at the left, the right, below, and for every line above the Q-Q plots."""
+NARROWEST, CHARACTERS = 5.2, 14
+"""The inches of the narrowest page, and the characters of a note to the inch."""
+BAND = "0.87"
 
 
-def fig_kl_per_dimension(kl_per_dimension: Float[np.ndarray, " K"], active: Bool[np.ndarray, " Z"]) -> Figure:
-    """Draw bars of nats per image, largest first; active dimensions are blue, inactive ones grey and hatched.
+def fig_kl_per_dimension(
+    kl_per_dimension: Float[np.ndarray, " K"], kl_order: list[int], active: Bool[np.ndarray, " Z"]
+) -> Figure:
+    """Draw bars of nats per image, largest first, of the active dimensions; the inactive ones are a line and a sum.
 
     Dimensions beyond those of `active` belong to a layer above, u1, u2, ...; they are orange, because their activity is not
-    measured.
+    measured. If no dimension is active, the first is drawn, grey and hatched.
     """
-    order = np.argsort(-kl_per_dimension, kind="stable")
-    size, above = len(active), len(order) - len(active)
+    size, above = len(active), len(kl_per_dimension) - len(active)
     kinds = np.array(["active" if own else "inactive" for own in active] + ["upper layer"] * above)
     names = [f"z{k + 1}" for k in range(size)] + [f"u{k + 1}" for k in range(above)]
-    places = np.arange(len(order))
-    figure = Figure(figsize=(8, 3.4), dpi=150)
+    order = np.array([k for k in kl_order if kinds[k] != "inactive"] or kl_order[:1])
+    places = np.arange(1, len(order) + 1)
+    figure = Figure(figsize=(8 if len(order) > FEWEST_BARS else 5.5, 3.4), dpi=150)
     figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.08)
+    figure.suptitle(f"KL of each latent dimension, {kl_per_dimension.sum():.2f} nats in all", fontsize=12)
     axes = figure.add_subplot()
     styles: dict[str, dict[str, Any]] = {
         "active": {"color": BLUE},
@@ -36,59 +50,91 @@ def fig_kl_per_dimension(kl_per_dimension: Float[np.ndarray, " K"], active: Bool
     for name, style in styles.items():
         shown = kinds[order] == name
         if shown.any():
-            label = f"{name} ({shown.sum()}{'' if name == 'upper layer' else f' of {size}'})"
-            axes.bar(places[shown], kl_per_dimension[order][shown], width=0.8, label=label, **style)
-    axes.set_title(f"KL of each latent dimension, {kl_per_dimension.sum():.2f} nats in all", fontsize=12)
+            axes.bar(places[shown], kl_per_dimension[order][shown], width=0.8, label=name, **style)
+    note = inactive_note(active, size, f"{kl_per_dimension[:size][~active].sum():.2f} nats in all")
+    axes.set_title(note, fontsize=8, color=QUIET)
     axes.set_ylabel("nats per image", fontsize=9)
     axes.set_xlabel("latent dimension, largest KL first", fontsize=9)
-    axes.set_xlim(-0.7, len(order) - 0.3)
-    if len(order) <= MOST_NUMBERED:
+    spare = max(0, FEWEST_BARS - len(order)) / 2
+    axes.set_xlim(0.3 - spare, len(order) + 0.7 + spare)
+    if len(order) <= MOST_NAMED:
         axes.set_xticks(places, [names[k] for k in order])
-    axes.tick_params(labelsize=8 if len(order) <= 25 else 6)
+    axes.tick_params(labelsize=6 if 20 < len(order) <= MOST_NAMED else 8)
     axes.grid(axis="y", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, loc="upper right", framealpha=0.8, edgecolor="none")
+    if above:
+        axes.legend(fontsize=8, loc="upper right", framealpha=0.8, edgecolor="none")
     return figure
 
 
 def fig_qq(
     normal_quantiles: Float[np.ndarray, " Q"],
     sample_quantiles: Float[np.ndarray, "Q Z"],
+    qq_band: Float[np.ndarray, "2 Q"],
     ks_distances: Float[np.ndarray, " Z"],
+    ks_bound: float,
+    shown_dimensions: list[int],
+    active: Bool[np.ndarray, " Z"],
 ) -> list[Figure]:
-    """Draw a Q-Q plot of one z per image against N(0, 1) for each latent dimension, in order; 8 by 8 on a page."""
-    size, page = len(ks_distances), ACROSS * ACROSS
-    return [
-        _page(normal_quantiles, sample_quantiles, ks_distances, range(first, min(first + page, size)))
-        for first in range(0, size, page)
+    """Draw a Q-Q plot of one z per image against N(0, 1) for each active dimension, largest KL first; 6 by 6 on a page.
+
+    The grey band holds 99% of samples of N(0, 1) of this size. The name of a dimension whose KS distance is above the 1% bound
+    is orange and bold. A line says how many dimensions are inactive.
+    """
+    page = ACROSS * ACROSS
+    pages = [shown_dimensions[first : first + page] for first in range(0, len(shown_dimensions), page)]
+    figures = []
+    for number, shown in enumerate(pages):
+        lines = [f"page {number + 1} of {len(pages)}" * (len(pages) > 1), inactive_note(active, len(active))]
+        figure, cells = _page(len(shown), ks_bound, "; ".join(filter(None, lines)))
+        # One scale for the whole page, so that its plots can be compared.
+        reach = max(1.05 * np.abs(normal_quantiles).max(), 1.0)
+        tall = max(reach, 1.05 * float(np.nanmax(np.abs(sample_quantiles[:, shown]), initial=0)))
+        low, high = np.clip(qq_band, -tall, tall)
+        for axes, k in zip(cells, shown, strict=True):
+            axes.set_xlim(-reach, reach)
+            axes.set_ylim(-tall, tall)
+            axes.fill_between(normal_quantiles, low, high, color=BAND, linewidth=0)
+            axes.plot([-reach, reach], [-reach, reach], color=ORANGE, linewidth=0.8)
+            axes.plot(normal_quantiles, sample_quantiles[:, k], ".", color=BLUE, markersize=2)
+            above = bool(ks_distances[k] > ks_bound)
+            style: dict[str, Any] = {"color": ORANGE, "fontweight": "bold"} if above else {}
+            axes.set_title(f"z{k + 1}  KS {ks_distances[k]:.3f}", fontsize=7, pad=2, **style)
+        figures.append(figure)
+    return figures
+
+
+def _page(count: int, bound: float, note: str) -> tuple[Figure, list[Axes]]:
+    """Return a page with a title, a legend, a note, and `count` empty Q-Q plots."""
+    columns = count if count <= 3 else min(ACROSS, math.ceil(math.sqrt(count)))
+    rows, cell = math.ceil(count / columns), 2.2 if columns <= 3 else 1.3
+    left, right, below, line = SIDES
+    width = max(columns * cell + left + right, NARROWEST)
+    note = wrapped(note, int(CHARACTERS * width), 2)
+    above = line * (2.2 + 0.6 * len(note.splitlines())) + 0.2
+    height = rows * cell + above + below
+    figure = Figure(figsize=(width, height), dpi=150)
+    figure.suptitle("One z per test image against N(0, 1)", y=1 - 0.7 * line / height, va="center", fontsize=12)
+    handles = [
+        Line2D([], [], color=ORANGE, linewidth=0.8, label="N(0, 1)"),
+        Patch(color=BAND, linewidth=0, label=f"1% bound: 99% of samples of N(0, 1), KS up to {bound:.3f}"),
     ]
-
-
-def _page(
-    expected: Float[np.ndarray, " Q"], found: Float[np.ndarray, "Q Z"], distances: Float[np.ndarray, " Z"], shown: range
-) -> Figure:
-    columns = min(ACROSS, max(3, math.ceil(math.sqrt(len(shown)))), len(shown))
-    rows = math.ceil(len(shown) / columns)
-    cell = 1.0 if columns > 5 else 1.45
-    figure = Figure(figsize=(max(4.2, columns * cell), max(rows * cell + 0.75, 2.6)), dpi=150)
-    figure.set_layout_engine("constrained", w_pad=0.03, h_pad=0.03)
-    numbers = f"z{shown[0] + 1} to z{shown[-1] + 1}" if len(shown) > 1 else f"z{shown[0] + 1}"
-    small = columns < 4
-    figure.suptitle(f"{numbers}{chr(10) if small else ', '}one z per test image against N(0, 1)", fontsize=11)
-    figure.supxlabel("quantile of N(0, 1)", fontsize=9)
-    figure.supylabel("quantile of z", fontsize=9)
-    reach = max(1.05 * np.abs(expected).max(), 1.0)
-    tall = max(reach, 1.05 * float(np.nanmax(np.abs(found[:, list(shown)]), initial=0)))
-    for i, k in enumerate(shown):
-        axes = figure.add_subplot(rows, columns, i + 1)
-        axes.plot([-reach, reach], [-reach, reach], color=ORANGE, linewidth=0.8)
-        axes.plot(expected, found[:, k], ".", color=BLUE, markersize=2 if cell < 1.2 else 3)
-        axes.set_title(f"z{k + 1}  KS {distances[k]:.3f}", fontsize=6 if cell < 1.2 else 8, pad=2)
-        axes.set_xlim(-reach, reach)
-        axes.set_ylim(-tall, tall)
+    anchor = (0.5, 1 - 1.2 * line / height)
+    figure.legend(handles=handles, loc="upper center", bbox_to_anchor=anchor, ncols=2, fontsize=8, frameon=False)
+    figure.text(0.5, 1 - 2.2 * line / height, note, ha="center", va="top", fontsize=8, color=QUIET)
+    figure.supxlabel("quantile of N(0, 1)", fontsize=9, y=0.08 / height)
+    figure.supylabel("quantile of z", fontsize=9, x=0.08 / width)
+    spare = (width - columns * cell - left - right) / 2
+    edges = {"left": left + spare, "right": width - right - spare}
+    grid = figure.add_gridspec(
+        rows, columns, bottom=below / height, top=1 - above / height, wspace=0.12, hspace=0.25,
+        **{side: inches / width for side, inches in edges.items()},
+    )  # fmt: skip
+    cells = [figure.add_subplot(grid[i // columns, i % columns]) for i in range(count)]
+    for i, axes in enumerate(cells):
         axes.set_xticks([-2, 0, 2])
-        axes.tick_params(labelsize=5 if cell < 1.2 else 6, length=2, pad=1)
-        axes.tick_params(labelbottom=i + columns >= len(shown), labelleft=i % columns == 0)
+        axes.tick_params(labelsize=6, length=2, pad=1)
+        axes.tick_params(labelbottom=i + columns >= count, labelleft=i % columns == 0)
         axes.spines[["top", "right"]].set_visible(False)
-    return figure
+    return figure, cells

@@ -4,6 +4,8 @@ import textwrap
 from functools import cache
 
 import matplotlib
+import numpy as np
+from jaxtyping import Bool
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 
 from vae_jax.artifacts.figures.style import default_style
@@ -38,6 +40,21 @@ def wrapped(text: str, width: int, lines: int) -> str:
     if len(kept) > lines:
         kept[lines - 1 :] = [f"{kept[lines - 1][: width - width // 2 - 1]}…{text[-(width // 2) :]}"]
     return plain("\n".join(kept))
+
+
+def inactive_note(active: Bool[np.ndarray, " Z"], shown: int, share: str = "almost no information") -> str:
+    """Return the line on the dimensions that a figure of `shown` active ones leaves out; empty if it shows all.
+
+    `share` is what the inactive dimensions carry together.
+    """
+    count, size = int(active.sum()), len(active)
+    parts = [f"the first {shown} of {count} active dimensions"] if shown < count else []
+    if size - count == 1:
+        parts.append(f"1 of {size} dimensions is inactive: it carries {share}")
+    elif count < size:
+        which = f"{size - count} of {size}" if count else f"all {size}"
+        parts.append(f"{which} dimensions are inactive: they carry {share}")
+    return "; ".join(parts)
 
 
 @default_style()

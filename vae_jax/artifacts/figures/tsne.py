@@ -23,17 +23,19 @@ def fig_tsne(
 ) -> Figure:
     """Draw every image as a point in its class's colour, and as many images as fit without overlap, framed in that colour.
 
-    Without class names all points are one colour. Points that are not finite are left out.
+    Earlier images take their places first. Without class names all points are one colour. Points that are not finite are left
+    out.
     """
     kept = np.flatnonzero(np.isfinite(tsne_points).all(1))
-    # Without shuffling the last class would lie on top of all others, and the first would get all thumbnails.
-    kept = np.random.default_rng(0).permutation(kept)
     points, labels = np.asarray(tsne_points, float)[kept], tsne_labels[kept]
     colours = class_colours(len(class_names))[labels] if class_names else np.tile(class_colours(1)[:1], (len(kept), 1))
     figure = Figure(figsize=(8, 7), dpi=150)
     figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.08)
     axes = figure.add_subplot()
-    axes.scatter(points[:, 0], points[:, 1], s=np.clip(12000 / max(len(points), 1), 3, 20), c=colours, linewidths=0)
+    size = np.clip(12000 / max(len(points), 1), 3, 20)
+    # Without shuffling the last class would lie on top of all others.
+    mixed = np.random.default_rng(0).permutation(len(points))
+    axes.scatter(points[mixed, 0], points[mixed, 1], s=size, c=colours[mixed], linewidths=0)
     axes.margins(0.03)
     axes.set_title(f"t-SNE of the latents of {len(points):,} test images", fontsize=12)
     axes.set_xlabel("t-SNE 1 (no unit: only who is near whom has a meaning)", fontsize=9)

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from vae_jax import data
+from vae_jax.artifacts.arrays import in_turn
 from vae_jax.artifacts.report import facts, measured
 from vae_jax.artifacts.report.page import render
 from vae_jax.artifacts.report.sprites import sheet
@@ -72,7 +73,8 @@ def _read(letter: str, workdir: Path) -> Compared:
     run = load_run(workdir)
     results = workdir_lib.read_results(workdir)
     stands = facts.standing(workdir, run.config, results)
-    images = data.load(run.config).test.images[:NUM_IMAGES]
+    test = data.load(run.config).test
+    images = test.images[in_turn(test.labels)[:NUM_IMAGES]]
     return Compared(
         letter,
         workdir.resolve().name,

@@ -11,6 +11,7 @@ from vae_jax.artifacts.arrays import geometry
 from vae_jax.artifacts.export.layers import Layers, list_layers
 from vae_jax.artifacts.report.embedded_model import embed, packed
 from vae_jax.artifacts.report.sprites import framing, sheet, tile_size
+from vae_jax.evaluation.per_image import activity, is_active
 from vae_jax.runs.run import Run
 from vae_jax.types import Dataset
 
@@ -36,18 +37,23 @@ def content(run: Run, dataset: Dataset) -> dict[str, Any]:
 
     Returns:
         network: see `embed`. points: the codes of random test images, their labels, indices in the test split and thumbnails.
-        planes: {name, axes [2][Z], centre [Z], labels} to show them on. dimensions: {index, kl, active}, most active first.
-        reach: the range of a slider. colours: the classes' colours.
+        planes: {name, axes [2][Z], centre [Z], labels} to show them on; tiles: the decoded plane's tiles along a side.
+        dimensions: {index, kl, active} on the whole test split, largest KL first. reach: the range of a slider.
     """
+    # Here, not above: matplotlib is a large part of the start-up time.
+    from vae_jax.artifacts import figures
+
     layers = list_layers(run)
     reason = too_large(layers)
     if reason:
         return {"reason": reason}
     rows = np.sort(_rows(run, dataset))
     images = dataset.test.images[rows]
-    codes = np.asarray(run.encode(images).mean)
+    means = np.asarray(run.encode(dataset.test.images).mean)
+    codes = means[rows]
     with_prior = run.model.log_prior is not None
-    kl = run.kl_terms(images).mean(axis=0, dtype=np.float64) if with_prior else None
+    kl = run.kl_terms(dataset.test.images).mean(axis=0, dtype=np.float64) if with_prior else None
+    order = [k for k in geometry.by_kl(means, kl) if k < means.shape[1]]
     return {
         "reason": "",
         "network": embed(layers),
@@ -56,11 +62,12 @@ def content(run: Run, dataset: Dataset) -> dict[str, Any]:
             "rows": rows.tolist(),
             "labels": dataset.test.labels[rows].tolist() if dataset.class_names else [],
             "classNames": list(dataset.class_names),
-            "colours": _colours(len(dataset.class_names)),
+            "colours": [_hexadecimal(colour) for colour in figures.class_colours(len(dataset.class_names))],
             "sheet": sheet(images),
         },
-        "planes": planes(codes),
-        "dimensions": dimensions(codes, kl),
+        "planes": planes(codes, order, "KL" if with_prior else "variance"),
+        "tiles": figures.plane_tiles(run.shape[1]),
+        "dimensions": dimensions(means, kl, order),
         "reach": max(SLIDER_REACH if with_prior else 0.0, _rounded_up(float(np.abs(codes).max(initial=0.0)))),
         "start": [0.0] * codes.shape[1] if with_prior else codes.mean(axis=0, dtype=np.float64).tolist(),
         "framing": framing(images),
@@ -76,16 +83,19 @@ def _rows(run: Run, dataset: Dataset) -> np.ndarray:
     return arrays.random_rows(source, min(MOST_POINTS, max(FEWEST_POINTS, most)))
 
 
-def planes(codes: Float[np.ndarray, "N Z"]) -> list[dict[str, Any]]:
-    """Return the plane itself for two dimensions, else the planes of the two most active ones and of two principal components."""
+def planes(codes: Float[np.ndarray, "N Z"], order: list[int], largest: str) -> list[dict[str, Any]]:
+    """Return the plane itself for two dimensions, else that of two principal components and that of the first two in `order`.
+
+    `largest` names the quantity by which the dimensions are ordered.
+    """
     size = codes.shape[1]
     (centre, axes), labels = geometry.principal_axes(codes)
     own = {"centre": centre.tolist(), "axes": axes.T.tolist(), "labels": list(labels)}
     if size <= 2:
         return [{"name": "the latent plane" if size == 2 else "the latent line", **own}]
-    chosen = geometry.by_activity(codes)[0][:2]
+    chosen = order[:2]
     units = {
-        "name": "the two most active units",
+        "name": f"the two dimensions of largest {largest}",
         "centre": [0.0] * size,
         "axes": np.eye(size)[chosen].tolist(),
         "labels": [f"z{k + 1}" for k in chosen],
@@ -93,9 +103,11 @@ def planes(codes: Float[np.ndarray, "N Z"]) -> list[dict[str, Any]]:
     return [{"name": "principal components", **own}, units]
 
 
-def dimensions(codes: Float[np.ndarray, "N Z"], kl: Float[np.ndarray, " K"] | None) -> list[dict[str, Any]]:
-    """Return {index, kl in nats or null, active}, most active first."""
-    order, active = geometry.by_activity(codes)
+def dimensions(
+    means: Float[np.ndarray, "N Z"], kl: Float[np.ndarray, " K"] | None, order: list[int]
+) -> list[dict[str, Any]]:
+    """Return {index, kl in nats or null, active} in the given order; without KL all are active."""
+    active = is_active(activity(means))
     return [
         {"index": k, "kl": None if kl is None else float(kl[k]), "active": bool(active[k]) or kl is None} for k in order
     ]
@@ -109,8 +121,5 @@ def _rounded_up(value: float) -> float:
     return math.ceil(value / unit) * unit
 
 
-def _colours(classes: int) -> list[str]:
-    # Here, not above: matplotlib is a large part of the start-up time.
-    from vae_jax.artifacts import figures
-
-    return ["#" + "".join(f"{round(255 * part):02x}" for part in rgba[:3]) for rgba in figures.class_colours(classes)]
+def _hexadecimal(rgba: Float[np.ndarray, " 4"]) -> str:
+    return "#" + "".join(f"{round(255 * part):02x}" for part in rgba[:3])

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from vae_jax.evaluation import per_image
 from vae_jax.evaluation.aggregate_posterior import Aggregate
 from vae_jax.evaluation.per_image import ACTIVE_VARIANCE
 from vae_jax.models.standard_normal import is_standard
@@ -30,12 +31,12 @@ class Summary(NamedTuple):
 
     def active(self, threshold: float = ACTIVE_VARIANCE) -> int:
         """Return the number of active units."""
-        return int((self.activity > threshold).sum())
+        return int(per_image.is_active(self.activity, threshold).sum())
 
     @property
     def inactive(self) -> list[int]:
         """The dimensions, from 0, that carry no information about the image."""
-        return np.flatnonzero(self.activity <= ACTIVE_VARIANCE).tolist()
+        return np.flatnonzero(~per_image.is_active(self.activity)).tolist()
 
 
 class Gap(NamedTuple):
@@ -48,7 +49,7 @@ class Gap(NamedTuple):
 def summarize_latents(means: Float[np.ndarray, "N Z"], aggregate: Aggregate) -> Summary:
     """Summarize one split from the posterior means and the moments of its images."""
     standard = is_standard(float(aggregate.from_standard), means.shape[1])
-    activity = means.astype(np.float64).var(axis=0)
+    activity = per_image.activity(means)
     return Summary(aggregate.kl, activity, aggregate.z, aggregate.variance, standard, len(means))
 
 

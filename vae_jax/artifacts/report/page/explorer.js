@@ -37,7 +37,8 @@ const Explorer = (() => {
       codes,
       labels: points.labels,
       colours: points.colours,
-      least: content.network.with_prior ? 3 : 0,
+      least: content.network.with_prior ? 1 : 0, // at least one standard deviation of the prior: the codes may be all alike
+      tilesAcross: content.tiles,
       theme: Curves.theme,
       decode: engine.decode,
       show: draw,

@@ -5,8 +5,8 @@ const Plane = (() => {
   // Both pairs have the same sum, so that the area within is a square, like the canvas.
   const MARGIN = { left: 46, right: 12, top: 12, bottom: 46 };
   const NEAR = 9; // the most CSS pixels between the pointer and the point that it selects
-  const TILES = 20;
   const TICKS = 5;
+  const GUTTER = "#262626"; // the line between decoded images, as in vae_jax/artifacts/figures/grid.py
 
   /** Return the coordinates [2] of z on a plane {centre, axes}. */
   function project({ centre, axes }, z) {
@@ -48,9 +48,10 @@ const Plane = (() => {
 
   /**
    * Draw the plane on a canvas. options: canvas, codes (arrays), labels, colours, least (the least half side that is shown),
-   * theme (name -> colour), decode (z -> promise of pixels), show (canvas, pixels).
+   * tilesAcross (the decoded plane's tiles along a side), theme (name -> colour), decode (z -> promise of pixels),
+   * show (canvas, pixels).
    */
-  function create({ canvas, codes, labels, colours, least, theme, decode, show }) {
+  function create({ canvas, codes, labels, colours, least, tilesAcross, theme, decode, show }) {
     let plane = null;
     let points = [];
     let view = null;
@@ -134,7 +135,7 @@ const Plane = (() => {
       context.rect(left, top, size, size);
       context.clip();
       if (tiles) {
-        context.imageSmoothingEnabled = false;
+        context.imageSmoothingEnabled = tiles.canvas.width > size * ratio; // made smaller, lines of one pixel would be lost
         context.drawImage(tiles.canvas, left, top, size, size);
       } else drawPoints(context, false);
       context.restore();
@@ -219,23 +220,25 @@ const Plane = (() => {
       });
     }
 
-    /** Decode the plane through z in TILES x TILES pictures; each appears when it is done. */
+    /** Decode the plane through z in tilesAcross^2 pictures, one pixel of an image apart; a row appears when it is done. */
     async function decodeTiles(z) {
       const own = (tiles = { canvas: document.createElement("canvas") });
       const context = own.canvas.getContext("2d");
       const tile = document.createElement("canvas");
-      for (let i = 0; i < TILES * TILES; i++) {
-        const [row, column] = [Math.floor(i / TILES), i % TILES];
-        const u = view.low[0] + ((column + 0.5) / TILES) * view.size;
-        const v = view.low[1] + (1 - (row + 0.5) / TILES) * view.size;
+      for (let i = 0; i < tilesAcross * tilesAcross; i++) {
+        const [row, column] = [Math.floor(i / tilesAcross), i % tilesAcross];
+        const u = view.low[0] + ((column + 0.5) / tilesAcross) * view.size;
+        const v = view.low[1] + (1 - (row + 0.5) / tilesAcross) * view.size;
         show(tile, await decode(moved(plane, z, [u, v])));
         if (tiles !== own) return;
         if (i === 0) {
-          own.canvas.width = TILES * tile.width;
-          own.canvas.height = TILES * tile.height;
+          own.canvas.width = tilesAcross * (tile.width + 1) - 1;
+          own.canvas.height = tilesAcross * (tile.height + 1) - 1;
+          context.fillStyle = GUTTER;
+          context.fillRect(0, 0, own.canvas.width, own.canvas.height);
         }
-        context.drawImage(tile, column * tile.width, row * tile.height);
-        if (column === TILES - 1) {
+        context.drawImage(tile, column * (tile.width + 1), row * (tile.height + 1));
+        if (column === tilesAcross - 1) {
           ground = null;
           repaint();
         }

@@ -1,4 +1,4 @@
-/* The tool "Dimensions": a slider for each latent dimension, most active first; inactive ones are folded away. */
+/* The tool "Dimensions": a slider for each latent dimension, largest KL first; inactive ones are folded away. */
 "use strict";
 
 const Sliders = (() => {
@@ -31,7 +31,9 @@ const Sliders = (() => {
       rows.set(one.index, { input, output });
     }
     byId("inactive-box").hidden = !folded.length;
-    byId("inactive-title").textContent = `${folded.length} inactive dimension${folded.length > 1 ? "s" : ""}`;
+    byId("inactive-title").textContent = `${folded.length} of ${dimensions.length} dimensions ${
+      folded.length > 1 ? "are inactive: they carry" : "is inactive: it carries"
+    } almost no information`;
 
     byId("sample")?.addEventListener("click", async () => here.go(await here.drawPrior(), "sample"));
     byId("reset").addEventListener("click", () => here.go(here.space.start, "reset"));

@@ -1,0 +1,28 @@
+"""The test images that figures show as examples."""
+
+import numpy as np
+from jaxtyping import Int
+
+from vae_jax.artifacts.arrays.source import Source
+
+NUM_EXAMPLES = 12
+
+
+def random_rows(source: Source, most: int = NUM_EXAMPLES) -> Int[np.ndarray, " n"]:
+    """Return the indices of at most `most` random test images, by the source's seed."""
+    count = min(most, len(source.test.images))
+    return np.random.default_rng(source.seed).choice(len(source.test.images), count, replace=False)
+
+
+def in_turn(labels: Int[np.ndarray, " N"]) -> Int[np.ndarray, " N"]:
+    """Return an order in which all classes appear in turn: the first image of each class, the second of each, and so on."""
+    order = np.argsort(labels, kind="stable")
+    _, starts, counts = np.unique(labels[order], return_index=True, return_counts=True)
+    turns = np.empty(len(labels), int)
+    turns[order] = np.arange(len(labels)) - np.repeat(starts, counts)
+    return np.lexsort((labels, turns))
+
+
+def example_rows(source: Source, most: int = NUM_EXAMPLES) -> Int[np.ndarray, " n"]:
+    """Return the indices of at most `most` test images: all classes in turn, or random ones if there are no labels."""
+    return in_turn(source.test.labels)[:most] if source.class_names else random_rows(source, most)
