@@ -151,8 +151,11 @@ def test_a_persons_matplotlib_settings_change_no_figure_and_are_kept():
         assert dict(matplotlib.rcParams) == before
 
 
-def test_a_broken_matplotlibrc_prints_nothing(tmp_path):
-    (tmp_path / "matplotlibrc").write_text("no.such.key: 3\nfigure.dpi: many\ntext.hinting_factor: 4\n")
+@pytest.mark.parametrize(
+    "text", [b"no.such.key: 3\nfigure.dpi: many\ntext.hinting_factor: 4\n", b"font.size: 3\n\xff\xfe"]
+)
+def test_a_broken_matplotlibrc_prints_nothing(tmp_path, text):
+    (tmp_path / "matplotlibrc").write_bytes(text)
     code = "from vae_jax.artifacts import figures; import numpy; figures.png_bytes(figures.fig_samples(numpy.ones((4, 2, 2, 1))))"
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -81,6 +81,19 @@ def test_a_terminal_shows_a_bar_and_is_clean_afterwards(columns):
         assert re.search(r" (3|4|5)\d%", output)
 
 
+def test_a_terminal_says_at_once_that_jax_is_starting_and_an_error_is_wrapped_between_words():
+    code = (
+        "from vae_jax import main; main.run(['--config=configs/vae.py', '--config.model=a_name_that_does_not_exist'])"
+    )
+    first, *error = screen(
+        in_terminal(code.replace("main.run", "import sys; sys.stderr = sys.stdout; main.run"), columns=60)
+    )
+    assert first == "starting JAX ..."
+    assert error[0].startswith("error: model=a_name_that_does_not_exist: ")
+    assert all(len(line) <= 60 and line.startswith("  ") for line in error[1:] if line)
+    assert screen(in_terminal("from vae_jax import main; main.run(['--help'])"))[0].startswith("usage: ")
+
+
 def test_fast_epochs_are_not_drawn_at_every_chunk():
     code = LOOP.replace("range(4)", "range(2000)").replace("advance(epoch, 250", "advance(epoch, 1")
     assert in_terminal(code, "0").count("\r") < 60
