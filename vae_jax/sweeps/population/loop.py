@@ -159,7 +159,8 @@ def _end_epoch(common: Common, level: _Level, running: Sequence[tuple[int, Membe
     for (i, member), (_, saved) in zip(running, due, strict=True):
         with member.alone():
             validated = None if found is None else summarize_validation(found.of(i))
-            train = {"train/loss": member.session.progress.sums["loss"] / run.steps_per_epoch}
+            sums = member.session.progress.sums
+            train = {f"train/{name}": total / run.steps_per_epoch for name, total in sums.items()}
             own = level.program.take(state, i) if saved else None
             ended = end_epoch(member.run, member.session._replace(state=own), validated)
             member.session = ended._replace(state=None)
