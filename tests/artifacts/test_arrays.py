@@ -242,7 +242,7 @@ def test_an_interpolation_is_between_class_means_or_images():
         return names, walks[0][[0, -1], 0, 0, 0]
 
     names, sums = ends(numbers=("c", "1"))
-    assert names == ("mean of c", "mean of b")
+    assert names == ("the mean of c", "the mean of b")
     np.testing.assert_allclose(sums, [latents_of[2::3].mean(0).sum(), latents_of[1::3].mean(0).sum()], rtol=1e-5)
     names, sums = ends(images=(12, 7))
     assert names == ("image 12", "image 7")

@@ -74,7 +74,7 @@ ARRAYS = {
     "shown_dimensions": [2, 3, 0],
     "walk_straight": images(10),
     "walk_spherical": images(10),
-    "walk_names": ("mean of 3", "mean of 7"),
+    "walk_names": ("the mean of 3", "the mean of 7"),
     "normal_quantiles": np.linspace(-2, 2, 50),
     "sample_quantiles": np.linspace(-2, 2, 50)[:, None] * np.linspace(0.5, 1.5, 4),
     "qq_band": np.array([[-0.5], [0.5]]) + np.linspace(-2, 2, 50),

@@ -69,7 +69,7 @@ def _walk_ends(source: Source, array: Lookup) -> Any:
         chosen = (present[3], present[7]) if len(present) > 7 else (present[0], present[-1])
         if request.numbers is not None:
             chosen = [_class_number(text, source.class_names, present) for text in request.numbers]
-        return [(f"mean of {source.class_names[k]}", latents[source.test.labels == k].mean(axis=0)) for k in chosen]
+        return [(f"the mean of {source.class_names[k]}", latents[source.test.labels == k].mean(axis=0)) for k in chosen]
     if request.numbers is not None:
         raise InputError(
             f"--numbers={request.numbers[0]},{request.numbers[1]}: the images have no labels; try --images=0,1"

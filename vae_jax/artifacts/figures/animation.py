@@ -91,7 +91,7 @@ def _stage(
 
     def move(where: Float[np.ndarray, "M 2"], step: int) -> None:
         dots.set_offsets(where[order])
-        axes.set_title(f"test images in latent space, step {step:,}", fontsize=10)
+        axes.set_title(f"Test images in latent space, step {step:,}", fontsize=10)
 
     move(points[-1], 1000)
     figure.draw_without_rendering()

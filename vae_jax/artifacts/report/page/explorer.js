@@ -59,9 +59,10 @@ const Explorer = (() => {
       byId("speed").textContent = `Decoding one image takes ${speed < 0.1 ? "less than 0.1" : speed.toFixed(1)} ms here.`;
     });
 
-    /** Return a text such as `PC 1 = 0.25`; empty for the second axis of a latent line. */
+    /** Return a text such as `PC 1 = 0.25`, kept on one line; empty for the second axis of a latent line. */
     function coordinate(label, value) {
-      return label && `${label.replace(/ \(.*/, "").replace("principal component", "PC")} = ${number(value)}`;
+      const name = label.replace(/ \(.*/, "").replace("principal component", "PC");
+      return label && `${name} = ${number(value)}`.replaceAll(" ", "\u00a0");
     }
 
     /** Show a decoded point and its caption on the stage: the current point, or the one under the pointer. */
