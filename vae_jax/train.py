@@ -51,7 +51,9 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
         if isinstance(session, dict):
             epochs = session["step"] // training.steps_per_epoch
             early = ", stopped early" if epochs < config.num_epochs else ""
-            console.line(f"complete: {epochs} epochs{early}, trained, evaluated and drawn in {workdir}")
+            console.line(
+                f"complete: {epochs} epoch{'s' * (epochs != 1)}{early}, trained, evaluated and drawn in {workdir}"
+            )
             console.line(f"train further: {extend_command(training, session['step'], workdir)}")
             return session
         session = _fit(training, session)
@@ -72,7 +74,8 @@ def _fit(training: Training, session: Session) -> Session:
         session.console.line(
             f"* marks the best checkpoint so far, by {best_metric(config, config.checkpoint.best_metric)}"
         )
-    session.console.start(steps * config.batch_size, config.num_epochs, done, config.eval.every_epochs)
+    every = config.eval.every_epochs, training.checkpoint_epochs
+    session.console.start(steps * config.batch_size, config.num_epochs, done, every)
     try:
         while not is_complete(training, session.progress) and not processes.agree(session.stop):
             before = session.progress.step

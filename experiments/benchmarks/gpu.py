@@ -45,12 +45,13 @@ class Sizes(NamedTuple):
     tiny_steps: int
 
 
-FULL = Sizes({"hidden_dims": "400", "latent_dim": "20"}, {}, 100, 30, 64, 400)
+MLP = {"hidden_dims": "400", "latent_dim": "20", "batch_size": "128", "log.latent_every_steps": "0"}
+FULL = Sizes(MLP, {}, 100, 30, 64, 400)
 TRIAL = Sizes(
     {"hidden_dims": "16", "latent_dim": "3"}, {"channels": "8,8", "latent_dim": "3", "num_train": "128"}, 3, 1, 2, 5
 )
 TINY = {"batch_size": "2", "latent_dim": "2"}
-TINY_CONFIGS = (("vae", TINY | {"hidden_dims": "8"}), ("conv_vae", TINY | {"channels": "8,8,8,8"}))
+TINY_CONFIGS = (("vae", MLP | TINY | {"hidden_dims": "8"}), ("conv_vae", TINY | {"channels": "8,8,8,8"}))
 """Configs with as many kernels as FULL, on tiny arrays."""
 
 

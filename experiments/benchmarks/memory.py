@@ -41,7 +41,8 @@ def write_images(file: Path, count: int) -> None:
 
 def peak(keys: dict[str, Any], scratch: Path, streaming: str) -> float:
     """Return the peak resident memory of a run of main, MiB, including shared pages of files."""
-    keys = keys | {"num_epochs": 1, "streaming": streaming, "cache_dir": scratch / "cache"}
+    keys = {"latent_dim": 20, "batch_size": 128, "log.latent_every_steps": 0} | keys
+    keys |= {"num_epochs": 1, "streaming": streaming, "cache_dir": scratch / "cache"}
     with tempfile.TemporaryDirectory(dir=scratch) as workdir:
         flags = ["--config=configs/vae.py", f"--workdir={workdir}/run"]
         flags += [f"--config.{key}={value}" for key, value in keys.items()]

@@ -33,7 +33,7 @@ from vae_jax.training.prepare import Training, prepare
 from vae_jax.types import Params
 
 PRODUCTS = "matrix products"
-KEYS = {"dataset": "mnist", "binarize": "static_seeded", "hidden_dims": "400", "latent_dim": "20"}
+KEYS = {"dataset": "mnist", "binarize": "static_seeded", "hidden_dims": "400", "latent_dim": "20", "batch_size": "128"}
 COLUMNS = ("contender", "images per round", "ms per image", "vae_jax / this", "10,000 images, s", "nll", "versions")
 
 

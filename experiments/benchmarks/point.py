@@ -59,7 +59,8 @@ def milliseconds(run: Training, blocks: int = BLOCKS, steps: int = STEPS) -> lis
 def main() -> None:
     """Measure the run that the JSON text of the command line describes, and write the answer to the file it names."""
     task = json.loads(sys.argv[1])
-    run = prepare(command_line.read_file("configs/vae.py", tuple(task["keys"].items())))
+    keys = {"batch_size": "128", "log.latent_every_steps": "0"} | task["keys"]
+    run = prepare(command_line.read_file("configs/vae.py", tuple(keys.items())))
     answer = {"ms": statistics.median(milliseconds(run)), "steps": run.steps_per_epoch, "peak": peak_memory()}
     Path(task["answer"]).write_text(json.dumps(answer), encoding="utf-8")
 

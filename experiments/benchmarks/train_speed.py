@@ -44,8 +44,9 @@ from vae_jax.training.prepare import Training, prepare
 from vae_jax.training.session import Progress, Session
 from vae_jax.types import Config
 
+VAE = {"hidden_dims": "400", "latent_dim": "20", "batch_size": "128", "log.latent_every_steps": "0"}
 CONFIGS = {
-    "vae": ("configs/vae.py", {"hidden_dims": "400", "latent_dim": "20"}),
+    "vae": ("configs/vae.py", VAE),
     "ae": ("configs/ae.py", {}),
     "conv_vae": ("configs/conv_vae.py", {"num_train": "3200"}),
 }

@@ -348,12 +348,18 @@ def test_pages_that_a_figure_no_longer_has_are_removed(tmp_path, monkeypatch):
         return [scatter(points, axis_names, labels, class_names)] * pages
 
     monkeypatch.setattr("vae_jax.artifacts.figures.FIGURES", {"qq": several})
-    for kept in ("qq_old.png", "qq_1.txt", "walk_1.png"):
+    for kept in ("qq_old.png", "qq_1.txt", "walk_1.png", "qq_2024.png"):
         (tmp_path / kept).touch()
     for pages in (11, 2, 1):
         list(write_figures(make_source()[0], ["qq"], tmp_path))
         names = ["qq.png"] if pages == 1 else [f"qq_{i + 1}.png" for i in range(pages)]
-        assert {path.name for path in tmp_path.iterdir()} == {"qq_old.png", "qq_1.txt", "walk_1.png", *names}
+        assert {path.name for path in tmp_path.iterdir()} == {
+            "qq_old.png",
+            "qq_1.txt",
+            "walk_1.png",
+            "qq_2024.png",
+            *names,
+        }
 
 
 def test_a_figure_that_cannot_be_written_is_skipped_and_a_full_disk_is_an_error(tmp_path, monkeypatch):

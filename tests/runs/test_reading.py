@@ -5,6 +5,7 @@ import os
 import shutil
 import threading
 import time
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ MOMENTS = {
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_checkpoint_that_vanishes_before_it_is(directory, monkeypatch, capsys, moment):
+def test_a_checkpoint_that_vanishes_while_it_is_read_is_no_damage(directory, monkeypatch, capsys, moment):
     """The trainer has saved a better one and removed step 1, between the listing and this moment."""
     owner, name, read = MOMENTS[moment]
 
@@ -134,6 +135,17 @@ def test_a_reader_of_a_run_that_is_trained_has_a_copy_which_is_removed(directory
     with locks.locked(directory.parent):
         assert read_params(directory) == 1
     assert not [*tmp_path.glob("vae_jax-*")]
+
+
+def test_a_run_that_is_trained_is_read_without_a_copy_if_there_is_no_room_for_one(directory, monkeypatch):
+    """A copy that filled the disk would stop the training, which saves on it."""
+    with locks.locked(directory.parent):
+        monkeypatch.setattr("tempfile.tempdir", "/proc/nowhere")
+        assert read_params(directory) == 1
+        monkeypatch.setattr("tempfile.tempdir", None)
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: types.SimpleNamespace(free=1000))
+        monkeypatch.setattr(shutil, "copytree", None)
+        assert read_params(directory) == 1
 
 
 def test_a_look_at_the_lock_does_not_stop_a_training_that_starts(tmp_path):

@@ -166,16 +166,23 @@ def test_epoch_lines_are_aligned_and_mark_the_best():
         "train/loss": 98.0,
         "train/reconstruction": 77.0,
         "train/kl": 20.0,
-        "val/loss": 99.0,
+        "val/loss": 101.3,
         "val/elbo": -101.3,
         "val/reconstruction": 80.1,
         "val/kl": 21.2,
         "val/mse": 0.1,
     }
-    first, second, third = epoch_lines((9, vae, True), (10, vae | {"val/elbo": -99.9}, False), (200, vae, True))
+    first, second, third = epoch_lines(
+        (9, vae, True), (10, vae | {"val/elbo": -99.9, "val/loss": 99.9}, False), (200, vae, True)
+    )
     assert first == ("epoch   9/200  train elbo -97.00 | val elbo -101.30  reconstruction 80.10  kl 21.20 *")
     assert second == "epoch  10/200  train elbo -97.00 | val elbo  -99.90  reconstruction 80.10  kl 21.20"
     assert third.endswith("21.20 *")
+
+
+def test_a_loss_that_is_not_minus_the_elbo_is_in_the_line():
+    iwae = {"val/loss": 99.0, "val/elbo": -101.3, "val/reconstruction": 80.1, "val/kl": 21.2}
+    assert epoch_lines((9, iwae, True)) == ["epoch   9/200 | val elbo -101.30  kl 21.20  loss 99.00 *"]
 
 
 def test_epoch_lines_without_elbo_or_without_evaluation():
@@ -214,13 +221,17 @@ def test_the_columns_of_a_table_are_aligned():
     assert format_table(["train"], []) == "  train\n-------"
 
 
-@pytest.mark.parametrize(("num_epochs", "every", "printed"), [(100, 1, 20), (1000, 3, 20), (20, 1, 20), (21, 1, 11)])
+@pytest.mark.parametrize(
+    ("num_epochs", "every", "printed"),
+    [(100, [1, 10], 20), (1000, [3], 20), (20, [1], 20), (21, [1], 11), (50, [1, 10], 10), (30, [1, 10], 15)],
+)
 def test_a_terminal_shows_at_most_20_epoch_lines_the_validated_and_the_last_among_them(num_epochs, every, printed):
     stream, plain = io.StringIO(), io.StringIO()
     for console in (Console(stream, interactive=True), Console(plain, interactive=False)):
         console.start(100, num_epochs, 0, every)
         for epoch in range(1, num_epochs + 1):
-            metrics = {"train/loss": 1.0} | ({"val/loss": 2.0} if epoch % every == 0 or epoch == num_epochs else {})
+            validated = epoch % every[0] == 0 or epoch == num_epochs
+            metrics = {"train/loss": 1.0} | ({"val/loss": 2.0} if validated else {})
             console.epoch_line(epoch, num_epochs, metrics)
         console.stop()
     lines = [line for line in screen(stream.getvalue()) if line]
@@ -232,11 +243,12 @@ def test_a_terminal_shows_at_most_20_epoch_lines_the_validated_and_the_last_amon
 
 def test_long_lines_are_wrapped_between_words_on_a_terminal_alone(monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
-    text = "  next: python -m vae_jax.main --workdir=runs/a-long-name --config.num_epochs=200"
+    text = "  stopped; resume with: python -m vae_jax.main --workdir='my runs/a long name' --config.num_epochs=200"
     broken = [
-        "  next: python -m vae_jax.main \\",
-        "    --workdir=runs/a-long-name \\",
-        "    --config.num_epochs=200",
+        "  stopped; resume with:",
+        "    python -m vae_jax.main \\",
+        "      --workdir='my runs/a long name' \\",
+        "      --config.num_epochs=200",
     ]
     prose = "x is one image of shape (8, 8, 1), without a batch-axis"
     for interactive, lines in ((True, broken), (False, [text])):
@@ -246,6 +258,9 @@ def test_long_lines_are_wrapped_between_words_on_a_terminal_alone(monkeypatch):
         assert stream.getvalue().splitlines() == lines
     assert wrapped(prose, 40) == "x is one image of shape (8, 8, 1),\n  without a batch-axis"
     assert wrapped(prose, 55) == prose
+    python = 'in Python: run = vae_jax.load_run("a folder/with/a/long/name")'
+    assert wrapped(python, 40) == python
+    assert wrapped("beta=-1: at least 0; choices: 1, or leave out --config.beta=-1", 60).count("\\") == 0
     assert wrapped("y" * 50 + " z", 40) == "y" * 50 + "\n  z"
     assert wrapped("a\n\nb", 40) == "a\n\nb"
 

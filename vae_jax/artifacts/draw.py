@@ -1,7 +1,7 @@
 """A run's figures on its test split: each gets the arrays that its parameters name, and fails alone."""
 
 import inspect
-import re
+import itertools
 from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from pathlib import Path
@@ -134,6 +134,8 @@ def write_figures(source: arrays.Source, names: Collection[str], folder: Path) -
 
 
 def _remove_other_pages(folder: Path, name: str, files: Collection[str]) -> None:
-    for path in folder.iterdir():
-        if re.fullmatch(rf"{name}(_\d+)?\.png", path.name) and path.name not in files:
-            path.unlink()
+    """Remove NAME.png and the pages NAME_1.png, NAME_2.png, ... up to the first gap, but not `files`."""
+    pages = itertools.takewhile(Path.exists, (folder / f"{name}_{i}.png" for i in itertools.count(1)))
+    for path in [folder / f"{name}.png", *pages]:
+        if path.name not in files:
+            path.unlink(missing_ok=True)

@@ -35,8 +35,8 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--output", type=path, metavar="DIR", help=f"the folder to write to ({default})")
 
 
-def output_folder(flags: argparse.Namespace, below: str = "") -> Path:
-    """Create the folder that --output names, or else the one `below` the run's directory.
+def output_folder(flags: argparse.Namespace, below: str = "", kind: str = "DIR") -> Path:
+    """Create the folder that --output names, or else the one `below` the run's directory; `kind` is what --output takes.
 
     Raises:
         InputError: it cannot be created or written.
@@ -46,7 +46,7 @@ def output_folder(flags: argparse.Namespace, below: str = "") -> Path:
     try:
         return disk.make_folder("--workdir", flags.workdir / below)
     except InputError as error:
-        raise InputError(f"{error}; choices: --output=DIR") from None
+        raise InputError(f"{error}; choices: --output={kind}") from None
 
 
 def pair(text: str) -> tuple[int, int]:

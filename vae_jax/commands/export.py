@@ -24,10 +24,11 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--output", type=arguments.path, metavar="DIR", help="an existing folder (RUN/export)")
     flags = parser.parse_args(argv)
     make = FORMATS[arguments.one_of("--format", flags.format, FORMATS)]
-    given = None if flags.output is None else _existing(flags.output)
+    if flags.output is not None:
+        _assert_folder(flags.output)
     run, console = load_run(flags.workdir, flags.which), Console()
     artefacts = make(run, flags.workdir)
-    folder = given or disk.make_folder("--output", flags.workdir / "export")
+    folder = arguments.output_folder(flags, "export")
     for artefact in artefacts:
         disk.write(folder / artefact.name, artefact.content)
         console.line(f"{folder / artefact.name}  {format_bytes(len(artefact.content))}")
@@ -36,8 +37,7 @@ def main(argv: list[str]) -> None:
         console.line(f"weights are float32, as in the checkpoint; the run itself computes in {run.config.dtype}")
 
 
-def _existing(folder: Path) -> Path:
-    """Return a writable folder, or raise InputError. A missing one is not created, because its name may be mistyped."""
+def _assert_folder(folder: Path) -> None:
+    """Raise InputError unless the folder exists. A missing one is not created, because its name may be mistyped."""
     if not os.path.isdir(folder):  # Path.is_dir raises where a parent folder is not readable
         raise InputError(f"--output={folder}: {'a file, not a folder' if os.path.exists(folder) else 'no such folder'}")
-    return disk.make_folder("--output", folder)

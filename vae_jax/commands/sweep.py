@@ -59,7 +59,8 @@ def main(argv: list[str]) -> int:
     config, output = arguments.path(flags.config), disk.make_folder("--output", flags.output)
 
     def read(point: sweeps.Point) -> Any:
-        return command_line.read_file(str(config), (*flags.overrides, *point))
+        # Films are for single runs: a run that records one cannot be trained together with others.
+        return command_line.read_file(str(config), (("log.latent_every_steps", "0"), *flags.overrides, *point))
 
     with signals.leaving(stop_message):
         runs = sweeps.plan(flags.points, flags.seeds, read, config.stem, output)

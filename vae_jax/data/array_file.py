@@ -89,7 +89,9 @@ def _starts_as_pickle(file: Path) -> bool:
 
 def _check_images(at: str, name: str, images: Any) -> np.memmap:
     if images.dtype != np.uint8 and images.dtype.kind != "f":
-        raise InputError(f"{at}: {name} is {images.dtype}; images are uint8, or floats in [0, 1]")
+        mends = {"b": "save it times 255, as uint8", "i": "save it as uint8", "u": "save it as uint8"}
+        mend = mends.get(images.dtype.kind, "save it as one of these")
+        raise InputError(f"{at}: {name} is {images.dtype}; images are uint8, or floats in [0, 1]; {mend}")
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4 or images.shape[3] not in (1, 3) or not images.size:
@@ -119,6 +121,7 @@ def read_images(at: str, part: Part, rows: np.ndarray) -> Iterator[UInt8[np.ndar
 def _describe_wrong(part: Part) -> str:
     """Say which float images cannot be used, and what to do; all of them are read."""
     wrong: list[int] = []
+    broken: list[int] = []
     not_finite = {"NaN": 0, "inf": 0}
     low, high = np.inf, -np.inf
     for number, image in enumerate(image for piece in pieces_of(part.images) for image in piece):
@@ -127,11 +130,14 @@ def _describe_wrong(part: Part) -> str:
         not_finite["inf"] += int(np.isinf(image).sum())
         if finite.size:
             low, high = min(low, finite.min()), max(high, finite.max())
-        if not (image.min() >= -ROUNDING and image.max() <= 1 + ROUNDING):
+        if finite.size < image.size:
+            broken.append(number)
+        elif not (image.min() >= -ROUNDING and image.max() <= 1 + ROUNDING):
             wrong.append(number)
-    head = f"{len(wrong)} of {len(part.images)} images cannot be used, the first is {part.name}[{wrong[0]}]: "
-    counts = " and ".join(f"{count} {name}" for name, count in not_finite.items() if count)
-    if counts:
+    bad = broken or wrong
+    head = f"{len(bad)} of {len(part.images)} images cannot be used, the first is {part.name}[{bad[0]}]: "
+    if broken:
+        counts = " and ".join(f"{count} {name}" for name, count in not_finite.items() if count)
         return f"{head}{counts} among the floats"
     if -1 - ROUNDING <= low <= -0.5 and high <= 1 + ROUNDING:
         mend = "they look like -1 to 1: save (x + 1) / 2"

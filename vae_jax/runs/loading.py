@@ -58,7 +58,7 @@ def load_run(workdir: str | Path, which: Which = "best", step: int | None = None
     if found is None:
         trainer = locks.holder(workdir)
         mend = f"resume it: {workdir_lib.resume_command(workdir)}"
-        mend = f"{trainer} is training it; wait for the first" if trainer else mend
+        mend = f"{trainer} is training it; wait for its first checkpoint" if trainer else mend
         raise InputError(f"--workdir={workdir}: the run has no checkpoint yet; {mend}")
     shape = tuple(found.info["shape"])
     return Run(config, make_model(config, shape), found.state, shape, found.step, workdir.absolute())

@@ -1,5 +1,6 @@
 """Progress for a person: lines on the standard output and, on a terminal, a progress bar below them."""
 
+import itertools
 import math
 import os
 import shutil
@@ -9,13 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from vae_jax.system.bar import BAR, COUNT_BAR, Bar
-from vae_jax.system.formatting import Value, format_table, format_value, headline, wrapped
+from vae_jax.system.formatting import Value, format_table, format_value, headline, shown_terms, wrapped
 
 ERASE_LINE = "\r\x1b[K"
 MOST_EPOCH_LINES = 20
 """The largest number of epochs with a line on a terminal, where the bar shows the others; elsewhere all have one."""
-SHOWN = ("elbo", "loss", "reconstruction", "kl", "mse")
-"""The validation metrics in an epoch's line: with a prior elbo, reconstruction, kl; without one loss, mse."""
 
 
 @runtime_checkable
@@ -70,11 +69,14 @@ class Console:
         """The time since the console was opened."""
         return time.monotonic() - self._opened
 
-    def start(self, images_per_epoch: int, num_epochs: int, done_epochs: int | float = 0, every: int = 1) -> None:
-        """Show the bar of a training with `done_epochs` of `num_epochs` done, validated every so many epochs."""
+    def start(
+        self, images_per_epoch: int, num_epochs: int, done_epochs: int | float = 0, every: Sequence[int] = ()
+    ) -> None:
+        """Show the bar of a training with `done_epochs` of `num_epochs` done, validated and saved `every` so many epochs."""
         self.stop()
         if self.interactive and not self._silent:
-            self._lines_every = every * math.ceil(num_epochs / (every * MOST_EPOCH_LINES))
+            least = math.ceil(num_epochs / MOST_EPOCH_LINES)
+            self._lines_every = next(n for n in itertools.count(least) if all(n % e == 0 or e % n == 0 for e in every))
             self._guarded(self._open, images_per_epoch, num_epochs, done_epochs)
 
     def advance(self, epoch: int, images: int, terms: Mapping[str, float]) -> None:
@@ -83,6 +85,10 @@ class Console:
             name, value = headline(terms)
             self._bar.epoch, self._bar.loss = epoch, f"{name} {format_value(name, value)}"
             self._guarded(self._bar.update, images)
+
+    def restart_clock(self) -> None:
+        """Start `seconds` again from 0."""
+        self._opened = time.monotonic()
 
     def start_count(self, label: str, total: int, done: int = 0) -> None:
         """Show a bar that counts images from `done` to `total`."""
@@ -107,7 +113,7 @@ class Console:
         if "train/loss" in metrics:
             name, value = headline(metrics, "train/")
             parts.append("train " + self._aligned(name, value, "train"))
-        shown = [name for name in SHOWN if f"val/{name}" in metrics and not _covered(name, metrics)]
+        shown = shown_terms(metrics, "val/")
         validated = "  ".join(self._aligned(name, metrics[f"val/{name}"], f"val/{name}") for name in shown)
         text = "  ".join(parts) + (f" | val {validated}" if validated else "")
         # If the line would wrap (80 columns), the word goes: the bar below says what the first number is.
@@ -161,12 +167,6 @@ class Console:
         except OSError:
             self._silent, self._bar = True, None
             _discard(self._stream)
-
-
-def _covered(name: str, metrics: Mapping[str, float]) -> bool:
-    """Return True if other metrics of the line already contain this one."""
-    with_prior = "val/elbo" in metrics
-    return with_prior if name in ("loss", "mse") else name == "reconstruction" and not with_prior
 
 
 def _discard(stream: Stream) -> None:

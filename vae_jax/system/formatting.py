@@ -1,5 +1,7 @@
 """Numbers as text: metrics, tables and sizes in bytes."""
 
+import math
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 
@@ -27,18 +29,53 @@ def headline(terms: Mapping[str, float], split: str = "") -> tuple[str, float]:
     return "loss", terms[f"{split}loss"]
 
 
+def shown_terms(metrics: Mapping[str, float], split: str) -> list[str]:
+    """Return the names of a split's metrics for one line: with a prior elbo, reconstruction and kl; without one loss and mse.
+
+    A loss that is not minus the elbo takes the place of the reconstruction, which follows from elbo and kl.
+    """
+    elbo, loss = metrics.get(f"{split}elbo"), metrics.get(f"{split}loss")
+    if elbo is None:
+        names = ["loss", "mse"]
+    elif loss is None or math.isclose(loss, -elbo, rel_tol=1e-6):
+        names = ["elbo", "reconstruction", "kl"]
+    else:
+        names = ["elbo", "kl", "loss"]
+    return [name for name in names if f"{split}{name}" in metrics]
+
+
 def wrapped(text: str, columns: int) -> str:
-    """Break lines that are wider than `columns` between words, and before the flags of a command with a backslash."""
+    """Break lines that are wider than `columns` between words.
+
+    A command in a line begins a new one, which is broken before flags and with a backslash, so that it can be copied.
+    """
     return "\n".join(_wrapped(line, columns) for line in text.split("\n"))
 
 
 def _wrapped(line: str, columns: int) -> str:
+    if len(line) <= columns or "load_run(" in line:  # lines of Python are left whole
+        return line
     indent = " " * (len(line) - len(line.lstrip()))
-    style = textwrap.TextWrapper(max(columns - 2, 1), initial_indent=indent, subsequent_indent=indent + "  ")
+    words, python, command = line.strip().partition("python -m ")
+    style = textwrap.TextWrapper(columns, initial_indent=indent, subsequent_indent=indent + "  ")
     style.break_long_words = style.break_on_hyphens = False
-    lines = [line] if len(line) <= columns else style.wrap(line.strip())
-    continued = [" \\" if "python" in line and after.lstrip().startswith("--") else "" for after in lines[1:]]
-    return "\n".join(text + end for text, end in zip(lines, [*continued, ""], strict=True))
+    lines = style.wrap(words)
+    if python:
+        inner = indent + "  " * bool(lines)
+        lines.append(_wrapped_command(inner + python + command, inner + "  ", columns))
+    return "\n".join(lines)
+
+
+def _wrapped_command(command: str, indent: str, columns: int) -> str:
+    """Break a command before flags; a flag that is wider than the line stays whole."""
+    lines, *flags = re.split(r" (?=--)", command)
+    room = columns - len(lines)
+    for flag in flags:
+        broken = len(flag) + len(" ") + len(" \\") > room
+        room = columns - len(indent) if broken else room - 1
+        lines += f" \\\n{indent}{flag}" if broken else f" {flag}"
+        room -= len(flag)
+    return lines
 
 
 def format_seconds(seconds: float) -> str:

@@ -47,7 +47,7 @@ def all_of(parts: Iterable[str]) -> str:
 def _refuse_links(given: str, folder: Path, parts: Mapping[str, Path]) -> None:
     """Raise InputError if a part is a link that leads outside the folder, or to nothing."""
     links = {part: folder / part for part in NAMES if os.path.islink(folder / part)}
-    lost = [
+    missing = [
         f"{part} leads to {os.path.realpath(path)}, which is missing"
         for part, path in links.items()
         if part not in parts
@@ -57,8 +57,8 @@ def _refuse_links(given: str, folder: Path, parts: Mapping[str, Path]) -> None:
         for part, path in links.items()
         if part in parts and leads_outside(folder, path)
     ]
-    if lost:
-        raise InputError(f"{given}: a link to nothing: {', '.join(lost)}")
+    if missing:
+        raise InputError(f"{given}: a link to nothing: {', '.join(missing)}")
     if outside:
         flags = [f"--config.{part}_dir={shlex.quote(os.path.realpath(path))}" for part, path in parts.items()]
         raise InputError(

@@ -54,12 +54,15 @@ def damage(directory: Path) -> str | None:
     """Return a line about what differs from the manifest, or None if the step is intact."""
     if not (directory / MANIFEST).exists():
         return f"{MANIFEST} is missing"
+    name = MANIFEST
     try:
         for name, fingerprint in load(directory)["files"].items():
             if _fingerprint(directory / name) != fingerprint:
                 return f"{name} has changed"
+    except FileNotFoundError:
+        return f"{name} is missing"
     except OSError as error:
-        return str(error)
+        return f"{name} cannot be read: {error.strerror}"
     except ValueError:
         return f"{MANIFEST} is unreadable"
     return None

@@ -1,11 +1,13 @@
 """Reading of checkpoints that another process may remove meanwhile: the one that trains the run."""
 
+import errno
+import os
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -81,12 +83,8 @@ class Reader:
         with ExitStack() as stack:
             steps, store = self._steps, self._store
             if self._read_only and locks.holder(self._directory.parent):
-                scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vae_jax-")))
                 with suppress(OSError):  # the step vanished, or there is no room for a copy: the step itself is read
-                    shutil.copytree(steps.path(step), scratch / str(step))
-                    steps = Steps(scratch)
-                    store = OrbaxStore(scratch, True, steps.preserve, steps.seal_uncommitted)
-                    stack.callback(store.close)
+                    steps, store = stack.enter_context(_copied(steps.path(step)))
             yield steps, store
 
     def _removed(self, inodes: Mapping[int, int], steps: Sequence[int]) -> bool:
@@ -107,3 +105,21 @@ class Reader:
 
     def _listed(self, tried: Mapping[int, str]) -> str:
         return ", ".join(f"{self._steps.path(step)} is damaged ({reason})" for step, reason in tried.items())
+
+
+@contextmanager
+def _copied(step: Path) -> Iterator[tuple[Steps, OrbaxStore]]:
+    """Context manager: a copy of a step's directory in a temporary folder.
+
+    Raises:
+        OSError: a file has vanished; or there is no folder for it, or less room than four times the copy.
+    """
+    with tempfile.TemporaryDirectory(prefix="vae_jax-") as scratch:
+        size = sum(path.stat().st_size for path in step.rglob("*"))
+        if shutil.disk_usage(scratch).free < 4 * size:  # the trainer may need it
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), scratch)
+        shutil.copytree(step, Path(scratch, step.name))
+        steps = Steps(Path(scratch))
+        store = OrbaxStore(Path(scratch), True, steps.preserve, steps.seal_uncommitted)
+        with closing(store):
+            yield steps, store

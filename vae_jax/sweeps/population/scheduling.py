@@ -59,6 +59,7 @@ def train_runs(
         console.line()
         for i in places:
             console.line(f"run {i + 1} of {len(runs)}: {point_text(runs[i].point)} seed={runs[i].seed}")
+        console.restart_clock()
         outcomes = _attempt([runs[i] for i in places], console, stop_message)
         if len(places) > 1 and any("RESOURCE_EXHAUSTED" in str(outcome) for outcome in outcomes):
             console.line(f"{len(places)} runs at once need more memory than the device has: retrying with half of them")
