@@ -27,7 +27,7 @@ def test_a_sweep_trains_reports_failures_and_skips_finished_runs(run, tmp_path, 
 
     monkeypatch.chdir(ROOT)
     assert sweep.main(flags) == 1
-    assert capsys.readouterr().out.count("complete: 1 epochs") == 2
+    assert capsys.readouterr().out.count("complete: 1 epoch,") == 2
     (folder / "sweep.csv").unlink()
     assert sweep.main([*flags[:1], "--over=batch_size=100000", *flags[2:]]) == 1
 

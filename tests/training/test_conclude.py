@@ -52,7 +52,7 @@ def test_a_failing_figure_and_page_are_reported_in_one_line_each_and_all_else_is
     assert (tmp_path / "run" / "report.html").is_file()
     assert not left_out.exists()
     assert main.run(flags) == 0
-    assert "complete: 1 epochs" in capsys.readouterr().out
+    assert "complete: 1 epoch," in capsys.readouterr().out
 
 
 def test_figures_that_cannot_be_started_are_left_out_together(make_config, tmp_path, monkeypatch, capsys):

@@ -31,6 +31,7 @@ def opened(page, workdir: Path, name: str, num_train: int) -> Explorer:
         "num_train": num_train,
         "log.tensorboard": False,
     }
+    overrides |= {"latent_dim": 20, "batch_size": 128, "log.latent_every_steps": 0} if name == "vae" else {}
     config = command_line.read_file(f"{ROOT}/configs/{name}.py", [(k, str(v)) for k, v in overrides.items()])
     with open(os.devnull, "w") as nowhere:
         train_and_evaluate(config, workdir, Console(nowhere))
