@@ -72,7 +72,7 @@ def _fit(training: Training, session: Session) -> Session:
     config, done = training.config, session.progress.step / steps
     if not is_complete(training, session.progress):
         session.console.line(
-            f"* marks the best checkpoint so far, by {best_metric(config, config.checkpoint.best_metric)}"
+            f"* marks the best checkpoint so far, by {best_metric(training, config.checkpoint.best_metric)}"
         )
     every = config.eval.every_epochs, training.checkpoint_epochs
     session.console.start(steps * config.batch_size, config.num_epochs, done, every)

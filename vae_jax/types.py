@@ -6,10 +6,11 @@ Log-probabilities are in nats.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import jax
 import numpy as np
-from jaxtyping import Array, Float, Int32, UInt8
+from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
 
 Config = Any
 """An ml_collections.ConfigDict with the keys of vae_jax.config.KEYS; no type checker knows its keys."""
@@ -24,12 +25,56 @@ Terms = dict[str, PerExample]
 Hparams = dict[str, Float[Array, ""]]
 Corrupt = Callable[..., Images]
 """(key, x[B,H,W,C]) -> the images to encode in place of x [B,H,W,C], not clipped."""
-Objective = Callable[..., Terms]
-"""(params, key, x[B,H,W,C], step i32[], hparams dict[str, f32[]], train=True) -> Terms.
 
-Each term has one value per example, in nats. "loss" is required and is minimised; the other terms are logged. With
-train=False there is no dropout, and terms for evaluation alone (elbo, mse) are added.
-"""
+
+class Batch(NamedTuple):
+    """The images of a training step or of an evaluation."""
+
+    x: Images
+    """Pixels in [0, 1]."""
+
+
+class Context(NamedTuple):
+    """The step, numbers and mode of one call of an objective."""
+
+    step: Int32[Array, ""]
+    """The number of training steps before this one."""
+    hparams: Hparams
+    """The numbers that may differ within one compiled program, by their key in HPARAMS."""
+    train: bool = True
+    """False in evaluation: no dropout, and the loss of an example does not depend on the others."""
+    axis_name: str | None = None
+    """The axis of `jax.pmap` or `jax.shard_map` that splits the batch, or None."""
+
+    def batch_mean(self, values: Float[Array, "B *rest"]) -> Float[Array, "*rest"]:
+        """Return the mean over the batch, which is that of all devices."""
+        mean = values.mean(axis=0)
+        return mean if self.axis_name is None else jax.lax.pmean(mean, self.axis_name)
+
+
+@runtime_checkable
+class ComputeTerms(Protocol):
+    """The signature of `Objective.terms`."""
+
+    def __call__(self, model: "Model", params: Params, key: PRNGKeyArray, batch: Batch, context: Context, /) -> Terms:
+        """Return the terms of a batch."""
+        ...
+
+
+class Objective(NamedTuple):
+    """The quantity that training minimises."""
+
+    terms: ComputeTerms
+    """One value per example, in nats. "loss" is minimised; the other terms are logged. In evaluation the terms that only it
+    needs (elbo, mse) are added."""
+    problems: Callable[["Model"], list[str]]
+    """(model) -> the reasons why the model cannot be trained with it, each a predicate of the model: "has no prior, ..."."""
+    best_metric: str
+    """The validation metric that chooses the best checkpoint: val/elbo or val/loss."""
+    stable_after_epoch: float = 0.0
+    """The epoch after which the objective no longer changes; the best checkpoint is chosen from there on."""
+    corrupt: Corrupt | None = None
+    """The corruption of the images before they are encoded, or None."""
 
 
 class Posterior(NamedTuple):
@@ -117,5 +162,3 @@ class TrainState(NamedTuple):
     step: Int32[Array, ""]
     params: Params
     opt_state: Any
-    hparams: Hparams
-    """The numbers that may differ within one compiled program, by their key in HPARAMS."""

@@ -51,18 +51,18 @@ def make_population(run: Training, seeds: int) -> Timed:
     """Make a function that trains an epoch of many seeds at once, each with its own parameters, image order and noise."""
     config, images = run.config, jax.device_put(run.dataset.train.images)
     optimizer, mean = make_optimizer(config, run.steps_per_epoch), jax.device_put(mean_of(run.dataset.train.images))
-    chunk = jax.jit(jax.vmap(inspect.unwrap(run.chunk), in_axes=(0, None, 0, 0)), donate_argnums=0)
+    chunk = jax.jit(jax.vmap(inspect.unwrap(run.chunk), in_axes=(0, None, 0, 0, None)), donate_argnums=0)
     keys = jax.random.split(run.key_train, seeds)
-    init = jax.jit(jax.vmap(lambda key: init_state(config, run.model.init(key, mean), optimizer)))
+    init = jax.jit(jax.vmap(lambda key: init_state(run.model.init(key, mean), optimizer)))
     orders = [epoch_order(seed, 0, len(images), config.batch_size) for seed in range(seeds)]
-    return _stepping(chunk, init(keys), images, jax.device_put(np.stack(orders)), keys)
+    return _stepping(chunk, init(keys), images, jax.device_put(np.stack(orders)), keys, run.hparams)
 
 
 def make_single(run: Training) -> Timed:
     """Make a function that trains an epoch of one seed."""
     config, images = run.config, jax.device_put(run.dataset.train.images)
     order = jax.device_put(epoch_order(0, 0, len(images), config.batch_size))
-    return _stepping(run.chunk, run.state, images, order, run.key_train)
+    return _stepping(run.chunk, run.state, images, order, run.key_train, run.hparams)
 
 
 def _stepping(chunk: Callable[..., Any], state: TrainState, *inputs: Any) -> Timed:

@@ -43,13 +43,13 @@ def calls(run: Training, steps: int) -> Iterator[np.ndarray]:
 def milliseconds(run: Training, blocks: int = BLOCKS, steps: int = STEPS) -> list[float]:
     """Return the milliseconds of a step in each block, including the transfer of images, without compilation."""
     state, source, results = run.state, calls(run, steps), []
-    state, _ = run.chunk(state, *run.feed.images(next(source)), run.key_train)
+    state, _ = run.chunk(state, *run.feed.images(next(source)), run.key_train, run.hparams)
     for _ in range(blocks):
         jax.block_until_ready(state)
         started, done = time.perf_counter(), 0
         while done < steps:
             rows = next(source)
-            state, _ = run.chunk(state, *run.feed.images(rows), run.key_train)
+            state, _ = run.chunk(state, *run.feed.images(rows), run.key_train, run.hparams)
             done += len(rows)
         jax.block_until_ready(state)
         results.append(1000 * (time.perf_counter() - started) / done)

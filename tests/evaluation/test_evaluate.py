@@ -10,7 +10,7 @@ from vae_jax.models.standard_normal import from_standard, is_standard
 from vae_jax.objectives import make_objective
 from vae_jax.system.devices import make_layout
 from vae_jax.training.optimizers import make_optimizer
-from vae_jax.training.step import init_state
+from vae_jax.training.step import init_state, make_hparams
 from vae_jax.types import Split
 
 SHAPE = (4, 3, 1)
@@ -19,9 +19,9 @@ SHAPE = (4, 3, 1)
 def evaluation(config, split, layout=None, batches_per_call=1):
     model = make_model(config, SHAPE)
     optimizer = make_optimizer(config, 10)
-    state = init_state(config, model.init(jax.random.key(3), jnp.full(SHAPE, 0.4)), optimizer)
+    state = init_state(model.init(jax.random.key(3), jnp.full(SHAPE, 0.4)), optimizer)
     evaluate = make_evaluate(config, model, make_objective(config, model, 10), layout, batches_per_call)
-    return model, state, evaluate(state, jax.random.key(5), split)
+    return model, state, evaluate(state, jax.random.key(5), split, make_hparams(config))
 
 
 @pytest.fixture

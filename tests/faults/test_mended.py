@@ -15,7 +15,7 @@ from vae_jax.runs.checkpoint import Checkpoints
 from vae_jax.runs.loading import load_run
 from vae_jax.runs.writer import read_metrics
 from vae_jax.train import train_and_evaluate
-from vae_jax.training import step
+from vae_jax.training import prepare
 
 HALVES = {"half": lambda text: text[: len(text) // 2], "empty": lambda text: "", "zeros": lambda text: "\0" * len(text)}
 LOST = (*HALVES, "gone")
@@ -161,8 +161,8 @@ NAN = "NaN or inf: learning rate 1e6, a NaN in a data array"
 def test_a_diverging_loss_stops_within_one_dispatch_and_keeps_the_checkpoints(damaged, capsys, monkeypatch):
     """Two good epochs, then a learning rate of 1e30: hparams are in no checkpoint, so the run is the same otherwise."""
     best, before = load_run(damaged).step, content(damaged)
-    right = step.make_hparams
-    monkeypatch.setattr(step, "make_hparams", lambda config: right(config) | {"learning_rate": np.float32(1e30)})
+    right = prepare.make_hparams
+    monkeypatch.setattr(prepare, "make_hparams", lambda *given: right(*given) | {"learning_rate": np.float32(1e30)})
     flags = ["--config.num_epochs=3", "--config.steps_per_dispatch=1"]
     assert main.run([f"--workdir={damaged}", *flags]) == 1
     first, second = capsys.readouterr().err.splitlines()

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import scipy.special
 import scipy.stats
+from support.objective import terms_of
 
 from vae_jax.errors import InputError
 from vae_jax.models import make_model, num_parameters, parameter_table, require_prior
-from vae_jax.objectives import make_objective
 
 SHAPE = (4, 3, 2)
 HPARAMS = {"beta": jnp.float32(1.0)}
@@ -31,7 +31,7 @@ def test_terms_of_an_untrained_vae_agree_with_float64_numpy(make_config, key, hi
     model = make_model(config, SHAPE)
     x = jax.random.uniform(key, (6, *SHAPE))
     params = model.init(key, x.mean(axis=0))
-    terms = make_objective(config, model, 10)(params, key, x, jnp.int32(0), HPARAMS, train=False)
+    terms = terms_of(config, model, params, key, x, train=False)
 
     features = forward(np.float64(x).reshape(6, -1), params["encoder"], len(hidden_dims))
     mean, logvar = features[:, :3], features[:, 3:]
@@ -52,7 +52,7 @@ def test_terms_of_an_untrained_ae_agree_with_float64_numpy(make_config, key):
     model = make_model(config, SHAPE)
     x = jax.random.uniform(key, (6, *SHAPE))
     params = model.init(key, x.mean(axis=0))
-    terms = make_objective(config, model, 10)(params, key, x, jnp.int32(0), {})
+    terms = terms_of(config, model, params, key, x)
     pixels = np.float64(x).reshape(6, -1)
     outputs = forward(forward(pixels, params["encoder"], 1), params["decoder"], 1)
     np.testing.assert_allclose(terms["loss"], -scipy.stats.norm.logpdf(pixels, outputs, 0.4).sum(axis=1), rtol=1e-5)

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
+from support.objective import terms_of
 
 from vae_jax.evaluation.estimators import combine, iwae_bound
 from vae_jax.models import make_model
 from vae_jax.models.distributions import normal_log_prob
-from vae_jax.objectives import make_objective
 from vae_jax.objectives.weights import training_bound
 from vae_jax.types import Model, Posterior
 
@@ -135,9 +135,7 @@ def test_dropout_is_on_in_training_only(make_config, x):
         config = make_config(objective="importance", num_samples=3, latent_dim=2, hidden_dims=(64,), **rates)
         model = make_model(config, SHAPE)
         params = model.init(jax.random.key(3), jnp.full(SHAPE, 0.4))
-        objective = make_objective(config, model, 10)
-        given = params, jax.random.key(1), x, jnp.int32(0), {"beta": jnp.float32(1)}
-        return np.asarray(objective(*given, train=train)["loss"])
+        return np.asarray(terms_of(config, model, params, jax.random.key(1), x, train=train)["loss"])
 
     np.testing.assert_array_equal(losses(train=False, dropout=0.5), losses(train=False))
     np.testing.assert_array_equal(losses(train=True), losses(train=False))
@@ -240,8 +238,7 @@ def test_the_objective_reports_the_bound_and_in_evaluation_also_the_elbo(make_co
     config = make_config(objective="importance", num_samples=7, latent_dim=2)
     model = make_model(config, SHAPE)
     params = model.init(jax.random.key(3), jnp.full(SHAPE, 0.4))
-    objective = make_objective(config, model, 10)
-    evaluate = functools.partial(objective, params, step=jnp.int32(0), hparams={"beta": jnp.float32(1)})
+    evaluate = functools.partial(terms_of, config, model, params)
     keys = jax.random.split(jax.random.key(1), 3000)
     many = jax.jit(jax.vmap(lambda key: evaluate(key, x, train=False)))(keys)
     bound = jax.jit(jax.vmap(lambda key: iwae_bound(model, params, key, x, 7)))(keys)

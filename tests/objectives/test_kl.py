@@ -2,16 +2,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support.objective import terms_of
 
-from vae_jax.objectives import make_objective, stable_after_epoch
+from vae_jax.objectives import OBJECTIVES
 from vae_jax.objectives.kl import make_cost, make_weight
+from vae_jax.types import Context
 
 STEPS = 10
 KL_TERMS = jnp.array([[0.5, 3.0], [1.5, 5.0]])  # means 1 and 4, kl 3.5 and 6.5, batch mean 5
 
 
 def cost(config, step, beta=1.0, train=True, kl_terms=KL_TERMS):
-    return make_cost(config, STEPS)(kl_terms, jnp.int32(step), jnp.float32(beta), train)
+    return make_cost(config, STEPS)(kl_terms, Context(jnp.int32(step), {"beta": jnp.float32(beta)}, train))
 
 
 def weights(config, epochs, beta=1.0):
@@ -38,7 +40,7 @@ def test_cycles_rise_stay_and_restart_and_the_last_one_stays(make_config):
 )  # fmt: skip
 def test_the_cost_is_stable_after_the_stated_epoch_and_not_before(make_config, changes, epochs):
     config = make_config(**changes)
-    assert stable_after_epoch(config) == epochs
+    assert OBJECTIVES[config.objective](config, STEPS).stable_after_epoch == epochs
     if config.model == "vae":
         last = [float(cost(config, round(epochs * STEPS) + i).sum()) for i in (0, 1, 7, 10_000)]
         assert len(set(last)) == 1
@@ -65,7 +67,8 @@ def test_evaluation_with_a_capacity_does_not_couple_images_and_is_minus_the_elbo
 
 def test_under_a_mapped_axis_the_capacity_uses_the_whole_batch(make_config):
     config = make_config(capacity=4.5)
-    mapped = jax.pmap(lambda t: make_cost(config, STEPS, "batch")(t, jnp.int32(0), jnp.float32(2.0), True), "batch")
+    context = Context(jnp.int32(0), {"beta": jnp.float32(2)}, axis_name="batch")
+    mapped = jax.pmap(lambda t: make_cost(config, STEPS)(t, context), "batch")
     np.testing.assert_allclose(mapped(KL_TERMS[:, None]), np.ones((2, 1)), rtol=1e-6)
 
 
@@ -75,6 +78,6 @@ def test_the_elbo_objective_uses_the_cost_in_the_loss_and_reports_the_kl(make_co
     config = make_config(capacity=50.0)
     model, x = make_model(config, (4, 3, 1)), jax.random.uniform(key, (8, 4, 3, 1))
     params = model.init(key, x.mean(axis=0))
-    terms = make_objective(config, model, STEPS)(params, key, x, jnp.int32(0), {"beta": jnp.float32(3)})
+    terms = terms_of(config, model, params, key, x, beta=3)
     expected = terms["reconstruction"] + 3 * (50 - terms["kl"].mean())
     np.testing.assert_allclose(terms["loss"], expected, rtol=1e-5)

@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support.objective import terms_of
 
 from vae_jax.errors import InputError
 from vae_jax.models import make_model
@@ -18,7 +19,7 @@ def x(key):
 def terms_at(config, x, key, step=0, beta=1.0, train=True):
     model = make_model(config, SHAPE)
     params = model.init(key, x.mean(axis=0))
-    terms = make_objective(config, model, 10)(params, key, x, jnp.int32(step), {"beta": jnp.float32(beta)}, train=train)
+    terms = terms_of(config, model, params, key, x, step, beta, train)
     assert model.kl_terms is not None
     posterior = model.encode(params, x)
     return terms, model.kl_terms(params, posterior, posterior.mean)
@@ -55,11 +56,9 @@ def test_a_dimension_below_its_free_bits_has_no_kl_gradient(make_config, x, key)
     config = make_config(free_bits=1e6)
     model = make_model(config, SHAPE)
     params = model.init(key, x.mean(axis=0))
-    hparams = {"beta": jnp.float32(1.0)}
 
     def mean(name, config):
-        objective = make_objective(config, model, 10)
-        return lambda p: objective(p, key, x, jnp.int32(0), hparams)[name].mean()
+        return lambda p: terms_of(config, model, p, key, x)[name].mean()
 
     freed = jax.grad(mean("loss", config))(params)
     alone = jax.grad(mean("reconstruction", make_config()))(params)
@@ -72,10 +71,7 @@ def test_the_loss_is_finite_for_huge_logits(make_config, x, key):
     params = model.init(key, x.mean(axis=0))
     for sign in (-1e4, 1e4):
         params["decoder"]["output"]["bias"] = jnp.full(12, sign)
-        objective = make_objective(config, model, 10)
-        value, grads = jax.value_and_grad(
-            lambda p, o=objective: o(p, key, x, jnp.int32(0), {"beta": jnp.float32(1)})["loss"].mean()
-        )(params)
+        value, grads = jax.value_and_grad(lambda p: terms_of(config, model, p, key, x)["loss"].mean())(params)
         assert np.isfinite(value)
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(grads))
 

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from support.objective import terms_of
 
 from vae_jax.models import make_model
-from vae_jax.objectives import make_objective
 
 SHAPE = (28, 28, 1)
 PIXELS = 784
@@ -16,10 +16,9 @@ PIXELS = 784
 def compare(config, key, theirs, factor, constant):
     """Assert that theirs = factor * (our loss - constant), in value and in gradient."""
     model, x = make_model(config, SHAPE), jax.random.uniform(key, (4, *SHAPE))
-    objective = make_objective(config, model, 10)
 
     def losses(params):
-        terms = objective(params, key, x, jnp.int32(0), {"beta": jnp.float32(1)})
+        terms = terms_of(config, model, params, key, x)
         posterior = model.encode(params, x)
         key_eps = jax.random.split(key, 3)[0]
         outputs = model.decode(params, model.reparameterize(params, key_eps, posterior))

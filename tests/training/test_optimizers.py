@@ -6,8 +6,10 @@ import numpy as np
 import optax
 import pytest
 
+from vae_jax.models import make_model
+from vae_jax.objectives import make_objective
 from vae_jax.training.optimizers import make_optimizer, make_schedule
-from vae_jax.training.step import init_state, make_train_step
+from vae_jax.training.step import init_state, make_hparams, make_train_step
 
 REFERENCES = {
     "adam": optax.adam(0.02, 0.8, 0.9, 1e-4),
@@ -18,14 +20,15 @@ REFERENCES = {
 
 
 def descend(config, params, steps):
-    def objective(params, key, x, step, hparams, train=True):
-        return {"loss": (params["w"] ** 2 * x[:, 0, 0, :1]).sum(axis=1)}
+    def terms(model, params, key, batch, context):
+        return {"loss": (params["w"] ** 2 * batch.x[:, 0, 0, :1]).sum(axis=1)}
 
     optimizer = make_optimizer(config, 10)
-    step = jax.jit(make_train_step(objective, optimizer))
-    state = init_state(config, params, optimizer)
+    model = make_model(config, (1, 1, 1))
+    step = jax.jit(make_train_step(model, make_objective(config, model)._replace(terms=terms), optimizer))
+    state = init_state(params, optimizer)
     for _ in range(steps):
-        state, _ = step(state, jnp.ones((2, 1, 1, 1)), jax.random.key(0))
+        state, _ = step(state, jnp.ones((2, 1, 1, 1)), jax.random.key(0), make_hparams(config))
     return state.params["w"]
 
 

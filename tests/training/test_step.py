@@ -1,17 +1,21 @@
 """The pure training step: the same under jit, scan, pmap and shard_map, and traced once."""
 
+import functools
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import PartitionSpec
+from support.objective import terms_of
 
 from vae_jax.data.preprocess import make_preprocess
 from vae_jax.models import make_model
 from vae_jax.objectives import make_objective
 from vae_jax.system.devices import make_layout
 from vae_jax.training.optimizers import make_optimizer
-from vae_jax.training.step import init_state, make_train_chunk, make_train_step
+from vae_jax.training.step import init_state, make_hparams, make_train_chunk, make_train_step
 
 SHAPE = (4, 3, 1)
 BATCH = 8
@@ -21,8 +25,13 @@ AE = {"model": "ae", "objective": "reconstruction", "likelihood": "gaussian"}
 def make_parts(config, axis_name=None):
     model = make_model(config, SHAPE)
     optimizer = make_optimizer(config, 10)
-    step = make_train_step(make_objective(config, model, 10, axis_name), optimizer, axis_name)
-    return init_state(config, model.init(jax.random.key(1), jnp.full(SHAPE, 0.5)), optimizer), step
+    step: Any = make_train_step(model, make_objective(config, model, 10), optimizer, axis_name)
+    step = functools.partial(step, hparams=make_hparams(config))
+    return init_state(model.init(jax.random.key(1), jnp.full(SHAPE, 0.5)), optimizer), step
+
+
+def make_chunk(step, binarize):
+    return jax.jit(functools.partial(make_train_chunk(step.func, make_preprocess(binarize)), **step.keywords))
 
 
 def assert_close(a, b, rtol=1e-5, atol=1e-6):
@@ -66,11 +75,10 @@ def test_a_vae_step_under_a_mapped_axis_is_the_mean_of_per_shard_steps_with_fold
     config = make_config(optimizer="sgd", learning_rate=0.1)
     state, _ = make_parts(config)
     model = make_model(config, SHAPE)
-    objective = make_objective(config, model, 10)
 
     def shard_loss(params, i):
         shard_key = jax.random.fold_in(jax.random.fold_in(key, state.step), i)
-        return objective(params, shard_key, x.reshape(2, -1, *SHAPE)[i], state.step, state.hparams)["loss"].mean()
+        return terms_of(config, model, params, shard_key, x.reshape(2, -1, *SHAPE)[i])["loss"].mean()
 
     losses, grads = zip(*(jax.value_and_grad(shard_loss)(state.params, i) for i in range(2)), strict=True)
     expected = jax.tree.map(lambda p, a, b: p - 0.1 * (a + b) / 2, state.params, *grads)
@@ -99,7 +107,7 @@ def test_free_bits_use_the_global_batch_under_a_mapped_axis(make_config, x, key,
         reconstruction = 0.0
         for i in range(2):
             shard_key = jax.random.fold_in(jax.random.fold_in(key, state.step), i)
-            terms = make_objective(make_config(), model, 10)(params, shard_key, halves[i], state.step, state.hparams)
+            terms = terms_of(make_config(), model, params, shard_key, halves[i])
             reconstruction += terms["reconstruction"].mean() / 2
         posterior = model.encode(params, x)
         kl = kl_terms(params, posterior, posterior.mean).mean(axis=0)
@@ -115,19 +123,21 @@ def test_the_accumulated_gradient_equals_the_gradient_of_the_batch(make_config, 
     config = make_config(**AE)
     state, step = make_parts(config)
     model, optimizer = make_model(config, SHAPE), make_optimizer(config, 10)
-    parted = make_train_step(make_objective(config, model, 10), optimizer, accumulate_steps=4)
-    assert_close(jax.jit(parted)(state, x, key), jax.jit(step)(state, x, key))
+    parted = make_train_step(model, make_objective(config, model, 10), optimizer, accumulate_steps=4)
+    assert_close(jax.jit(parted)(state, x, key, make_hparams(config)), jax.jit(step)(state, x, key))
 
 
 def test_every_part_of_a_batch_has_its_own_noise(make_config, x, key):
     config = make_config()
     state, _ = make_parts(config)
 
-    def objective(params, key, x, step, hparams):
-        return {"loss": jax.random.uniform(key, (len(x),)) + 0 * hparams["beta"]}
+    def terms(model, params, key, batch, context):
+        return {"loss": jax.random.uniform(key, (len(batch.x),)) + 0 * context.hparams["beta"]}
 
-    step = make_train_step(objective, make_optimizer(config, 10), accumulate_steps=4)
-    _, metrics = step(state, jnp.zeros_like(x), key)
+    model = make_model(config, SHAPE)
+    objective = make_objective(config, model, 10)._replace(terms=terms)
+    step = make_train_step(model, objective, make_optimizer(config, 10), accumulate_steps=4)
+    _, metrics = step(state, jnp.zeros_like(x), key, make_hparams(config))
     keys = jax.random.split(jax.random.fold_in(key, state.step), 4)
     parts = [float(jax.random.uniform(k, (BATCH // 4,)).mean()) for k in keys]
     assert len(set(parts)) == 4
@@ -162,7 +172,7 @@ def test_a_chunk_equals_its_steps_one_by_one(make_config, key):
     state, step = make_parts(config)
     images = jax.random.randint(key, (20, *SHAPE), 0, 256).astype(jnp.uint8)
     order = jax.random.randint(key, (5, BATCH), 0, 20)
-    chunk = jax.jit(make_train_chunk(step, make_preprocess("dynamic")))
+    chunk = make_chunk(step, "dynamic")
     together, metrics = chunk(state, images, order, key)
     losses = []
     for rows in order:
@@ -176,7 +186,7 @@ def test_a_chunk_equals_its_steps_one_by_one(make_config, key):
 
 def test_a_chunk_of_one_step_has_no_loop(make_config, key):
     state, step = make_parts(make_config())
-    chunk = jax.jit(make_train_chunk(step, make_preprocess("none")))
+    chunk = make_chunk(step, "none")
 
     def program(steps):
         arguments = state, jnp.zeros((20, *SHAPE), jnp.uint8), jnp.zeros((steps, BATCH), jnp.int32), jax.random.key(0)
@@ -190,7 +200,7 @@ def test_a_chunk_streams_gathered_rows_with_the_same_bits(make_config, key):
     state, step = make_parts(make_config())
     images = jax.random.randint(key, (20, *SHAPE), 0, 256).astype(jnp.uint8)
     order = jax.random.permutation(key, 20)[:16].reshape(2, 8)
-    chunk = jax.jit(make_train_chunk(step, make_preprocess("none")))
+    chunk = make_chunk(step, "none")
     resident, _ = chunk(state, images, order, key)
     streamed, _ = chunk(state, images[order.reshape(-1)], jnp.arange(16).reshape(2, 8), key)
     jax.tree.map(np.testing.assert_array_equal, resident, streamed)
@@ -200,11 +210,11 @@ def test_the_step_is_traced_once(make_config, key):
     state, step = make_parts(make_config())
     traces = []
 
-    def counted(*arguments):
+    def counted(*arguments, **keywords):
         traces.append(1)
-        return step(*arguments)
+        return step.func(*arguments, **keywords)
 
-    chunk = jax.jit(make_train_chunk(counted, make_preprocess("none")))
+    chunk = make_chunk(functools.partial(counted, **step.keywords), "none")
     images = jnp.zeros((20, *SHAPE), jnp.uint8)
     for i in range(4):
         state, _ = chunk(state, images, jnp.full((3, BATCH), i), key)

@@ -19,9 +19,9 @@ from vae_jax.models.likelihoods.pixels import mean_pixels
 from vae_jax.models.standard_normal import flat, from_standard
 from vae_jax.system import devices
 from vae_jax.system.devices import BYTES_OF_A_CALL, Layout
-from vae_jax.types import Config, Dataset, Model, Objective, Split, TrainState
+from vae_jax.types import Batch, Config, Context, Dataset, Hparams, Model, Objective, Split, TrainState
 
-Evaluate = Callable[[TrainState, Key[Array, "..."], Split], PerImage]
+Evaluate = Callable[[TrainState, Key[Array, "..."], Split, Hparams], PerImage]
 
 
 def make_evaluate(
@@ -32,7 +32,7 @@ def make_evaluate(
     batches_per_call: int = 1,
     population: bool = False,
 ) -> Evaluate:
-    """Make a function (state, key, split) -> PerImage.
+    """Make a function (state, key, split, hparams) -> PerImage.
 
     Image i of a split uses fold_in(key, i) for its binarisation and its z, so means depend neither on `eval.batch_size` nor
     on the number of devices. The last call is padded, and the results for the padding are dropped.
@@ -40,10 +40,10 @@ def make_evaluate(
     Args:
         config: reads binarize, likelihood and eval.batch_size.
         model: its posterior's `mean` is the z of mse_mean.
-        objective: called with train=False.
+        objective: its terms are computed as in evaluation.
         layout: how a batch is laid out over the devices; the batch is rounded up to a multiple of their number.
         batches_per_call: the number of batches in one device call.
-        population: True if state and key are those of several runs, along a first axis; results then have that axis too,
+        population: True if state, key and hparams are those of several runs, along a first axis; results then have that axis too,
             before the axis of images or of latent dimensions.
     """
     image_terms = _make_image_terms(config, model, objective)
@@ -52,24 +52,24 @@ def make_evaluate(
     batch_size = -(-config.eval.batch_size // num_shards) * num_shards
     size = batches_per_call * batch_size
     call_terms = _make_call_terms(image_terms)
-    mapped = jax.vmap(call_terms, in_axes=(0, 0, None, None)) if population else call_terms
+    mapped = jax.vmap(call_terms, in_axes=(0, 0, None, None, 0)) if population else call_terms
     compiled = jax.jit(mapped, out_shardings=everywhere)
     discrete = make_likelihood(config).discrete
 
-    def call(state: TrainState, key: Key[Array, "..."], split: Split, start: int) -> _Results:
+    def call(state: TrainState, key: Key[Array, "..."], split: Split, hparams: Hparams, start: int) -> _Results:
         images = split.images[start : start + size]
         if len(images) < size:
             images = np.pad(images, [(0, size - len(images)), (0, 0), (0, 0), (0, 0)])
         indices = np.arange(start, start + size, dtype=np.int32).reshape(batches_per_call, batch_size)
         images = images.reshape(*indices.shape, *images.shape[1:])
-        return compiled(state, key, devices.put(images, sharding), devices.put(indices, sharding))
+        return compiled(state, key, devices.put(images, sharding), devices.put(indices, sharding), hparams)
 
-    def evaluate(state: TrainState, key: Key[Array, "..."], split: Split) -> PerImage:
+    def evaluate(state: TrainState, key: Key[Array, "..."], split: Split, hparams: Hparams) -> PerImage:
         pieces, count, axis = [], len(split.images), 1 if population else 0
         total: Any = None
         for start in range(0, count, size):
             # Fetched before the next call starts: two at once would take twice the memory.
-            results = jax.device_get(call(state, key, split, start))
+            results = jax.device_get(call(state, key, split, hparams, start))
             unmap(split.images)
             kept = np.s_[:, : count - start] if population else np.s_[: count - start]
             terms, means, latents = jax.tree.map(lambda values, kept=kept: values[kept], results)
@@ -88,12 +88,16 @@ _Results = tuple[dict[str, Any], Any, SampledLatents | None]
 
 
 def _make_call_terms(image_terms: Callable[..., Any]) -> Callable[..., _Results]:
-    """Make a function (state, key, images u8[T,B,H,W,C], their indices i32[T,B]) -> results for all T B images."""
+    """Make a function (state, key, images u8[T,B,H,W,C], their indices i32[T,B], hparams) -> results for all T B images."""
 
     def call_terms(
-        state: TrainState, key: PRNGKeyArray, images: UInt8[Array, "T B H W C"], indices: Int32[Array, "T B"]
+        state: TrainState,
+        key: PRNGKeyArray,
+        images: UInt8[Array, "T B H W C"],
+        indices: Int32[Array, "T B"],
+        hparams: Hparams,
     ) -> _Results:
-        batch_terms = jax.vmap(partial(image_terms, state, key))
+        batch_terms = jax.vmap(partial(image_terms, state, hparams, key))
         if len(images) == 1:  # not a loop with one iteration: see make_train_chunk
             return batch_terms(images[0], indices[0])
         results = jax.lax.map(lambda batch: batch_terms(*batch), (images, indices))
@@ -103,17 +107,18 @@ def _make_call_terms(image_terms: Callable[..., Any]) -> Callable[..., _Results]
 
 
 def _make_image_terms(config: Config, model: Model, objective: Objective) -> Callable[..., Any]:
-    """Make a function (state, key, image u8[H,W,C], its index) -> `_Results` of one image, without the axis B."""
+    """Make a function (state, hparams, key, image u8[H,W,C], its index) -> `_Results` of one image, without the axis B."""
     preprocess = make_preprocess(config.binarize)
 
     def image_terms(
-        state: TrainState, key: PRNGKeyArray, image: UInt8[Array, "H W C"], index: Int32[Array, ""]
+        state: TrainState, hparams: Hparams, key: PRNGKeyArray, image: UInt8[Array, "H W C"], index: Int32[Array, ""]
     ) -> _Results:
         key_image = jax.random.fold_in(key, index)
         key_pixels, key_terms = jax.random.split(key_image)
         x = preprocess(key_pixels, image[None])
         # The objective is called with B = 1, so a term that couples the images of a batch would have no meaning here.
-        terms = objective(state.params, key_terms, x, state.step, state.hparams, train=False)
+        context = Context(state.step, hparams, train=False)
+        terms = objective.terms(model, state.params, key_terms, Batch(x), context)
         posterior = model.encode(state.params, x)
         pixels = model.pixel_mean(state.params, model.decode(state.params, posterior.mean))
         terms["mse_mean"] = mean_pixels(jnp.square(x - pixels))

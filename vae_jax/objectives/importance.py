@@ -1,13 +1,13 @@
 """Objectives from several importance weights: one function, whose options give every published estimator."""
 
-from jaxtyping import Array, Int32, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from vae_jax.objectives.elbo import make_elbo
 from vae_jax.objectives.weights import training_bound
-from vae_jax.types import Config, Hparams, Images, Model, Objective, Params, Terms
+from vae_jax.types import Batch, Config, Context, Model, Objective, Params, Terms
 
 
-def make_importance(config: Config, model: Model, steps_per_epoch: int, axis_name: str | None = None) -> Objective:
+def make_importance(config: Config, steps_per_epoch: int) -> Objective:
     """Make the objective loss = minus the bound from `num_samples` importance weights, nats per image.
 
     | estimator | num_groups | elbo_weight | gradient |
@@ -19,25 +19,18 @@ def make_importance(config: Config, model: Model, steps_per_epoch: int, axis_nam
     | sticking the landing (Roeder et al. 2017), biased unless elbo_weight = 1 or num_samples = num_groups | any | any | stl |
     | DReG (Tucker et al. 2019) | any | any | dreg |
 
-    Terms: loss; reconstruction and kl, means over the samples. With train=False the terms of `make_elbo`, except that the
+    Terms: loss; reconstruction and kl, means over the samples. In evaluation the terms of `make_elbo`, except that the
     loss is this bound, from as many samples as in training, without dropout.
 
-    Args:
-        config: reads num_samples, num_groups, elbo_weight, gradient.
-        model: a model with a prior.
-        steps_per_epoch: see `make_elbo`.
-        axis_name: see `make_elbo`; the bound itself couples no examples.
+    It reads num_samples, num_groups, elbo_weight and gradient.
     """
-    elbo = make_elbo(config, model, steps_per_epoch, axis_name)
+    elbo = make_elbo(config, steps_per_epoch)
+    options = config.num_samples, config.num_groups, config.elbo_weight, config.gradient
 
-    def objective(
-        params: Params, key: PRNGKeyArray, x: Images, step: Int32[Array, ""], hparams: Hparams, train: bool = True
-    ) -> Terms:
-        samples = training_bound(
-            model, params, key, x, config.num_samples, config.num_groups, config.elbo_weight, config.gradient, train
-        )
-        if not train:
-            return elbo(params, key, x, step, hparams, train=False) | {"loss": -samples.bound}
+    def terms(model: Model, params: Params, key: PRNGKeyArray, batch: Batch, context: Context) -> Terms:
+        samples = training_bound(model, params, key, batch.x, *options, context.train)
+        if not context.train:
+            return elbo.terms(model, params, key, batch, context) | {"loss": -samples.bound}
         return {"loss": -samples.bound, "reconstruction": samples.reconstruction, "kl": samples.kl}
 
-    return objective
+    return elbo._replace(terms=terms, best_metric="val/loss")

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32
 
-from vae_jax.types import Config, PerExample
+from vae_jax.types import Config, Context, PerExample
 
 Scalar = Float[Array, ""]
 Cost = Callable[..., PerExample]
@@ -35,33 +34,30 @@ def make_weight(config: Config, steps_per_epoch: int) -> Callable[[Int32[Array, 
     return weight
 
 
-def make_cost(config: Config, steps_per_epoch: int, axis_name: str | None = None) -> Cost:
-    """Make a function (kl_terms[B,K], step, beta, train) -> the cost added to the reconstruction [B], nats per image.
+def make_cost(config: Config, steps_per_epoch: int) -> Cost:
+    """Make a function (kl_terms[B,K], context) -> the cost added to the reconstruction [B], nats per image.
 
     - By default: weight * kl (Higgins et al. 2017), with the weight of `make_weight`.
     - `free_bits` = lambda > 0: weight * sum_k max(lambda, batch mean of KL_k) (Kingma et al. 2016, eq. 15).
     - `capacity` > 0: beta * |batch mean of kl - C|; C grows linearly from 0 to the capacity over `capacity_epochs`
       (Burgess et al. 2018, eq. 8; beta is their gamma).
 
-    The last two couple the examples of a batch: each gets the same cost. Under `axis_name` the batch is that of all devices.
-    Evaluation (train=False) couples nothing. It leaves free bits out. With a capacity, beta is the strength of a constraint
+    The last two couple the examples of a batch: each gets the same cost. The batch is that of all devices.
+    Evaluation couples nothing. It leaves free bits out. With a capacity, beta is the strength of a constraint
     and not a weight of the KL, so the cost in evaluation is kl and the loss is -elbo.
     """
     weight = make_weight(config, steps_per_epoch)
     growth = config.capacity_epochs * steps_per_epoch
 
-    def batch_mean(values: Float[Array, "B K"]) -> Float[Array, " K"]:
-        mean = values.mean(axis=0)
-        return mean if axis_name is None else jax.lax.pmean(mean, axis_name)
-
     # A batch's scalar is spread over the examples by full_like, so that the later mean over examples returns it.
-    def cost(kl_terms: Float[Array, "B K"], step: Int32[Array, ""], beta: Scalar, train: bool) -> PerExample:
+    def cost(kl_terms: Float[Array, "B K"], context: Context) -> PerExample:
+        step, beta, train = context.step, context.hparams["beta"], context.train
         kl = kl_terms.sum(axis=-1)
         if config.capacity > 0:
             target = config.capacity * (jnp.minimum(step / growth, 1.0) if growth else 1.0)
-            return jnp.full_like(kl, beta * jnp.abs(batch_mean(kl_terms).sum() - target)) if train else kl
+            return jnp.full_like(kl, beta * jnp.abs(context.batch_mean(kl_terms).sum() - target)) if train else kl
         if config.free_bits > 0 and train:
-            kl = jnp.full_like(kl, jnp.maximum(batch_mean(kl_terms), config.free_bits).sum())
+            kl = jnp.full_like(kl, jnp.maximum(context.batch_mean(kl_terms), config.free_bits).sum())
         return weight(step, beta) * kl
 
     return cost

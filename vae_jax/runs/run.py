@@ -13,7 +13,7 @@ from vae_jax.data.preprocess import unit
 from vae_jax.errors import InputError
 from vae_jax.models import require_prior
 from vae_jax.models.standard_normal import flat, from_standard, is_standard
-from vae_jax.objectives import make_corrupt
+from vae_jax.objectives import make_objective
 from vae_jax.runs.pieces import as_images, as_latents, in_pieces
 from vae_jax.types import Config, Model, Params
 
@@ -45,7 +45,7 @@ class Run:
     ) -> None:
         self.config, self.model, self.params, self.shape, self.step = config, model, params, shape, step
         self.workdir = workdir
-        self._corrupt = make_corrupt(config)
+        self._corrupt = make_objective(config, model).corrupt
         self._encode = jax.jit(model.encode)
         self._decode = jax.jit(lambda params, z: model.pixel_mean(params, model.decode(params, z)))
         self._draw = jax.jit(jax.vmap(self._draw_one, in_axes=(None, 0, 0)))

@@ -8,14 +8,12 @@ import numpy as np
 from jaxtyping import Array
 
 from vae_jax.evaluation.per_image import PerImage
-from vae_jax.objectives import stable_after_epoch
 from vae_jax.randomness import epoch_order
 from vae_jax.system import processes
 from vae_jax.training.chunks import chunk_size
 from vae_jax.training.prepare import Training
 from vae_jax.training.saving import diverged, save
 from vae_jax.training.session import Progress, Session, best_metric
-from vae_jax.types import Config
 
 
 def train_epoch(training: Training, session: Session) -> Session:
@@ -29,7 +27,7 @@ def train_epoch(training: Training, session: Session) -> Session:
         most = min(training.steps_per_dispatch, profile.most_steps)
         rows = order[position : position + chunk_size(step, config.log.latent_every_steps, left, most)]
         profile.before()
-        state, metrics = training.chunk(state, *training.feed.images(rows), training.key_train)
+        state, metrics = training.chunk(state, *training.feed.images(rows), training.key_train, training.hparams)
         position += len(rows)
         trace = profile.after(len(rows), metrics)
         if trace is not None:
@@ -95,14 +93,14 @@ def end_epoch(training: Training, session: Session, validation: Mapping[str, flo
     score, improved = None, False
     if validated:
         if validation is None:
-            found = training.evaluate(session.whole_state(), training.key_eval, training.dataset.val)
+            found = training.evaluate(session.whole_state(), training.key_eval, training.dataset.val, training.hparams)
             validation = summarize_validation(found)
         metrics |= validation
         if not all(map(math.isfinite, metrics.values())):
             raise diverged(training, progress.step, metrics, session.checkpoints)
     # While the KL's weight still grows, scores cannot be compared. If no checkpoint has a score, the latest is the best.
-    if validated and saved and epoch >= stable_after_epoch(config):
-        score = _score(config, metrics)
+    if validated and saved and epoch >= training.objective.stable_after_epoch:
+        score = _score(training, metrics)
         improved = progress.best is None or score > progress.best
         # A last epoch off the schedule is a candidate for the best checkpoint, but early stopping does not count it: a
         # run that is extended later must stop where an uninterrupted one does. Only saved epochs count as stale.
@@ -122,7 +120,7 @@ def summarize_validation(per_image: PerImage) -> dict[str, float]:
     return {f"val/{name}": value for name, value in per_image.metrics.items()}
 
 
-def _score(config: Config, metrics: dict[str, float]) -> float:
+def _score(training: Training, metrics: dict[str, float]) -> float:
     """Return the number by which checkpoints are compared; higher is better."""
-    name = best_metric(config, config.checkpoint.best_metric)
+    name = best_metric(training, training.config.checkpoint.best_metric)
     return metrics[name] if name == "val/elbo" else -metrics[name]

@@ -12,7 +12,6 @@ from vae_jax.errors import InputError
 from vae_jax.evaluation import health
 from vae_jax.models import num_parameters
 from vae_jax.runs.checkpoint import Checkpoints, Which
-from vae_jax.runs.checkpoint.ownership import restore_state
 from vae_jax.runs.loading import load_run
 from vae_jax.system import disk
 from vae_jax.system.console import Console
@@ -42,13 +41,13 @@ def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measu
     Raises:
         InputError: there is no checkpoint.
     """
-    restored = restore_state(checkpoints, training.state, which)
+    restored = checkpoints.restore(training.state, which)
     if restored is None:
         raise InputError("the run has no checkpoint yet")
     state, table, elbos, of_test = restored.state, {}, {}, None
     for name in SPLITS:
         # One split's per-image values are kept at a time; after the loop they are those of the test split.
-        of_test = training.evaluate(state, training.key_eval, getattr(training.dataset, name))
+        of_test = training.evaluate(state, training.key_eval, getattr(training.dataset, name), training.hparams)
         table[name] = of_test.metrics
         elbos[name] = of_test.terms.get("elbo")
     facts: dict[str, Any] = {

@@ -12,7 +12,7 @@ from vae_jax.evaluation.latent_codes import encode_filmed
 from vae_jax.models import num_parameters, parameter_table
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.checkpoint import Checkpoints
-from vae_jax.runs.checkpoint.ownership import assert_own, restore_state
+from vae_jax.runs.checkpoint.ownership import assert_own
 from vae_jax.runs.latent_frames import LatentFrames
 from vae_jax.runs.writer import Writer
 from vae_jax.system import devices, processes, profiling, signals
@@ -22,7 +22,7 @@ from vae_jax.training.conclude import results_at
 from vae_jax.training.prepare import Training
 from vae_jax.training.session import Progress, Session, best_metric, is_complete
 from vae_jax.training.step import copy_state
-from vae_jax.types import Config, TrainState
+from vae_jax.types import TrainState
 
 
 @contextmanager
@@ -86,7 +86,7 @@ def announce(training: Training, workdir: Path, console: Console) -> None:
 
 def _restore(training: Training, checkpoints: Checkpoints) -> tuple[TrainState, Progress, list[str]]:
     """Return the latest state and progress, or the initial ones, with lines to print."""
-    restored = restore_state(checkpoints, training.state)
+    restored = checkpoints.restore(training.state)
     if restored is None:
         return copy_state(training.state), Progress(), []
     assert_own(restored, training.config, [*Progress._fields, "shape"])
@@ -95,7 +95,7 @@ def _restore(training: Training, checkpoints: Checkpoints) -> tuple[TrainState, 
             f"dataset={training.config.dataset}: the run was trained on other data (other images, labels or sizes); a new "
             "run needs another --workdir"
         )
-    _assert_comparable(restored.info.get("config", {}), training.config)
+    _assert_comparable(restored.info.get("config", {}), training)
     progress = Progress(**{name: restored.info[name] for name in Progress._fields})
     message, now = f"resumed after step {restored.step}", devices.describe()
     before = restored.info.get("devices", now)
@@ -104,12 +104,12 @@ def _restore(training: Training, checkpoints: Checkpoints) -> tuple[TrainState, 
     return copy_state(restored.state), progress, [message]
 
 
-def _assert_comparable(stored: Mapping[str, Any], config: Config) -> None:
+def _assert_comparable(stored: Mapping[str, Any], training: Training) -> None:
     """Refuse to change `checkpoint.best_metric` in the middle of a run: old and new scores cannot be compared."""
-    was, now = stored.get("checkpoint", {}).get("best_metric"), config.checkpoint.best_metric
-    if was is not None and best_metric(config, was) != best_metric(config, now):
+    was, now = stored.get("checkpoint", {}).get("best_metric"), training.config.checkpoint.best_metric
+    if was is not None and best_metric(training, was) != best_metric(training, now):
         raise InputError(
-            f"checkpoint.best_metric={now}: the run's checkpoints were compared by {best_metric(config, was)}; choices: "
+            f"checkpoint.best_metric={now}: the run's checkpoints were compared by {best_metric(training, was)}; choices: "
             f"{was}, or a new run in another folder"
         )
 

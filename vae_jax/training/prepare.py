@@ -24,7 +24,7 @@ from vae_jax.training import chunks
 from vae_jax.training.feed import Feed, make_feed
 from vae_jax.training.optimizers import make_optimizer
 from vae_jax.training.step import init_state, make_hparams, make_train_chunk, make_train_step
-from vae_jax.types import Config, Dataset, Model, Objective, TrainState
+from vae_jax.types import Config, Dataset, Hparams, Model, Objective, TrainState
 
 STEPS_BETWEEN_CHECKPOINTS = 200
 """The least number of steps between two checkpoints if `checkpoint.every_epochs` is 0."""
@@ -47,6 +47,8 @@ class Training(NamedTuple):
     init: Callable[[PRNGKeyArray], TrainState]
     """(key) -> an initial state; `state` is the one of this run's seed."""
     state: TrainState
+    hparams: Hparams
+    """The arguments of the compiled program that other runs may have otherwise, see `make_hparams`."""
     feed: Feed
     key_train: PRNGKeyArray
     key_eval: PRNGKeyArray
@@ -86,11 +88,9 @@ def prepare(config: Config, ahead: bool = False) -> Training:
     optimizer = make_optimizer(config, steps_per_epoch)
     layout = devices.make_layout()
     key_init, key_train, key_eval = keys_of(config.seed)
-    init = jax.jit(
-        lambda key, mean: init_state(config, model.init(key, mean), optimizer), out_shardings=layout.replicated
-    )
+    init = jax.jit(lambda key, mean: init_state(model.init(key, mean), optimizer), out_shardings=layout.replicated)
     refit = make_likelihood(config).refit
-    step = make_train_step(objective, optimizer, refit=refit, accumulate_steps=config.accumulate_steps)
+    step = make_train_step(model, objective, optimizer, refit=refit, accumulate_steps=config.accumulate_steps)
     pure_chunk = make_train_chunk(step, make_preprocess(config.binarize))
     chunk = jax.jit(pure_chunk, donate_argnums=0, out_shardings=layout.replicated)
     feed = make_feed(dataset.train.images, config.batch_size, config.streaming, layout)
@@ -99,10 +99,11 @@ def prepare(config: Config, ahead: bool = False) -> Training:
     most_steps = min(feed.most_steps, config.steps_per_dispatch or (1 if one_step else steps_per_epoch))
     shapes = _shapes_on(layout, jax.eval_shape(init, key_init, np.zeros(shape, np.float32)))
     memory.assert_state_fits(shapes, config)
+    hparams = make_hparams(config, layout.replicated)
     ready: Callable[[], object] = lambda: None  # noqa: E731
     if ahead:
         steps = chunks.chunk_size(0, config.log.latent_every_steps, steps_per_epoch, most_steps)
-        chunk, ready = _compile_ahead(config, chunk, shapes, partial(feed.shapes, steps), key_train)
+        chunk, ready = _compile_ahead(config, chunk, shapes, partial(feed.shapes, steps), key_train, hparams)
     mean_image = mean_of(dataset.train.images)
     return Training(
         config=config,
@@ -116,6 +117,7 @@ def prepare(config: Config, ahead: bool = False) -> Training:
         evaluate=_make_evaluate(config, dataset, model, objective, layout),
         init=lambda key: init(key, mean_image),
         state=init(key_init, mean_image),
+        hparams=hparams,
         feed=feed,
         key_train=key_train,
         key_eval=key_eval,
@@ -141,12 +143,12 @@ def _load_data(config: Config) -> Dataset:
 
 
 def _compile_ahead(
-    config: Config, chunk: Any, state: TrainState, shapes: Callable[[int], tuple[Any, Any]], key: PRNGKeyArray
+    config: Config, chunk: Any, state: TrainState, shapes: Callable[[int], tuple[Any, Any]], *rest: Any
 ) -> tuple[Callable[..., Any], Callable[[], object]]:
     """Compile the chunk in the background, and raise InputError if it does not fit into memory; see `compile_ahead`."""
 
     def arguments(batch_size: int) -> tuple[Any, ...]:
-        return state, *shapes(batch_size), key
+        return state, *shapes(batch_size), *rest
 
     check = partial(
         memory.assert_fits,
@@ -173,5 +175,5 @@ def _shapes_on(layout: devices.Layout, state: TrainState) -> TrainState:
 def joined(run: Training, config: Config) -> Training:
     """Return the training of a run that differs from `run` only in its seed and in numbers of HPARAMS; all else is shared."""
     key_init, key_train, key_eval = keys_of(config.seed)
-    state = run.init(key_init)._replace(hparams=make_hparams(config))
-    return run._replace(config=config, state=state, key_train=key_train, key_eval=key_eval)
+    own = {"hparams": make_hparams(config, run.layout.replicated), "key_train": key_train, "key_eval": key_eval}
+    return run._replace(config=config, state=run.init(key_init), **own)

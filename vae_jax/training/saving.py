@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool
 
 from vae_jax.errors import TrainingError
 from vae_jax.runs.checkpoint import Checkpoints
-from vae_jax.runs.checkpoint.ownership import FORMAT, saved_part
+from vae_jax.runs.checkpoint.ownership import FORMAT
 from vae_jax.system import devices
 from vae_jax.training.prepare import Training
 from vae_jax.training.session import Session
@@ -28,7 +28,7 @@ def save(training: Training, session: Session, score: float | None) -> None:
         TrainingError: a parameter is not finite.
     """
     step = session.progress.step
-    copy = saved_part(copy_state(session.whole_state()))  # the next chunk takes the buffers while this is written
+    copy = copy_state(session.whole_state())  # the next chunk takes the buffers while this is written
     if not _all_finite(copy.params):
         raise diverged(training, step, {"parameters": math.nan}, session.checkpoints)
     info = session.progress._asdict() | {

@@ -1,7 +1,7 @@
 """A run that is being trained: its state, its progress, and everything it talks to."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from vae_jax.runs.checkpoint import Checkpoints
 from vae_jax.runs.latent_frames import LatentFrames
@@ -53,8 +53,6 @@ def is_complete(training: Training, progress: Progress) -> bool:
     return exhausted or progress.step >= training.config.num_epochs * training.steps_per_epoch
 
 
-def best_metric(config: Any, name: str) -> str:
+def best_metric(training: Training, name: str) -> str:
     """Return the metric that a value of `checkpoint.best_metric` stands for: `val/elbo` or `val/loss`."""
-    if name == "auto":
-        return "val/elbo" if config.objective == "elbo" and config.beta == 1 else "val/loss"
-    return name
+    return training.objective.best_metric if name == "auto" else name

@@ -7,26 +7,29 @@ from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+from jax.sharding import Sharding
 from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
 
 from vae_jax.data.preprocess import Preprocess
-from vae_jax.types import Config, Images, Objective, Params, TrainState
+from vae_jax.system import devices
+from vae_jax.types import Batch, Config, Context, Hparams, Images, Model, Objective, Params, TrainState
 
 Metrics = dict[str, Float[Array, ""]]
-Step = Callable[[TrainState, Images, PRNGKeyArray], tuple[TrainState, Metrics]]
+Step = Callable[[TrainState, Images, PRNGKeyArray, Hparams], tuple[TrainState, Metrics]]
 HPARAMS = ("beta", "learning_rate")
 """The config keys whose numbers are arguments of the compiled program: runs that differ only in them can be trained as one."""
 
 
-def init_state(config: Config, params: Params, optimizer: optax.GradientTransformation) -> TrainState:
+def init_state(params: Params, optimizer: optax.GradientTransformation) -> TrainState:
     """Return the state before the first step, for initial params."""
-    return TrainState(jnp.int32(0), params, optimizer.init(params), make_hparams(config))
+    return TrainState(jnp.int32(0), params, optimizer.init(params))
 
 
-def make_hparams(config: Config) -> dict[str, Float[Array, ""]]:
-    """Return the numbers of a run that are arguments of its compiled program."""
-    return {name: jnp.float32(config[name]) for name in HPARAMS}
+def make_hparams(config: Config, sharding: Sharding | None = None) -> Hparams:
+    """Return the numbers of a run that are arguments of its compiled program, on the devices of `sharding`."""
+    return {name: devices.put(np.asarray(config[name], np.float32), sharding) for name in HPARAMS}
 
 
 @jax.jit
@@ -36,18 +39,20 @@ def copy_state(state: TrainState) -> TrainState:
 
 
 def make_train_step(
+    model: Model,
     objective: Objective,
     optimizer: optax.GradientTransformation,
     axis_name: str | None = None,
     refit: Callable[..., Params] | None = None,
     accumulate_steps: int = 1,
 ) -> Step:
-    """Make a step (state, x[B,H,W,C], key) -> (state, metrics) on the mean loss of a batch, pure and not jitted.
+    """Make a step (state, x[B,H,W,C], key, hparams) -> (state, metrics) on the mean loss of a batch, pure and not jitted.
 
     The noise of a step comes from fold_in(key, state.step), so `key` is the same at every step. Metrics are means over the
     batch, nats per image.
 
     Args:
+        model: the model to train.
         objective: its "loss" is minimised.
         optimizer: for a learning rate of 1; its updates are multiplied by hparams["learning_rate"].
         axis_name: the axis of `jax.pmap` or `jax.shard_map` that the step runs under, each device on its part of the batch.
@@ -58,13 +63,15 @@ def make_train_step(
             part only.
     """
 
-    def step(state: TrainState, x: Images, key: PRNGKeyArray) -> tuple[TrainState, Metrics]:
+    def step(state: TrainState, x: Images, key: PRNGKeyArray, hparams: Hparams) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(key, state.step)
         if axis_name is not None:
             key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
 
+        context = Context(state.step, hparams, True, axis_name)
+
         def mean_loss(params: Params, x: Images, key: PRNGKeyArray) -> tuple[Float[Array, ""], Metrics]:
-            terms = objective(params, key, x, state.step, state.hparams)
+            terms = objective.terms(model, params, key, Batch(x), context)
             metrics = {name: values.mean() for name, values in terms.items()}
             return metrics["loss"], metrics
 
@@ -83,9 +90,9 @@ def make_train_step(
             grads = grads | jax.tree.map(jnp.zeros_like, refitted)
         # adamw's weight decay is part of the updates, so it is scaled by the learning rate too.
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-        updates = jax.tree.map(lambda u: state.hparams["learning_rate"] * u, updates)
+        updates = jax.tree.map(lambda u: hparams["learning_rate"] * u, updates)
         params = cast(Params, optax.apply_updates(state.params, updates)) | refitted
-        return TrainState(state.step + 1, params, opt_state, state.hparams), metrics
+        return TrainState(state.step + 1, params, opt_state), metrics
 
     return step
 
@@ -105,20 +112,24 @@ def _mean_of_parts(gradients: Callable[..., Any], x: Images, key: PRNGKeyArray, 
 
 
 def make_train_chunk(step: Step, preprocess: Preprocess) -> Callable[..., tuple[TrainState, Metrics]]:
-    """Make a function (state, images u8[N,H,W,C], order i32[T,B], key) -> (state, metrics f32[T]): T steps in one call, pure.
+    """Make a function (state, images u8[N,H,W,C], order i32[T,B], key, hparams) -> (state, metrics f32[T]), pure: T steps.
 
     Row t of `order` picks the images of step t. With streaming, images are picked already, u8[T,B,H,W,C], and order is None.
     """
 
     def chunk(
-        state: TrainState, images: UInt8[Array, "..."], order: Int32[Array, "T B"] | None, key: PRNGKeyArray
+        state: TrainState,
+        images: UInt8[Array, "..."],
+        order: Int32[Array, "T B"] | None,
+        key: PRNGKeyArray,
+        hparams: Hparams,
     ) -> tuple[TrainState, dict[str, Float[Array, " T"]]]:
         key_pixels, key_step = jax.random.split(key)
 
         def body(state: TrainState, picked: Array) -> tuple[TrainState, Metrics]:
             batch = picked if order is None else images[picked]
             x = preprocess(jax.random.fold_in(key_pixels, state.step), batch)
-            return step(state, x, key_step)
+            return step(state, x, key_step, hparams)
 
         steps = images if order is None else order
         if len(steps) == 1:

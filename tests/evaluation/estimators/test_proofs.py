@@ -22,7 +22,7 @@ from vae_jax.models import make_model
 from vae_jax.models.distributions import normal_log_prob
 from vae_jax.objectives import make_objective
 from vae_jax.training.optimizers import make_optimizer
-from vae_jax.training.step import init_state, make_train_chunk, make_train_step
+from vae_jax.training.step import init_state, make_hparams, make_train_chunk, make_train_step
 from vae_jax.types import Model, Posterior
 
 SAMPLES = 5000
@@ -55,10 +55,10 @@ def digits() -> Digits:
         # compiling it would take a second
         shapes = jax.eval_shape(models[size].init, jax.random.key(0), jnp.zeros((8, 8, 1)))
         first = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(0, 0.2, leaf.shape), jnp.float32), shapes)
-        step = make_train_step(make_objective(config, models[size], 1), optimizer)
+        step = make_train_step(models[size], make_objective(config, models[size], 1), optimizer)
         chunk = jax.jit(make_train_chunk(step, make_preprocess("dynamic")))
-        state = init_state(config, first, optimizer)
-        state, _ = chunk(state, jnp.asarray(train), jnp.asarray(order), jax.random.key(0))
+        state = init_state(first, optimizer)
+        state, _ = chunk(state, jnp.asarray(train), jnp.asarray(order), jax.random.key(0), make_hparams(config))
         params[size] = jax.device_get(state.params)
     images = np.concatenate([splits.binarize(grey[:12], 0, 0), grey[12:]])
     return Digits(models, params, images, grey)

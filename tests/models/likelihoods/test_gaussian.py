@@ -1,17 +1,21 @@
 """Tests of the gaussian likelihood's standard deviation: fixed, learned, refitted."""
 
+import functools
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 import scipy.stats
+from support.objective import terms_of
 
 from vae_jax.models import make_model
 from vae_jax.models.likelihoods import gaussian, make_likelihood
 from vae_jax.objectives import make_objective
 from vae_jax.training.optimizers import make_optimizer
-from vae_jax.training.step import init_state, make_train_step
+from vae_jax.training.step import init_state, make_hparams, make_train_step
 
 SHAPE = (4, 3, 1)
 SIZE = 12
@@ -33,9 +37,10 @@ def test_the_density_agrees_with_scipy_at_the_initial_sigma(make_config, key, x,
 
 def parts(config, axis_name=None):
     model, optimizer = make_model(config, SHAPE), make_optimizer(config, 10)
-    objective = make_objective(config, model, 10, axis_name)
-    step = make_train_step(objective, optimizer, axis_name, make_likelihood(config).refit)
-    state = init_state(config, model.init(jax.random.key(1), jnp.full(SHAPE, 0.5)), optimizer)
+    objective = make_objective(config, model, 10)
+    step: Any = make_train_step(model, objective, optimizer, axis_name, make_likelihood(config).refit)
+    step = functools.partial(step, hparams=make_hparams(config))
+    state = init_state(model.init(jax.random.key(1), jnp.full(SHAPE, 0.5)), optimizer)
     return model, step, state
 
 
@@ -59,8 +64,7 @@ def test_a_learned_sigma_is_trained_towards_the_root_mean_squared_error(make_con
     assert variance(state) == 1
     logvar = jnp.log(jnp.float32(ratio * squared_error(model, state.params, x)))
     state = state._replace(params=state.params | {"likelihood": {"logvar": logvar}})
-    objective = make_objective(config, model, 10)
-    grads = jax.grad(lambda p: objective(p, key, x, state.step, state.hparams)["loss"].mean())(state.params)
+    grads = jax.grad(lambda p: terms_of(config, model, p, key, x)["loss"].mean())(state.params)
     assert float(grads["likelihood"]["logvar"]) == pytest.approx(SIZE / 2 * (1 - 1 / ratio), abs=1e-4)
     if ratio != 1:
         moved = float(step(state, x, key)[0].params["likelihood"]["logvar"] - logvar)
@@ -105,8 +109,7 @@ def test_the_optimal_sigma_gives_the_gradients_of_sigma_vae(make_config, x, key)
     at_optimum = state.params | {
         "likelihood": {"logvar": jnp.log(jnp.float32(squared_error(model, state.params, x))).reshape(())}
     }
-    objective = make_objective(config, model, 10)
-    ours = jax.grad(lambda p: objective(p, key, x, state.step, state.hparams)["loss"].mean())(at_optimum)
+    ours = jax.grad(lambda p: terms_of(config, model, p, key, x)["loss"].mean())(at_optimum)
 
     def paper(params):
         return SIZE / 2 * jnp.log(jnp.square(x - model.decode(params, model.encode(params, x).mean)).mean())

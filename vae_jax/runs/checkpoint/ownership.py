@@ -6,22 +6,11 @@ from typing import Any
 
 from vae_jax import config as config_lib
 from vae_jax.errors import InputError
-from vae_jax.runs.checkpoint import Checkpoints, Info, Restored, Which
-from vae_jax.types import Config, TrainState
+from vae_jax.runs.checkpoint import Info, Restored
+from vae_jax.types import Config
 
 FORMAT = 1
 """The format of the JSON item that a checkpoint holds beside arrays."""
-
-
-def saved_part(state: TrainState) -> TrainState:
-    """Return the part of a state that a checkpoint holds: hparams come from the config."""
-    return state._replace(hparams={})
-
-
-def restore_state(checkpoints: Checkpoints, like: TrainState, which: Which = "latest") -> Restored | None:
-    """Restore a state with the shapes, shardings and hparams of `like`; see `Checkpoints.restore`."""
-    restored = checkpoints.restore(saved_part(like), which)
-    return restored and restored._replace(state=restored.state._replace(hparams=like.hparams))
 
 
 def config_of(checkpoint: Info | Restored, source: str) -> Config | None:

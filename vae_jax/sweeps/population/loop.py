@@ -19,7 +19,7 @@ from vae_jax.system.console import Console
 from vae_jax.training.epochs import add_metrics, end_epoch, schedule, summarize_validation
 from vae_jax.training.opening import announce
 from vae_jax.training.prepare import prepare
-from vae_jax.types import Config, TrainState
+from vae_jax.types import Config, Hparams, TrainState
 
 
 def train_population(
@@ -89,6 +89,7 @@ class _Level(NamedTuple):
     keys: Key[Array, " P"]
     """The keys of the training steps."""
     keys_eval: Key[Array, " P"]
+    hparams: Hparams
 
     def running(self) -> list[tuple[int, Member]]:
         """Return (position, member) of the runs that are still trained."""
@@ -99,7 +100,8 @@ def _advance(common: Common, program: Program, members: Sequence[Member], until:
     """Train runs at the same step to the step `until`, or until half of them are finished, or a stop is requested."""
     state = program.stack([member.release() for member in members])
     keys, keys_eval = ([getattr(m.run, name) for m in members] for name in ("key_train", "key_eval"))
-    level = _Level(program, members, program.stack_keys(keys), program.stack_keys(keys_eval))
+    hparams = program.stack_hparams([member.run.hparams for member in members])
+    level = _Level(program, members, program.stack_keys(keys), program.stack_keys(keys_eval), hparams)
     step, steps, running = members[0].session.progress.step, common.run.steps_per_epoch, level.running()
     while common.stop.signum is None and 2 * len(running) > len(members) and step != until:
         left = steps - step % steps
@@ -124,7 +126,8 @@ def _train(
     while taken < left and common.stop.signum is None:
         steps = min(level.program.most_steps, left - taken)
         rows = orders[:, position + taken : position + taken + steps]
-        state, metrics = level.program.chunk(state, *run.feed.images(rows.reshape(-1, size[1])), level.keys)
+        images = run.feed.images(rows.reshape(-1, size[1]))
+        state, metrics = level.program.chunk(state, *images, level.keys, level.hparams)
         taken += steps
         # As in a single run, metrics are fetched once the next chunk is dispatched, so that the device never waits.
         if pending is not None:
@@ -155,7 +158,7 @@ def _end_epoch(common: Common, level: _Level, running: Sequence[tuple[int, Membe
     run, progress = common.run, running[0][1].session.progress
     due = [schedule(member.run, progress) for _, member in running]  # the last epoch is each run's own
     evaluated = any(validated for validated, _ in due)
-    found = level.program.evaluate(state, level.keys_eval, run.dataset.val) if evaluated else None
+    found = level.program.evaluate(state, level.keys_eval, run.dataset.val, level.hparams) if evaluated else None
     for (i, member), (_, saved) in zip(running, due, strict=True):
         with member.alone():
             validated = None if found is None else summarize_validation(found.of(i))

@@ -28,7 +28,7 @@ class Member:
     """
 
     run: Training
-    """The data, model and functions of the run; in its initial state only hparams are arrays, the rest is shapes."""
+    """The data, model and functions of the run; its initial state is only shapes."""
     session: Session
     """The progress and the files of the run, with a silent console; its state is None while the population holds it."""
 
@@ -64,7 +64,7 @@ class Member:
         else:
             self.session = opened
         shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=a.sharding), run.state)
-        self.run = run._replace(state=shapes._replace(hparams=run.state.hparams))
+        self.run = run._replace(state=shapes)
 
     @property
     def training(self) -> bool:

@@ -14,22 +14,24 @@ from vae_jax.evaluation.evaluate import Evaluate, batches_per_call, make_evaluat
 from vae_jax.system.devices import Layout
 from vae_jax.training.prepare import Training
 from vae_jax.training.step import copy_state
-from vae_jax.types import TrainState
+from vae_jax.types import Hparams, TrainState
 
 
 class Program(NamedTuple):
     """The functions that P runs compute with, all at once."""
 
     chunk: Callable[..., tuple[TrainState, dict[str, Array]]]
-    """(state [P, ...], images, rows, keys [P]) -> (state, metrics f32[P,T]); a Feed makes images and rows
+    """(state [P, ...], images, rows, keys [P], hparams [P]) -> (state, metrics f32[P,T]); a Feed makes images and rows
     from rows [P*T, B]: the T steps of the first run, then of the second. The state is donated."""
     evaluate: Evaluate
-    """(state [P, ...], keys [P], split) -> PerImage with terms [P,N] and means [P,N,Z]."""
+    """(state [P, ...], keys [P], split, hparams [P]) -> PerImage with terms [P,N] and means [P,N,Z]."""
     stack: Callable[[Sequence[TrainState]], TrainState]
     """(the states of P runs) -> one state of arrays [P, ...]."""
     take: Callable[[TrainState, int], TrainState]
     """(state [P, ...], i) -> the state of run i."""
     stack_keys: Callable[[Sequence[PRNGKeyArray]], Key[Array, " P"]]
+    stack_hparams: Callable[[Sequence[Hparams]], Hparams]
+    """(the hparams of P runs) -> those hparams, each an array [P]."""
     most_steps: int
     """The most steps of one call."""
 
@@ -64,6 +66,9 @@ def make_program(run: Training, count: int) -> Program:
             lambda state, i: jax.tree.map(lambda a: index(a, i, keepdims=False), state), out_shardings=replicated
         ),
         stack_keys=lambda given: jax.device_put(jnp.stack(given), members),
+        stack_hparams=lambda given: jax.device_put(
+            jax.tree.map(lambda *values: np.stack(values), *map(jax.device_get, given)), members
+        ),
         most_steps=max(1, min(run.steps_per_dispatch, run.feed.most_steps // count)),
     )
 
@@ -74,11 +79,15 @@ def _make_chunk(run: Training, count: int, sharding: NamedSharding) -> Callable[
         return jax.lax.with_sharding_constraint(values.reshape(count, -1, *values.shape[1:]), sharding)
 
     def chunk(
-        state: TrainState, images: UInt8[Array, "..."], rows: Int32[Array, "PT B"] | None, key: Key[Array, " P"]
+        state: TrainState,
+        images: UInt8[Array, "..."],
+        rows: Int32[Array, "PT B"] | None,
+        key: Key[Array, " P"],
+        hparams: Hparams,
     ) -> tuple[TrainState, dict[str, Array]]:
         if rows is None:
-            return jax.vmap(run.pure_chunk, in_axes=(0, 0, None, 0))(state, of_each(images), None, key)
-        return jax.vmap(run.pure_chunk, in_axes=(0, None, 0, 0))(state, images, of_each(rows), key)
+            return jax.vmap(run.pure_chunk, in_axes=(0, 0, None, 0, 0))(state, of_each(images), None, key, hparams)
+        return jax.vmap(run.pure_chunk, in_axes=(0, None, 0, 0, 0))(state, images, of_each(rows), key, hparams)
 
     return chunk
 
