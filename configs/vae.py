@@ -20,5 +20,5 @@ def get_config() -> Config:
     config.learning_rate = 1e-3
     config.batch_size = 64
     config.num_epochs = 100
-    config.log.latent_every_steps = 50
+    config.log.latent_every_steps = 40  # two epochs of the digits, so that no call of an epoch is cut
     return config

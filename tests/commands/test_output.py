@@ -34,7 +34,9 @@ def read_only(runs, tmp_path_factory):
     subprocess.run(["umount", folder], check=True)
 
 
-@pytest.mark.parametrize("name", ["evaluate", "nll", "visualize", pytest.param("health", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", ["evaluate", *(pytest.param(name, marks=pytest.mark.slow) for name in ("nll", "visualize", "health"))]
+)
 def test_a_run_that_may_only_be_read_is_measured_into_another_folder(read_only, tmp_path, refused, capsys, name):
     main, flags, file = COMMANDS[name]
     line = refused(main, [f"--workdir={read_only}", *flags])
@@ -50,6 +52,8 @@ def test_a_run_that_may_only_be_read_is_measured_into_another_folder(read_only, 
     ("main", "flags", "kind"), [(report.main, [], "FILE"), (export.main, ["--format=stablehlo"], "DIR")]
 )
 def test_the_commands_that_need_another_place_say_so(read_only, refused, main, flags, kind):
+    if kind == "DIR":
+        pytest.importorskip("flatbuffers", reason="what jax.export writes its files with is not installed")
     line = refused(main, [f"--workdir={read_only}", *flags])
     assert line.startswith(f"error: --workdir={read_only}")
     assert line.strip().endswith(f"; choices: --output={kind}")

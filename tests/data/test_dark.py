@@ -106,6 +106,7 @@ def test_a_set_of_masks_whose_splits_are_cut_is_recognised_though_it_is_binarise
     assert f"{BLACK} 1 of 255" in str(dark_notice(config, data.assemble(published, config)))
 
 
+@pytest.mark.slow
 def test_training_prints_the_warning_once_and_an_evaluation_does_not(tmp_path, make_config, monkeypatch, capsys):
     monkeypatch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
     np.save(tmp_path / "x.npy", ONES)

@@ -16,7 +16,8 @@ from experiments.faults.started import ROOT
 from vae_jax.runs.writer import read_metrics
 
 FAMILIES = {"vae": "configs/vae.py", "ae": "configs/ae.py"}
-TINY = ["--config.hidden_dims=32", "--config.latent_dim=4", "--config.batch_size=32", "--config.log.tensorboard=false"]
+QUIET = ["--config.log.tensorboard=false", "--config.log.latent_every_steps=0"]
+TINY = ["--config.hidden_dims=32", "--config.latent_dim=4", "--config.batch_size=32", *QUIET]
 
 
 def command(workdir: Path, config: str | None, *flags: str) -> list[str]:
@@ -72,7 +73,7 @@ SMALL = [
     "--config.hidden_dims=(16,)",
     "--config.latent_dim=3",
     "--config.batch_size=64",
-    "--config.log.tensorboard=False",
+    *QUIET,
 ]
 
 
