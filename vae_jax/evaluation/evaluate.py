@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int32, Key, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float, Int32, Key, PRNGKeyArray, UInt8
 
 from vae_jax.data.mapped import unmap
 from vae_jax.data.preprocess import make_preprocess
@@ -21,7 +21,9 @@ from vae_jax.system import devices
 from vae_jax.system.devices import BYTES_OF_A_CALL, Layout
 from vae_jax.types import Batch, Config, Context, Dataset, Hparams, Model, Objective, Split, TrainState
 
-Evaluate = Callable[[TrainState, Key[Array, "..."], Split, Hparams], PerImage]
+Numbers = dict[str, Float[Array, "..."]]
+"""The hparams of one run, or of several along a first axis."""
+Evaluate = Callable[[TrainState, Key[Array, "..."], Split, Numbers], PerImage]
 
 
 def make_evaluate(
@@ -56,7 +58,7 @@ def make_evaluate(
     compiled = jax.jit(mapped, out_shardings=everywhere)
     discrete = make_likelihood(config).discrete
 
-    def call(state: TrainState, key: Key[Array, "..."], split: Split, hparams: Hparams, start: int) -> _Results:
+    def call(state: TrainState, key: Key[Array, "..."], split: Split, hparams: Numbers, start: int) -> _Results:
         images = split.images[start : start + size]
         if len(images) < size:
             images = np.pad(images, [(0, size - len(images)), (0, 0), (0, 0), (0, 0)])
@@ -64,7 +66,7 @@ def make_evaluate(
         images = images.reshape(*indices.shape, *images.shape[1:])
         return compiled(state, key, devices.put(images, sharding), devices.put(indices, sharding), hparams)
 
-    def evaluate(state: TrainState, key: Key[Array, "..."], split: Split, hparams: Hparams) -> PerImage:
+    def evaluate(state: TrainState, key: Key[Array, "..."], split: Split, hparams: Numbers) -> PerImage:
         pieces, count, axis = [], len(split.images), 1 if population else 0
         total: Any = None
         for start in range(0, count, size):

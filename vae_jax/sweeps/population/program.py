@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, Int32, Key, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float, Int32, Key, PRNGKeyArray, UInt8
 
 from vae_jax.config import flatten, nest
 from vae_jax.evaluation.evaluate import Evaluate, batches_per_call, make_evaluate
@@ -30,7 +30,7 @@ class Program(NamedTuple):
     take: Callable[[TrainState, int], TrainState]
     """(state [P, ...], i) -> the state of run i."""
     stack_keys: Callable[[Sequence[PRNGKeyArray]], Key[Array, " P"]]
-    stack_hparams: Callable[[Sequence[Hparams]], Hparams]
+    stack_hparams: Callable[[Sequence[Hparams]], dict[str, Float[Array, " P"]]]
     """(the hparams of P runs) -> those hparams, each an array [P]."""
     most_steps: int
     """The most steps of one call."""
@@ -83,7 +83,7 @@ def _make_chunk(run: Training, count: int, sharding: NamedSharding) -> Callable[
         images: UInt8[Array, "..."],
         rows: Int32[Array, "PT B"] | None,
         key: Key[Array, " P"],
-        hparams: Hparams,
+        hparams: dict[str, Float[Array, " P"]],
     ) -> tuple[TrainState, dict[str, Array]]:
         if rows is None:
             return jax.vmap(run.pure_chunk, in_axes=(0, 0, None, 0, 0))(state, of_each(images), None, key, hparams)
