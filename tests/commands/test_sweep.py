@@ -1,5 +1,7 @@
 """Runs for several values of a key, and their report."""
 
+import io
+
 import pytest
 from support.paths import ROOT
 
@@ -7,6 +9,8 @@ from vae_jax.commands import sweep
 from vae_jax.errors import InputError
 from vae_jax.runs.loading import load_run
 from vae_jax.sweeps import Planned, parse_over, report
+from vae_jax.sweeps.population import scheduling
+from vae_jax.system.console import Console
 
 
 @pytest.mark.slow
@@ -105,3 +109,32 @@ def test_images_of_a_sweep_are_reconstructions_of_the_same_images(runs, make_con
 def test_bad_input_exits_with_code_2_and_one_line(refused, flags, words):
     error = refused(sweep.main, [*flags, "--output=EMPTY"])
     assert all(word in error for word in words), error
+
+
+@pytest.mark.parametrize(("flags", "every"), [([], 0), (["--config.log.latent_every_steps=5"], 5)])
+def test_a_sweep_records_films_only_if_asked(tmp_path, monkeypatch, flags, every):
+    """The config records one; runs with a film cannot be trained as one program."""
+    monkeypatch.chdir(ROOT)
+    planned = []
+
+    def fail(runs, *_):
+        planned.extend(runs)
+        yield from enumerate([ValueError("planted")] * len(runs))
+
+    monkeypatch.setattr(sweep, "train_runs", fail)
+    assert sweep.main(["--config=configs/vae.py", "--over=beta=1,2", f"--output={tmp_path}", *flags]) == 1
+    assert [run.config.log.latent_every_steps for run in planned] == [every, every]
+
+
+def test_the_time_of_a_run_does_not_include_the_runs_before_it(make_config, tmp_path, monkeypatch):
+    console, seconds = Console(io.StringIO()), []
+    monkeypatch.setattr(console, "_opened", console._opened - 1000)
+
+    def attempt(group, console, _):
+        seconds.append(console.seconds)
+        return [ValueError("planted")]
+
+    monkeypatch.setattr(scheduling, "_attempt", attempt)
+    run = Planned((("beta", "1"),), 0, make_config(), tmp_path)
+    assert len(list(scheduling.train_runs([run], [[0]], console, ""))) == 1
+    assert seconds[0] < 100

@@ -90,7 +90,9 @@ def test_a_terminal_says_at_once_that_jax_is_starting_and_an_error_is_wrapped_be
     )
     assert first == "starting JAX ..."
     assert error[0].startswith("error: model=a_name_that_does_not_exist: ")
-    assert all(len(line) <= 60 and line.startswith("  ") for line in error[1:] if line)
+    assert len(list(filter(None, error))) > 1
+    assert all(len(line) <= 60 for line in error)
+    assert all(line.startswith("  ") for line in error[1:] if line)
     assert screen(in_terminal("from vae_jax import main; main.run(['--help'])"))[0].startswith("usage: ")
 
 
