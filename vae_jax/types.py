@@ -22,7 +22,8 @@ Outputs = Float[Array, "B H W F"]
 """The outputs of a decoder: the likelihood's parameters for each pixel, F = C * outputs_per_channel."""
 PerExample = Float[Array, " B"]
 Terms = dict[str, PerExample]
-Hparams = dict[str, Float[Array, ""]]
+Hparams = dict[str, Float[Array, "..."]]
+"""The numbers that may differ within one compiled program, by their key in HPARAMS: scalars, or [P] for P runs at once."""
 Corrupt = Callable[..., Images]
 """(key, x[B,H,W,C]) -> the images to encode in place of x [B,H,W,C], not clipped."""
 
@@ -40,7 +41,6 @@ class Context(NamedTuple):
     step: Int32[Array, ""]
     """The number of training steps before this one."""
     hparams: Hparams
-    """The numbers that may differ within one compiled program, by their key in HPARAMS."""
     train: bool = True
     """False in evaluation: no dropout, and the loss of an example does not depend on the others."""
     axis_name: str | None = None

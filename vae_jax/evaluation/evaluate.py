@@ -6,24 +6,21 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int32, Key, PRNGKeyArray, UInt8
+from jaxtyping import Array, Int32, Key, PRNGKeyArray, UInt8
 
 from vae_jax.data.mapped import unmap
 from vae_jax.data.preprocess import make_preprocess
 from vae_jax.evaluation.aggregate_posterior import SampledLatents, sums_of
 from vae_jax.evaluation.per_image import PerImage
 from vae_jax.models.likelihoods import make_likelihood
-from vae_jax.models.likelihoods.pixels import mean_pixels
 from vae_jax.models.standard_normal import flat, from_standard
+from vae_jax.objectives.forward import squared_error
 from vae_jax.system import devices
 from vae_jax.system.devices import BYTES_OF_A_CALL, Layout
 from vae_jax.types import Batch, Config, Context, Dataset, Hparams, Model, Objective, Split, TrainState
 
-Numbers = dict[str, Float[Array, "..."]]
-"""The hparams of one run, or of several along a first axis."""
-Evaluate = Callable[[TrainState, Key[Array, "..."], Split, Numbers], PerImage]
+Evaluate = Callable[[TrainState, Key[Array, "..."], Split, Hparams], PerImage]
 
 
 def make_evaluate(
@@ -58,7 +55,7 @@ def make_evaluate(
     compiled = jax.jit(mapped, out_shardings=everywhere)
     discrete = make_likelihood(config).discrete
 
-    def call(state: TrainState, key: Key[Array, "..."], split: Split, hparams: Numbers, start: int) -> _Results:
+    def call(state: TrainState, key: Key[Array, "..."], split: Split, hparams: Hparams, start: int) -> _Results:
         images = split.images[start : start + size]
         if len(images) < size:
             images = np.pad(images, [(0, size - len(images)), (0, 0), (0, 0), (0, 0)])
@@ -66,7 +63,7 @@ def make_evaluate(
         images = images.reshape(*indices.shape, *images.shape[1:])
         return compiled(state, key, devices.put(images, sharding), devices.put(indices, sharding), hparams)
 
-    def evaluate(state: TrainState, key: Key[Array, "..."], split: Split, hparams: Numbers) -> PerImage:
+    def evaluate(state: TrainState, key: Key[Array, "..."], split: Split, hparams: Hparams) -> PerImage:
         pieces, count, axis = [], len(split.images), 1 if population else 0
         total: Any = None
         for start in range(0, count, size):
@@ -122,8 +119,8 @@ def _make_image_terms(config: Config, model: Model, objective: Objective) -> Cal
         context = Context(state.step, hparams, train=False)
         terms = objective.terms(model, state.params, key_terms, Batch(x), context)
         posterior = model.encode(state.params, x)
-        pixels = model.pixel_mean(state.params, model.decode(state.params, posterior.mean))
-        terms["mse_mean"] = mean_pixels(jnp.square(x - pixels))
+        outputs = model.decode(state.params, posterior.mean)
+        terms["mse_mean"] = squared_error(model, state.params, Batch(x), outputs)
         latents = None
         if model.kl_terms is not None:
             # fold_in(key, 0) and fold_in(key, 1) are the keys that split returned.

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
 
 from vae_jax import data
-from vae_jax.artifacts.arrays import in_turn
+from vae_jax.artifacts.arrays import examples
 from vae_jax.artifacts.report import write_comparison
 from vae_jax.runs.loading import load_run
 from vae_jax.sweeps.plan import Planned, Point, point_text
@@ -66,19 +65,14 @@ def _counted(seeds: int) -> str:
     return f"{seeds} seed{'s' * (seeds > 1)}"
 
 
-def _examples(run: Planned) -> UInt8[np.ndarray, "n H W C"]:
-    test = data.load(run.config).test
-    return test.images[in_turn(test.labels)[:NUM_IMAGES]]
-
-
 def fig_images(runs: Sequence[Planned], last: bool) -> Any:
     """Draw reconstructions and samples of each run, or return why not: the runs have different test images."""
     from vae_jax.artifacts import figures
 
-    originals = _examples(runs[0])
+    originals = examples(data.load(runs[0].config).test, NUM_IMAGES)
     pictures = []
     for run in runs:
-        images = _examples(run)
+        images = examples(data.load(run.config).test, NUM_IMAGES)
         if not np.array_equal(images, originals):
             return "the runs do not have the same test images"
         loaded = load_run(run.workdir, "latest" if last else "best")

@@ -13,6 +13,7 @@ from vae_jax.errors import InputError
 
 FILE = ".lock"
 """The lock's file, with the process and host of the holder. A crash leaves the file but no lock."""
+_TRIES = 11
 
 
 @contextmanager
@@ -67,16 +68,15 @@ def _lock(path: Path) -> IO[str]:
 
 def _seize(file: IO[str], path: Path) -> None:
     """Lock the file. Another process may hold it for the moment of a look (`holder`), so try for a while."""
-    for last in (False,) * 10 + (True,):
+    for _ in range(_TRIES):
         try:
             return _flock(file)
         except BlockingIOError:
-            if last:
-                raise InputError(
-                    f"--workdir={path.parent}: {path.read_text() or 'another process'} is training in this folder; "
-                    "wait for it, stop it, or choose another folder"
-                ) from None
             time.sleep(0.01)
+    raise InputError(
+        f"--workdir={path.parent}: {path.read_text() or 'another process'} is training in this folder; wait for it, stop "
+        "it, or choose another folder"
+    )
 
 
 def _flock(file: IO[str], shared: bool = False) -> None:

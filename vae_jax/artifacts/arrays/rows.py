@@ -1,9 +1,10 @@
 """The test images that figures show as examples."""
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, UInt8
 
 from vae_jax.artifacts.arrays.source import Source
+from vae_jax.types import Split
 
 NUM_EXAMPLES = 12
 
@@ -21,6 +22,11 @@ def in_turn(labels: Int[np.ndarray, " N"]) -> Int[np.ndarray, " N"]:
     turns = np.empty(len(labels), int)
     turns[order] = np.arange(len(labels)) - np.repeat(starts, counts)
     return np.lexsort((labels, turns))
+
+
+def examples(test: Split, most: int) -> UInt8[np.ndarray, "n H W C"]:
+    """Return at most `most` images of a split, all classes in turn."""
+    return test.images[in_turn(test.labels)[:most]]
 
 
 def example_rows(source: Source, most: int = NUM_EXAMPLES) -> Int[np.ndarray, " n"]:

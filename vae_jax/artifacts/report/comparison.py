@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from vae_jax import data
-from vae_jax.artifacts.arrays import in_turn
+from vae_jax.artifacts.arrays import examples
 from vae_jax.artifacts.report import facts, measured
 from vae_jax.artifacts.report.page import render
 from vae_jax.artifacts.report.sprites import sheet
@@ -73,8 +73,7 @@ def _read(letter: str, workdir: Path) -> Compared:
     run = load_run(workdir)
     results = workdir_lib.read_results(workdir)
     stands = facts.standing(workdir, run.config, results)
-    test = data.load(run.config).test
-    images = test.images[in_turn(test.labels)[:NUM_IMAGES]]
+    images = examples(data.load(run.config).test, NUM_IMAGES)
     return Compared(
         letter,
         workdir.resolve().name,

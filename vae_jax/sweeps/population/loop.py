@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Key
 
 from vae_jax.randomness import epoch_order
 from vae_jax.sweeps.population.members import Member, Outcome, conclude, settle
@@ -19,7 +19,7 @@ from vae_jax.system.console import Console
 from vae_jax.training.epochs import add_metrics, end_epoch, schedule, summarize_validation
 from vae_jax.training.opening import announce
 from vae_jax.training.prepare import prepare
-from vae_jax.types import Config, TrainState
+from vae_jax.types import Config, Hparams, TrainState
 
 
 def train_population(
@@ -89,7 +89,7 @@ class _Level(NamedTuple):
     keys: Key[Array, " P"]
     """The keys of the training steps."""
     keys_eval: Key[Array, " P"]
-    hparams: dict[str, Float[Array, " P"]]
+    hparams: Hparams
 
     def running(self) -> list[tuple[int, Member]]:
         """Return (position, member) of the runs that are still trained."""

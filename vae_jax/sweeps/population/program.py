@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, Float, Int32, Key, PRNGKeyArray, UInt8
+from jaxtyping import Array, Int32, Key, PRNGKeyArray, UInt8
 
 from vae_jax.config import flatten, nest
 from vae_jax.evaluation.evaluate import Evaluate, batches_per_call, make_evaluate
@@ -30,7 +30,7 @@ class Program(NamedTuple):
     take: Callable[[TrainState, int], TrainState]
     """(state [P, ...], i) -> the state of run i."""
     stack_keys: Callable[[Sequence[PRNGKeyArray]], Key[Array, " P"]]
-    stack_hparams: Callable[[Sequence[Hparams]], dict[str, Float[Array, " P"]]]
+    stack_hparams: Callable[[Sequence[Hparams]], Hparams]
     """(the hparams of P runs) -> those hparams, each an array [P]."""
     most_steps: int
     """The most steps of one call."""
@@ -53,22 +53,19 @@ def make_program(run: Training, count: int) -> Program:
     chunk = _make_chunk(run, count, NamedSharding(replicated.mesh, spec))
     index = jax.lax.dynamic_index_in_dim
 
-    def stack(states: Sequence[TrainState]) -> TrainState:
+    def stack(trees: Sequence[Any]) -> Any:
         # On the host: nothing is compiled, and the device never holds two copies.
-        whole = jax.tree.map(lambda *leaves: np.stack(leaves), *map(jax.device_get, states))
-        return copy_state(jax.device_put(whole, members))
+        return jax.device_put(jax.tree.map(lambda *leaves: np.stack(leaves), *map(jax.device_get, trees)), members)
 
     return Program(
         chunk=jax.jit(chunk, donate_argnums=0, out_shardings=(members, None)),
         evaluate=_make_evaluate(run, count, run.layout._replace(order=replicated) if spreads(count) else run.layout),
-        stack=stack,
+        stack=lambda states: copy_state(stack(states)),
         take=jax.jit(
             lambda state, i: jax.tree.map(lambda a: index(a, i, keepdims=False), state), out_shardings=replicated
         ),
         stack_keys=lambda given: jax.device_put(jnp.stack(given), members),
-        stack_hparams=lambda given: jax.device_put(
-            jax.tree.map(lambda *values: np.stack(values), *map(jax.device_get, given)), members
-        ),
+        stack_hparams=stack,
         most_steps=max(1, min(run.steps_per_dispatch, run.feed.most_steps // count)),
     )
 
@@ -83,7 +80,7 @@ def _make_chunk(run: Training, count: int, sharding: NamedSharding) -> Callable[
         images: UInt8[Array, "..."],
         rows: Int32[Array, "PT B"] | None,
         key: Key[Array, " P"],
-        hparams: dict[str, Float[Array, " P"]],
+        hparams: Hparams,
     ) -> tuple[TrainState, dict[str, Array]]:
         if rows is None:
             return jax.vmap(run.pure_chunk, in_axes=(0, 0, None, 0, 0))(state, of_each(images), None, key, hparams)
