@@ -6,7 +6,7 @@ from support.objective import terms_of
 
 from vae_jax.errors import InputError
 from vae_jax.models import make_model
-from vae_jax.objectives import make_objective
+from vae_jax.objectives import OBJECTIVES, make_objective
 
 SHAPE = (4, 3, 1)
 
@@ -83,3 +83,36 @@ def test_an_objective_that_does_not_fit_the_model_is_refused(make_config, model,
     config = make_config(model=model, objective=objective)
     with pytest.raises(InputError, match=f"objective={objective}.*model={model}.*choices: {choice}"):
         make_objective(config, make_model(config, SHAPE), 10)
+
+
+@pytest.mark.parametrize(
+    ("changes", "metric"),
+    [
+        ({}, "val/elbo"),
+        ({"beta": 2.0}, "val/loss"),
+        ({"objective": "importance"}, "val/loss"),
+        ({"objective": "reconstruction"}, "val/loss"),
+    ],
+)
+def test_the_best_checkpoint_is_chosen_by_the_elbo_only_if_it_is_what_training_maximises(make_config, changes, metric):
+    config = make_config(**changes)
+    assert OBJECTIVES[config.objective](config, 10).best_metric == metric
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize(("model", "objective"), [("vae", "elbo"), ("ae", "reconstruction"), ("ae", "denoising")])
+def test_encoder_and_decoder_get_keys_of_their_own_in_training_only(make_config, x, key, model, objective, train):
+    config = make_config(model=model, objective=objective)
+    made, keys = make_model(config, SHAPE), []
+
+    def watched(function):
+        return lambda params, given, key=None: keys.append(key) or function(params, given, key)
+
+    watching = made._replace(encode=watched(made.encode), decode=watched(made.decode))
+    terms_of(config, watching, made.init(key, x.mean(axis=0)), key, x, train=train)
+    assert len(keys) == 2
+    if train:
+        first, second = map(jax.random.key_data, keys)
+        assert not np.array_equal(first, second)
+    else:
+        assert keys == [None, None]

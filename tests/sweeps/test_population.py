@@ -25,6 +25,7 @@ from vae_jax.system import signals
 from vae_jax.system.command import run_command
 from vae_jax.system.console import Console
 from vae_jax.train import train_and_evaluate
+from vae_jax.training.prepare import joined, prepare
 
 CHANGES = {"one": {"seed": 1, "beta": 4.0}, "rate": {"seed": 2, "learning_rate": 3e-3}}
 COMMON = {"log__tensorboard": False, "checkpoint__every_epochs": 1, "dropout": 0.1, "num_epochs": 2}
@@ -101,6 +102,15 @@ def assert_same_run(one, other):
     assert numbers[0].keys() == numbers[1].keys()
     for name in ("val/elbo", "test/elbo", "test/kl", "step", "best_epoch", "epochs"):
         assert numbers[0][name] == pytest.approx(numbers[1][name], rel=1e-3), name
+
+
+def test_a_run_that_joins_another_keeps_its_own_beta_learning_rate_and_seed(make_config):
+    first, own = prepare(make_config()), make_config(beta=3.0, learning_rate=0.5, seed=4)
+    run = joined(first, own)
+    assert {name: float(value) for name, value in run.hparams.items()} == {"beta": 3.0, "learning_rate": 0.5}
+    alone = prepare(own)
+    jax.tree.map(np.testing.assert_array_equal, (run.state, run.hparams), (alone.state, alone.hparams))
+    assert run.chunk is first.chunk
 
 
 @pytest.mark.slow
