@@ -21,6 +21,6 @@ def get_config() -> Config:
     config.latent_dim = 32
     config.dropout = 0.1
     config.likelihood = "gaussian"
-    config.sigma = (2 * math.pi) ** -0.5
+    config.gaussian.sigma = (2 * math.pi) ** -0.5
     config.num_epochs = 200
     return config

@@ -20,8 +20,8 @@ def get_config() -> Config:
     config.network = "conv"
     config.channels = (32, 64)
     config.likelihood = "gaussian"
-    config.sigma = (2 * math.pi) ** -0.5
+    config.gaussian.sigma = (2 * math.pi) ** -0.5
     config.num_epochs = 200
-    config.noise_mean = 0.0
-    config.noise_std = 0.5
+    config.denoising.noise_mean = 0.0
+    config.denoising.noise_std = 0.5
     return config

@@ -14,10 +14,10 @@ def get_config() -> Config:
     config.network = "conv"
     config.channels = (32, 64, 64, 64)
     config.activation = "leaky_relu"
-    config.normalization = "group"
+    config.conv.normalization = "group"
     config.latent_dim = 64
     config.likelihood = "gaussian"
-    config.sigma = 0.313
+    config.gaussian.sigma = 0.313
     config.learning_rate = 5e-4
     config.batch_size = 32
     config.num_epochs = 30

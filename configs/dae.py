@@ -22,8 +22,8 @@ def get_config() -> Config:
     config.latent_dim = 32
     config.dropout = 0.1
     config.likelihood = "gaussian"
-    config.sigma = (2 * math.pi) ** -0.5
+    config.gaussian.sigma = (2 * math.pi) ** -0.5
     config.num_epochs = 200
-    config.noise_mean = 0.0
-    config.noise_std = 0.5
+    config.denoising.noise_mean = 0.0
+    config.denoising.noise_std = 0.5
     return config

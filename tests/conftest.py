@@ -40,7 +40,7 @@ def small_config(**changes) -> ConfigDict:
     """Return a config on the digits that trains in a second, with `changes`; `__` stands for a dot in a key."""
     flat = config_lib.flatten(config_lib.defaults()) | TINY
     flat |= {name.replace("__", "."): value for name, value in changes.items()}
-    return config_lib.nest(flat)
+    return config_lib.without_unread(config_lib.nest(flat), keep=flat.keys() - TINY.keys())[0]
 
 
 def pytest_unconfigure():

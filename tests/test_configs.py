@@ -23,7 +23,7 @@ def test_a_config_file_is_valid_and_imports_only_vae_jax_config(path):
 def test_a_denoising_config_has_the_noise_that_its_docstring_states(name, network):
     config = config_lib.load_file(str(ROOT / "configs" / f"{name}.py"))
     assert (config.model, config.objective, config.network) == ("ae", "denoising", network)
-    assert config.noise_std == 0.5
+    assert config.denoising.noise_std == 0.5
 
 
 def test_a_config_file_can_be_in_any_folder(tmp_path, monkeypatch):

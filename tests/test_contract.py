@@ -1,25 +1,36 @@
 """The contract of every registry entry: a new entry is tested as soon as it is registered."""
 
 import itertools
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 from support.objective import terms_of
 
-from vae_jax.models import MODELS, make_model
+from vae_jax.models import MODELS, init_shapes, make_model, prepared, sample_size
 from vae_jax.models.likelihoods import LIKELIHOODS
-from vae_jax.models.networks import ACTIVATIONS, NETWORKS
+from vae_jax.models.networks import ACTIVATIONS, NETWORKS, Layers
+from vae_jax.models.priors import PRIORS
 from vae_jax.objectives import OBJECTIVES
+from vae_jax.types import Model, Sample, Spec
 
 SHAPES = [(8, 8, 1), (5, 7, 3)]
-PRIOR_FUNCTIONS = ("log_prior", "log_posterior", "kl_terms", "sample_prior")
+NUM_TRAIN, NUM_IMAGES, LATENT_DIM = 120, 6, 4
 
 
 def build(config, shape, key):
-    model = make_model(config, shape)
-    x = jax.random.uniform(key, (6, *shape))
-    return model, jax.jit(model.init)(key, x.mean(axis=0)), x
+    """Return (model, params, six images); the initial parameters may read 120 images."""
+    spec = Spec(shape, num_train=NUM_TRAIN)
+    model = make_model(config, spec)
+    images = jax.random.randint(key, (NUM_TRAIN, *shape), 0, 256).astype(jnp.uint8)
+    x = images[:NUM_IMAGES] / jnp.float32(255)
+    params = jax.jit(model.init)(key, Sample(x.mean(axis=0), images[: sample_size(model, spec)]))
+    shapes = jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), params)
+    assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), init_shapes(model, spec)) == shapes
+    return model, params, x
 
 
 def combinations() -> list:
@@ -32,67 +43,170 @@ def combinations() -> list:
     return made
 
 
+def assert_same(one, other):
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+def differ(one, other) -> bool:
+    return any(not np.array_equal(*pair) for pair in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True))
+
+
 @pytest.mark.parametrize(("name", "likelihood", "network", "shape"), combinations())
 def test_every_model_satisfies_the_contract(make_config, key, name, likelihood, network, shape):
-    config = make_config(model=name, likelihood=likelihood, network=network, dropout=0.3, latent_dim=4)
+    config = make_config(model=name, likelihood=likelihood, network=network, dropout=0.3, latent_dim=LATENT_DIM)
     model, params, x = build(config, shape, key)
     posterior = model.encode(params, x)
-    z = model.reparameterize(params, key, posterior)
+    z = model.reparameterize(params, key, posterior).z
     outputs = model.decode(params, z)
-    assert model.log_likelihood(params, x, outputs).shape == (6,)
-    pixels = model.pixel_mean(params, outputs)
-    assert pixels.shape == x.shape
+    assert model.log_likelihood(params, x, outputs).shape == (NUM_IMAGES,)
+    assert outputs.shape == (*x.shape[:3], shape[2] * model.likelihood.outputs_per_channel)
+    pixels, drawn = model.pixel_mean(params, outputs), model.sample_pixels(params, key, outputs)
+    assert pixels.shape == drawn.shape == x.shape
     assert 0 <= float(pixels.min()) <= float(pixels.max()) <= 1
-    jax.tree.map(np.testing.assert_array_equal, posterior, model.encode(params, x))
-    assert not np.array_equal(model.encode(params, x, key).mean, posterior.mean), "a key switches dropout on"
-    assert not np.array_equal(model.decode(params, z, key), outputs)
+    assert_same(posterior, model.encode(params, x))
+    assert_view(model, params, z, outputs)
+    assert_noise_free(model, params, key, posterior)
+    assert_optional_parts(model, params, key, posterior, z)
 
-    present = [getattr(model, function) is not None for function in PRIOR_FUNCTIONS]
-    assert len(set(present)) == 1, "the four functions of a prior come together"
-    if model.log_prior is None:
+    assert "dropout" in model.traits
+    assert ("conv" in model.traits) == (network == "conv")
+    assert differ(model.encode(params, x, key), posterior), "a key switches dropout on"
+    assert differ(model.decode(params, z, key), outputs)
+    assert_prior_and_rate(model, params, key, posterior)
+
+
+def assert_view(model: Model, params, z, outputs) -> None:
+    numbers = model.view(params, z)
+    assert numbers.shape[0] == NUM_IMAGES
+    assert numbers.ndim == 2
+    if model.place is not None:
+        placed = model.place(params, numbers)
+        assert jax.tree.structure(placed) == jax.tree.structure(z)
+        assert_same(model.view(params, placed), numbers)
+        assert_same(model.decode(params, placed), outputs)
+
+
+def assert_noise_free(model: Model, params, key, posterior) -> None:
+    """Without a key z is the same at every call, and of the same kind as a draw; a draw differs if there is a prior."""
+    draw, still = (model.reparameterize(params, k, posterior) for k in (key, None))
+    assert_same(still, model.reparameterize(params, None, posterior))
+    assert jax.tree.structure(draw) == jax.tree.structure(still)
+    assert (draw.log_q is not None) == (model.rate is not None)
+    if model.rate is not None and "discrete" not in model.traits:
+        assert differ(draw.z, still.z)
+
+
+def assert_optional_parts(model: Model, params, key, posterior, z) -> None:
+    assert ("discrete" in model.traits) == (model.codes is not None)
+    if model.codes is not None:
+        codes = model.codes(params, z)
+        assert (codes.shape[0], codes.dtype) == (NUM_IMAGES, jnp.int32)
+    if model.penalty is not None:
+        draw = model.reparameterize(params, key, posterior)
+        assert model.penalty(params, posterior, draw).shape == (NUM_IMAGES,)
+    if model.refit is not None:
+        own = model.refit(key, params, params, jnp.int32(0))
+        assert jax.tree.map(jnp.shape, own) == jax.tree.map(jnp.shape, {name: params[name] for name in own})
+    if model.layers is not None:
+        layers = model.layers(params)
+        assert isinstance(layers, Layers)
+        assert layers.decoder[-1].kind == "pixel_mean"
+
+
+def assert_prior_and_rate(model: Model, params, key, posterior) -> None:
+    draw = model.reparameterize(params, key, posterior)
+    if model.prior is not None:
+        draws = model.prior.sample(params, key, 5)
+        assert jax.tree.structure(draws) == jax.tree.structure(draw.z)
+        assert model.decode(params, draws).shape[0] == 5
+        assert model.prior.log_prob is None or model.prior.log_prob(params, draw.z).shape == (NUM_IMAGES,)
+    if model.rate is None:
+        assert "columns" not in model.traits
         return
-    assert model.log_posterior is not None
-    assert model.kl_terms is not None
-    assert model.sample_prior is not None
-    assert model.log_prior(params, z).shape == model.log_posterior(params, posterior, z).shape == (6,)
-    kl_terms = model.kl_terms(params, posterior, z)
-    assert kl_terms.shape[0] == 6
-    draws = model.sample_prior(params, key, 5)
-    assert model.decode(params, draws).shape[0] == 5
+    assert model.prior is not None
+    assert model.prior.log_prob is not None
+    kl_terms, names = model.rate.kl_terms(params, posterior, draw), model.rate.kl_names()
+    assert kl_terms.shape == (NUM_IMAGES, len(names))
+    assert len(set(names)) == len(names)
+    assert ("columns" in model.traits) == (len(names) >= model.view(params, draw.z).shape[1])
+    if model.rate.log_posterior is not None:
+        for one in (draw, model.reparameterize(params, None, posterior)):
+            assert one.log_q is not None
+            np.testing.assert_allclose(model.rate.log_posterior(params, posterior, one.z), one.log_q, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_every_models_kl_is_the_mean_log_ratio(make_config, key, name):
+def test_a_model_without_dropout_has_no_such_trait_and_ignores_keys(make_config, key, name):
     model, params, x = build(make_config(model=name), (8, 8, 1), key)
-    if model.kl_terms is None:
-        return
-    assert model.log_prior is not None
-    assert model.log_posterior is not None
-    log_prior, log_posterior, kl_terms = model.log_prior, model.log_posterior, model.kl_terms
     posterior = model.encode(params, x)
+    assert "dropout" not in model.traits
+    assert_same(model.encode(params, x, key), posterior)
+    z = model.reparameterize(params, key, posterior).z
+    assert_same(model.decode(params, z, key), model.decode(params, z))
+
+
+def variational() -> list[dict[str, str]]:
+    """Return the changes of the default config that choose every model, and every prior of the VAE."""
+    return [{"model": name} for name in MODELS] + [{"prior": name} for name in PRIORS]
+
+
+@pytest.mark.parametrize("changes", variational(), ids=lambda changes: "-".join(changes.values()))
+def test_every_kl_is_the_mean_log_ratio(make_config, key, changes):
+    model, params, x = build(make_config(**changes, latent_dim=LATENT_DIM), (8, 8, 1), key)
+    if model.rate is None:
+        return
+    posterior, rate = model.encode(params, x), model.rate
+    assert_prior_and_rate(model, params, key, posterior)
+    assert model.prior is not None
+    log_prior = model.prior.log_prob
+    assert log_prior is not None
 
     def draw(key):
-        z = model.reparameterize(params, key, posterior)
-        ratio = log_posterior(params, posterior, z) - log_prior(params, z)
-        return ratio, kl_terms(params, posterior, z).sum(axis=1)
+        draw = model.reparameterize(params, key, posterior)
+        assert draw.log_q is not None
+        ratio = draw.log_q - log_prior(params, draw.z)
+        return ratio, rate.kl_terms(params, posterior, draw).sum(axis=1)
 
     ratios, kls = jax.vmap(draw)(jax.random.split(key, 4000))
     error = np.std(ratios - kls, axis=0) / np.sqrt(4000)
-    assert (np.abs((ratios - kls).mean(axis=0)) < 4 * error + 1e-6).all()
+    assert (np.abs((ratios - kls).mean(axis=0)) < 4 * error + 1e-5).all()
+
+
+@pytest.mark.parametrize("changes", variational(), ids=lambda changes: "-".join(changes.values()))
+def test_every_priors_draws_have_its_density(make_config, key, changes):
+    """Draws z of a normalised p have E[q(z) / p(z)] = 1 for any density q; a narrow Gaussian keeps the variance finite."""
+    model, params, _ = build(make_config(**changes, latent_dim=1), (8, 8, 1), key)
+    if model.prior is None:
+        return
+    prior, params = model.prior, prepared(model, params)
+    z = prior.sample(params, key, 4000)
+    flat = np.concatenate([np.asarray(leaf, np.float64).reshape(4000, -1) for leaf in jax.tree.leaves(z)], axis=1)
+    if prior.log_prob is not None:
+        law: Any = scipy.stats.multivariate_normal
+        narrow = law(flat.mean(axis=0), 0.5 * np.cov(flat.T))
+        log_prob = np.asarray(prior.log_prob(params, z), np.float64)
+        ratio = np.exp(narrow.logpdf(flat) - log_prob)
+        assert abs(ratio.mean() - 1) < 4 * ratio.std() / np.sqrt(4000)
+        if prior.is_standard:
+            np.testing.assert_allclose(log_prob, scipy.stats.norm.logpdf(flat).sum(axis=1), rtol=1e-5)
+    if prior.is_standard:
+        assert scipy.stats.kstest(flat[:, 0], "norm").pvalue > 1e-3
+    cold = model.view(params, prior.sample(params, key, 4000, 0.1))
+    assert float(jnp.var(cold)) < float(jnp.var(model.view(params, z)))
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_every_objective_satisfies_the_contract(make_config, key, name):
-    objective = OBJECTIVES[name](make_config(objective=name), 10)
-    models = {model: make_model(make_config(model=model), (8, 8, 1)) for model in ("vae", "ae")}
+    objective = OBJECTIVES[name].make(make_config(objective=name), 10)
+    models = {model: make_model(make_config(model=model), Spec((8, 8, 1))) for model in ("vae", "ae")}
     (fitting,) = (model for model, made in models.items() if not objective.problems(made))
-    config = make_config(model=fitting, objective=name, noise_std=0.3)
+    config = make_config(model=fitting, objective=name, denoising__noise_std=0.3)
     model, params, x = build(config, (8, 8, 1), key)
     terms, evaluated = (terms_of(config, model, params, key, x, 3, train=train) for train in (True, False))
     assert {"loss"} <= terms.keys()
     assert {"loss", "mse"} <= evaluated.keys()
-    assert all(values.shape == (6,) for values in terms.values())
-    assert ("elbo" in evaluated) == (model.log_prior is not None)
+    assert all(values.shape == (NUM_IMAGES,) for values in terms.values())
+    assert ("elbo" in evaluated) == (model.rate is not None)
     assert objective.best_metric.removeprefix("val/") in evaluated
     grads = jax.grad(lambda p: terms_of(config, model, p, key, x, 3)["loss"].mean())(params)
     for path, leaf in jax.tree_util.tree_leaves_with_path(grads):

@@ -82,7 +82,7 @@ def test_bad_input_is_reported_in_one_line_and_leaves_no_files(capsys, tmp_path,
 
 def test_all_problems_of_a_command_line_are_reported_at_once(capsys):
     lines = error_lines(capsys, [VAE, "--config.latent_dim=0", "--config.beta=-1", "--config.optimizer=adm"])
-    assert [line.split("=")[0] for line in lines] == ["error: latent_dim", "error: beta", "error: optimizer"]
+    assert {line.split("=")[0] for line in lines} == {"error: latent_dim", "error: beta", "error: optimizer"}
 
 
 @pytest.mark.parametrize("place", ["file", "file/below", "/proc/nobody/run", "occupied"])
@@ -118,7 +118,20 @@ def test_help_shows_flags_and_keys(capsys):
     assert main.run(["--help"]) == 0
     out = capsys.readouterr().out
     assert "--workdir=DIR" in out
-    assert config_lib.key_table(registries.names("digits")) in out
+    assert config_lib.key_table(registries.names("digits"), config_lib.flatten(config_lib.defaults())) in out
+
+
+def test_a_key_of_a_config_file_that_nothing_reads_is_left_out_with_a_line_and_an_override_is_refused(capsys, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from vae_jax.config import defaults\ndef get_config():\n    c = defaults(); c.beta = 4.0; return c\n"
+    )
+    given = [f"--config={tmp_path}/mine.py", f"--workdir={tmp_path}/run", "--config.objective=importance"]
+    (line,) = error_lines(capsys, [*given, "--config.beta=2"])
+    assert line == "error: beta=2.0: only objective=elbo reads this key, and the run has objective=importance"
+    assert main.run([*given, "--config.batch_size=7"]) == 2  # for another reason, after the file has been read
+    captured = capsys.readouterr()
+    assert "mine.py: left out, because nothing in this run reads them: beta" in captured.out
+    assert "beta" not in captured.err
 
 
 def test_flags_are_read_in_any_order():

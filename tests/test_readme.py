@@ -22,7 +22,9 @@ PAGES = (
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted((ROOT / "experiments").glob("**/README.md")),
 )
-TEXT = re.sub(r"\s+--", " --", "\n".join([DOCSTRINGS, *(page.read_text() for page in PAGES)]))
+NEW_PRIOR = ROOT / "docs" / "new_prior.md"
+"""A page about a file that is not there; test_new_prior.py writes the file and runs the page's commands."""
+TEXT = re.sub(r"\s+--", " --", "\n".join([DOCSTRINGS, *(page.read_text() for page in PAGES if page != NEW_PRIOR)]))
 COMMANDS = sorted(set(re.findall(r"python -m vae_jax\.main((?: --[\w.]+(?:=[^\s`;&]+)?)+)", TEXT)))
 LINES_OFF = 0.15
 """The largest relative error of a line count in the README, so that a small edit of a file needs no edit of the README."""
@@ -54,7 +56,7 @@ def test_commands_are_found_in_the_pages():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_files_named_on_a_page_exist(page):
     for name in re.findall(r"(?:vae_jax|configs|tests|experiments)/[\w/]+\.(?:py|js)\b", page.read_text()):
-        assert "NAME" in name or (ROOT / name).is_file(), name
+        assert "NAME" in name or (ROOT / name).is_file() or page == NEW_PRIOR, name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

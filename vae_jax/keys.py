@@ -1,6 +1,7 @@
 """Declarations of configuration keys."""
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 LARGEST_COUNT = 2**31 - 1
@@ -30,6 +31,20 @@ class Key(NamedTuple):
     """The allowed lengths of a tuple; empty: any."""
     identity: bool = True
     """True if two runs that differ in this key are different runs."""
+
+
+class Entry(NamedTuple):
+    """A line of a registry."""
+
+    make: Callable[..., Any]
+    """The factory; its arguments are those of the registry."""
+    keys: tuple[Key, ...] = ()
+    """The keys that it reads and that not every run has. A key that one entry reads is named by it, as in `vamp.components`;
+    a key that several read is the same Key in each."""
+    problems: Callable[[Mapping[str, Any]], list[str]] = lambda flat: []
+    """(flat config) -> a line for each problem of values that are valid by themselves."""
+    title: str = ""
+    """The name in the title of a run's page; `{}` stands for the title so far, as in "Denoising {}"."""
 
 
 def count(

@@ -20,17 +20,18 @@ def _run(argv: list[str]) -> int:
     if console and console.interactive and not {"-h", "--help"} & {*argv}:
         console.line("starting JAX ...")  # the imports take seconds
     from vae_jax import config, train
-    from vae_jax.config import command_line, registries
+    from vae_jax.config import command_line
     from vae_jax.runs.workdir import read_config
     from vae_jax.system import joining
 
+    say = console.line if console else lambda line: None
     flags = command_line.parse(argv)
     if flags.help:
-        print(command_line.USAGE + config.key_table(registries.names("digits")))
+        print(command_line.help_text(argv))
         return 0
     with joining.together(flags.distributed):
         if flags.config:
-            settings = command_line.read_file(flags.config, flags.overrides)
+            settings = command_line.read_file(flags.config, flags.overrides, say)
         else:
             settings = command_line.overridden(read_config(Path(flags.workdir)), flags.overrides)
         workdir = flags.workdir or Path("runs", config.run_name(settings, Path(flags.config).stem))

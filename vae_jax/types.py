@@ -5,6 +5,7 @@ Axes: B examples, H height, W width, C channels, F decoder outputs per pixel, Z 
 Log-probabilities are in nats.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -15,8 +16,8 @@ from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
 Config = Any
 """An ml_collections.ConfigDict with the keys of vae_jax.config.KEYS; no type checker knows its keys."""
 Params = Any
-"""A nested dict of arrays. The top level of a model's: "encoder" and "decoder", the networks' weights; "likelihood", the
-likelihood's own parameters, often empty; "layers", the networks between the stochastic layers, in two_layer only."""
+"""A nested dict of arrays. The top level of a model's: "encoder" and "decoder", the networks' weights; "likelihood" and
+"prior", their own parameters, often empty; "layers", the networks between the stochastic layers, in two_layer only."""
 Images = Float[Array, "B H W C"]
 Outputs = Float[Array, "B H W F"]
 """The outputs of a decoder: the likelihood's parameters for each pixel, F = C * outputs_per_channel."""
@@ -33,6 +34,8 @@ class Batch(NamedTuple):
 
     x: Images
     """Pixels in [0, 1]."""
+    labels: Int32[Array, " B"] | None = None
+    """The classes, -1 where unknown; None if neither the model nor the objective reads them."""
 
 
 class Context(NamedTuple):
@@ -95,46 +98,159 @@ class Likelihood(NamedTuple):
 
     outputs_per_channel: int
     """The number of decoder outputs for each channel of a pixel."""
-    init: Callable[..., Params]
+    init: Callable[[PRNGKeyArray], Params]
     """(key) -> the likelihood's own parameters (a learned sigma), often empty."""
-    log_prob: Callable[..., PerExample]
+    log_prob: Callable[[Params, Images, Outputs], PerExample]
     """(params, x[B,H,W,C], outputs[B,H,W,C*outputs_per_channel]) -> log p(x|z) [B], nats per image."""
-    pixel_mean: Callable[..., Images]
+    pixel_mean: Callable[[Params, Outputs], Images]
     """(params, outputs) -> E[x|z] [B,H,W,C] in [0, 1], for display and for mse."""
-    output_bias: Callable[..., Array] | None
-    """(mean_image[H,W,C]) -> the initial bias [H,W,C*outputs_per_channel] for which pixel_mean is the mean image; None: 0."""
+    sample: Callable[[Params, PRNGKeyArray, Outputs], Images]
+    """(params, key, outputs) -> x ~ p(x|z) [B,H,W,C]; of an unbounded density it may lie outside of [0, 1]."""
+    output_bias: Callable[[Float[Array, "H W C"]], Array] | None
+    """(mean_image) -> the initial bias [H,W,C*outputs_per_channel] for which pixel_mean is the mean image; None: 0."""
     discrete: bool
     """True if log_prob is a mass over the pixel values of the config's data; bits_per_dim exists only then."""
-    refit: Callable[..., Params] | None = None
+    refit: Callable[[Params, Params, Int32[Array, ""], int], Params] | None = None
     """(params, grads, step, num_elements) -> params after a step, or None if the optimizer sets them."""
 
 
+SAMPLE_IMAGES, SAMPLE_BYTES = 1000, 2**24
+"""The most images in a `Sample`, and the most bytes of them."""
+
+
+class Spec(NamedTuple):
+    """The facts about the data that a model is made for."""
+
+    shape: tuple[int, int, int]
+    """(H, W, C)."""
+    num_classes: int = 0
+    """The number of classes of the labels; 0: there are none."""
+    num_train: int = 0
+    """The number of training images; 0: not known."""
+
+    @property
+    def sample_size(self) -> int:
+        """The number of images in a `Sample` of all that is read for it: at most 1,000 and 16 MiB."""
+        return min(self.num_train, SAMPLE_IMAGES, SAMPLE_BYTES // math.prod(self.shape))
+
+
+class Sample(NamedTuple):
+    """The mean and some images of the training split, which initial parameters may depend on."""
+
+    mean_image: Float[Array, "H W C"] | Float[np.ndarray, "H W C"]
+    """Pixels in [0, 1]."""
+    images: UInt8[Array, "M H W C"] | UInt8[np.ndarray, "M H W C"]
+    """Different training images in random order, chosen by split_seed; M = 0 unless the model has the trait "sample"."""
+
+
+class Draw(NamedTuple):
+    """One z of each example, and its log-density."""
+
+    z: Any
+    log_q: PerExample | None
+    """log q(z|x) of this very z, nats; None if the model has no rate."""
+
+
+class Prior(NamedTuple):
+    """The prior p(z)."""
+
+    init: Callable[[PRNGKeyArray, Sample], Params]
+    """(key, sample) -> params["prior"], the prior's own parameters; the other functions take all params."""
+    log_prob: "LogDensity | None"
+    """(params, z) -> log p(z) [B], nats; None: the prior can only be sampled."""
+    sample: "DrawPrior"
+    is_standard: bool
+    """True if z is one array [B, Z] and the prior is N(0, I), so that planes, Q-Q plots and tests of moments make sense."""
+    prepare: Callable[[Params], Params] | None = None
+    """(params) -> params in which what log_prob and sample derive from all params is computed, for use in loops; or None."""
+    traits: frozenset[str] = frozenset()
+    """See `Model.traits`, of which they become a part."""
+
+
+LogDensity = Callable[[Params, Any], PerExample]
+"""(params, z) -> a log-density of z [B], nats."""
+
+
+@runtime_checkable
+class DrawPrior(Protocol):
+    """The signature of `Prior.sample`."""
+
+    def __call__(self, params: Params, key: PRNGKeyArray, n: int, temperature: float = 1.0, /) -> Any:
+        """Draw n z from the prior; a temperature below 1 keeps them nearer to its modes."""
+        ...
+
+
+class Rate(NamedTuple):
+    """The terms that make an elbo of a reconstruction."""
+
+    kl_terms: Callable[[Params, Any, Draw], Float[Array, "B K"]]
+    """(params, posterior, draw) -> the terms of KL(q(z|x) || p(z)) [B, K], nats; kl is their sum. In closed form where there
+    is one, else log q - log p of the draw, which may be negative."""
+    kl_names: Callable[[], tuple[str, ...]]
+    """() -> the names of the K columns, such as "z1", "upper z1" or "kl"; a function, because K may be a mistyped 10^9."""
+    log_posterior: Callable[[Params, Any, Any], PerExample] | None
+    """(params, posterior, z) -> log q(z|x) [B] of any z, nats; None if only that of a draw is known."""
+
+
+@runtime_checkable
+class Encode(Protocol):
+    """The signature of `Model.encode`."""
+
+    def __call__(self, params: Params, x: Images, key: PRNGKeyArray | None = None, /) -> Any:
+        """Return the posterior of images; a key turns training noise (dropout) on."""
+        ...
+
+
+@runtime_checkable
+class Decode(Protocol):
+    """The signature of `Model.decode`."""
+
+    def __call__(self, params: Params, z: Any, key: PRNGKeyArray | None = None, /) -> Outputs:
+        """Return the likelihood's parameters for the pixels; a key turns dropout on."""
+        ...
+
+
 class Model(NamedTuple):
-    """An autoencoder as pure functions, params first; posteriors and z are opaque pytrees to everyone else.
+    """An autoencoder as pure functions, params first; posteriors and z are opaque pytrees to everyone else."""
 
-    The last four fields are None for a model without a prior: callers test `model.log_prior is None`.
-    """
-
-    init: Callable[..., Params]
-    """(key, mean_image[H,W,C]) -> params; the mean of the training images sets the output bias."""
-    encode: Callable[..., Any]
+    init: Callable[[PRNGKeyArray, Sample], Params]
+    """(key, sample) -> params."""
+    encode: Encode
     """(params, x[B,H,W,C], key=None) -> posterior; a key turns training noise (dropout) on."""
-    reparameterize: Callable[..., Any]
-    """(params, key, posterior) -> z."""
-    decode: Callable[..., Array]
+    reparameterize: Callable[[Params, PRNGKeyArray | None, Any], Draw]
+    """(params, key, posterior) -> a draw of z; without a key the noise-free z, such as the posterior's mean."""
+    view: Callable[[Params, Any], Float[Array, "B F"]]
+    """(params, z) -> z as numbers, for planes, t-SNE, moments and classifiers."""
+    place: Callable[[Params, Float[Array, "B F"]], Any] | None
+    """(params, numbers) -> the z that they are the view of, for walks, traversals and sliders; None: there is no such map."""
+    decode: Decode
     """(params, z, key=None) -> the likelihood's outputs [B,H,W,C*outputs_per_channel]; a key turns dropout on."""
-    log_likelihood: Callable[..., PerExample]
-    """(params, x, outputs) -> log p(x|z) [B]."""
-    pixel_mean: Callable[..., Images]
+    log_likelihood: Callable[[Params, Images, Outputs], PerExample]
+    """(params, x, outputs) -> log p(x|z) [B], nats."""
+    pixel_mean: Callable[[Params, Outputs], Images]
     """(params, outputs) -> E[x|z] [B,H,W,C] in [0, 1]."""
-    log_prior: Callable[..., PerExample] | None = None
-    """(params, z) -> log p(z) [B]."""
-    log_posterior: Callable[..., PerExample] | None = None
-    """(params, posterior, z) -> log q(z|x) [B]."""
-    kl_terms: Callable[..., Float[Array, "B K"]] | None = None
-    """(params, posterior, z) -> the terms of KL(q(z|x) || p(z)) [B, K], one per latent dimension; kl is their sum."""
-    sample_prior: Callable[..., Any] | None = None
-    """(params, key, n) -> n draws of z."""
+    sample_pixels: Callable[[Params, PRNGKeyArray, Outputs], Images]
+    """(params, key, outputs) -> x ~ p(x|z) [B,H,W,C]."""
+    likelihood: Likelihood
+    prior: Prior | None = None
+    """None: there is nothing to sample from."""
+    rate: Rate | None = None
+    """None: there is no elbo."""
+    codes: Callable[[Params, Any], Int32[Array, "B T"]] | None = None
+    """(params, z) -> the indices of its T discrete codes; None: z is not discrete."""
+    penalty: Callable[[Params, Any, Draw], PerExample] | None = None
+    """(params, posterior, draw) -> the model's own term of the loss [B], nats."""
+    refit: "Refit | None" = None
+    """(key, params, grads, step) -> {name: subtree} of params that a rule sets in the optimizer's place."""
+    layers: Callable[[Params], Any] | None = None
+    """(params) -> `networks.layers.Layers`, for exports and the page; None: both leave the networks out."""
+    traits: frozenset[str] = frozenset()
+    """Facts that others ask about. "columns": there is one column of kl_terms for each dimension of the view. "conv": the
+    networks are convolutional. "dropout": a key changes what encode and decode return. "sample": init reads `Sample.images`.
+    "discrete": z is made of codes."""
+
+
+Refit = Callable[[PRNGKeyArray, Params, Params, Int32[Array, ""]], dict[str, Params]]
 
 
 class Split(NamedTuple):

@@ -110,12 +110,12 @@ def make_epoch(config: Config, images: np.ndarray) -> Epoch:
 def _loss(config: Config, encoder: nn.Module, decoder: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """Return the loss in nats per image, without the constant of the gaussian."""
     if config.model == "ae":
-        return 0.5 / config.sigma**2 * functional.mse_loss(decoder(encoder(x)), x, reduction="sum") / len(x)
+        return 0.5 / config.gaussian.sigma**2 * functional.mse_loss(decoder(encoder(x)), x, reduction="sum") / len(x)
     mean, logvar = encoder(x).chunk(2, dim=1)
     outputs = decoder(mean + torch.exp(0.5 * logvar) * torch.randn_like(mean))
     if config.likelihood == "bernoulli":
         reconstruction = functional.binary_cross_entropy_with_logits(outputs, x, reduction="sum")
     else:
-        reconstruction = 0.5 / config.sigma**2 * functional.mse_loss(outputs, x, reduction="sum")
+        reconstruction = 0.5 / config.gaussian.sigma**2 * functional.mse_loss(outputs, x, reduction="sum")
     kl = -0.5 * torch.sum(1 + logvar - mean**2 - logvar.exp())
     return (reconstruction + kl) / len(x)

@@ -34,9 +34,10 @@ SHARED = ("seed", "split", "num_images", "images_digest")
 def make_config(name: str, schedule: str, batch_size: int, data_dir: str, seed: int) -> Config:
     """Make the config of a row."""
     row = ROWS[name]
-    keys: dict[str, Any] = {"num_samples": row.num_samples, "elbo_weight": row.elbo_weight}
+    keys: dict[str, Any] = {"importance.num_samples": row.num_samples, "importance.elbo_weight": row.elbo_weight}
     if row.layers == 2:
-        keys |= {"model": "two_layer", "latent_dim": 100, "upper_latent_dim": 50, "upper_hidden_dims": "100,100"}
+        keys |= {"model": "two_layer", "latent_dim": 100}
+        keys |= {"two_layer.upper_latent_dim": 50, "two_layer.upper_hidden_dims": "100,100"}
     keys |= {"num_epochs": EPOCHS[schedule], "batch_size": batch_size, "data_dir": data_dir, "seed": seed}
     return command_line.read_file(FILE, tuple((key, str(value)) for key, value in keys.items()))
 

@@ -8,7 +8,7 @@ from vae_jax.artifacts import arrays
 from vae_jax.artifacts.arrays import geometry, normality, tsne
 from vae_jax.artifacts.draw import draw_figures, write_figures
 from vae_jax.errors import InputError, TrainingError
-from vae_jax.types import Code, Split
+from vae_jax.types import Split
 
 
 def draw(source, figures):
@@ -25,12 +25,12 @@ def make_source(sample=None, size=50, latent_dim=5, **changes):
     images = rng.integers(0, 256, (size, 4, 4, 1), np.uint8)
     calls = []
 
-    def encode(x):
+    def latents(x):
         calls.append(len(x))
-        return Code(x.reshape(len(x), -1)[:, :latent_dim].astype(np.float32))
+        return x.reshape(len(x), -1)[:, :latent_dim].astype(np.float32)
 
     source = arrays.Source(
-        encode=encode,
+        latents=latents,
         decode=lambda z: np.broadcast_to(z.sum(1)[:, None, None, None], (len(z), 4, 4, 1)),
         reconstruct=lambda x: x / np.float32(510),
         sample=sample,
@@ -209,7 +209,7 @@ def test_the_decoded_plane_covers_98_percent_of_the_codes_on_each_axis():
     )
     assert geometry.reach_of(0 * latents) == geometry.reach_of(np.nan * latents) == 1
     decoded = []
-    source, _ = make_source(latent_dim=2, standard_prior=True, encode=lambda x: Code(latents.astype(np.float32)))
+    source, _ = make_source(latent_dim=2, standard_prior=True, latents=lambda x: latents.astype(np.float32))
     source = source._replace(decode=lambda z: decoded.append(z) or np.zeros((len(z), 4, 4, 1)))
     reach = draw(source, {"plane": lambda manifold_even, manifold_reach: manifold_reach})["plane"]
     assert decoded[0].shape == (13 * 13, 2)
@@ -220,13 +220,18 @@ def test_dimensions_are_ordered_by_their_kl_and_only_active_ones_are_drawn():
     means: Any = (np.random.default_rng(0).normal(size=(500, 4)) * [0.05, 1, 0.2, 2]).astype(np.float32)
     assert geometry.by_kl(means, None) == [3, 1, 2, 0]
     kl = np.array([[0.5, 1, 2, 3, 2.5]])  # the last of a layer above
-    assert geometry.by_kl(means, kl[0]) == [3, 4, 2, 1, 0]
-    source, _ = make_source(encode=lambda x: Code(means), kl_terms=lambda x: kl)
+    assert geometry.by_kl(means, kl[0]) == [3, 2, 1, 0]
+    source, _ = make_source(latents=lambda x: means, kl_terms=lambda x: kl, kl_of_dimensions=True)
     names = {"names": lambda shown_dimensions, kl_order, active: (shown_dimensions, kl_order, active.tolist())}
-    order = [3, 4, 2, 1, 0]
+    order = [3, 2, 1, 0]
     assert draw(source, names)["names"] == ([3, 2, 1], order, [False, True, True, True])
-    source = source._replace(encode=lambda x: Code(0 * means))
-    assert draw(source, names)["names"] == ([3], order, [False] * 4)
+    collapsed = source._replace(latents=lambda x: 0 * means)
+    assert draw(collapsed, names)["names"] == ([3], order, [False] * 4)
+    # A KL of all dimensions together says nothing about their order.
+    whole = source._replace(kl_terms=lambda x: kl.sum(axis=1)[:, None], kl_of_dimensions=False)
+    assert draw(whole, names)["names"] == ([3, 1, 2], [3, 1, 2, 0], [False, True, True, True])
+    (drawn,) = draw_figures(whole, {"kl": lambda kl_per_dimension: kl_per_dimension})
+    assert "a term for each latent dimension" in drawn.lacks
     points = geometry.one_at_a_time([2, 0], np.array([-1.0, 1.0]), 3)
     assert points.tolist() == [[0, 0, -1], [0, 0, 1], [-1, 0, 0], [1, 0, 0]]
 
@@ -234,7 +239,7 @@ def test_dimensions_are_ordered_by_their_kl_and_only_active_ones_are_drawn():
 def test_an_interpolation_is_between_class_means_or_images():
     source, _ = make_source()
     figures = {"walk": lambda walk_names, walk_straight, walk_spherical: (walk_names, walk_straight, walk_spherical)}
-    latents_of = source.encode(source.test.images).mean
+    latents_of = source.latents(source.test.images)
 
     def ends(**request):
         names, *walks = draw(source._replace(request=arrays.Request(**request)), figures)["walk"]
@@ -293,7 +298,7 @@ def test_tsne_takes_the_requested_number_of_points_and_keeps_neighbours_together
     told = []
     source, _ = make_source(size=60, request=arrays.Request(points=40), progress=told.append)
     near: Any = (source.test.labels * 100)[:, None] + np.random.default_rng(0).normal(size=(60, 5))
-    source = source._replace(encode=lambda x: Code(near.astype(np.float32)))
+    source = source._replace(latents=lambda x: near.astype(np.float32))
     figures = {"tsne": lambda tsne_points, tsne_labels, tsne_images: (tsne_points, tsne_labels, tsne_images)}
     points, labels, images = draw(source, figures)["tsne"]
     assert points.shape == (40, 2)

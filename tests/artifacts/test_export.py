@@ -14,32 +14,39 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import small_config
+from support.random_run import layers_of
 
 from vae_jax import config as config_lib
 from vae_jax.artifacts.export import FORMATS
 from vae_jax.artifacts.export.graph import Graph
-from vae_jax.artifacts.export.layers import Layer, list_layers
 from vae_jax.artifacts.export.operators import ACTIVATIONS, OPERATORS, PIXEL_MEANS, chain
 from vae_jax.artifacts.export.safetensors import named
 from vae_jax.commands import export
-from vae_jax.models import make_model
+from vae_jax.models import init_shapes, make_model, require_rate
 from vae_jax.models.likelihoods import LIKELIHOODS, make_likelihood
 from vae_jax.models.networks import ACTIVATIONS as NETWORK_ACTIVATIONS
+from vae_jax.models.networks import Layer
 from vae_jax.models.two_layer import Latents
 from vae_jax.runs.loading import load_run
 from vae_jax.runs.run import Run
 from vae_jax.system.command import run_command
 from vae_jax.system.console import Console
 from vae_jax.train import train_and_evaluate
+from vae_jax.types import Spec
 
 BATCHES = (1, 3, 8)
 NETWORKS = [
     {"hidden_dims": ()},
     {"hidden_dims": (12, 7), "likelihood": "discretized_logistic", "activation": "elu"},
     {"model": "ae", "objective": "reconstruction", "likelihood": "gaussian"},
-    {"model": "two_layer", "upper_latent_dim": 2, "upper_hidden_dims": (5,), "likelihood": "continuous_bernoulli"},
+    {
+        "model": "two_layer",
+        "two_layer.upper_latent_dim": 2,
+        "two_layer.upper_hidden_dims": (5,),
+        "likelihood": "continuous_bernoulli",
+    },
     {"network": "conv", "channels": (4,), "activation": "leaky_relu"},
-    {"network": "conv", "channels": (16, 5), "normalization": "group", "likelihood": "discretized_logistic"},
+    {"network": "conv", "channels": (16, 5), "conv.normalization": "group", "likelihood": "discretized_logistic"},
 ]
 SHAPES = [(9, 6, 2), (5, 7, 1), (1, 4, 3)]
 
@@ -56,11 +63,11 @@ needs_stablehlo = needs("flatbuffers")
 def random_run(shape: tuple[int, int, int], **changes) -> Run:
     """Make an untrained run with random parameters, drawn without compiling an initialiser."""
     config = small_config(**changes)
-    model = make_model(config, shape)
-    shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros(shape))
+    model = make_model(config, Spec(shape))
+    shapes = init_shapes(model, Spec(shape))
     rng = np.random.default_rng(0)
     params = jax.tree.map(lambda a: 0.3 * rng.normal(size=a.shape).astype(np.float32), shapes)
-    return Run(config, model, params, shape, 1)
+    return Run(config, model, params, Spec(shape), 1)
 
 
 def made(run: Run, form: str, workdir: Path = Path("nowhere")) -> dict[str, bytes]:
@@ -115,7 +122,7 @@ def test_onnx_agrees_with_the_run(changes, shape):
 @pytest.mark.parametrize("model", ["vae", "ae", "two_layer"])
 @pytest.mark.parametrize(("network", "normalization"), [("mlp", "none"), ("conv", "none"), ("conv", "group")])
 def test_onnx_agrees_with_every_kind_of_run(likelihood, model, network, normalization):
-    changes = {"likelihood": likelihood, "model": model, "network": network, "normalization": normalization}
+    changes = {"likelihood": likelihood, "model": model, "network": network, "conv.normalization": normalization}
     changes |= {"objective": "reconstruction"} if model == "ae" else {}
     run = random_run((7, 10, 3), channels=(16, 6), activation="silu", **changes)
     assert_onnx_computes(run, made(run, "onnx"))
@@ -123,12 +130,12 @@ def test_onnx_agrees_with_every_kind_of_run(likelihood, model, network, normaliz
 
 @needs_onnx
 def test_onnx_includes_the_prior_of_two_layers():
-    run = random_run((5, 5, 1), model="two_layer", upper_latent_dim=2, upper_hidden_dims=(5,))
+    run = random_run((5, 5, 1), model="two_layer", two_layer__upper_latent_dim=2, two_layer__upper_hidden_dims=(5,))
     noise = np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32)
     prior = computed(made(run, "onnx")["prior.onnx"], noise=noise)
     mean, logvar = prior["mean"], prior["logvar"]
     lower = mean + np.random.default_rng(1).normal(size=mean.shape).astype(np.float32)
-    log_prior: Any = run.model.log_prior
+    log_prior, _ = require_rate(run.model)
     found = jax.jit(log_prior)(run.params, Latents(jnp.asarray(lower), jnp.asarray(noise)))
     given = np.log(2 * np.pi) + logvar + (lower - mean) ** 2 / np.exp(logvar)
     expected = -0.5 * (given.sum(axis=1) + (np.log(2 * np.pi) + noise**2).sum(axis=1))
@@ -167,7 +174,7 @@ def test_a_pixel_mean_agrees_with_the_likelihood_at_every_input(name):
 def test_every_kind_of_layer_activation_and_likelihood_has_onnx_operators():
     assert ACTIVATIONS.keys() == NETWORK_ACTIVATIONS.keys()
     assert PIXEL_MEANS.keys() == LIKELIHOODS.keys()
-    layers = list_layers(random_run((4, 4, 1), network="conv", channels=(8,), normalization="group"))
+    layers = layers_of(random_run((4, 4, 1), network="conv", channels=(8,), conv__normalization="group"))
     assert {layer.kind for layer in (*layers.encoder, *layers.decoder)} == OPERATORS.keys()
 
 
@@ -221,7 +228,7 @@ def test_stablehlo_agrees_with_the_run_on_every_platform_for_any_number_of_image
 
 @needs_safetensors
 @pytest.mark.parametrize(
-    "changes", [NETWORKS[1], NETWORKS[4] | {"likelihood": "gaussian", "sigma_mode": "learned"}], ids=str
+    "changes", [NETWORKS[1], NETWORKS[4] | {"likelihood": "gaussian", "gaussian.sigma_mode": "learned"}], ids=str
 )
 def test_safetensors_hold_the_parameters_bit_for_bit_and_the_card_loads_them(changes, tmp_path, monkeypatch):
     load = importlib.import_module("safetensors.numpy").load
@@ -240,7 +247,8 @@ def test_safetensors_hold_the_parameters_bit_for_bit_and_the_card_loads_them(cha
     monkeypatch.chdir(tmp_path)
     loaded = {}
     exec("\n".join(card["load"]), loaded)
-    again = Run(config, make_model(config, tuple(card["image_shape"])), loaded["params"], tuple(card["image_shape"]), 1)
+    spec = Spec(tuple(card["image_shape"]))
+    again = Run(config, make_model(config, spec), loaded["params"], spec, 1)
     _, z = batch(run)
     np.testing.assert_array_equal(again.decode(z), run.decode(z))
     assert card["arrays"].keys() == arrays.keys()
@@ -308,7 +316,9 @@ def test_the_card_has_only_the_metrics_of_its_checkpoint_and_no_local_path(train
     assert (metadata["what"], int(metadata["step"])) == (card["what"], load_run(trained).step)
 
     config = small_config(data_dir=str(tmp_path), cache_dir=str(tmp_path))
-    other = Run(config, make_model(config, (8, 8, 1)), load_run(trained).params, (8, 8, 1), card["step"] + 1)
+    other = Run(
+        config, make_model(config, Spec((8, 8, 1))), load_run(trained).params, Spec((8, 8, 1)), card["step"] + 1
+    )
     files = made(other, "safetensors", trained)
     assert json.loads(files["card.json"])["metrics"] == {}
     assert not any(str(tmp_path).encode() in content for content in files.values())

@@ -14,7 +14,7 @@ from vae_jax.artifacts import arrays
 from vae_jax.artifacts.arrays import tsne
 from vae_jax.artifacts.draw import draw_figures
 from vae_jax.artifacts.figures import FIGURES, animation
-from vae_jax.types import Code, Split
+from vae_jax.types import Split
 
 SIZES, LATENTS = (8, 17, 28, 32, 48, 64, 72, 100, 128), ((2, 2), (2, 0), (20, 12), (200, 2))
 DIGITS = tuple("0123456789")
@@ -50,7 +50,7 @@ def make_source(shape: tuple[int, int], channels: int, latent_dim: int, active: 
         return np.broadcast_to(np.float32(0.5), (len(z), *shape, channels))
 
     return arrays.Source(
-        encode=lambda x: Code(means),
+        latents=lambda x: means,
         decode=decode,
         reconstruct=decode,
         test=Split(images, labels),
@@ -61,6 +61,8 @@ def make_source(shape: tuple[int, int], channels: int, latent_dim: int, active: 
         standard_prior=True,
         sample_posterior=lambda x, seed: means + rng.normal(size=means.shape).astype(np.float32) * (1 - scale),
         kl_terms=lambda x: np.tile(scale + 0.001, (len(x), 1)),
+        kl_names=tuple(f"z{k + 1}" for k in range(latent_dim)),
+        kl_of_dimensions=True,
         film=lambda: ([0, 100_000], np.stack([means, means]), np.arange(len(labels))),
     )
 

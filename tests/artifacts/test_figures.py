@@ -70,6 +70,7 @@ ARRAYS = {
     "traversal_coordinates": np.linspace(-3, 3, 11),
     "active": np.array([True, False, True, True]),
     "kl_per_dimension": np.array([0.5, 0.01, 2.0, 1.0]),
+    "kl_names": ("z1", "z2", "z3", "z4"),
     "kl_order": [2, 3, 0, 1],
     "shown_dimensions": [2, 3, 0],
     "walk_straight": images(10),
@@ -274,9 +275,10 @@ def test_long_names_in_a_sweep_leave_room_for_the_images():
 
 def test_dimensions_of_an_upper_layer_are_marked():
     kl = np.array([0.5, 0.01, 2.0, 1.0, 1e-6])
-    figure = fig_kl_per_dimension(kl, [2, 3, 0, 1, 4], np.array([True, False, True]))
+    names = ("lower z1", "lower z2", "lower z3", "upper z1", "upper z2")
+    figure = fig_kl_per_dimension(kl, names, np.array([True, False, True]))
     (axes,) = figure.axes
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["z3", "u1", "z1", "u2"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["lower z3", "upper z1", "lower z1", "upper z2"]
     legend = axes.get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["active", "upper layer"]
@@ -285,7 +287,7 @@ def test_dimensions_of_an_upper_layer_are_marked():
 def bars(active: list[bool]) -> tuple[list[tuple[float, Any]], list[str], str]:
     """Return (height, hatch) of each bar from the left, their names, and the note, for four dimensions."""
     kl = np.array([0.5, 0.01, 2.0, 1.0])
-    axes: Any = fig_kl_per_dimension(kl, [2, 3, 0, 1], np.array(active)).axes[0]
+    axes: Any = fig_kl_per_dimension(kl, ("z1", "z2", "z3", "z4"), np.array(active)).axes[0]
     found = sorted((bar.get_x(), bar.get_height(), bar.get_hatch()) for bar in axes.patches)
     return [bar[1:] for bar in found], [label.get_text() for label in axes.get_xticklabels()], axes.get_title()
 

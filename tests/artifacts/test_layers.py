@@ -2,15 +2,15 @@
 
 import itertools
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.special import erf, expit
-from support.random_run import random_run
+from support.random_run import layers_of, random_run
 
-from vae_jax.artifacts.export.layers import Layer, list_layers
-from vae_jax.models.networks import ACTIVATIONS, LAYERS, NETWORKS
+from vae_jax.models import require_rate
+from vae_jax.models.networks import ACTIVATIONS, Layer
+from vae_jax.models.two_layer import Latents
 
 ACTIVATED = {
     "relu": lambda x: np.maximum(x, 0),
@@ -75,17 +75,17 @@ def through(layers: list[Layer], x: np.ndarray) -> np.ndarray:
     [
         {"hidden_dims": ()},
         {"hidden_dims": (12, 7)},
-        {"model": "two_layer", "upper_latent_dim": 2, "upper_hidden_dims": (5,)},
+        {"model": "two_layer", "two_layer.upper_latent_dim": 2, "two_layer.upper_hidden_dims": (5,)},
         {"model": "ae", "objective": "reconstruction"},
         {"network": "conv", "channels": (4,)},
-        {"network": "conv", "channels": (16, 5, 8), "normalization": "group"},
+        {"network": "conv", "channels": (16, 5, 8), "conv.normalization": "group"},
         *({"hidden_dims": (4,), "activation": name} for name in ACTIVATIONS),
     ],
     ids=str,
 )
 def test_layers_agree_with_the_model(changes):
     run = random_run((9, 6, 2), **changes)
-    layers = list_layers(run)
+    layers = layers_of(run)
     rng = np.random.default_rng(1)
     tolerance = ACTIVATION_TOLERANCE.get(changes.get("activation"), 1e-5)
     x = rng.random((9, 6, 2)).astype(np.float32)
@@ -97,19 +97,12 @@ def test_layers_agree_with_the_model(changes):
 
 
 def test_a_second_stochastic_layer_is_the_prior_of_the_first():
-    run = random_run((5, 5, 1), model="two_layer", upper_latent_dim=2, upper_hidden_dims=(5,))
+    run = random_run((5, 5, 1), model="two_layer", two_layer__upper_latent_dim=2, two_layer__upper_hidden_dims=(5,))
     upper = np.array([0.3, -1.2], np.float32)
-    mean, logvar = np.split(through(list_layers(run).prior, upper).reshape(-1), 2)
+    mean, logvar = np.split(through(layers_of(run).prior, upper).reshape(-1), 2)
     lower = np.array([0.1, 0.2, -0.4])
     expected = -0.5 * np.sum(np.log(2 * np.pi) + logvar + (lower - mean) ** 2 / np.exp(logvar))
-    assert run.model.sample_prior is not None
-    assert run.model.log_prior is not None
-    latents = run.model.sample_prior(run.params, jax.random.key(0), 1)._replace(
-        lower=jnp.asarray(lower, jnp.float32)[None], upper=jnp.asarray(upper)[None]
-    )
-    found = float(run.model.log_prior(run.params, latents)[0]) + 0.5 * np.sum(np.log(2 * np.pi) + upper**2)
+    log_prior, _ = require_rate(run.model)
+    latents = Latents(jnp.asarray(lower, jnp.float32)[None], jnp.asarray(upper)[None])
+    found = float(log_prior(run.params, latents)[0]) + 0.5 * np.sum(np.log(2 * np.pi) + upper**2)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-
-
-def test_every_network_is_listed():
-    assert LAYERS.keys() == NETWORKS.keys()

@@ -19,6 +19,7 @@ from vae_jax.evaluation.nll.record import partial_path
 from vae_jax.models import make_model
 from vae_jax.runs.run import Run
 from vae_jax.system.console import Console
+from vae_jax.types import Spec
 
 FACTS = {
     **{
@@ -196,7 +197,9 @@ def test_one_sample_and_one_image_have_no_error(tmp_path):
 def facts_of(make_config, request: nll.Request, images: np.ndarray = IMAGES, bias: float = 0.0, **changes):
     config = make_config(**changes)
     shape = images.shape[1:]
-    return nll.facts_of(Run(config, make_model(config, shape), {"bias": np.full(2, bias)}, shape, 7), request, images)
+    return nll.facts_of(
+        Run(config, make_model(config, Spec(shape)), {"bias": np.full(2, bias)}, Spec(shape), 7), request, images
+    )
 
 
 @pytest.mark.parametrize(
@@ -244,7 +247,7 @@ def test_every_split_of_a_binarised_run_is_binarised_with_the_same_draw(make_con
 @pytest.mark.parametrize(("split", "other"), [("test", "val"), ("val", "train"), ("train", "val")])
 def test_annealing_is_tuned_on_other_images_than_it_estimates(make_config, monkeypatch, split, other):
     config, tuned = make_config(), []
-    run = Run(config, make_model(config, (8, 8, 1)), {}, (8, 8, 1), 7)
+    run = Run(config, make_model(config, Spec((8, 8, 1))), {}, Spec((8, 8, 1)), 7)
 
     def tune(model, params, key, images, *_):
         tuned.append(images)

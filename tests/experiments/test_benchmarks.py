@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support.models import sample_of
 
 from experiments.benchmarks import (
     gpu,
@@ -34,6 +35,7 @@ from experiments.benchmarks.peers_code.contestants import Measured
 from vae_jax.errors import InputError
 from vae_jax.models import make_model
 from vae_jax.training.prepare import prepare
+from vae_jax.types import Spec
 
 
 @pytest.fixture
@@ -95,7 +97,7 @@ def test_the_timed_loop_is_the_loop_of_a_run(make_config, tmp_path):
 def test_the_torch_loops_train_each_family(make_config):
     torch_loops = pytest.importorskip("experiments.benchmarks.torch_loops", reason="torch is not installed")
     images = np.zeros((64, 28, 28, 1), np.uint8)
-    for changes in ({}, {"network": "conv", "normalization": "group", "likelihood": "gaussian"}, {"model": "ae"}):
+    for changes in ({}, {"network": "conv", "conv.normalization": "group", "likelihood": "gaussian"}, {"model": "ae"}):
         loss = torch_loops.make_epoch(make_config(**changes), images)(np.arange(64, dtype=np.int32).reshape(2, 32))
         assert np.isfinite(loss)
 
@@ -186,8 +188,8 @@ def test_pythae_draws_the_same_number_of_samples(samples, sizes):
 
 
 def test_parameters_are_passed_to_pythae_in_order_from_input_to_output(make_config, key):
-    model = make_model(make_config(hidden_dims=(16, 8)), (8, 8, 1))
-    shapes = jax.eval_shape(model.init, key, jnp.zeros((8, 8, 1)))
+    model = make_model(make_config(hidden_dims=(16, 8)), Spec((8, 8, 1)))
+    shapes = jax.eval_shape(model.init, key, sample_of(jnp.zeros((8, 8, 1))))
     params = jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), shapes)
     arrays = nll_contenders.arrays_of(params)
     shapes = [arrays[f"decoder_kernel_{i}"].shape for i in range(3)]

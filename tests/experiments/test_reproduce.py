@@ -28,14 +28,18 @@ def test_every_row_is_a_valid_config(name):
     assert config.objective == "importance"
     assert config.val_fraction == 400
     assert (config.num_epochs, config.batch_size, config.seed) == (3280, 20, 3)
-    assert (config.num_samples, config.elbo_weight, config.num_groups) == (row.num_samples, row.elbo_weight, 1)
-    assert (config.hidden_dims, config.activation, config.kernel_init) == ((200, 200), "tanh", "glorot")
+    assert (config.importance.num_samples, config.importance.elbo_weight, config.importance.num_groups) == (
+        row.num_samples,
+        row.elbo_weight,
+        1,
+    )
+    assert (config.hidden_dims, config.activation, config.mlp.kernel_init) == ((200, 200), "tanh", "glorot")
     assert (config.binarize, config.schedule, config.adam_eps) == ("dynamic", "staircase", 5e-6)
     if row.layers == 1:
         assert (config.model, config.latent_dim) == ("vae", 50)
     else:
-        assert (config.model, config.latent_dim, config.upper_latent_dim) == ("two_layer", 100, 50)
-        assert config.upper_hidden_dims == (100, 100)
+        assert (config.model, config.latent_dim, config.two_layer.upper_latent_dim) == ("two_layer", 100, 50)
+        assert config.two_layer.upper_hidden_dims == (100, 100)
 
 
 def test_the_schedules_consist_of_whole_stages():

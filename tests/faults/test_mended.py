@@ -122,8 +122,17 @@ def test_a_checkpoint_of_another_config_is_refused_with_the_differing_keys(damag
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda info: info | {"format": 99}, "the checkpoint of step 40 has format 99, this version reads format 1"),
-        (lambda info: {k: v for k, v in info.items() if k not in ("best", "stale")}, "which lacks best, stale"),
+        (lambda info: info | {"format": 99}, "the checkpoint of step 40 has format 99, this version reads format 2"),
+        (
+            lambda info: info | {"format": 1},
+            "step 40 has format 1, this version reads format 2; a new run needs another",
+        ),
+        (lambda info: {k: v for k, v in info.items() if k != "format"}, "step 40 has format 0, this version reads"),
+        (
+            lambda info: {k: v for k, v in info.items() if k not in ("best", "stale")},
+            "step 40 lacks best, stale; a new",
+        ),
+        (lambda info: {k: v for k, v in info.items() if k != "spec"}, "step 40 lacks spec; a new run needs another"),
     ],
 )
 def test_another_checkpoint_format_is_refused(damaged, change, words):

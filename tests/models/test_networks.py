@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from jax import lax
 from jax.sharding import PartitionSpec
+from support.models import sample_of
 
-from vae_jax.models import make_model, parameter_table
+from vae_jax.models import make_model, parameter_table, require_rate
 from vae_jax.models.networks import convolution_passes
 from vae_jax.models.networks.convolution import conv_transpose, convolve, padding_to_size
 from vae_jax.models.networks.convolution_passes import DIMENSIONS
 from vae_jax.system.devices import make_layout
+from vae_jax.types import Spec
 
 ODD_SHAPES = [(28, 28, 1), (8, 8, 1), (33, 20, 2), (64, 64, 3), (1, 1, 1), (5, 7, 1), (1, 9, 4)]
 GEOMETRIES = [
@@ -135,12 +137,12 @@ def test_the_gradients_of_the_transposed_convolution_work_under_jit_vmap_and_sha
 @pytest.mark.parametrize("normalization", ["none", "group"])
 @pytest.mark.parametrize("channels", [(3,), (8, 16, 5, 4)], ids=str)
 def test_a_conv_decoder_returns_exactly_the_input_shape(make_config, key, shape, normalization, channels):
-    config = make_config(network="conv", normalization=normalization, channels=channels)
-    model = make_model(config, shape)
+    config = make_config(network="conv", conv__normalization=normalization, channels=channels)
+    model = make_model(config, Spec(shape))
     mean_image = jax.random.uniform(key, shape)
 
     def outputs(key):
-        params = model.init(key, mean_image)
+        params = model.init(key, sample_of(mean_image))
         posterior = model.encode(params, mean_image[None])
         return params, posterior, model.decode(params, posterior.mean)
 
@@ -154,16 +156,16 @@ def test_a_conv_decoder_returns_exactly_the_input_shape(make_config, key, shape,
 def test_a_conv_model_starts_at_the_mean_image(make_config, key, normalization):
     shape = (7, 5, 2)
     mean_image = jax.random.uniform(key, shape)
-    model = make_model(make_config(network="conv", normalization=normalization), shape)
-    params = jax.jit(model.init)(key, mean_image)
+    model = make_model(make_config(network="conv", conv__normalization=normalization), Spec(shape))
+    params = jax.jit(model.init)(key, sample_of(mean_image))
     outputs = model.decode(params, jnp.zeros((1, 3)))
     np.testing.assert_allclose(model.pixel_mean(params, outputs)[0], np.clip(mean_image, 0.001, 0.999), atol=1e-5)
 
 
 def test_a_conv_encoder_agrees_with_a_convolution_in_numpy(make_config, key):
     shape = (5, 4, 2)
-    model = make_model(make_config(network="conv", channels=(3,), activation="leaky_relu"), shape)
-    params = jax.jit(model.init)(key, jnp.zeros(shape))
+    model = make_model(make_config(network="conv", channels=(3,), activation="leaky_relu"), Spec(shape))
+    params = jax.jit(model.init)(key, sample_of(jnp.zeros(shape)))
     x = jax.random.normal(key, (6, *shape))
     layer, output = params["encoder"]["Conv_0"], params["encoder"]["output"]
     # 'SAME' at stride 2 pads an odd size on both sides, an even one at the end only.
@@ -181,8 +183,10 @@ def test_group_normalization_makes_features_invariant_to_the_scale_of_the_image(
     x = jax.random.normal(key, (6, 9, 8, 1))
     changes = {}
     for normalization in ("none", "group"):
-        model = make_model(make_config(network="conv", normalization=normalization, channels=(16,)), (9, 8, 1))
-        params = jax.jit(model.init)(key, jnp.zeros((9, 8, 1)))
+        model = make_model(
+            make_config(network="conv", conv__normalization=normalization, channels=(16,)), Spec((9, 8, 1))
+        )
+        params = jax.jit(model.init)(key, sample_of(jnp.zeros((9, 8, 1))))
         change = model.encode(params, 4 * x).mean - model.encode(params, x).mean
         changes[normalization] = float(np.abs(change).max())
     assert changes["group"] < 1e-3 < 0.1 < changes["none"]
@@ -190,15 +194,15 @@ def test_group_normalization_makes_features_invariant_to_the_scale_of_the_image(
 
 def test_every_parameter_of_a_conv_model_gets_a_gradient(make_config, key):
     shape = (9, 8, 1)
-    model = make_model(make_config(network="conv", normalization="group", channels=(8, 6)), shape)
+    model = make_model(make_config(network="conv", conv__normalization="group", channels=(8, 6)), Spec(shape))
     x = jax.random.uniform(key, (6, *shape))
-    params = jax.jit(model.init)(key, x.mean(axis=0))
+    params = jax.jit(model.init)(key, sample_of(x.mean(axis=0)))
 
     def bound(params):
         posterior = model.encode(params, x)
-        outputs = model.decode(params, model.reparameterize(params, key, posterior))
-        assert model.kl_terms is not None
-        kl = model.kl_terms(params, posterior, posterior.mean).sum(axis=1)
+        draw = model.reparameterize(params, key, posterior)
+        outputs = model.decode(params, draw.z)
+        kl = require_rate(model)[1].kl_terms(params, posterior, draw).sum(axis=1)
         return (model.log_likelihood(params, x, outputs) - kl).mean()
 
     for path, leaf in jax.tree_util.tree_leaves_with_path(jax.jit(jax.grad(bound))(params)):
@@ -206,8 +210,13 @@ def test_every_parameter_of_a_conv_model_gets_a_gradient(make_config, key):
 
 
 def test_the_parameters_of_a_conv_model_have_readable_names(make_config, key):
-    model = make_model(make_config(network="conv", channels=(4, 6), normalization="group", latent_dim=3), (9, 8, 1))
-    table = {name: shape for name, shape, _ in parameter_table(jax.eval_shape(model.init, key, jnp.zeros((9, 8, 1))))}
+    model = make_model(
+        make_config(network="conv", channels=(4, 6), conv__normalization="group", latent_dim=3), Spec((9, 8, 1))
+    )
+    table = {
+        name: shape
+        for name, shape, _ in parameter_table(jax.eval_shape(model.init, key, sample_of(jnp.zeros((9, 8, 1)))))
+    }
     assert table["encoder/Conv_0/kernel"] == "(3, 3, 1, 4)"
     assert table["encoder/GroupNorm_1/scale"] == "(6,)"
     assert table["decoder/Dense_0/kernel"] == f"(3, {3 * 2 * 6})"
@@ -219,8 +228,8 @@ def test_the_parameters_of_a_conv_model_have_readable_names(make_config, key):
 
 @pytest.mark.parametrize("kernel_init", ["he", "glorot"])
 def test_initial_weights_have_the_deviation_of_their_rule(make_config, key, kernel_init):
-    model = make_model(make_config(hidden_dims=(300,), latent_dim=50, kernel_init=kernel_init), (20, 20, 1))
-    params = model.init(key, jnp.full((20, 20, 1), 0.5))
+    model = make_model(make_config(hidden_dims=(300,), latent_dim=50, mlp__kernel_init=kernel_init), Spec((20, 20, 1)))
+    params = model.init(key, sample_of(jnp.full((20, 20, 1), 0.5)))
     for layers in (params["encoder"], params["decoder"]):
         hidden, output = layers["Dense_0"]["kernel"], layers["output"]["kernel"]
         if kernel_init == "glorot":

@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support.models import sample_of
 from support.objective import terms_of
 
 from vae_jax.evaluation.evaluate import make_evaluate
@@ -9,28 +10,30 @@ from vae_jax.models import make_model
 from vae_jax.objectives import OBJECTIVES, make_objective
 from vae_jax.training.optimizers import make_optimizer
 from vae_jax.training.step import init_state, make_hparams
-from vae_jax.types import Split
+from vae_jax.types import Spec, Split
 
 SHAPE = (4, 3, 1)
 DAE = {"model": "ae", "objective": "denoising", "likelihood": "gaussian"}
 
 
 def test_the_noise_has_the_given_mean_and_deviation_and_is_not_clipped(make_config, key):
-    corrupt = OBJECTIVES["denoising"](make_config(**DAE, noise_mean=0.2, noise_std=0.5), 1).corrupt
+    corrupt = (
+        OBJECTIVES["denoising"].make(make_config(**DAE, denoising__noise_mean=0.2, denoising__noise_std=0.5), 1).corrupt
+    )
     assert corrupt is not None
     noise = np.asarray(corrupt(key, jnp.full((100, 10, 10, 1), 0.9)), np.float64) - 0.9
     assert noise.mean() == pytest.approx(0.2, abs=4 * 0.5 / 100)
     assert noise.std() == pytest.approx(0.5, rel=0.03)
     assert noise.min() < -0.9
     assert abs(np.corrcoef(noise[:, 0, 0, 0], noise[:, 0, 1, 0])[0, 1]) < 0.4
-    assert OBJECTIVES["elbo"](make_config(), 1).corrupt is None
+    assert OBJECTIVES["elbo"].make(make_config(), 1).corrupt is None
 
 
 @pytest.mark.parametrize("train", [True, False])
 def test_the_noise_is_added_to_the_input_only(make_config, key, train):
-    config = make_config(**DAE, noise_mean=0.25)
-    model, x = make_model(config, SHAPE), jax.random.uniform(key, (8, *SHAPE))
-    params = model.init(key, x.mean(axis=0))
+    config = make_config(**DAE, denoising__noise_mean=0.25)
+    model, x = make_model(config, Spec(SHAPE)), jax.random.uniform(key, (8, *SHAPE))
+    params = model.init(key, sample_of(x.mean(axis=0)))
     outputs = model.decode(params, model.encode(params, x + 0.25).mean)
     terms = terms_of(config, model, params, key, x, train=train)
     np.testing.assert_allclose(terms["loss"], -model.log_likelihood(params, x, outputs), rtol=1e-5)
@@ -39,9 +42,9 @@ def test_the_noise_is_added_to_the_input_only(make_config, key, train):
 
 
 def test_evaluation_uses_fixed_noise_and_reports_noisy_and_clean_reconstructions(make_config, key):
-    config = make_config(**DAE, noise_std=2.0, eval__batch_size=5)
-    model = make_model(config, SHAPE)
-    state = init_state(model.init(key, jnp.full(SHAPE, 0.4)), make_optimizer(config, 10))
+    config = make_config(**DAE, denoising__noise_std=2.0, eval__batch_size=5)
+    model = make_model(config, Spec(SHAPE))
+    state = init_state(model.init(key, sample_of(jnp.full(SHAPE, 0.4))), make_optimizer(config, 10))
     images = np.random.default_rng(0).integers(0, 256, (12, *SHAPE), np.uint8)
     split = Split(images, np.zeros(12, np.int32))
     evaluate = make_evaluate(config, model, make_objective(config, model, 10))

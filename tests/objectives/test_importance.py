@@ -8,13 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
+from support.models import constructed_model, sample_of
 from support.objective import terms_of
 
 from vae_jax.evaluation.estimators import combine, iwae_bound
 from vae_jax.models import make_model
 from vae_jax.models.distributions import normal_log_prob
 from vae_jax.objectives.weights import training_bound
-from vae_jax.types import Model, Posterior
+from vae_jax.types import Model, Posterior, Spec
 
 SHAPE = (3, 2, 1)
 
@@ -22,8 +23,8 @@ SHAPE = (3, 2, 1)
 @pytest.fixture
 def trained(make_config):
     """Return a VAE with two latent dimensions and parameters far from their initial values."""
-    model = make_model(make_config(latent_dim=2, hidden_dims=(5,), activation="tanh"), SHAPE)
-    params = model.init(jax.random.key(3), jnp.full(SHAPE, 0.4))
+    model = make_model(make_config(latent_dim=2, hidden_dims=(5,), activation="tanh"), Spec(SHAPE))
+    params = model.init(jax.random.key(3), sample_of(jnp.full(SHAPE, 0.4)))
     return model, jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(jax.random.key(4), leaf.shape), params)
 
 
@@ -108,9 +109,9 @@ def test_dreg_equals_the_plain_gradient_on_average(trained, x, samples, options)
 @pytest.mark.slow
 def test_dreg_equals_the_plain_gradient_if_the_posterior_has_layers(make_config, x):
     """q(upper|lower) has its own parameters in params; `log_posterior` must not differentiate them either."""
-    sizes = {"latent_dim": 2, "upper_latent_dim": 1, "hidden_dims": (5,), "upper_hidden_dims": (4,)}
-    model = make_model(make_config(model="two_layer", activation="tanh", **sizes), SHAPE)
-    params = model.init(jax.random.key(3), jnp.full(SHAPE, 0.4))
+    sizes = {"latent_dim": 2, "two_layer.upper_latent_dim": 1, "hidden_dims": (5,), "two_layer.upper_hidden_dims": (4,)}
+    model = make_model(make_config(model="two_layer", activation="tanh", **sizes), Spec(SHAPE))
+    params = model.init(jax.random.key(3), sample_of(jnp.full(SHAPE, 0.4)))
     params = jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(jax.random.key(4), leaf.shape), params)
     keys = jax.random.split(jax.random.key(6), 6000)
     plain, dreg = (
@@ -132,9 +133,11 @@ def test_dropout_is_on_in_training_only(make_config, x):
     """Encoder and decoder have dropout keys in training; evaluation, which chooses the best checkpoint, has none."""
 
     def losses(train: bool, **rates) -> np.ndarray:
-        config = make_config(objective="importance", num_samples=3, latent_dim=2, hidden_dims=(64,), **rates)
-        model = make_model(config, SHAPE)
-        params = model.init(jax.random.key(3), jnp.full(SHAPE, 0.4))
+        config = make_config(
+            objective="importance", importance__num_samples=3, latent_dim=2, hidden_dims=(64,), **rates
+        )
+        model = make_model(config, Spec(SHAPE))
+        params = model.init(jax.random.key(3), sample_of(jnp.full(SHAPE, 0.4)))
         return np.asarray(terms_of(config, model, params, jax.random.key(1), x, train=train)["loss"])
 
     np.testing.assert_array_equal(losses(train=False, dropout=0.5), losses(train=False))
@@ -145,8 +148,8 @@ def test_dropout_is_on_in_training_only(make_config, x):
 @pytest.mark.parametrize("part", ["encode", "decode"])
 def test_both_networks_drop_units_in_training(make_config, x, part):
     config = make_config(latent_dim=2, hidden_dims=(64,), dropout=0.5)
-    model = make_model(config, SHAPE)
-    params, key = model.init(jax.random.key(3), jnp.full(SHAPE, 0.4)), jax.random.key(1)
+    model = make_model(config, Spec(SHAPE))
+    params, key = model.init(jax.random.key(3), sample_of(jnp.full(SHAPE, 0.4))), jax.random.key(1)
     whole = training_bound(model, params, key, x, 3, train=False).bound
     plain = getattr(model, part)
     alone = model._replace(**{part: lambda params, given, key=None: plain(params, given)})
@@ -172,27 +175,19 @@ def exact() -> Model:
         mean = x.reshape(len(x), 1) * 1.5 / 0.7**2 / precision + params["encoder"]["mean"]
         return Posterior(mean, params["encoder"]["logvar"] - math.log(precision) + jnp.zeros_like(mean))
 
-    return Model(
-        init=lambda key, mean: {"encoder": {"mean": jnp.zeros(()), "logvar": jnp.zeros(())}},
+    return constructed_model(
         encode=encode,
-        reparameterize=lambda params, key, q: (
-            q.mean + jnp.exp(q.logvar / 2) * jax.random.normal(key, q.mean.shape, q.mean.dtype)
-        ),
         decode=lambda params, z, key=None: (1.5 * z)[:, None, None, :],
         log_likelihood=lambda params, x, outputs: normal_log_prob(x, outputs, jnp.full_like(x, 2 * math.log(0.7))).sum(
             axis=(1, 2, 3)
         ),
         pixel_mean=lambda params, outputs: outputs,
-        log_prior=lambda params, z: normal_log_prob(z, jnp.zeros_like(z), jnp.zeros_like(z)).sum(axis=1),
-        log_posterior=lambda params, q, z: normal_log_prob(z, q.mean, q.logvar).sum(axis=1),
-        kl_terms=None,
-        sample_prior=None,
     )
 
 
 def test_at_the_exact_posterior_the_encoders_gradient_vanishes_sample_by_sample():
     model, x = exact(), jnp.linspace(0, 1, 4).reshape(4, 1, 1, 1)
-    params = model.init(None, None)
+    params = {"encoder": {"mean": jnp.zeros(()), "logvar": jnp.zeros(())}}
     keys = jax.random.split(jax.random.key(2), 20)
 
     def largest(gradient: str) -> float:
@@ -235,9 +230,9 @@ def test_the_plain_gradient_agrees_with_finite_differences_in_float64(trained, x
 
 @pytest.mark.slow
 def test_the_objective_reports_the_bound_and_in_evaluation_also_the_elbo(make_config, x):
-    config = make_config(objective="importance", num_samples=7, latent_dim=2)
-    model = make_model(config, SHAPE)
-    params = model.init(jax.random.key(3), jnp.full(SHAPE, 0.4))
+    config = make_config(objective="importance", importance__num_samples=7, latent_dim=2)
+    model = make_model(config, Spec(SHAPE))
+    params = model.init(jax.random.key(3), sample_of(jnp.full(SHAPE, 0.4)))
     evaluate = functools.partial(terms_of, config, model, params)
     keys = jax.random.split(jax.random.key(1), 3000)
     many = jax.jit(jax.vmap(lambda key: evaluate(key, x, train=False)))(keys)

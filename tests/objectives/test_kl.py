@@ -2,11 +2,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support.models import sample_of
 from support.objective import terms_of
 
 from vae_jax.objectives import OBJECTIVES
 from vae_jax.objectives.kl import make_cost, make_weight
-from vae_jax.types import Context
+from vae_jax.types import Context, Spec
 
 STEPS = 10
 KL_TERMS = jnp.array([[0.5, 3.0], [1.5, 5.0]])  # means 1 and 4, kl 3.5 and 6.5, batch mean 5
@@ -40,7 +41,7 @@ def test_cycles_rise_stay_and_restart_and_the_last_one_stays(make_config):
 )  # fmt: skip
 def test_the_cost_is_stable_after_the_stated_epoch_and_not_before(make_config, changes, epochs):
     config = make_config(**changes)
-    assert OBJECTIVES[config.objective](config, STEPS).stable_after_epoch == epochs
+    assert OBJECTIVES[config.objective].make(config, STEPS).stable_after_epoch == epochs
     if config.model == "vae":
         last = [float(cost(config, round(epochs * STEPS) + i).sum()) for i in (0, 1, 7, 10_000)]
         assert len(set(last)) == 1
@@ -76,8 +77,8 @@ def test_the_elbo_objective_uses_the_cost_in_the_loss_and_reports_the_kl(make_co
     from vae_jax.models import make_model
 
     config = make_config(capacity=50.0)
-    model, x = make_model(config, (4, 3, 1)), jax.random.uniform(key, (8, 4, 3, 1))
-    params = model.init(key, x.mean(axis=0))
+    model, x = make_model(config, Spec((4, 3, 1))), jax.random.uniform(key, (8, 4, 3, 1))
+    params = model.init(key, sample_of(x.mean(axis=0)))
     terms = terms_of(config, model, params, key, x, beta=3)
     expected = terms["reconstruction"] + 3 * (50 - terms["kl"].mean())
     np.testing.assert_allclose(terms["loss"], expected, rtol=1e-5)

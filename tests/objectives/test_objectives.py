@@ -2,11 +2,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support.models import sample_of
 from support.objective import terms_of
 
 from vae_jax.errors import InputError
-from vae_jax.models import make_model
+from vae_jax.models import make_model, require_rate
 from vae_jax.objectives import OBJECTIVES, make_objective
+from vae_jax.types import Spec
 
 SHAPE = (4, 3, 1)
 
@@ -17,12 +19,12 @@ def x(key):
 
 
 def terms_at(config, x, key, step=0, beta=1.0, train=True):
-    model = make_model(config, SHAPE)
-    params = model.init(key, x.mean(axis=0))
+    model = make_model(config, Spec(SHAPE))
+    params = model.init(key, sample_of(x.mean(axis=0)))
     terms = terms_of(config, model, params, key, x, step, beta, train)
-    assert model.kl_terms is not None
+    _, rate = require_rate(model)
     posterior = model.encode(params, x)
-    return terms, model.kl_terms(params, posterior, posterior.mean)
+    return terms, rate.kl_terms(params, posterior, model.reparameterize(params, None, posterior))
 
 
 @pytest.mark.parametrize("beta", [0.0, 1.0, 4.0])
@@ -54,8 +56,8 @@ def test_free_bits_do_not_affect_evaluation(make_config, x, key):
 
 def test_a_dimension_below_its_free_bits_has_no_kl_gradient(make_config, x, key):
     config = make_config(free_bits=1e6)
-    model = make_model(config, SHAPE)
-    params = model.init(key, x.mean(axis=0))
+    model = make_model(config, Spec(SHAPE))
+    params = model.init(key, sample_of(x.mean(axis=0)))
 
     def mean(name, config):
         return lambda p: terms_of(config, model, p, key, x)[name].mean()
@@ -67,8 +69,8 @@ def test_a_dimension_below_its_free_bits_has_no_kl_gradient(make_config, x, key)
 
 def test_the_loss_is_finite_for_huge_logits(make_config, x, key):
     config = make_config()
-    model = make_model(config, SHAPE)
-    params = model.init(key, x.mean(axis=0))
+    model = make_model(config, Spec(SHAPE))
+    params = model.init(key, sample_of(x.mean(axis=0)))
     for sign in (-1e4, 1e4):
         params["decoder"]["output"]["bias"] = jnp.full(12, sign)
         value, grads = jax.value_and_grad(lambda p: terms_of(config, model, p, key, x)["loss"].mean())(params)
@@ -82,7 +84,7 @@ def test_the_loss_is_finite_for_huge_logits(make_config, x, key):
 def test_an_objective_that_does_not_fit_the_model_is_refused(make_config, model, objective, choice):
     config = make_config(model=model, objective=objective)
     with pytest.raises(InputError, match=f"objective={objective}.*model={model}.*choices: {choice}"):
-        make_objective(config, make_model(config, SHAPE), 10)
+        make_objective(config, make_model(config, Spec(SHAPE)), 10)
 
 
 @pytest.mark.parametrize(
@@ -96,20 +98,58 @@ def test_an_objective_that_does_not_fit_the_model_is_refused(make_config, model,
 )
 def test_the_best_checkpoint_is_chosen_by_the_elbo_only_if_it_is_what_training_maximises(make_config, changes, metric):
     config = make_config(**changes)
-    assert OBJECTIVES[config.objective](config, 10).best_metric == metric
+    assert OBJECTIVES[config.objective].make(config, 10).best_metric == metric
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize(("model", "objective"), [("vae", "elbo"), ("ae", "reconstruction"), ("ae", "denoising")])
+def test_a_penalty_of_the_model_is_added_to_the_loss_alone(make_config, x, key, model, objective, train):
+    config = make_config(model=model, objective=objective)
+    plain = make_model(config, Spec(SHAPE))
+    params = plain.init(key, sample_of(x.mean(axis=0)))
+
+    def penalty(params, posterior, draw):
+        return 2 + jnp.square(draw.z - posterior.mean).sum(axis=1)
+
+    without = terms_of(config, plain, params, key, x, train=train)
+    terms = terms_of(config, plain._replace(penalty=penalty), params, key, x, train=train)
+    more = terms.pop("loss") - without.pop("loss")
+    assert (more > 2.1).all() if model == "vae" else np.allclose(more, 2, atol=1e-4)
+    jax.tree.map(np.testing.assert_array_equal, terms, without)
+
+
+def test_free_bits_need_a_kl_of_each_dimension(make_config):
+    vae = make_model(make_config(), Spec(SHAPE))
+    whole, free = vae._replace(traits=vae.traits - {"columns"}), make_config(free_bits=0.5)
+    make_objective(free, vae)
+    make_objective(make_config(), whole)
+    with pytest.raises(InputError, match=r"model=vae has one KL of all its dimensions, and free_bits=0\.5 is for each"):
+        make_objective(free, whole)
+
+
+def test_importance_weights_need_what_their_gradient_reads(make_config):
+    config = make_config(objective="importance", importance__gradient="dreg")
+    vae = make_model(config, Spec(SHAPE))
+    assert vae.rate is not None
+    unknown = vae._replace(rate=vae.rate._replace(log_posterior=None))
+    make_objective(make_config(objective="importance"), unknown)
+    with pytest.raises(InputError, match=r"no density of a given z, which importance\.gradient=dreg needs"):
+        make_objective(config, unknown)
+    with pytest.raises(InputError, match="a loss of its own beside the bound"):
+        make_objective(config, vae._replace(penalty=lambda params, posterior, draw: draw.z.sum(axis=1)))
 
 
 @pytest.mark.parametrize("train", [True, False])
 @pytest.mark.parametrize(("model", "objective"), [("vae", "elbo"), ("ae", "reconstruction"), ("ae", "denoising")])
 def test_encoder_and_decoder_get_keys_of_their_own_in_training_only(make_config, x, key, model, objective, train):
     config = make_config(model=model, objective=objective)
-    made, keys = make_model(config, SHAPE), []
+    made, keys = make_model(config, Spec(SHAPE)), []
 
     def watched(function):
         return lambda params, given, key=None: keys.append(key) or function(params, given, key)
 
     watching = made._replace(encode=watched(made.encode), decode=watched(made.decode))
-    terms_of(config, watching, made.init(key, x.mean(axis=0)), key, x, train=train)
+    terms_of(config, watching, made.init(key, sample_of(x.mean(axis=0))), key, x, train=train)
     assert len(keys) == 2
     if train:
         first, second = map(jax.random.key_data, keys)

@@ -149,4 +149,4 @@ def test_a_pickled_run_encodes_the_same_bits_in_a_spawned_process(workdirs):
 def test_a_run_without_a_workdir_cannot_be_pickled(workdirs):
     run = vae_jax.load_run(workdirs / "vae")
     with pytest.raises(InputError, match="without a workdir cannot be pickled"):
-        pickle.dumps(vae_jax.Run(run.config, run.model, run.params, run.shape, run.step))
+        pickle.dumps(vae_jax.Run(run.config, run.model, run.params, run.spec, run.step))

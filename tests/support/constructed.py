@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from support.models import constructed_model, normal_log_posterior, standard_log_prob
 from vae_jax.evaluation.health.codes import Codes
 from vae_jax.models.distributions import normal_kl_standard, normal_log_prob, normal_sample
-from vae_jax.types import Model, Posterior
+from vae_jax.types import Draw, Model, Posterior
 
 
 def normal(x, mean, logvar):
@@ -23,8 +24,8 @@ def codes_of(mean: np.ndarray, variance: float | np.ndarray, seed: int = 0) -> C
     z = mean + np.exp(logvar / 2) * np.random.default_rng(seed).normal(size=mean.shape).astype(np.float32)
     zero = np.zeros_like(z)
     kl_terms = 0.5 * (mean**2 + np.exp(logvar) - 1 - logvar)
-    elbo = np.zeros(len(mean))
-    return Codes(Posterior(mean, logvar), z, kl_terms, elbo, normal(z, mean, logvar), normal(z, zero, zero), elbo)  # pyright: ignore[reportArgumentType]
+    densities = np.zeros(len(mean)), normal(z, mean, logvar), normal(z, zero, zero)
+    return Codes(Posterior(mean, logvar), z, mean, z.astype(np.float64), kl_terms, *densities)  # pyright: ignore[reportArgumentType]
 
 
 def draws(count: int, size: int, seed: int = 1) -> np.ndarray:
@@ -84,17 +85,15 @@ def linear_gaussian(shift: float = 0.0, widen: float = 1.0, signal: float = 1.0)
     def log_likelihood(params: Any, x: Any, outputs: Any) -> Any:
         return normal_log_prob(x, outputs, jnp.full_like(x, 2 * math.log(NOISE))).sum(axis=(1, 2, 3))
 
-    return Model(
-        init=lambda key, mean: {},
+    return constructed_model(
         encode=encode,
-        reparameterize=lambda params, key, q: normal_sample(key, q.mean, q.logvar),
         decode=decode,
         log_likelihood=log_likelihood,
         pixel_mean=lambda params, outputs: outputs,
-        log_prior=lambda params, z: normal_log_prob(z, jnp.zeros_like(z), jnp.zeros_like(z)).sum(axis=1),
-        log_posterior=lambda params, q, z: normal_log_prob(z, q.mean, q.logvar).sum(axis=1),
-        kl_terms=lambda params, q, z: normal_kl_standard(q.mean, q.logvar),
-        sample_prior=lambda params, key, n: jax.random.normal(key, (n, SIZE)),
+        sample_prior=lambda params, key, n, temperature=1.0: temperature * jax.random.normal(key, (n, SIZE)),
+        kl_terms=lambda params, q, draw: normal_kl_standard(q.mean, q.logvar),
+        kl_names=("z1", "z2"),
+        standard_prior=True,
     )
 
 
@@ -120,33 +119,38 @@ def two_layers() -> Model:
     """
     plain, r = linear_gaussian(), 0.5
     rest = math.log(1 - r**2)
-    assert plain.log_prior is not None
-    assert plain.log_posterior is not None
-    log_standard, log_lower = plain.log_prior, plain.log_posterior
 
     def beside(z: Any, other: Any) -> Any:
         return normal_log_prob(z, r * other, jnp.full_like(z, rest))
 
-    def reparameterize(params: Any, key: Any, q: Any) -> Any:
-        keys = jax.random.split(key)
-        z1 = plain.reparameterize(params, keys[0], q)
-        return z1, normal_sample(keys[1], r * z1, jnp.full_like(z1, rest))
+    def reparameterize(params: Any, key: Any, q: Any) -> Draw:
+        keys = (None, None) if key is None else jax.random.split(key)
+        z1 = plain.reparameterize(params, keys[0], q).z
+        z = z1, r * z1 if keys[1] is None else normal_sample(keys[1], r * z1, jnp.full_like(z1, rest))
+        return Draw(z, log_posterior(params, q, z))
 
-    def sample_prior(params: Any, key: Any, n: int) -> Any:
+    def log_posterior(params: Any, q: Any, z: Any) -> Any:
+        return normal_log_posterior(params, q, z[0]) + beside(z[1], z[0]).sum(axis=1)
+
+    def sample_prior(params: Any, key: Any, n: int, temperature: float = 1.0) -> Any:
         keys = jax.random.split(key)
         z2 = jax.random.normal(keys[0], (n, SIZE))
         return normal_sample(keys[1], r * z2, jnp.full_like(z2, rest)), z2
 
-    def kl_terms(params: Any, q: Any, z: Any) -> Any:
-        zero = jnp.zeros_like(z[1])
+    def kl_terms(params: Any, q: Any, draw: Draw) -> Any:
+        z, zero = draw.z, jnp.zeros_like(draw.z[1])
         lower = normal_log_prob(z[0], q.mean, q.logvar) - beside(z[0], z[1])
         return jnp.concatenate([lower, beside(z[1], z[0]) - normal_log_prob(z[1], zero, zero)], axis=1)
 
-    return plain._replace(
+    return constructed_model(
+        encode=plain.encode,
         reparameterize=reparameterize,
         decode=lambda params, z, key=None: plain.decode(params, z[0]),
-        log_prior=lambda params, z: log_standard(params, z[1]) + beside(z[0], z[1]).sum(axis=1),
-        log_posterior=lambda params, q, z: log_lower(params, q, z[0]) + beside(z[1], z[0]).sum(axis=1),
-        kl_terms=kl_terms,
+        log_likelihood=plain.log_likelihood,
+        pixel_mean=plain.pixel_mean,
+        log_prior=lambda params, z: standard_log_prob(params, z[1]) + beside(z[0], z[1]).sum(axis=1),
         sample_prior=sample_prior,
-    )
+        log_posterior=log_posterior,
+        kl_terms=kl_terms,
+        kl_names=("lower z1", "lower z2", "upper z1", "upper z2"),
+    )._replace(view=lambda params, z: z[0], place=None)

@@ -35,7 +35,7 @@ FORCED = [
     f"--config.{setting}"
     for setting in (
         "dataset=digits", "num_train=64", "batch_size=32", "num_epochs=1", "hidden_dims=8", "channels=4", "latent_dim=2",
-        "upper_latent_dim=2", "upper_hidden_dims=8", "num_samples=2", "num_groups=1",
+        "two_layer.upper_latent_dim=2", "two_layer.upper_hidden_dims=8", "importance.num_samples=2", "importance.num_groups=1",
         "eval.batch_size=64", "cache_dir=", "log.profile=false",
     )
 ]  # fmt: skip

@@ -6,8 +6,8 @@ import jax
 import numpy as np
 
 import vae_jax.artifacts.report
-from vae_jax.artifacts.export.layers import Layer, Layers
 from vae_jax.models import make_model
+from vae_jax.models.networks import Layer, Layers
 from vae_jax.runs.run import Run
 
 SCRIPT = Path(vae_jax.artifacts.report.__file__).parent / "page" / "network.js"
@@ -35,7 +35,7 @@ def as_embedded(run, dtype):
         return array.astype(dtype).astype(array.dtype) if np.issubdtype(array.dtype, np.floating) else array
 
     params = jax.tree.map(rounded, run.params)
-    return Run(run.config, make_model(run.config, run.shape), params, run.shape, run.step)
+    return Run(run.config, make_model(run.config, run.spec), params, run.spec, run.step)
 
 
 def close(found, expected):

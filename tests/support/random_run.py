@@ -3,18 +3,19 @@
 import math
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from conftest import small_config
 
-from vae_jax.models import make_model
+from vae_jax.models import init_shapes, make_model
+from vae_jax.models.networks import Layers
 from vae_jax.runs.run import Run
+from vae_jax.types import Spec
 
 
 def random_run(shape, **changes) -> Run:
     """A run whose every parameter is random, as if it were trained: no bias is zero, no scale one."""
     config = small_config(**changes)
-    model = make_model(config, shape)
+    model = make_model(config, Spec(shape))
     rng = np.random.default_rng(0)
 
     def draw(path, leaf):
@@ -24,6 +25,11 @@ def random_run(shape, **changes) -> Run:
         return (path[-1].key == "scale") + np.float32(0.1) * noise
 
     # Shapes alone: to draw initial weights and throw them away takes longer than the rest of a test.
-    shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros(shape))
-    params = jax.tree_util.tree_map_with_path(draw, shapes)
-    return Run(config, model, params, shape, 1)
+    params = jax.tree_util.tree_map_with_path(draw, init_shapes(model, Spec(shape)))
+    return Run(config, model, params, Spec(shape), 1)
+
+
+def layers_of(run: Run) -> Layers:
+    """Return the layers of a run's model."""
+    assert run.model.layers is not None
+    return run.model.layers(run.params)

@@ -108,9 +108,9 @@ def test_a_sweep_of_beta_gives_a_rate_and_a_distortion_per_run():
         "latent_dim=2": [("0.5", 0.0, 10.0), ("4", 2.0, 8.0)],
         "latent_dim=3": [("0.5", 1.0, 9.0), ("4", 3.0, 7.0)],
     }
-    moving = sweeps.rates(planned(*points, likelihood="gaussian", sigma_mode="optimal"), found)
+    moving = sweeps.rates(planned(*points, likelihood="gaussian", gaussian__sigma_mode="optimal"), found)
     assert moving[0] == {}
-    assert "sigma_mode=optimal" in moving[1]
+    assert "gaussian.sigma_mode=optimal" in moving[1]
     assert "no kl" in sweeps.rates(planned(*points), [results(-1.0)] * 4)[1]
 
 

@@ -10,6 +10,7 @@ from vae_jax.models import make_model
 from vae_jax.objectives import make_objective
 from vae_jax.training.optimizers import make_optimizer, make_schedule
 from vae_jax.training.step import init_state, make_hparams, make_train_step
+from vae_jax.types import Spec
 
 REFERENCES = {
     "adam": optax.adam(0.02, 0.8, 0.9, 1e-4),
@@ -24,7 +25,7 @@ def descend(config, params, steps):
         return {"loss": (params["w"] ** 2 * batch.x[:, 0, 0, :1]).sum(axis=1)}
 
     optimizer = make_optimizer(config, 10)
-    model = make_model(config, (1, 1, 1))
+    model = make_model(config, Spec((1, 1, 1)))
     step = jax.jit(make_train_step(model, make_objective(config, model)._replace(terms=terms), optimizer))
     state = init_state(params, optimizer)
     for _ in range(steps):

@@ -8,14 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import PartitionSpec
+from support.models import sample_of
 from support.objective import terms_of
 
 from vae_jax.data.preprocess import make_preprocess
-from vae_jax.models import make_model
+from vae_jax.models import make_model, require_rate
 from vae_jax.objectives import make_objective
 from vae_jax.system.devices import make_layout
 from vae_jax.training.optimizers import make_optimizer
 from vae_jax.training.step import init_state, make_hparams, make_train_chunk, make_train_step
+from vae_jax.types import Spec
 
 SHAPE = (4, 3, 1)
 BATCH = 8
@@ -23,11 +25,11 @@ AE = {"model": "ae", "objective": "reconstruction", "likelihood": "gaussian"}
 
 
 def make_parts(config, axis_name=None):
-    model = make_model(config, SHAPE)
+    model = make_model(config, Spec(SHAPE))
     optimizer = make_optimizer(config, 10)
     step: Any = make_train_step(model, make_objective(config, model, 10), optimizer, axis_name)
     step = functools.partial(step, hparams=make_hparams(config))
-    return init_state(model.init(jax.random.key(1), jnp.full(SHAPE, 0.5)), optimizer), step
+    return init_state(model.init(jax.random.key(1), sample_of(jnp.full(SHAPE, 0.5))), optimizer), step
 
 
 def make_chunk(step, binarize):
@@ -74,7 +76,7 @@ def test_a_noise_free_step_is_the_same_under_a_mapped_axis(make_config, x, key, 
 def test_a_vae_step_under_a_mapped_axis_is_the_mean_of_per_shard_steps_with_folded_keys(make_config, x, key, mapped):
     config = make_config(optimizer="sgd", learning_rate=0.1)
     state, _ = make_parts(config)
-    model = make_model(config, SHAPE)
+    model = make_model(config, Spec(SHAPE))
 
     def shard_loss(params, i):
         shard_key = jax.random.fold_in(jax.random.fold_in(key, state.step), i)
@@ -90,17 +92,19 @@ def test_a_vae_step_under_a_mapped_axis_is_the_mean_of_per_shard_steps_with_fold
 @pytest.mark.parametrize("mapped", [run_pmap, run_shard_map])
 def test_free_bits_use_the_global_batch_under_a_mapped_axis(make_config, x, key, mapped):
     state, _ = make_parts(make_config())
-    model = make_model(make_config(), SHAPE)
-    assert model.kl_terms is not None
+    model = make_model(make_config(), Spec(SHAPE))
+    _, rate = require_rate(model)
+
+    def kl_terms(params):
+        posterior = model.encode(params, x)
+        return rate.kl_terms(params, posterior, model.reparameterize(params, None, posterior))
+
     # The dimension is free in one shard and not in the whole batch, so that the two means give different gradients.
-    posterior = model.encode(state.params, x)
-    shards = model.kl_terms(state.params, posterior, posterior.mean).reshape(2, -1, 3).mean(axis=1)[:, 2]
+    shards = kl_terms(state.params).reshape(2, -1, 3).mean(axis=1)[:, 2]
     free = float(0.25 * shards.max() + 0.75 * shards.min())
     assert shards.min() < free < shards.mean()
     config = make_config(optimizer="sgd", learning_rate=0.1, free_bits=free, beta=3.0)
     state, _ = make_parts(config)
-
-    kl_terms = model.kl_terms
 
     def loss(params):
         halves = x.reshape(2, -1, *SHAPE)
@@ -109,8 +113,7 @@ def test_free_bits_use_the_global_batch_under_a_mapped_axis(make_config, x, key,
             shard_key = jax.random.fold_in(jax.random.fold_in(key, state.step), i)
             terms = terms_of(make_config(), model, params, shard_key, halves[i])
             reconstruction += terms["reconstruction"].mean() / 2
-        posterior = model.encode(params, x)
-        kl = kl_terms(params, posterior, posterior.mean).mean(axis=0)
+        kl = kl_terms(params).mean(axis=0)
         return reconstruction + 3 * jnp.maximum(kl, free).sum()
 
     expected = jax.tree.map(lambda p, g: p - 0.1 * g, state.params, jax.grad(loss)(state.params))
@@ -122,7 +125,7 @@ def test_free_bits_use_the_global_batch_under_a_mapped_axis(make_config, x, key,
 def test_the_accumulated_gradient_equals_the_gradient_of_the_batch(make_config, x, key):
     config = make_config(**AE)
     state, step = make_parts(config)
-    model, optimizer = make_model(config, SHAPE), make_optimizer(config, 10)
+    model, optimizer = make_model(config, Spec(SHAPE)), make_optimizer(config, 10)
     parted = make_train_step(model, make_objective(config, model, 10), optimizer, accumulate_steps=4)
     assert_close(jax.jit(parted)(state, x, key, make_hparams(config)), jax.jit(step)(state, x, key))
 
@@ -134,7 +137,7 @@ def test_every_part_of_a_batch_has_its_own_noise(make_config, x, key):
     def terms(model, params, key, batch, context):
         return {"loss": jax.random.uniform(key, (len(batch.x),)) + 0 * context.hparams["beta"]}
 
-    model = make_model(config, SHAPE)
+    model = make_model(config, Spec(SHAPE))
     objective = make_objective(config, model, 10)._replace(terms=terms)
     step = make_train_step(model, objective, make_optimizer(config, 10), accumulate_steps=4)
     _, metrics = step(state, jnp.zeros_like(x), key, make_hparams(config))

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vae_jax.artifacts import arrays
-from vae_jax.artifacts.arrays.table import ARRAYS, NEEDS
+from vae_jax.artifacts.arrays.needs import NEEDS
+from vae_jax.artifacts.arrays.table import ARRAYS
 from vae_jax.errors import InputError, TrainingError
 from vae_jax.runs import latent_frames
 from vae_jax.runs.run import Run
@@ -47,9 +48,9 @@ def make_source(
         request: the choices of a person.
         progress: called with lines of text while something slow is computed.
     """
-    with_prior = run.model.log_prior is not None
+    with_prior, model = run.model.prior is not None, run.model
     return arrays.Source(
-        encode=run.encode,
+        latents=run.latents,
         decode=run.decode,
         reconstruct=run.reconstruct,
         test=dataset.test,
@@ -59,7 +60,9 @@ def make_source(
         sample=run.sample if with_prior else None,
         standard_prior=run.standard_prior,
         sample_posterior=run.sample_posterior if with_prior else None,
-        kl_terms=run.kl_terms if with_prior else None,
+        kl_terms=run.kl_terms if model.rate is not None else None,
+        kl_names=() if model.rate is None else model.rate.kl_names(),
+        kl_of_dimensions="columns" in model.traits,
         corrupt=run.corrupt if run.corrupts else None,
         film=lambda: latent_frames.load_frames(workdir, len(dataset.test.images)),
         request=request,

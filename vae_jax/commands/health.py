@@ -11,7 +11,7 @@ import sys
 from vae_jax import data
 from vae_jax.commands import arguments
 from vae_jax.evaluation import health, nll
-from vae_jax.models import require_prior
+from vae_jax.models import require_rate
 from vae_jax.runs.loading import load_run
 from vae_jax.system import disk
 from vae_jax.system.console import Console
@@ -28,7 +28,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--temperatures", type=arguments.count, default=400, help="steps of annealing 100 images (400)")
     flags = parser.parse_args(argv)
     run, console = load_run(flags.workdir, flags.which), Console()
-    require_prior(run.model, run.config.model)
+    require_rate(run.model, run.config.model)
     path = arguments.output_folder(flags) / "health.json"
     kind, config = nll.kind_of(run), run.config
     dataset, prefix = data.load(config), nll.prefix(kind)

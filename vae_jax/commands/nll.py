@@ -17,7 +17,7 @@ from typing import Any
 
 from vae_jax.commands import arguments
 from vae_jax.evaluation import nll
-from vae_jax.models import require_prior
+from vae_jax.models import require_rate
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.loading import load_run
 from vae_jax.system import devices, signals
@@ -54,7 +54,7 @@ def main(argv: list[str]) -> None:
     with signals.leaving(STOP_MESSAGE):
         devices.keep_memory(workdir_lib.read_config(flags.workdir))
         run = load_run(flags.workdir, flags.which)
-        require_prior(run.model, run.config.model)
+        require_rate(run.model, run.config.model)
         folder = arguments.output_folder(flags)
         path, record, other = nll.measure_run(run, folder, request, flags.against, console, STOP_MESSAGE)
         report = nll.print_record(record, console)

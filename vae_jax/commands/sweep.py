@@ -60,7 +60,8 @@ def main(argv: list[str]) -> int:
 
     def read(point: sweeps.Point) -> Any:
         # Films are for single runs: a run that records one cannot be trained together with others.
-        return command_line.read_file(str(config), (("log.latent_every_steps", "0"), *flags.overrides, *point))
+        given = (("log.latent_every_steps", "0"), *flags.overrides, *point)
+        return command_line.read_file(str(config), given, console.line)
 
     with signals.leaving(stop_message):
         runs = sweeps.plan(flags.points, flags.seeds, read, config.stem, output)

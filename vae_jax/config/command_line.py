@@ -1,7 +1,7 @@
 """The flags of the command line, and the config that they give."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from vae_jax import config as config_lib
@@ -75,13 +75,34 @@ def parse(argv: list[str]) -> Flags:
     return Flags(named["--config"], named["--workdir"], tuple(overrides), False, named["--distributed"])
 
 
-def read_file(file: str, overrides: Sequence[tuple[str, str]] = ()) -> Config:
+def read_file(
+    file: str, overrides: Sequence[tuple[str, str]] = (), say: Callable[[str], None] = lambda line: None
+) -> Config:
     """Return the validated config of a config file, with overrides.
 
+    A key of the file that no chosen model, prior, network, likelihood or objective reads is left at its default, so that a
+    file can be used with another objective, say; `say` gets a line about it.
+
     Raises:
-        InputError: no such file, or a line for every wrong key.
+        InputError: no such file, a line for every wrong key, or an override of a key that nothing reads.
     """
-    return overridden(config_lib.load_file(file), overrides)
+    config = config_lib.override(config_lib.load_file(file), overrides)
+    config, left = config_lib.without_unread(config, keep={name for name, _ in overrides})
+    if left:
+        say(f"{file}: left out, because nothing in this run reads them: {', '.join(left)}")
+    return overridden(config, ())
+
+
+def help_text(argv: Sequence[str]) -> str:
+    """Return the help; with --config=FILE and overrides the keys of the entries that they choose come first."""
+    words = [word for word in argv if word not in ("-h", "--help")]
+    try:
+        flags = parse(words)
+        config = config_lib.override(config_lib.load_file(flags.config), flags.overrides)
+    except InputError:
+        config = config_lib.defaults()
+    flat = config_lib.flatten(config_lib.defaults()) | config_lib.flatten(config)
+    return USAGE + config_lib.key_table(names("digits"), flat)
 
 
 def overridden(config: Config, overrides: Sequence[tuple[str, str]]) -> Config:

@@ -4,13 +4,10 @@ import hashlib
 import json
 from typing import Any
 
-from vae_jax.config.table import KEYS, flatten, nest
+from vae_jax.config.table import KEYS, RENAMED, flatten, nest
 from vae_jax.config.validation import as_reals, key_problems
 from vae_jax.errors import InputError, shown
 from vae_jax.types import Config
-
-RETIRED = (("padded_latent_dim", 0),)
-"""Removed keys of older runs, with the only value at which they can be ignored."""
 
 
 def differences(old: Config, new: Config) -> list[tuple[str, Any, Any]]:
@@ -37,21 +34,26 @@ def to_json(config: Config) -> str:
 
 
 def from_json(text: str | bytes, source: str) -> Config:
-    """Return the config of `to_json`'s text. Lists become tuples; keys that an older run lacks take their defaults.
+    """Return the config of `to_json`'s text. Lists become tuples; keys that a run lacks take their defaults.
 
     Raises:
-        InputError: the text is not a JSON object, or a line for every unknown key and every wrong value; `source` names the
-            origin of the text.
+        InputError: the text is not a JSON object, is of an older version, or has unknown keys or wrong values, a line for each;
+            `source` names the origin of the text.
     """
     try:
         values = json.loads(text if isinstance(text, str) else text.decode())
         if not isinstance(values, dict):
             raise ValueError("not a JSON object")
-        found = {name: value for name, value in as_reals(flatten(values)).items() if (name, value) not in RETIRED}
+        found = as_reals(flatten(values))
     except ValueError as error:
         raise InputError(f"{source}: not a run's configuration: {shown(error)}") from None
     except RecursionError:
         raise InputError(f"{source}: not a run's configuration: nested too deeply") from None
+    if old := sorted(found.keys() & RENAMED.keys()):
+        raise InputError(
+            f"{source}: a run of an older version, with the key {old[0]}, which is now {RENAMED[old[0]]}; "
+            "this version cannot read it: train it again"
+        )
     problems = key_problems(found, {})
     if problems:
         raise InputError("\n".join(f"{source}: {problem}" for problem in problems))

@@ -5,14 +5,14 @@ import os
 import re
 import traceback
 import warnings
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from vae_jax.config.table import BY_NAME, flatten, nest
-from vae_jax.config.validation import as_float, choices, describe, no_key, unknown
+from vae_jax.config.table import BY_NAME, flatten, nest, unread
+from vae_jax.config.validation import as_float, choices, completed, describe, no_key, unknown
 from vae_jax.errors import InputError, printable, shown
 from vae_jax.keys import Key
 from vae_jax.types import Config
@@ -81,6 +81,17 @@ def override(config: Config, overrides: Iterable[tuple[str, str]]) -> Config:
     if problems:
         raise InputError("\n".join(problems))
     return nest(flat)
+
+
+def without_unread(config: Config, keep: Collection[str] = ()) -> tuple[Config, list[str]]:
+    """Return config with the keys that no chosen entry reads at their defaults, and the names of those that differed.
+
+    Keys of `keep` stay as they are; `validate` refuses them.
+    """
+    flat = flatten(config)
+    reasons = unread(completed(flat))
+    left = [name for name in reasons if name not in keep and flat.get(name) not in (None, BY_NAME[name].default)]
+    return (nest(flat | {name: BY_NAME[name].default for name in left}) if left else config), left
 
 
 def _parse(key: Key, text: str) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vae_jax.config.combinations import combination_problems
-from vae_jax.config.table import BY_NAME, KEYS, flatten, nest
+from vae_jax.config.table import BY_NAME, KEYS, RENAMED, flatten, nest, unread
 from vae_jax.errors import InputError, shown
 from vae_jax.keys import LARGEST_REAL, Key
 from vae_jax.types import Config
@@ -57,7 +57,9 @@ def unknown(name: str, value: Any) -> str:
 
 
 def no_key(name: str) -> str:
-    """Return the message for an unknown key, with the nearest known one."""
+    """Return the message for an unknown key, with its new name or the nearest known one."""
+    if name in RENAMED:
+        return f"this key is now {RENAMED[name]}"
     return f"unknown key{_nearest(name, BY_NAME) or '; --help lists the keys'}"
 
 
@@ -72,8 +74,8 @@ def validate(config: Config, registries: Mapping[str, Collection[str]]) -> Confi
         InputError: one line per problem, naming key, value and choices.
     """
     given = as_reals(flatten(config))
-    flat = {key.name: given.get(key.name, key.default) for key in KEYS}
-    problems = key_problems(given, registries) or combination_problems(flat)
+    flat = completed(given)
+    problems = key_problems(given, registries) or unread_problems(flat) or combination_problems(flat)
     if problems:
         raise InputError("\n".join(problems))
     # A run is often continued or drawn in another current folder than the one it was started in.
@@ -100,6 +102,19 @@ def key_problems(flat: Mapping[str, Any], registries: Mapping[str, Collection[st
         if name in flat:
             problems += _value_problems(key, flat[name], registries.get(name, ()))
     return problems
+
+
+def completed(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a flat config in which every key that is missing has its default; unknown keys are dropped."""
+    return {key.name: flat.get(key.name, key.default) for key in KEYS}
+
+
+def unread_problems(flat: Mapping[str, Any]) -> list[str]:
+    """Return a line for each key that differs from its default and that no chosen entry reads."""
+    reasons = unread(flat)
+    return [
+        f"{name}={shown(flat[name])}: {why}" for name, why in reasons.items() if flat[name] != BY_NAME[name].default
+    ]
 
 
 def text_problems(name: str, text: str) -> list[str]:
@@ -130,7 +145,7 @@ def _value_problems(key: Key, value: Any, names: Collection[str]) -> list[str]:
     problems = text_problems(key.name, value) if key.kind is str else []
     if problems:
         return problems
-    if names and value not in names:
+    if names and value not in names and value != key.default:
         few = names if len(names) <= 20 else sorted(names)[:0]
         return [f"{at}: unknown {key.name}{_nearest(value, names)}{choices(few)}"]
     if key.choices and value not in key.choices:

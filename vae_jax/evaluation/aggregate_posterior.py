@@ -11,9 +11,8 @@ class SampledLatents(NamedTuple):
 
     kl_terms: Float[Array, "*P B K"]
     """Terms of KL(q(z|x) || p(z)), nats."""
-    z: Float[Array, "*P B Z"]
-    from_standard: Float[Array, "*P B"]
-    """See `standard_normal.from_standard`."""
+    z: Float[Array, "*P B F"]
+    """The view of z."""
 
 
 class Aggregate(NamedTuple):
@@ -21,18 +20,16 @@ class Aggregate(NamedTuple):
 
     kl: Float[np.ndarray, "*P K"]
     """The mean of `kl_terms`, nats."""
-    z: Float[np.ndarray, "*P Z"]
-    squared_z: Float[np.ndarray, "*P Z"]
-    from_standard: Float[np.ndarray, "*P"]
-    """The mean of |from_standard|: 0 if the prior is N(0, I), up to rounding."""
+    z: Float[np.ndarray, "*P F"]
+    squared_z: Float[np.ndarray, "*P F"]
 
     @property
-    def variance(self) -> Float[np.ndarray, "*P Z"]:
+    def variance(self) -> Float[np.ndarray, "*P F"]:
         """The variance of z over images and samples, which is that of the aggregate posterior."""
         return self.squared_z - np.square(self.z)
 
 
 def sums_of(latents: Any, axis: int) -> Aggregate:
     """Return sums, not yet means, over the images, which are along this axis."""
-    kl_terms, z, from_standard = (np.asarray(values, np.float64) for values in latents)
-    return Aggregate(*(values.sum(axis=axis) for values in (kl_terms, z, np.square(z), np.abs(from_standard))))
+    kl_terms, z = (np.asarray(values, np.float64) for values in latents)
+    return Aggregate(*(values.sum(axis=axis) for values in (kl_terms, z, np.square(z))))

@@ -13,8 +13,6 @@ from vae_jax.data.mapped import unmap
 from vae_jax.data.preprocess import make_preprocess
 from vae_jax.evaluation.aggregate_posterior import SampledLatents, sums_of
 from vae_jax.evaluation.per_image import PerImage
-from vae_jax.models.likelihoods import make_likelihood
-from vae_jax.models.standard_normal import flat, from_standard
 from vae_jax.objectives.forward import squared_error
 from vae_jax.system import devices
 from vae_jax.system.devices import BYTES_OF_A_CALL, Layout
@@ -37,8 +35,8 @@ def make_evaluate(
     on the number of devices. The last call is padded, and the results for the padding are dropped.
 
     Args:
-        config: reads binarize, likelihood and eval.batch_size.
-        model: its posterior's `mean` is the z of mse_mean.
+        config: reads binarize and eval.batch_size.
+        model: its noise-free z is that of mse_mean.
         objective: its terms are computed as in evaluation.
         layout: how a batch is laid out over the devices; the batch is rounded up to a multiple of their number.
         batches_per_call: the number of batches in one device call.
@@ -53,7 +51,7 @@ def make_evaluate(
     call_terms = _make_call_terms(image_terms)
     mapped = jax.vmap(call_terms, in_axes=(0, 0, None, None, 0)) if population else call_terms
     compiled = jax.jit(mapped, out_shardings=everywhere)
-    discrete = make_likelihood(config).discrete
+    discrete = model.likelihood.discrete
 
     def call(state: TrainState, key: Key[Array, "..."], split: Split, hparams: Hparams, start: int) -> _Results:
         images = split.images[start : start + size]
@@ -83,7 +81,7 @@ def make_evaluate(
 
 
 _Results = tuple[dict[str, Any], Any, SampledLatents | None]
-"""Results for the images of a call: terms [B], posterior means [B, Z], and a sampled z if there is a prior."""
+"""Results for the images of a call: terms [B], noise-free z [B, F], and a sampled z if there is a rate."""
 
 
 def _make_call_terms(image_terms: Callable[..., Any]) -> Callable[..., _Results]:
@@ -119,15 +117,16 @@ def _make_image_terms(config: Config, model: Model, objective: Objective) -> Cal
         context = Context(state.step, hparams, train=False)
         terms = objective.terms(model, state.params, key_terms, Batch(x), context)
         posterior = model.encode(state.params, x)
-        outputs = model.decode(state.params, posterior.mean)
+        z = model.reparameterize(state.params, None, posterior).z
+        means, outputs = model.view(state.params, z), model.decode(state.params, z)
         terms["mse_mean"] = squared_error(model, state.params, Batch(x), outputs)
         latents = None
-        if model.kl_terms is not None:
+        if model.rate is not None:
             # fold_in(key, 0) and fold_in(key, 1) are the keys that split returned.
-            z = model.reparameterize(state.params, jax.random.fold_in(key_image, 2), posterior)
-            kl_terms = model.kl_terms(state.params, posterior, z)
-            latents = SampledLatents(kl_terms, flat(z), from_standard(model, state.params, z))
-        return jax.tree.map(lambda values: values[0], (terms, posterior.mean, latents))
+            draw = model.reparameterize(state.params, jax.random.fold_in(key_image, 2), posterior)
+            kl_terms = model.rate.kl_terms(state.params, posterior, draw)
+            latents = SampledLatents(kl_terms, model.view(state.params, draw.z))
+        return jax.tree.map(lambda values: values[0], (terms, means, latents))
 
     return image_terms
 

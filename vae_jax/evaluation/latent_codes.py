@@ -2,7 +2,7 @@
 
 import jax
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Array, Float, UInt8
 
 from vae_jax.data.preprocess import unit
 from vae_jax.runs import latent_frames
@@ -10,12 +10,15 @@ from vae_jax.types import Model, Params
 
 
 def encode_filmed(model: Model, images: UInt8[np.ndarray, "N H W C"], batch_size: int) -> latent_frames.Encode:
-    """Make a function (params) -> posterior means [M, Z] of the filmed rows of `images`, computed in batches."""
+    """Make a function (params) -> the noise-free z [M, F] of the filmed rows of `images`, computed in batches."""
     rows = latent_frames.filmed_rows(len(images))
-    encode = jax.jit(lambda params, x: model.encode(params, unit(x)).mean)
 
-    def means(params: Params) -> np.ndarray:
+    @jax.jit
+    def encode(params: Params, x: UInt8[Array, "B H W C"]) -> Float[Array, "B F"]:
+        return model.view(params, model.reparameterize(params, None, model.encode(params, unit(x))).z)
+
+    def latents(params: Params) -> np.ndarray:
         starts = range(0, len(rows), batch_size)
         return np.concatenate([encode(params, images[rows[i : i + batch_size]]) for i in starts])
 
-    return means
+    return latents

@@ -20,8 +20,8 @@ class PerImage(NamedTuple):
 
     terms: dict[str, Float[np.ndarray, " N"]]
     """The objective's terms without dropout, and mse_mean."""
-    means: Float[np.ndarray, "N Z"]
-    """Posterior means."""
+    means: Float[np.ndarray, "N F"]
+    """The noise-free z of every image, as numbers."""
     num_elements: int
     """H W C."""
     discrete: bool

@@ -1,35 +1,66 @@
 """The model families: one file each, one line in MODELS."""
 
-from collections.abc import Callable
-
 import jax
+import jax.numpy as jnp
 
 from vae_jax.errors import InputError
+from vae_jax.keys import Entry
+from vae_jax.models import two_layer
 from vae_jax.models.ae import make_ae
-from vae_jax.models.two_layer import make_two_layer
+from vae_jax.models.priors import PRIOR
 from vae_jax.models.vae import make_vae
-from vae_jax.types import Config, Model, Params, PerExample
+from vae_jax.types import Config, LogDensity, Model, Params, Prior, Rate, Sample, Spec
 
-MODELS: dict[str, Callable[[Config, tuple[int, int, int]], Model]] = {
-    "ae": make_ae,
-    "two_layer": make_two_layer,
-    "vae": make_vae,
+MODELS: dict[str, Entry] = {
+    "ae": Entry(make_ae, title="Autoencoder"),
+    "two_layer": Entry(two_layer.make_two_layer, two_layer.KEYS, title="Two-layer VAE"),
+    "vae": Entry(make_vae, (PRIOR,), title="Variational autoencoder"),
 }
+"""(config, spec) -> Model."""
 
 
-def make_model(config: Config, shape: tuple[int, int, int]) -> Model:
-    """Make the model named by `config.model`, for images of shape (H, W, C)."""
-    return MODELS[config.model](config, shape)
+def make_model(config: Config, spec: Spec) -> Model:
+    """Make the model named by `config.model`."""
+    return MODELS[config.model].make(config, spec)
 
 
-def require_prior(model: Model, name: str = "") -> tuple[Callable[..., PerExample], Callable[..., PerExample]]:
-    """Return (log_prior, log_posterior) of a model, or raise InputError with the name of its family."""
-    if model.log_prior is None or model.log_posterior is None:
-        name = f"model={name}:" if name else "the model"
-        raise InputError(
-            f"{name} has no prior, so there is nothing to sample and no log p(x); choices: a variational model, such as vae"
-        )
-    return model.log_prior, model.log_posterior
+def init_shapes(model: Model, spec: Spec) -> Params:
+    """Return the shapes and types of a model's parameters, and compute nothing."""
+    images = jax.ShapeDtypeStruct((sample_size(model, spec), *spec.shape), jnp.uint8)
+    sample = Sample(jax.ShapeDtypeStruct(spec.shape, jnp.float32), images)  # pyright: ignore[reportArgumentType]
+    return jax.eval_shape(model.init, jax.random.key(0), sample)
+
+
+def sample_size(model: Model, spec: Spec) -> int:
+    """Return the number of images in the `Sample` of a model: 0 unless it has the trait "sample"."""
+    return spec.sample_size if "sample" in model.traits else 0
+
+
+def prepared(model: Model, params: Params) -> Params:
+    """Return params for many calls of the prior's functions: what they derive from all params is computed once."""
+    return params if model.prior is None or model.prior.prepare is None else jax.jit(model.prior.prepare)(params)
+
+
+def require_prior(model: Model, name: str = "") -> Prior:
+    """Return the prior of a model, or raise InputError with the name of its family."""
+    if model.prior is None:
+        raise InputError(f"{_named(name)} has no prior, so there is nothing to sample; {_VARIATIONAL}")
+    return model.prior
+
+
+def require_rate(model: Model, name: str = "") -> tuple[LogDensity, Rate]:
+    """Return log p(z) and the rate of a model, or raise InputError with the name of its family."""
+    if model.prior is None or model.prior.log_prob is None or model.rate is None:
+        lacks = "prior" if model.prior is None else "log p(z)"
+        raise InputError(f"{_named(name)} has no {lacks}, so there is no log p(x); {_VARIATIONAL}")
+    return model.prior.log_prob, model.rate
+
+
+_VARIATIONAL = "choices: a variational model, such as vae"
+
+
+def _named(name: str) -> str:
+    return f"model={name}:" if name else "the model"
 
 
 def num_parameters(params: Params) -> int:

@@ -127,6 +127,19 @@ def _continuous_bernoulli_mean_jvp(primals: tuple[Array], tangents: tuple[Array]
     return continuous_bernoulli_mean(logits), gradient * tangents[0]
 
 
+def continuous_bernoulli_sample(key: PRNGKeyArray, logits: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Draw from a continuous Bernoulli whose lambda has these logits, by the inverse of its distribution function.
+
+    P(X <= x) = (exp(l x) - 1) / (exp(l) - 1), so x = log(1 + u (exp(l) - 1)) / l. It is computed for -|l|, whose exponential
+    cannot overflow, and mirrored.
+    """
+    uniform = jax.random.uniform(key, logits.shape, logits.dtype)
+    size = jnp.abs(logits)
+    apart = jnp.where(size < 1e-3, 1.0, size)
+    x = jnp.where(size < 1e-3, uniform, -jnp.log1p(uniform * jnp.expm1(-apart)) / apart)
+    return jnp.where(logits > 0, 1 - x, x)
+
+
 def discretized_logistic_log_prob(
     x: Float[Array, "*shape"], mean: Float[Array, "*shape"], log_scale: Float[Array, "*shape"]
 ) -> Float[Array, "*shape"]:

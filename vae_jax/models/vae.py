@@ -1,4 +1,4 @@
-"""The variational autoencoder (Kingma and Welling 2014): standard normal prior, diagonal Gaussian posterior."""
+"""The variational autoencoder (Kingma and Welling 2014): diagonal Gaussian posterior, standard normal prior or another."""
 
 import jax
 import jax.numpy as jnp
@@ -6,42 +6,57 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from vae_jax.models.backbone import make_backbone
 from vae_jax.models.distributions import normal_kl_standard, normal_log_prob, normal_sample
-from vae_jax.types import Config, Images, Model, Params, PerExample, Posterior
+from vae_jax.models.priors import make_prior
+from vae_jax.types import Config, Draw, Images, Model, Params, PerExample, Posterior, Rate, Sample, Spec
 
 Z = Float[Array, "B Z"]
 
 
-def make_vae(config: Config, shape: tuple[int, int, int]) -> Model:
-    """Make a VAE with `config.latent_dim` latent dimensions for images of shape (H, W, C)."""
-    backbone = make_backbone(config, shape, 2 * config.latent_dim)
+def make_vae(config: Config, spec: Spec) -> Model:
+    """Make a VAE with `config.latent_dim` latent dimensions and the prior `config.prior`, by default N(0, I).
+
+    The KL is in closed form, one term for each latent dimension, if the prior is N(0, I). With any other prior it is
+    log q(z|x) - log p(z) of the drawn z, one term for each image.
+    """
+    backbone = make_backbone(config, spec, 2 * config.latent_dim)
 
     def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Posterior:
-        return Posterior(*jnp.split(backbone.networks.encode(params, x, key), 2, axis=-1))
+        return Posterior(*jnp.split(backbone.encode(params, x, key).mean, 2, axis=-1))
 
-    def reparameterize(params: Params, key: PRNGKeyArray, posterior: Posterior) -> Z:
-        return normal_sample(key, posterior.mean, posterior.logvar)
+    prior = make_prior(config, spec, encode)
 
-    def log_prior(params: Params, z: Z) -> PerExample:
-        return normal_log_prob(z, jnp.zeros_like(z), jnp.zeros_like(z)).sum(axis=-1)
+    def init(key: PRNGKeyArray, sample: Sample) -> Params:
+        return backbone.init(key, sample) | {"prior": prior.init(jax.random.fold_in(key, 0), sample)}
+
+    def reparameterize(params: Params, key: PRNGKeyArray | None, posterior: Posterior) -> Draw:
+        z = posterior.mean if key is None else normal_sample(key, *posterior)
+        return Draw(z, log_posterior(params, posterior, z))
 
     def log_posterior(params: Params, posterior: Posterior, z: Z) -> PerExample:
-        return normal_log_prob(z, posterior.mean, posterior.logvar).sum(axis=-1)
+        return normal_log_prob(z, *posterior).sum(axis=-1)
 
-    def kl_terms(params: Params, posterior: Posterior, z: Z) -> Float[Array, "B K"]:
-        return normal_kl_standard(posterior.mean, posterior.logvar)
+    def closed_form(params: Params, posterior: Posterior, draw: Draw) -> Float[Array, "B Z"]:
+        return normal_kl_standard(*posterior)
 
-    def sample_prior(params: Params, key: PRNGKeyArray, n: int) -> Z:
-        return jax.random.normal(key, (n, config.latent_dim))
+    def log_ratio(params: Params, posterior: Posterior, draw: Draw) -> Float[Array, "B 1"]:
+        assert draw.log_q is not None
+        assert prior.log_prob is not None
+        return (draw.log_q - prior.log_prob(params, draw.z))[:, None]
 
-    return Model(
-        init=backbone.init,
+    if prior.is_standard:
+        rate, traits = Rate(closed_form, lambda: z_names(config.latent_dim), log_posterior), {"columns"}
+    else:
+        rate, traits = Rate(log_ratio, lambda: ("kl",), log_posterior), prior.traits
+    return backbone._replace(
+        init=init,
         encode=encode,
         reparameterize=reparameterize,
-        decode=backbone.networks.decode,
-        log_likelihood=backbone.log_likelihood,
-        pixel_mean=backbone.pixel_mean,
-        log_prior=log_prior,
-        log_posterior=log_posterior,
-        kl_terms=kl_terms,
-        sample_prior=sample_prior,
+        prior=prior,
+        rate=rate,
+        traits=backbone.traits | traits,
     )
+
+
+def z_names(size: int, layer: str = "") -> tuple[str, ...]:
+    """Return z1, z2, ..., the names of latent dimensions, each with the name of its layer before it."""
+    return tuple(f"{layer}z{k + 1}" for k in range(size))

@@ -1,20 +1,20 @@
 """The objectives that training minimises: one file each, one line in OBJECTIVES."""
 
-from collections.abc import Callable
-
 from vae_jax.errors import InputError
-from vae_jax.objectives.denoising import make_denoising
-from vae_jax.objectives.elbo import make_elbo
-from vae_jax.objectives.importance import make_importance
-from vae_jax.objectives.reconstruction import make_reconstruction
+from vae_jax.keys import Entry
+from vae_jax.objectives import denoising, elbo, importance, kl
+from vae_jax.objectives.reconstruction import best_metric_problems, make_reconstruction
 from vae_jax.types import Config, Model, Objective
 
-OBJECTIVES: dict[str, Callable[[Config, int], Objective]] = {
-    "denoising": make_denoising,
-    "elbo": make_elbo,
-    "importance": make_importance,
-    "reconstruction": make_reconstruction,
+OBJECTIVES: dict[str, Entry] = {
+    "denoising": Entry(denoising.make_denoising, denoising.KEYS, denoising.problems, "Denoising {}"),
+    "elbo": Entry(elbo.make_elbo, kl.KEYS, kl.problems),
+    "importance": Entry(
+        importance.make_importance, importance.KEYS, importance.problems, "Importance-weighted autoencoder"
+    ),
+    "reconstruction": Entry(make_reconstruction, problems=best_metric_problems),
 }
+"""(config, steps_per_epoch) -> Objective."""
 
 
 def make_objective(config: Config, model: Model, steps_per_epoch: int = 1) -> Objective:
@@ -28,9 +28,10 @@ def make_objective(config: Config, model: Model, steps_per_epoch: int = 1) -> Ob
     Raises:
         InputError: the objective does not fit the model.
     """
-    objective = OBJECTIVES[config.objective](config, steps_per_epoch)
+    objective = OBJECTIVES[config.objective].make(config, steps_per_epoch)
     if problems := objective.problems(model):
-        names = [name for name, make in OBJECTIVES.items() if not make(config, steps_per_epoch).problems(model)]
+        made = {name: entry.make(config, steps_per_epoch) for name, entry in OBJECTIVES.items()}
+        names = [name for name, other in made.items() if not other.problems(model)]
         raise InputError(
             f"objective={config.objective}: model={config.model} {'; '.join(problems)}; choices: {', '.join(names)}, "
             "or another model"

@@ -15,25 +15,31 @@ def make_elbo(config: Config, steps_per_epoch: int) -> Objective:
     cost = make_cost(config, steps_per_epoch)
 
     def terms(model: Model, params: Params, key: PRNGKeyArray, batch: Batch, context: Context) -> Terms:
-        assert model.kl_terms is not None
+        assert model.rate is not None
         once = forward(model, params, key, batch, context.train)
-        kl_terms = model.kl_terms(params, once.posterior, once.z)
+        kl_terms = model.rate.kl_terms(params, once.posterior, once.draw)
         kl = kl_terms.sum(axis=-1)
-        loss = once.reconstruction + cost(kl_terms, context)
+        loss = once.loss + cost(kl_terms, context)
         values = {"loss": loss, "reconstruction": once.reconstruction, "kl": kl}
         if not context.train:
             mse = squared_error(model, params, batch, once.outputs)
             values |= {"elbo": -(once.reconstruction + kl), "mse": mse}
         return values
 
+    def problems(model: Model) -> list[str]:
+        found = needs_rate(model)
+        if not found and config.free_bits > 0 and "columns" not in model.traits:
+            found.append(f"has one KL of all its dimensions, and free_bits={config.free_bits:g} is for each by itself")
+        return found
+
     return Objective(
         terms=terms,
-        problems=needs_prior,
+        problems=problems,
         best_metric="val/elbo" if config.beta == 1 else "val/loss",
         stable_after_epoch=stable_after_epoch(config),
     )
 
 
-def needs_prior(model: Model) -> list[str]:
-    """Return the problem of a model without a prior."""
-    return ["has no prior, so no elbo"] if model.log_prior is None else []
+def needs_rate(model: Model) -> list[str]:
+    """Return the problem of a model without an elbo."""
+    return ["has no prior, so no elbo"] if model.rate is None else []

@@ -7,17 +7,19 @@ import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from vae_jax.models.likelihoods.pixels import mean_pixels
-from vae_jax.types import Batch, Corrupt, Model, Outputs, Params, PerExample
+from vae_jax.types import Batch, Corrupt, Draw, Model, Outputs, Params, PerExample
 
 
 class Pass(NamedTuple):
     """The results of one pass."""
 
     posterior: Any
-    z: Any
+    draw: Draw
     outputs: Outputs
     reconstruction: PerExample
     """-log p(x|z), nats."""
+    loss: PerExample
+    """The reconstruction plus the model's own penalty: the part of the loss that does not depend on the objective."""
 
 
 def forward(
@@ -41,9 +43,11 @@ def forward(
         key_eps, key_encode, key_decode, key_corrupt = jax.random.split(key, 4)
         seen = corrupt(key_corrupt, batch.x)
     posterior = model.encode(params, seen, key_encode if train else None)
-    z = model.reparameterize(params, key_eps, posterior)
-    outputs = model.decode(params, z, key_decode if train else None)
-    return Pass(posterior, z, outputs, -model.log_likelihood(params, batch.x, outputs))
+    draw = model.reparameterize(params, key_eps, posterior)
+    outputs = model.decode(params, draw.z, key_decode if train else None)
+    reconstruction = -model.log_likelihood(params, batch.x, outputs)
+    penalty = 0.0 if model.penalty is None else model.penalty(params, posterior, draw)
+    return Pass(posterior, draw, outputs, reconstruction, reconstruction + penalty)
 
 
 def squared_error(model: Model, params: Params, batch: Batch, outputs: Outputs) -> PerExample:

@@ -1,14 +1,50 @@
 """The cost of the KL in training: weighted, warmed up once or in cycles, with free bits, or held at a capacity."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32
 
+from vae_jax.keys import count, real
 from vae_jax.types import Config, Context, PerExample
 
 Scalar = Float[Array, ""]
 Cost = Callable[..., PerExample]
+
+
+KEYS = (
+    real(
+        "beta",
+        1.0,
+        "weight in the training loss of the KL, or of its distance from the capacity; evaluation always uses beta = 1",
+    ),
+    real("kl_warmup_epochs", 0.0, "length of the linear growth of the KL's weight from 0 to beta", "epochs"),
+    count(
+        "kl_cycles",
+        1,
+        "number of such warm-ups; after each the weight stays at beta for kl_warmup_epochs, after the last until the end",
+        "cycles",
+        1,
+    ),
+    real("free_bits", 0.0, "KL per latent dimension that costs nothing in training", "nats"),
+    real("capacity", 0.0, "target of the mean KL of a batch; 0: no target", "nats"),
+    real("capacity_epochs", 0.0, "length of the linear growth of the capacity; 0: full from the start", "epochs"),
+)
+
+
+def problems(flat: Mapping[str, Any]) -> list[str]:
+    """Return the problems of a cycle without a length, and of a capacity beside another rule for the KL."""
+    found = []
+    if flat["kl_cycles"] > 1 and flat["kl_warmup_epochs"] == 0:
+        found.append(f"kl_cycles={flat['kl_cycles']}: a cycle needs its length, kl_warmup_epochs above 0")
+    for name in ("free_bits", "kl_warmup_epochs"):
+        if flat["capacity"] > 0 and flat[name] > 0:
+            found.append(
+                f"{name}={flat[name]:g}: capacity={flat['capacity']:g} sets the KL by itself (and capacity_epochs its growth); "
+                f"{name}=0, or capacity=0"
+            )
+    return found
 
 
 def stable_after_epoch(config: Config) -> float:

@@ -1,5 +1,8 @@
 """The autoencoder's objective: minus the log-likelihood of an image given its own code."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from jaxtyping import PRNGKeyArray
 
 from vae_jax.objectives.forward import forward, squared_error
@@ -16,10 +19,17 @@ def make_reconstruction(config: Config, steps_per_epoch: int, corrupt: Corrupt |
 
     def terms(model: Model, params: Params, key: PRNGKeyArray, batch: Batch, context: Context) -> Terms:
         once = forward(model, params, key, batch, context.train, corrupt)
-        return {"loss": once.reconstruction, "mse": squared_error(model, params, batch, once.outputs)}
+        return {"loss": once.loss, "mse": squared_error(model, params, batch, once.outputs)}
 
     return Objective(terms=terms, problems=_needs_no_prior, best_metric="val/loss", corrupt=corrupt)
 
 
+def best_metric_problems(flat: Mapping[str, Any]) -> list[str]:
+    """Return the problem of a best checkpoint by a metric that the objective lacks."""
+    if flat["checkpoint.best_metric"] == "val/elbo":
+        return [f"checkpoint.best_metric=val/elbo: objective={flat['objective']} has no elbo; choices: auto, val/loss"]
+    return []
+
+
 def _needs_no_prior(model: Model) -> list[str]:
-    return [] if model.log_prior is None else ["has a prior, and beta=0 drops its KL"]
+    return [] if model.rate is None else ["has a prior, and beta=0 drops its KL"]

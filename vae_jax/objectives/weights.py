@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from vae_jax.models import require_prior
+from vae_jax.models import require_rate
+from vae_jax.objectives.dreg import dreg_scale, scale_derivative
 from vae_jax.randomness import fold_range
 from vae_jax.types import Images, Model, Params, PerExample
 
@@ -31,10 +32,10 @@ def log_weight(model: Model, params: Params, key: PRNGKeyArray, x: Images) -> Pe
 
 def weigh(model: Model, params: Params, key: PRNGKeyArray, x: Images, posterior: Any) -> PerExample:
     """Return the `log_weight` of images whose posterior is known."""
-    log_prior, log_posterior = require_prior(model)
-    z = model.reparameterize(params, key, posterior)
-    log_joint = model.log_likelihood(params, x, model.decode(params, z)) + log_prior(params, z)
-    return log_joint - log_posterior(params, posterior, z)
+    log_prior, _ = require_rate(model)
+    z, log_q = model.reparameterize(params, key, posterior)
+    assert log_q is not None
+    return model.log_likelihood(params, x, model.decode(params, z)) + log_prior(params, z) - log_q
 
 
 def iwae_bound(model: Model, params: Params, key: PRNGKeyArray, x: Images, num_samples: int) -> PerExample:
@@ -114,25 +115,29 @@ def training_bound(
     Raises:
         InputError: the model has no prior.
     """
-    log_prior, log_posterior = require_prior(model)
+    log_prior, rate = require_rate(model)
     # The number and order of these keys is part of bit-equal resume; elbo.py splits its keys in another order.
     key_encode, key_eps, key_decode = jax.random.split(key, 3)
     posterior = repeat_rows(model.encode(params, x, key_encode if train else None), num_samples)
-    fixed = (params, posterior) if gradient == "plain" else jax.lax.stop_gradient((params, posterior))
+    fixed = jax.lax.stop_gradient((params, posterior))
     images = repeat_rows(x, num_samples)
 
     def sample(scale: Float[Array, " R"] | None) -> tuple[Float[Array, "S B"], Float[Array, "S B"]]:
         """Return log p(x|z) and log p(z) - log q(z|x) of all samples; `scale` multiplies the derivative for z of each row."""
-        z = model.reparameterize(params, key_eps, posterior)
+        z, log_q = model.reparameterize(params, key_eps, posterior)
         if scale is not None:
-            z = jax.tree.map(lambda leaf: _scale_derivative(leaf, scale), z)
+            z = jax.tree.map(lambda leaf: scale_derivative(leaf, scale), z)
+        if gradient != "plain":
+            assert rate.log_posterior is not None
+            log_q = rate.log_posterior(*fixed, z)
+        assert log_q is not None
         likelihood = model.log_likelihood(params, images, model.decode(params, z, key_decode if train else None))
-        ratio = log_prior(params, z) - log_posterior(*fixed, z)
+        ratio = log_prior(params, z) - log_q
         return likelihood.reshape(-1, num_samples).T, ratio.reshape(-1, num_samples).T
 
     likelihood, ratio = sample(None)
     if gradient == "dreg":
-        scale = _dreg_scale(jax.lax.stop_gradient(likelihood + ratio), num_groups, elbo_weight)
+        scale = dreg_scale(jax.lax.stop_gradient(likelihood + ratio), num_groups, elbo_weight)
         # The same values again, with other derivatives; the compiler sees this and computes the values once.
         likelihood, ratio = sample(scale.T.reshape(-1))
     bound = combine(likelihood + ratio, num_groups, elbo_weight)
@@ -147,32 +152,3 @@ def repeat_rows(tree: Any, count: int) -> Any:
     devices stays in place.
     """
     return jax.tree.map(lambda leaf: jnp.repeat(leaf, count, axis=0), tree)
-
-
-def _dreg_scale(log_weights: Float[Array, "S B"], num_groups: int, elbo_weight: float) -> Float[Array, "S B"]:
-    """Return the factor of each sample's derivative for z.
-
-    With v the normalised weight in its group, (1 - a) v / G becomes (1 - a) v^2 / G, while a / S stays.
-    """
-    groups = log_weights.reshape(num_groups, len(log_weights) // num_groups, -1)
-    normalised = jax.nn.softmax(groups, axis=1).reshape(log_weights.shape)
-    if not elbo_weight:
-        return normalised
-    share = (1 - elbo_weight) * (len(log_weights) // num_groups) * normalised
-    return (elbo_weight + share * normalised) / (elbo_weight + share)
-
-
-@jax.custom_vjp
-def _scale_derivative(z: Array, scale: PerExample) -> Array:
-    return z
-
-
-def _scale_forward(z: Array, scale: PerExample) -> tuple[Array, PerExample]:
-    return z, scale
-
-
-def _scale_backward(scale: PerExample, cotangent: Array) -> tuple[Array, PerExample]:
-    return cotangent * scale.reshape(-1, *[1] * (cotangent.ndim - 1)), jnp.zeros_like(scale)
-
-
-_scale_derivative.defvjp(_scale_forward, _scale_backward)

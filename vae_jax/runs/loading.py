@@ -4,16 +4,13 @@ import os
 from pathlib import Path
 from typing import Any, get_args
 
-import jax
-import numpy as np
-
 from vae_jax import config as config_lib
-from vae_jax.config.registries import REGISTRIES
+from vae_jax.config.registries import NAMES
 from vae_jax.errors import InputError
-from vae_jax.models import make_model
+from vae_jax.models import init_shapes, make_model
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.checkpoint import Checkpoints, Info, Which
-from vae_jax.runs.checkpoint.ownership import assert_own
+from vae_jax.runs.checkpoint.ownership import assert_own, spec_of
 from vae_jax.runs.run import Run
 from vae_jax.system import locks
 from vae_jax.system.compilation import keep_compiled
@@ -37,7 +34,7 @@ def load_run(workdir: str | Path, which: Which = "best", step: int | None = None
         >>> run.config.dataset, run.shape
         ('digits', (8, 8, 1))
         >>> images = run.sample(4, seed=1)
-        >>> images.shape, run.encode(images).mean.shape == (4, run.config.latent_dim)
+        >>> images.shape, run.latents(images).shape == (4, run.config.latent_dim)
         ((4, 8, 8, 1), True)
         >>> bool(abs(run.reconstruct(images) - images).mean() < 0.5)
         True
@@ -45,13 +42,13 @@ def load_run(workdir: str | Path, which: Which = "best", step: int | None = None
     if which not in get_args(Which):
         raise InputError(f"which={which}: no such checkpoint; choices: {', '.join(get_args(Which))}")
     workdir = Path(os.path.expanduser(workdir))
-    config = config_lib.validate(workdir_lib.read_config(workdir), REGISTRIES)
+    config = config_lib.validate(workdir_lib.read_config(workdir), NAMES)
     keep_compiled(config)
 
     def template_of(found: Info) -> Any:
-        assert_own(found, config, ["shape"])
-        shape = tuple(found.info["shape"])
-        return jax.eval_shape(make_model(config, shape).init, jax.random.key(0), np.zeros(shape, np.float32))
+        assert_own(found, config, ["spec"])
+        spec = spec_of(found.info)
+        return init_shapes(make_model(config, spec), spec)
 
     with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
         found = checkpoints.restore_params(template_of, which, step)
@@ -60,5 +57,5 @@ def load_run(workdir: str | Path, which: Which = "best", step: int | None = None
         mend = f"resume it: {workdir_lib.resume_command(workdir)}"
         mend = f"{trainer} is training it; wait for its first checkpoint" if trainer else mend
         raise InputError(f"--workdir={workdir}: the run has no checkpoint yet; {mend}")
-    shape = tuple(found.info["shape"])
-    return Run(config, make_model(config, shape), found.state, shape, found.step, workdir.absolute())
+    spec = spec_of(found.info)
+    return Run(config, make_model(config, spec), found.state, spec, found.step, workdir.absolute())

@@ -61,22 +61,25 @@ def as_images(x: np.ndarray, shape: tuple[int, int, int], any_range: bool) -> np
     return x
 
 
-def as_latents(z: Any, one: Any) -> Any:
+def as_latents(z: Any, one: Any, size: int | None) -> Any:
     """Return latent points as float32 arrays [N, ...].
 
     Args:
-        z: an array or nested lists [N, Z]; for a model of several layers, a tuple of arrays like `one`, or its first one.
-        one: the shapes of a single point, each with a first axis of 1.
+        z: an array or nested lists [N, F] of numbers; or a tuple of arrays like `one`, for a model with such a z.
+        one: the shapes of a single z, each with a first axis of 1.
+        size: F, the numbers that say a z; None if there are none, so that only a z like `one` is taken.
 
     Raises:
         InputError: another structure or shape.
     """
-    shapes = [f"[{', '.join(['N', *map(str, leaf.shape[1:])])}]" for leaf in jax.tree.leaves(one)]
+    numbers = None if size is None else jax.ShapeDtypeStruct((1, size), np.float32)
+    wanted = one if numbers is None else numbers
+    shapes = [f"[{', '.join(['N', *map(str, leaf.shape[1:])])}]" for leaf in jax.tree.leaves(wanted)]
     taken = f"the run decodes z of shape {' and '.join(shapes)}"
     if hasattr(z, "mean") and hasattr(z, "_fields"):
-        raise InputError(f"z is a {type(z).__name__}, not a point; {taken}: give its mean, or run.sample_posterior(x)")
+        raise InputError(f"z is a {type(z).__name__}, not a point; {taken}: run.latents(x), or run.sample_posterior(x)")
     if not hasattr(z, "_fields"):
-        one = jax.tree.leaves(one)[0]
+        one = jax.tree.leaves(wanted)[0]
         try:
             z = np.asarray(z, np.float32)
         except (TypeError, ValueError):

@@ -11,11 +11,11 @@ from jaxtyping import Float
 
 from vae_jax.data.preprocess import unit
 from vae_jax.errors import InputError
-from vae_jax.models import require_prior
-from vae_jax.models.standard_normal import flat, from_standard, is_standard
+from vae_jax.models import require_prior, require_rate
 from vae_jax.objectives import make_objective
+from vae_jax.runs.functions import Functions
 from vae_jax.runs.pieces import as_images, as_latents, in_pieces
-from vae_jax.types import Config, Model, Params
+from vae_jax.types import Config, Model, Params, Spec
 
 Pixels = Float[np.ndarray, "N H W C"]
 
@@ -27,6 +27,7 @@ class Run:
         config: the run's configuration.
         model: its pure functions.
         params: its parameters.
+        spec: the facts about its data.
         shape: (H, W, C) of its images.
         step: the training step that the parameters come from.
         workdir: the absolute path of its folder, or None if it was not loaded from one.
@@ -39,18 +40,14 @@ class Run:
         config: Config,
         model: Model,
         params: Params,
-        shape: tuple[int, int, int],
+        spec: Spec,
         step: int,
         workdir: Path | None = None,
     ) -> None:
-        self.config, self.model, self.params, self.shape, self.step = config, model, params, shape, step
-        self.workdir = workdir
+        self.config, self.model, self.params, self.spec, self.step = config, model, params, spec, step
+        self.shape, self.workdir = spec.shape, workdir
         self._corrupt = make_objective(config, model).corrupt
-        self._encode = jax.jit(model.encode)
-        self._decode = jax.jit(lambda params, z: model.pixel_mean(params, model.decode(params, z)))
-        self._draw = jax.jit(jax.vmap(self._draw_one, in_axes=(None, 0, 0)))
-        self._kl_terms = jax.jit(lambda params, *given: model.kl_terms(params, *given))  # pyright: ignore[reportOptionalCall]
-        self._prior = jax.jit(jax.vmap(self._prior_one, in_axes=(None, 0)))
+        self._functions = Functions(model)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return the call that loads this run again.
@@ -65,7 +62,7 @@ class Run:
         return load_run, (self.workdir, "best", self.step)
 
     def encode(self, x: np.ndarray) -> Any:
-        """Return the posterior of images, with `mean` [N, Z] (and `logvar` for a VAE).
+        """Return the posterior of images: for a VAE with `mean` [N, Z] and `logvar` [N, Z]; see `latents` for any model.
 
         Args:
             x: uint8, or floats in [0, 1] (a denoiser: any); [N, H, W, C], or [N, H, W] for grey images.
@@ -73,19 +70,26 @@ class Run:
         Raises:
             InputError: the shape or the range is not that of the run's images.
         """
-        return self._in_pieces(self._encode, self._as_images(x))
+        return self._in_pieces(self._functions.encode, self._as_images(x))
+
+    def latents(self, x: np.ndarray) -> Float[np.ndarray, "N F"]:
+        """Return the noise-free z of images as numbers, for a VAE the posterior's mean; x as for `encode`."""
+        return self._in_pieces(self._functions.latents, self._as_images(x))
 
     def decode(self, z: Any) -> Pixels:
-        """Return pixel means E[x|z] in [0, 1] of latent points z [N, Z], or of the z of a model with several layers.
+        """Return pixel means E[x|z] in [0, 1] of latent points: numbers [N, F] like those of `latents`, or any z of the model.
 
         Raises:
-            InputError: z is not of that shape.
+            InputError: z is not of that shape, or numbers say no z of this model.
         """
-        return self._in_pieces(self._decode, as_latents(z, self._point))
+        place = self._functions.place
+        rows = as_latents(z, self._point, None if place is None else self._latents_size)
+        placed = self._in_pieces(place, rows) if place is not None and isinstance(rows, np.ndarray) else rows
+        return self._in_pieces(self._functions.decode, placed)
 
     def reconstruct(self, x: np.ndarray) -> Pixels:
-        """Decode images from their own posterior means; x as for `encode`. A denoiser takes what `corrupt` returns."""
-        return self.decode(self.encode(x).mean)
+        """Decode images from their own noise-free z; x as for `encode`. A denoiser takes what `corrupt` returns."""
+        return self._in_pieces(self._functions.decode, self._in_pieces(self._functions.noise_free, self._as_images(x)))
 
     def corrupt(self, x: np.ndarray, seed: int = 0) -> Pixels:
         """Add the noise of a denoiser's input to images, not clipped; x as for `encode`.
@@ -103,31 +107,33 @@ class Run:
         Raises:
             InputError: the model has no prior, or n is negative.
         """
-        require_prior(self.model, self.config.model)
-        if n < 0:
-            raise InputError(f"n={n}: not a number of images, at least 0")
-        return self.decode(self._prior(self.params, jax.random.split(jax.random.key(seed), n)))
+        return self._in_pieces(self._functions.decode, self._drawn_from_prior(n, seed))
 
-    def sample_posterior(self, x: np.ndarray, seed: int = 0) -> np.ndarray:
-        """Draw one z [N, Z] from the posterior of every image; x as for `encode`.
+    def sample_prior(self, n: int, seed: int = 0) -> Float[np.ndarray, "N F"]:
+        """Return n draws from the prior as numbers, those that `sample` decodes.
 
-        A model with several layers returns the z of the last layer, whose prior is N(0, I).
+        Raises:
+            InputError: see `sample`.
+        """
+        return self._in_pieces(self._functions.view, self._drawn_from_prior(n, seed))
+
+    def sample_posterior(self, x: np.ndarray, seed: int = 0) -> Float[np.ndarray, "N F"]:
+        """Draw one z from the posterior of every image, as numbers; x as for `encode`.
 
         Raises:
             InputError: the model has no prior, so its posteriors are points.
         """
         require_prior(self.model, self.config.model)
-        return np.asarray(jax.tree.leaves(self._sampled(self.encode(x), seed))[-1])
+        return self._in_pieces(self._functions.view, self._sampled(self.encode(x), seed)[0])
 
     def kl_terms(self, x: np.ndarray) -> Float[np.ndarray, "N K"]:
-        """Return KL(q(z|x) || p(z)) of every image, in nats for each latent dimension; x as for `encode`.
+        """Return the terms of KL(q(z|x) || p(z)) of every image, in nats, named by `model.rate.kl_names`; x as for `encode`.
 
         Raises:
             InputError: the model has no prior.
         """
-        require_prior(self.model, self.config.model)
-        posterior = jax.tree.map(jnp.asarray, self.encode(x))
-        return np.asarray(self._kl_terms(self.params, posterior, self._sampled(posterior, 0)))
+        require_rate(self.model, self.config.model)
+        return np.asarray(self._sampled(self.encode(x), 0)[1])
 
     @property
     def corrupts(self) -> bool:
@@ -136,33 +142,28 @@ class Run:
 
     @property
     def standard_prior(self) -> bool:
-        """True if there is a prior, and the z that is decoded is N(0, I) under it."""
-        if self.model.sample_prior is None:
-            return False
-        z = self.model.sample_prior(self.params, jax.random.key(0), 100)
-        return is_standard(float(jnp.abs(from_standard(self.model, self.params, z)).mean()), flat(z).shape[1])
+        """True if there is a prior, and it is N(0, I)."""
+        return self.model.prior is not None and self.model.prior.is_standard
 
     @cached_property
     def _point(self) -> Any:
         """The shapes of one latent point, as `decode` takes it."""
+        return jax.eval_shape(self._functions.noise_free_of, self.params, np.zeros((1, *self.shape), np.float32))
 
-        def point(params: Params, x: Any) -> Any:
-            return self.model.reparameterize(params, jax.random.key(0), self.model.encode(params, x))
+    @cached_property
+    def _latents_size(self) -> int:
+        return jax.eval_shape(self.model.view, self.params, self._point).shape[1]
 
-        return jax.eval_shape(point, self.params, np.zeros((1, *self.shape), np.float32))
+    def _drawn_from_prior(self, n: int, seed: int) -> Any:
+        require_prior(self.model, self.config.model)
+        if n < 0:
+            raise InputError(f"n={n}: not a number of images, at least 0")
+        return jax.device_get(self._functions.prior(self.params, jax.random.split(jax.random.key(seed), n)))
 
-    def _sampled(self, posterior: Any, seed: int) -> Any:
-        """Draw z from every posterior; each row has its own key, so it depends on its index alone."""
+    def _sampled(self, posterior: Any, seed: int) -> tuple[Any, Any]:
+        """Draw z from every posterior, and its terms of the KL; each row has its own key, so it depends on its index alone."""
         keys = jax.random.split(jax.random.key(seed), len(jax.tree.leaves(posterior)[0]))
-        return self._draw(self.params, keys, posterior)
-
-    def _draw_one(self, params: Params, key: Any, row: Any) -> Any:
-        z = self.model.reparameterize(params, key, jax.tree.map(lambda a: a[None], row))
-        return jax.tree.map(lambda a: a[0], z)
-
-    def _prior_one(self, params: Params, key: Any) -> Any:
-        z = self.model.sample_prior(params, key, 1)  # pyright: ignore[reportOptionalCall]
-        return jax.tree.map(lambda a: a[0], z)
+        return jax.device_get(self._functions.draw(self.params, keys, jax.tree.map(jnp.asarray, posterior)))
 
     def _in_pieces(self, function: Any, rows: Any) -> Any:
         return in_pieces(partial(function, self.params), rows, self.config.eval.batch_size)

@@ -24,11 +24,12 @@ def rates(
     The curve is named by the other swept keys. A sigma that follows the data differs at each beta, so the effects of beta
     and of sigma could not be separated.
     """
-    moving = sorted({run.config.sigma_mode for run in runs if run.config.likelihood == "gaussian"} - {"given"})
+    moving = sorted({run.config.gaussian.sigma_mode for run in runs if run.config.likelihood == "gaussian"} - {"given"})
     if moving:
         return (
             {},
-            f"sigma_mode={','.join(moving)}: sigma differs along the curve, which needs a fixed one; choices: sigma_mode=given",
+            f"gaussian.sigma_mode={','.join(moving)}: sigma differs along the curve, which needs a fixed one; choices: "
+            "gaussian.sigma_mode=given",
         )
     if not all("test/kl" in values for values in results):
         return {}, "a model without a prior has no kl"

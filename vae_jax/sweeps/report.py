@@ -76,7 +76,7 @@ def fig_images(runs: Sequence[Planned], last: bool) -> Any:
         if not np.array_equal(images, originals):
             return "the runs do not have the same test images"
         loaded = load_run(run.workdir, "latest" if last else "best")
-        samples = None if loaded.model.log_prior is None else loaded.sample(NUM_IMAGES)
+        samples = None if loaded.model.prior is None else loaded.sample(NUM_IMAGES)
         pictures.append((point_text(run.point), loaded.reconstruct(images), samples))
     return figures.fig_sweep_images(originals / 255, pictures)
 

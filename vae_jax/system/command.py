@@ -64,8 +64,8 @@ def run_command(body: Callable[[], int | None]) -> int:
                 raise
             reason = printable(" ".join(str(error).split()) or "the machine's is full")
             _print(
-                f"error: not enough memory: {reason}; choices: a smaller batch_size, eval.batch_size, num_samples or network, "
-                "or a larger accumulate_steps"
+                f"error: not enough memory: {reason}; choices: a smaller batch_size, eval.batch_size, "
+                "importance.num_samples or network, or a larger accumulate_steps"
             )
             return 1
 

@@ -1,5 +1,6 @@
 """Checks that a program fits into memory before it runs: a machine out of memory kills processes without a message."""
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from vae_jax.errors import InputError, shown
 from vae_jax.system.formatting import format_bytes
 from vae_jax.types import Config
 
-SIZES = ("latent_dim", "upper_latent_dim", "hidden_dims", "upper_hidden_dims", "channels")
+SIZES = ("latent_dim", "two_layer.upper_latent_dim", "hidden_dims", "two_layer.upper_hidden_dims", "channels")
 """The keys that decide the number of parameters."""
 
 GROUPS = Path("/sys/fs/cgroup")
@@ -37,9 +38,10 @@ def assert_state_fits(state: Any, config: Config) -> None:
     """Raise InputError, naming the key with the largest value among SIZES, if a state of these shapes exceeds the memory."""
     needed, there = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)), device_memory()
     if needed > there:
-        largest = max(SIZES, key=lambda name: max(np.ravel(config[name]), default=0))
+        sizes = {name: functools.reduce(getattr, name.split("."), config) for name in SIZES}
+        largest = max(SIZES, key=lambda name: max(np.ravel(sizes[name]), default=0))
         raise InputError(
-            f"{largest}={shown(config[largest])}: parameters and optimizer state need "
+            f"{largest}={shown(sizes[largest])}: parameters and optimizer state need "
             f"{needed / 2**30:,.0f} GiB, but the device has {there / 2**30:,.0f} GiB"
         )
 

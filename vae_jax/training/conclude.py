@@ -46,7 +46,7 @@ def conclude(training: Training, session: Session) -> dict[str, Any]:
     print_measured(training, best, "best", console)
     (workdir / workdir_lib.PAGE).unlink(missing_ok=True)
     disk.write(workdir / workdir_lib.RESULTS, json.dumps(results, indent=2) + "\n")
-    trained = Run(training.config, training.model, params, training.shape, best.step)
+    trained = Run(training.config, training.model, params, training.spec, best.step)
     failed: dict[str, Exception] = {}
     paths: list[Path] = []
     with left_out.guarded("figures", failed):  # a Matplotlib that cannot be imported, for example

@@ -60,9 +60,10 @@ def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measu
         "device": jax.devices()[0].device_kind,
         **{f"{name}/{metric}": value for name in SPLITS for metric, value in table[name].items()},
     }
-    if of_test is None or of_test.aggregate is None:
+    prior = training.model.prior
+    if of_test is None or of_test.aggregate is None or prior is None:
         return Measured(state, restored.step, table, facts, [])
-    latents = health.summarize_latents(of_test.means, of_test.aggregate)
+    latents = health.summarize_latents(of_test.means, of_test.aggregate, prior.is_standard)
     gap = health.difference(elbos["train"], elbos["test"])
     return Measured(state, restored.step, table, facts | health.facts(latents, gap), health.lines_of(latents, gap))
 

@@ -54,7 +54,7 @@ def open_session(
             yield results
             return
         processes.first_alone(lambda: workdir_lib.record(config, workdir))
-        metric = "test/mse" if training.model.log_prior is None else "test/elbo"
+        metric = "test/mse" if training.model.rate is None else "test/elbo"
         writer = files.enter_context(Writer(folder, progress.step, config.log.tensorboard, flatten(config), [metric]))
         for line in [*messages, *_strays(workdir, checkpoints), *writer.mended]:
             console.line(line)
@@ -89,7 +89,7 @@ def _restore(training: Training, checkpoints: Checkpoints) -> tuple[TrainState, 
     restored = checkpoints.restore(training.state)
     if restored is None:
         return copy_state(training.state), Progress(), []
-    assert_own(restored, training.config, [*Progress._fields, "shape"])
+    assert_own(restored, training.config, [*Progress._fields, "spec"])
     if not training.data_digest.startswith(restored.info.get("data", "")):  # older runs have the beginning
         raise InputError(
             f"dataset={training.config.dataset}: the run was trained on other data (other images, labels or sizes); a new "

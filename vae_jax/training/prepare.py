@@ -6,16 +6,15 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from vae_jax import data
 from vae_jax.data.digest import data_digest, mean_of
 from vae_jax.data.preprocess import kind_of_pixels, make_preprocess
+from vae_jax.data.spec import sample_images, spec_of
 from vae_jax.errors import InputError
 from vae_jax.evaluation.evaluate import Evaluate, batches_per_call, make_evaluate
-from vae_jax.models import make_model
-from vae_jax.models.likelihoods import make_likelihood
+from vae_jax.models import make_model, sample_size
 from vae_jax.objectives import make_objective
 from vae_jax.randomness import keys_of
 from vae_jax.system import devices, memory
@@ -24,7 +23,7 @@ from vae_jax.training import chunks
 from vae_jax.training.feed import Feed, make_feed
 from vae_jax.training.optimizers import make_optimizer
 from vae_jax.training.step import init_state, make_hparams, make_train_chunk, make_train_step
-from vae_jax.types import Config, Dataset, Hparams, Model, Objective, TrainState
+from vae_jax.types import Config, Dataset, Hparams, Model, Objective, Sample, Spec, TrainState
 
 STEPS_BETWEEN_CHECKPOINTS = 200
 """The least number of steps between two checkpoints if `checkpoint.every_epochs` is 0."""
@@ -35,6 +34,7 @@ class Training(NamedTuple):
 
     config: Config
     dataset: Dataset
+    spec: Spec
     model: Model
     objective: Objective
     layout: devices.Layout
@@ -61,7 +61,7 @@ class Training(NamedTuple):
     @property
     def shape(self) -> tuple[int, int, int]:
         """(H, W, C)."""
-        return self.dataset.train.images.shape[1:]
+        return self.spec.shape
 
     @property
     def pixels(self) -> str:
@@ -81,33 +81,34 @@ def prepare(config: Config, ahead: bool = False) -> Training:
             the model.
     """
     dataset = _load_data(config)
-    num_train, *shape = dataset.train.images.shape
-    steps_per_epoch = num_train // config.batch_size
-    model = make_model(config, tuple(shape))
+    spec = spec_of(dataset)
+    steps_per_epoch = spec.num_train // config.batch_size
+    model = make_model(config, spec)
     objective = make_objective(config, model, steps_per_epoch)
     optimizer = make_optimizer(config, steps_per_epoch)
     layout = devices.make_layout()
     key_init, key_train, key_eval = keys_of(config.seed)
-    init = jax.jit(lambda key, mean: init_state(model.init(key, mean), optimizer), out_shardings=layout.replicated)
-    refit = make_likelihood(config).refit
-    step = make_train_step(model, objective, optimizer, refit=refit, accumulate_steps=config.accumulate_steps)
+    init = jax.jit(lambda key, sample: init_state(model.init(key, sample), optimizer), out_shardings=layout.replicated)
+    mean_image = mean_of(dataset.train.images)
+    sample = Sample(mean_image, sample_images(dataset, config.split_seed, sample_size(model, spec)))
+    step = make_train_step(model, objective, optimizer, accumulate_steps=config.accumulate_steps)
     pure_chunk = make_train_chunk(step, make_preprocess(config.binarize))
     chunk = jax.jit(pure_chunk, donate_argnums=0, out_shardings=layout.replicated)
     feed = make_feed(dataset.train.images, config.batch_size, config.streaming, layout)
     # XLA's CPU backend runs convolutions inside a loop 10 times slower: they are dispatched one by one.
-    one_step = config.network == "conv" and jax.default_backend() == "cpu"
+    one_step = "conv" in model.traits and jax.default_backend() == "cpu"
     most_steps = min(feed.most_steps, config.steps_per_dispatch or (1 if one_step else steps_per_epoch))
-    shapes = _shapes_on(layout, jax.eval_shape(init, key_init, np.zeros(shape, np.float32)))
+    shapes = _shapes_on(layout, jax.eval_shape(init, key_init, sample))
     memory.assert_state_fits(shapes, config)
     hparams = make_hparams(config, layout.replicated)
     ready: Callable[[], object] = lambda: None  # noqa: E731
     if ahead:
         steps = chunks.chunk_size(0, config.log.latent_every_steps, steps_per_epoch, most_steps)
         chunk, ready = _compile_ahead(config, chunk, shapes, partial(feed.shapes, steps), key_train, hparams)
-    mean_image = mean_of(dataset.train.images)
     return Training(
         config=config,
         dataset=dataset,
+        spec=spec,
         model=model,
         objective=objective,
         layout=layout,
@@ -115,8 +116,8 @@ def prepare(config: Config, ahead: bool = False) -> Training:
         ready=ready,
         pure_chunk=pure_chunk,
         evaluate=_make_evaluate(config, dataset, model, objective, layout),
-        init=lambda key: init(key, mean_image),
-        state=init(key_init, mean_image),
+        init=lambda key: init(key, sample),
+        state=init(key_init, sample),
         hparams=hparams,
         feed=feed,
         key_train=key_train,

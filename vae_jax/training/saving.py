@@ -33,7 +33,7 @@ def save(training: Training, session: Session, score: float | None) -> None:
         raise diverged(training, step, {"parameters": math.nan}, session.checkpoints)
     info = session.progress._asdict() | {
         "format": FORMAT,
-        "shape": list(training.shape),
+        "spec": training.spec._asdict(),
         "data": training.data_digest,
         "config": training.config.to_dict(),
         "devices": devices.describe(),

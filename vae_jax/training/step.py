@@ -1,6 +1,5 @@
 """The pure steps that advance a run's state."""
 
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
@@ -20,6 +19,10 @@ Metrics = dict[str, Float[Array, ""]]
 Step = Callable[[TrainState, Images, PRNGKeyArray, Hparams], tuple[TrainState, Metrics]]
 HPARAMS = ("beta", "learning_rate")
 """The config keys whose numbers are arguments of the compiled program: runs that differ only in them can be trained as one."""
+
+
+REFIT = 0x5EF17
+"""The number that a step's key is folded with for what a rule sets."""
 
 
 def init_state(params: Params, optimizer: optax.GradientTransformation) -> TrainState:
@@ -43,7 +46,6 @@ def make_train_step(
     objective: Objective,
     optimizer: optax.GradientTransformation,
     axis_name: str | None = None,
-    refit: Callable[..., Params] | None = None,
     accumulate_steps: int = 1,
 ) -> Step:
     """Make a step (state, x[B,H,W,C], key, hparams) -> (state, metrics) on the mean loss of a batch, pure and not jitted.
@@ -52,12 +54,11 @@ def make_train_step(
     batch, nats per image.
 
     Args:
-        model: the model to train.
+        model: the model to train; its `refit` sets some of the parameters in the optimizer's place.
         objective: its "loss" is minimised.
         optimizer: for a learning rate of 1; its updates are multiplied by hparams["learning_rate"].
         axis_name: the axis of `jax.pmap` or `jax.shard_map` that the step runs under, each device on its part of the batch.
             The key is then folded with the axis index too, and gradients and metrics are averaged over the axis.
-        refit: sets the likelihood's parameters from their gradient, in the optimizer's place; see `Likelihood.refit`.
         accumulate_steps: the batch is split into this many parts, computed in turn, and their gradients are averaged; memory is
             that of one part. Each part draws its own noise, and an objective that couples examples couples them within a
             part only.
@@ -83,9 +84,8 @@ def make_train_step(
         if axis_name is not None:
             grads, metrics = jax.lax.pmean((grads, metrics), axis_name)
         refitted = {}
-        if refit is not None:
-            own = refit(state.params["likelihood"], grads["likelihood"], state.step, math.prod(x.shape[1:]))
-            refitted = {"likelihood": own}
+        if model.refit is not None:
+            refitted = model.refit(jax.random.fold_in(key, REFIT), state.params, grads, state.step)
             # Zeros, not removed: the optimizer's state has the tree of all params. clip_norm does not count them then.
             grads = grads | jax.tree.map(jnp.zeros_like, refitted)
         # adamw's weight decay is part of the updates, so it is scaled by the learning rate too.

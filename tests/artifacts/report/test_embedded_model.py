@@ -4,9 +4,8 @@ import json
 
 import numpy as np
 from support.network_page import plain
-from support.random_run import random_run
+from support.random_run import layers_of, random_run
 
-from vae_jax.artifacts.export.layers import list_layers
 from vae_jax.artifacts.report.embedded_model import embed, embedded_dtype
 
 
@@ -20,5 +19,5 @@ def test_weights_are_rounded_to_float16_only_if_they_are_many_and_in_range():
 
 
 def test_a_description_is_json():
-    ours = embed(list_layers(random_run((9, 6, 2), network="conv", channels=(3, 8), normalization="group")))
+    ours = embed(layers_of(random_run((9, 6, 2), network="conv", channels=(3, 8), conv__normalization="group")))
     assert json.loads(json.dumps(ours)).keys() == ours.keys()

@@ -4,9 +4,8 @@ import jax
 import numpy as np
 import pytest
 from support.network_page import RUN_JS, SCRIPT, TOLERANCE, as_embedded, close
-from support.random_run import random_run
+from support.random_run import layers_of, random_run
 
-from vae_jax.artifacts.export.layers import list_layers
 from vae_jax.artifacts.report.embedded_model import embed
 from vae_jax.models import MODELS
 from vae_jax.models.likelihoods import LIKELIHOODS
@@ -19,15 +18,23 @@ CASES = [
     (SMALL, {"hidden_dims": (12,), "activation": "tanh", "likelihood": "discretized_logistic"}, "float32"),
     (SMALL, {"hidden_dims": (12, 7), "likelihood": "gaussian"}, "float16"),
     (DIGIT, {"hidden_dims": (170,)}, None),
-    (SMALL, {"model": "two_layer", "upper_latent_dim": 2, "upper_hidden_dims": (5,)}, "float16"),
-    (SMALL, {"model": "two_layer", "upper_latent_dim": 4, "upper_hidden_dims": (), "activation": "elu"}, "float32"),
+    (SMALL, {"model": "two_layer", "two_layer.upper_latent_dim": 2, "two_layer.upper_hidden_dims": (5,)}, "float16"),
+    (
+        SMALL,
+        {"model": "two_layer", "two_layer.upper_latent_dim": 4, "two_layer.upper_hidden_dims": (), "activation": "elu"},
+        "float32",
+    ),
     (SMALL, AE, "float16"),
     (SMALL, {"network": "conv", "channels": (4,), "likelihood": "continuous_bernoulli"}, "float32"),
-    (SMALL, {"network": "conv", "channels": (16, 5, 8), "normalization": "group", "activation": "silu"}, "float16"),
-    (DIGIT, {"network": "conv", "channels": (8, 16), "normalization": "group", "activation": "gelu"}, "float32"),
+    (
+        SMALL,
+        {"network": "conv", "channels": (16, 5, 8), "conv.normalization": "group", "activation": "silu"},
+        "float16",
+    ),
+    (DIGIT, {"network": "conv", "channels": (8, 16), "conv.normalization": "group", "activation": "gelu"}, "float32"),
     ((5, 8, 3), {"network": "conv", "channels": (3, 4, 5), "activation": "leaky_relu"}, "float32"),
     ((7, 4, 3), {"network": "conv", "channels": (6, 8), "likelihood": "discretized_logistic"}, "float16"),
-    ((8, 8, 1), AE | {"network": "conv", "channels": (24,), "normalization": "group"}, "float32"),
+    ((8, 8, 1), AE | {"network": "conv", "channels": (24,), "conv.normalization": "group"}, "float32"),
     ((3, 3, 1), {"network": "conv", "channels": (3,), "model": "two_layer", "activation": "softplus"}, "float32"),
 ]
 
@@ -35,7 +42,7 @@ CASES = [
 @pytest.mark.parametrize(("shape", "changes", "dtype"), CASES, ids=str)
 def test_encoding_and_decoding_agree_with_jax(engine, shape, changes, dtype):
     run = random_run(shape, **changes)
-    layers, rng = list_layers(run), np.random.default_rng(1)
+    layers, rng = layers_of(run), np.random.default_rng(1)
     description = embed(layers, dtype)
     run = as_embedded(run, description["dtype"])
     pixels = rng.random(shape).astype(np.float32)
@@ -43,38 +50,38 @@ def test_encoding_and_decoding_agree_with_jax(engine, shape, changes, dtype):
     found = engine(RUN_JS, {"description": description, "pixels": pixels.ravel().tolist(), "z": z.tolist()})
     posterior, decoded = run.encode(pixels[None]), run.decode(z[None])
     close(found["mean"], posterior.mean)
-    assert (found["logvar"] is None) == (run.model.log_prior is None)
+    assert (found["logvar"] is None) == (run.model.prior is None)
     if found["logvar"] is not None:
         close(found["logvar"], posterior.logvar)
     assert np.max(np.abs(decoded.ravel() - found["decoded"])) < TOLERANCE
     assert decoded.std() > 0.01  # otherwise there is nothing to compare
-    assert found["facts"] == [list(shape), run.config.latent_dim, run.model.log_prior is not None]
+    assert found["facts"] == [list(shape), run.config.latent_dim, run.model.prior is not None]
 
 
-@pytest.mark.parametrize("changes", [{}, {"model": "two_layer", "upper_hidden_dims": (5,)}, AE], ids=str)
+@pytest.mark.parametrize("changes", [{}, {"model": "two_layer", "two_layer.upper_hidden_dims": (5,)}, AE], ids=str)
 def test_samples_from_the_prior_agree_with_jax(engine, changes):
     run = random_run((5, 5, 1), **changes)
-    ours, normal = {"description": embed(list_layers(run))}, jax.random.normal
+    ours, normal = {"description": embed(layers_of(run))}, jax.random.normal
     key, size = jax.random.key(3), (1, run.config.latent_dim)
-    if run.model.sample_prior is None:
+    if run.model.prior is None:
         assert engine(RUN_JS, ours | {"noise": [1.0] * 99})["prior"] is None
         return
-    z = run.model.sample_prior(run.params, key, 1)
+    z = run.model.prior.sample(run.params, key, 1)
     drawn = [normal(key, size)]  # the same keys as the model's
     if run.config.model == "two_layer":
         keys, z = jax.random.split(key), z.lower
-        drawn = [normal(keys[0], (1, run.config.upper_latent_dim)), normal(keys[1], size)]
+        drawn = [normal(keys[0], (1, run.config.two_layer.upper_latent_dim)), normal(keys[1], size)]
     close(engine(RUN_JS, ours | {"noise": np.concatenate(drawn, axis=1).ravel().tolist()})["prior"], z)
 
 
 def test_an_image_of_another_size_is_refused(engine):
-    ours = embed(list_layers(random_run((3, 3, 1), hidden_dims=())))
+    ours = embed(layers_of(random_run((3, 3, 1), hidden_dims=())))
     code = "d => { try { VaeNetwork.load(d).encode(new Float32Array(8)) } catch (error) { return error.message } }"
     assert engine(code, ours) == "8 numbers given; 9 expected"
 
 
 def test_a_returned_result_is_not_overwritten_by_a_later_call(engine):
-    ours = embed(list_layers(random_run((3, 3, 1))))
+    ours = embed(layers_of(random_run((3, 3, 1))))
     code = """d => {
       const network = VaeNetwork.load(d);
       const first = network.decode(new Float32Array(3)), before = first.slice();
@@ -95,7 +102,7 @@ def test_network_js_runs_in_a_worker_made_from_a_blob(page):
           worker.onerror = reject;
           worker.postMessage(given);
         })""",
-        [code, {"description": embed(list_layers(run)), "z": z.tolist()}],
+        [code, {"description": embed(layers_of(run)), "z": z.tolist()}],
     )
     close(found["decoded"], run.decode(z[None]))
 

@@ -8,10 +8,9 @@ import pytest
 from jax import lax
 from support.network_page import RUN_JS, close, plain
 
-from vae_jax.artifacts.export.layers import Layer
 from vae_jax.artifacts.report.embedded_model import embed
 from vae_jax.models.likelihoods import LIKELIHOODS, make_likelihood
-from vae_jax.models.networks import ACTIVATIONS
+from vae_jax.models.networks import ACTIVATIONS, Layer
 
 
 def test_every_float16_is_read_exactly(engine):

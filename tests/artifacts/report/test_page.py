@@ -25,7 +25,7 @@ MODELS = {
     "colour": {
         "dataset": "arrays",
         "likelihood": "gaussian",
-        "sigma": 0.3,
+        "gaussian.sigma": 0.3,
         "batch_size": 16,
         "network": "conv",
         "channels": (8,),

@@ -22,6 +22,8 @@ from vae_jax.artifacts.report.comparison import differing, overlaid
 from vae_jax.artifacts.report.page import as_json
 from vae_jax.commands import compare, report
 from vae_jax.config import command_line
+from vae_jax.config.table import ENTRIES
+from vae_jax.keys import Entry
 from vae_jax.models import MODELS
 from vae_jax.runs.loading import load_run
 from vae_jax.system.command import run_command
@@ -95,12 +97,25 @@ def test_training_writes_a_page_that_loads_nothing(trained, page):
     assert f"{results['test/elbo']:.2f}" in elements.text
 
 
-@pytest.mark.parametrize("model", [*MODELS, "mine"])
-def test_every_model_has_a_title_and_a_new_model_gets_its_name(make_config, model):
-    config = make_config()
-    config.model = model
-    assert facts.title(config).endswith(" on digits")
-    assert model != "mine" or facts.title(config) == "mine on digits"
+def test_every_model_has_a_title_and_one_without_gets_its_name(make_config, monkeypatch):
+    titles = {name: facts.title(make_config(model=name)) for name in MODELS}
+    assert all(title.endswith(" on digits") and not title.startswith(name) for name, title in titles.items())
+    assert len(set(titles.values())) == len(MODELS)
+    monkeypatch.setitem(ENTRIES, ("model", "mine"), Entry(lambda config, spec: None))
+    assert facts.title(make_config(model="mine")) == "mine on digits"
+    assert facts.title(make_config(model="mine", network="conv")) == "Convolutional mine on digits"
+
+
+@pytest.mark.parametrize(
+    ("changes", "title"),
+    [
+        ({"model": "ae", "objective": "denoising", "network": "conv"}, "Convolutional denoising autoencoder on digits"),
+        ({"objective": "importance", "network": "conv"}, "Convolutional importance-weighted autoencoder on digits"),
+        ({"model": "two_layer"}, "Two-layer VAE on digits"),
+    ],
+)
+def test_a_title_joins_the_titles_of_the_chosen_entries(make_config, changes, title):
+    assert facts.title(make_config(**changes)) == title
 
 
 def test_the_page_lists_the_keys_that_differ_from_the_defaults(page):
@@ -355,7 +370,7 @@ def test_framing_is_the_mean_size_and_centre_of_the_strokes():
 def test_planes_and_dimensions_of_codes():
     rng = np.random.default_rng(0)
     codes = (rng.normal(size=(500, 4)) * [0.01, 2, 1, 0.5]).astype(np.float32)
-    order = geometry.by_kl(codes, np.array([0.0, 3.0, 2.0, 1.0, 9.0]))[1:]  # without the largest, of a layer above
+    order = geometry.by_kl(codes, np.array([0.0, 3.0, 2.0, 1.0, 9.0]))  # the last, of a layer above, has no place in it
     components, units = explorer.planes(codes, order, "KL")
     found = (codes - components["centre"]) @ np.array(components["axes"]).T
     np.testing.assert_allclose(found, geometry.project(codes)[0], atol=1e-4)

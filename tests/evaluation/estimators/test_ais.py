@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
+from support.models import constructed_model, sample_of, unused
 
 from vae_jax.errors import InputError
 from vae_jax.evaluation.estimators import (
@@ -27,9 +28,9 @@ from vae_jax.evaluation.estimators import (
     tune_step_sizes,
     upper_bound,
 )
-from vae_jax.models import make_model
+from vae_jax.models import make_model, require_prior, require_rate
 from vae_jax.models.distributions import normal_log_prob
-from vae_jax.types import Model, Posterior
+from vae_jax.types import Model, Posterior, Spec
 
 SHAPE = (4, 3, 1)
 PIXELS = (3, 2, 1)
@@ -46,8 +47,8 @@ def linear_gaussian() -> Model:
     def joined(z) -> jax.Array:
         return jnp.concatenate([z["one"], z["two"][:, :, 0]], axis=1)
 
-    def sample_prior(params, key, n):
-        rows = PRIOR_MEAN[None] + jax.random.normal(key, (n, 3))
+    def sample_prior(params, key, n, temperature=1.0):
+        rows = PRIOR_MEAN[None] + temperature * jax.random.normal(key, (n, 3))
         return {"one": rows[:, :1], "two": rows[:, 1:, None]}
 
     def log_likelihood(params, x, outputs):
@@ -57,20 +58,14 @@ def linear_gaussian() -> Model:
         rows = joined(z)
         return normal_log_prob(rows, jnp.asarray(PRIOR_MEAN)[None], jnp.zeros_like(rows)).sum(axis=1)
 
-    def unused(*_):
-        raise AssertionError("annealed importance sampling needs no encoder")
-
-    return Model(
-        init=unused,
-        encode=unused,
-        reparameterize=unused,
+    # Annealed importance sampling needs no encoder, so there is none.
+    return constructed_model(
         decode=lambda params, z, key=None: (joined(z) @ LOADINGS.T).reshape(-1, *PIXELS),
         log_likelihood=log_likelihood,
-        pixel_mean=unused,
+        reparameterize=unused,
         log_prior=log_prior,
-        log_posterior=unused,
-        kl_terms=unused,
         sample_prior=sample_prior,
+        log_posterior=unused,
     )
 
 
@@ -84,8 +79,7 @@ class Simulated(NamedTuple):
 @functools.cache
 def simulate() -> Simulated:
     model, count, (key_z, key_x) = linear_gaussian(), 1000, jax.random.split(jax.random.key(0))
-    assert model.sample_prior is not None
-    z = model.sample_prior({}, key_z, count)
+    z = require_prior(model).sample({}, key_z, count)
     mean = model.decode({}, z)
     x = np.asarray(mean + SIGMA * jax.random.normal(key_x, mean.shape))
     loadings = LOADINGS.astype(np.float64)
@@ -186,8 +180,8 @@ def with_changed(change):
 @pytest.fixture
 def trained(make_config):
     """Return a VAE with one latent dimension, a decoder far from its initial values and an uninformative encoder."""
-    model = make_model(make_config(latent_dim=1), SHAPE)
-    params = jax.jit(model.init)(jax.random.key(3), jnp.full(SHAPE, 0.4))
+    model = make_model(make_config(latent_dim=1), Spec(SHAPE))
+    params = jax.jit(model.init)(jax.random.key(3), sample_of(jnp.full(SHAPE, 0.4)))
     params = jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(jax.random.key(4), leaf.shape), params)
 
     def encode(params, x, key=None):
@@ -222,7 +216,7 @@ def test_one_temperature_is_importance_sampling_from_the_prior(trained, images, 
     x = jnp.asarray(images / np.float32(255))
     for i in (0, 6):
         chains = [jax.random.fold_in(jax.random.fold_in(key, i), c) for c in range(3)]
-        z = jnp.concatenate([model.sample_prior(params, jax.random.fold_in(chain, 0), 1) for chain in chains])
+        z = jnp.concatenate([model.prior.sample(params, jax.random.fold_in(chain, 0), 1) for chain in chains])
         wanted = model.log_likelihood(params, jnp.repeat(x[i : i + 1], 3, axis=0), model.decode(params, z))
         np.testing.assert_allclose(found.log_weights[i], wanted, rtol=1e-6)
 
@@ -259,10 +253,8 @@ def test_the_leapfrog_agrees_with_the_textbook_and_is_reversible():
 def test_a_trajectory_of_a_whole_period_does_not_return_to_its_start():
     """For N(0, I), ten steps of 2 sin(pi / 10) are one period and would return to the start."""
     model, count = linear_gaussian(), 500
-    assert model.sample_prior is not None
-    target, z = hmc.make_target(
-        model, {}, jnp.zeros((count, *PIXELS)), model.sample_prior({}, jax.random.key(1), count)
-    )
+    drawn = require_prior(model).sample({}, jax.random.key(1), count)
+    target, z = hmc.make_target(model, {}, jnp.zeros((count, *PIXELS)), drawn)
     state, size = hmc.state_at(target, z), jnp.float32(2 * math.sin(math.pi / 10))
     move = jax.jit(lambda keys, state: hmc.transition(target, keys, state, jnp.float32(0), size, 10)[0])
     for i in range(20):
@@ -372,8 +364,8 @@ def quadrature(model: Model, params, x: np.ndarray) -> np.ndarray:
     """Return log p(x) [N] of a model with one latent dimension."""
     grid = np.linspace(-8, 8, 2001, dtype=np.float32)[:, None]
     outputs = model.decode(params, jnp.asarray(grid))
-    assert model.log_prior is not None
-    prior = np.asarray(model.log_prior(params, jnp.asarray(grid)), np.float64)
+    log_prior, _ = require_rate(model)
+    prior = np.asarray(log_prior(params, jnp.asarray(grid)), np.float64)
     rows = [model.log_likelihood(params, jnp.broadcast_to(one, outputs.shape), outputs) for one in x]
     return np.logaddexp.reduce(np.asarray(rows, np.float64) + prior, axis=1) + math.log(grid[1, 0] - grid[0, 0])
 
@@ -419,7 +411,7 @@ def test_rounding_errors_do_not_accumulate_over_thousands_of_temperatures(key):
 
 
 def test_a_model_without_a_prior_and_a_wrong_number_of_step_sizes_are_refused(make_config, images, key):
-    model = make_model(make_config(model="ae", objective="reconstruction", likelihood="gaussian"), SHAPE)
+    model = make_model(make_config(model="ae", objective="reconstruction", likelihood="gaussian"), Spec(SHAPE))
     with pytest.raises(InputError, match="no prior"):
         make_ais(model, 5)
     with pytest.raises(InputError, match="no prior"):

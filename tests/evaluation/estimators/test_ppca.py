@@ -15,12 +15,13 @@ from vae_jax.evaluation.estimators import log_weight, make_split_bound
 from vae_jax.models import make_model
 from vae_jax.runs.loading import load_run
 from vae_jax.training.prepare import prepare
+from vae_jax.types import Spec
 
 LATENT = 4
 LINEAR = {
     "hidden_dims": (),
     "likelihood": "gaussian",
-    "sigma_mode": "learned",
+    "gaussian.sigma_mode": "learned",
     "latent_dim": LATENT,
     "learning_rate": 1e-2,
     "schedule": "cosine",
@@ -88,7 +89,7 @@ def test_the_closed_form_is_the_maximum(x):
 def test_at_the_closed_form_every_weight_equals_the_likelihood(make_config, x):
     best = closed_form(x)
     with jax.enable_x64(True):
-        model, params = make_model(make_config(**LINEAR), (8, 8, 1)), as_params(best)
+        model, params = make_model(make_config(**LINEAR), Spec((8, 8, 1))), as_params(best)
         weight = jax.jit(lambda key, x: log_weight(model, params, key, x))
         for seed in range(3):
             found = weight(jax.random.key(seed), x[:500].reshape(-1, 8, 8, 1))

@@ -13,19 +13,21 @@ import numpy as np
 import pytest
 from conftest import small_config
 from jax.core import Tracer
+from support.models import constructed_model
 
 from vae_jax import data
 from vae_jax.data import splits
 from vae_jax.data.preprocess import make_preprocess
 from vae_jax.evaluation.estimators import diagnostics, whole_split
-from vae_jax.models import make_model
+from vae_jax.models import init_shapes, make_model
 from vae_jax.models.distributions import normal_log_prob
 from vae_jax.objectives import make_objective
 from vae_jax.training.optimizers import make_optimizer
 from vae_jax.training.step import init_state, make_hparams, make_train_chunk, make_train_step
-from vae_jax.types import Model, Posterior
+from vae_jax.types import Model, Posterior, Spec
 
 SAMPLES = 5000
+SPEC = Spec((8, 8, 1))
 SPACING = 0.09
 """The spacing of the coarser grid over [-6, 6]."""
 
@@ -51,9 +53,8 @@ def digits() -> Digits:
     models, params = {}, {}
     for size in (1, 2):
         config.latent_dim = size
-        models[size] = make_model(config, (8, 8, 1))
-        # compiling it would take a second
-        shapes = jax.eval_shape(models[size].init, jax.random.key(0), jnp.zeros((8, 8, 1)))
+        models[size] = make_model(config, SPEC)
+        shapes = init_shapes(models[size], SPEC)  # compiling `init` would take a second
         first = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(0, 0.2, leaf.shape), jnp.float32), shapes)
         step = make_train_step(models[size], make_objective(config, models[size], 1), optimizer)
         chunk = jax.jit(make_train_chunk(step, make_preprocess("dynamic")))
@@ -196,20 +197,11 @@ def linear_gaussian() -> Model:
     def log_likelihood(params, x, outputs):
         return normal_log_prob(x, outputs, jnp.full_like(x, 2 * math.log(NOISE))).sum(axis=(1, 2, 3))
 
-    def sample(params, key, q):
-        return q.mean + jnp.exp(q.logvar / 2) * jax.random.normal(key, q.mean.shape)
-
-    return Model(
-        init=lambda key, mean: {},
+    return constructed_model(
         encode=encode,
-        reparameterize=sample,
         decode=lambda params, z, key=None: (z @ slopes.T).reshape(len(z), 4, 2, 1),
         log_likelihood=log_likelihood,
         pixel_mean=lambda params, outputs: outputs,
-        log_prior=lambda params, z: normal_log_prob(z, jnp.zeros_like(z), jnp.zeros_like(z)).sum(axis=1),
-        log_posterior=lambda params, q, z: normal_log_prob(z, q.mean, q.logvar).sum(axis=1),
-        kl_terms=None,
-        sample_prior=None,
     )
 
 
@@ -289,7 +281,11 @@ def posterior_added(monkeypatch):
     weigh = whole_split.weigh
 
     def wrong(model, *given):
-        return weigh(model._replace(log_posterior=lambda *q: -model.log_posterior(*q)), *given)
+        def reparameterize(*posterior):
+            draw = model.reparameterize(*posterior)
+            return draw._replace(log_q=-draw.log_q)
+
+        return weigh(model._replace(reparameterize=reparameterize), *given)
 
     monkeypatch.setattr(whole_split, "weigh", wrong)
 

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support.models import sample_of
 
 from vae_jax.errors import InputError
 from vae_jax.evaluation.estimators import (
@@ -16,6 +17,7 @@ from vae_jax.evaluation.estimators import (
     whole_split,
 )
 from vae_jax.models import make_model
+from vae_jax.types import Spec
 
 SHAPE = (4, 3, 1)
 
@@ -23,8 +25,8 @@ SHAPE = (4, 3, 1)
 @pytest.fixture
 def trained(make_config):
     """Return a VAE with two latent dimensions whose posteriors and decoder are far from their initial values."""
-    model = make_model(make_config(latent_dim=2), SHAPE)
-    params = jax.device_get(jax.jit(model.init)(jax.random.key(3), jnp.full(SHAPE, 0.4)))
+    model = make_model(make_config(latent_dim=2), Spec(SHAPE))
+    params = jax.device_get(jax.jit(model.init)(jax.random.key(3), sample_of(jnp.full(SHAPE, 0.4))))
     rng = np.random.default_rng(4)
     return model, jax.tree.map(
         lambda leaf: leaf + np.float32(0.1) * rng.normal(size=leaf.shape).astype(np.float32), params
@@ -68,8 +70,8 @@ def test_a_call_respects_the_byte_limit_and_every_sample_is_drawn_once(trained, 
 
 
 def test_a_model_without_a_prior_is_refused(make_config, images, key):
-    model = make_model(make_config(model="ae", objective="reconstruction", likelihood="gaussian"), SHAPE)
-    given = jax.eval_shape(model.init, key, jnp.full(SHAPE, 0.4)), key, jnp.zeros(images.shape)
+    model = make_model(make_config(model="ae", objective="reconstruction", likelihood="gaussian"), Spec(SHAPE))
+    given = jax.eval_shape(model.init, key, sample_of(jnp.full(SHAPE, 0.4))), key, jnp.zeros(images.shape)
     for refused in (
         functools.partial(jax.eval_shape, functools.partial(log_weight, model), *given),
         functools.partial(jax.eval_shape, functools.partial(iwae_bound, model, num_samples=2), *given),

@@ -15,7 +15,7 @@ from vae_jax.evaluation.health.examine import _drawn, _encode, _key
 from vae_jax.evaluation.health.verdicts import CANNOT_TELL, COLLAPSED, HEALTHY
 from vae_jax.models import make_model
 from vae_jax.randomness import epoch_order, keys_of
-from vae_jax.types import Dataset, Model, Posterior, Split
+from vae_jax.types import Dataset, Model, Posterior, Spec, Split
 
 COUNT = 1000
 EXTENT = Extent(num_refined=50, effort=Effort(steps=60, starts=1, samples=50), anneal=Anneal(num_temperatures=200))
@@ -67,7 +67,7 @@ def test_a_two_layer_model_gets_every_line_except_the_moments():
 
 
 def test_a_model_without_a_prior_and_too_few_images_are_refused(make_config):
-    model = make_model(make_config(model="ae", objective="reconstruction", likelihood="gaussian"), (4, 4, 1))
+    model = make_model(make_config(model="ae", objective="reconstruction", likelihood="gaussian"), Spec((4, 4, 1)))
     with pytest.raises(InputError, match="no prior"):
         report(model, dataset(60))
     with pytest.raises(InputError, match=r"num_images=10, .*: the train split gives 10 images; at least 50"):

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from support.constructed import codes_of, draws, duplicated, exact, normal, perfect, scrambled, useless
+from support.models import constructed_model, unused
 
 from vae_jax.evaluation.health import information, lines
 from vae_jax.evaluation.health.information import (
@@ -167,20 +168,8 @@ def two_layers() -> Model:
         lower = normal_log_prob(z[0], q.mean, q.logvar).sum(axis=1)
         return lower + normal_log_prob(z[1], params * z[0], jnp.zeros_like(z[1])).sum(axis=1)
 
-    def nothing(*given):
-        raise NotImplementedError
-
-    return Model(
-        init=nothing,
-        encode=nothing,
-        reparameterize=nothing,
-        decode=nothing,
-        log_likelihood=nothing,
-        pixel_mean=nothing,
-        log_prior=lambda params, z: jnp.zeros(len(z[0])),
-        log_posterior=log_posterior,
-        kl_terms=nothing,
-        sample_prior=nothing,
+    return constructed_model(
+        reparameterize=unused, log_prior=lambda params, z: jnp.zeros(len(z[0])), log_posterior=log_posterior
     )
 
 
@@ -194,7 +183,7 @@ def test_the_models_own_log_posterior_is_used_for_other_posteriors():
     # The term of the second layer is the same under every encoder.
     added = (pair.log_own - codes.log_own)[:, None]
     np.testing.assert_allclose(pairs(slice(3, 9)), pairs_of(codes)(slice(3, 9)) + added[3:9], rtol=1e-4, atol=1e-4)
-    plain = two_layers()._replace(log_posterior=lambda params, q, z: normal_log_prob(z, q.mean, q.logvar).sum(axis=1))
+    plain = constructed_model()
     by_model = model_pairs(plain, jnp.float32(0), codes)(slice(0, 30))
     np.testing.assert_allclose(by_model, pairs_of(codes)(slice(0, 30)), rtol=1e-4, atol=1e-4)
     assert information.pairs_of(plain, jnp.float32(0), codes)[1] == 30

@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 import scipy.stats
+from support.models import sample_of
 from support.objective import terms_of
 
 from vae_jax.models import make_model
@@ -16,6 +17,7 @@ from vae_jax.models.likelihoods import gaussian, make_likelihood
 from vae_jax.objectives import make_objective
 from vae_jax.training.optimizers import make_optimizer
 from vae_jax.training.step import init_state, make_hparams, make_train_step
+from vae_jax.types import Spec
 
 SHAPE = (4, 3, 1)
 SIZE = 12
@@ -29,18 +31,18 @@ def x(key):
 @pytest.mark.parametrize("mode", ["given", "learned", "optimal"])
 @pytest.mark.parametrize("sigma", [0.1, 1.0])
 def test_the_density_agrees_with_scipy_at_the_initial_sigma(make_config, key, x, sigma, mode):
-    likelihood = make_likelihood(make_config(likelihood="gaussian", sigma=sigma, sigma_mode=mode))
+    likelihood = make_likelihood(make_config(likelihood="gaussian", gaussian__sigma=sigma, gaussian__sigma_mode=mode))
     outputs = jax.random.normal(key, x.shape)
     expected = scipy.stats.norm.logpdf(np.float64(x), np.float64(outputs), sigma).sum(axis=(1, 2, 3))
     np.testing.assert_allclose(likelihood.log_prob(likelihood.init(key), x, outputs), expected, rtol=1e-5)
 
 
 def parts(config, axis_name=None):
-    model, optimizer = make_model(config, SHAPE), make_optimizer(config, 10)
+    model, optimizer = make_model(config, Spec(SHAPE)), make_optimizer(config, 10)
     objective = make_objective(config, model, 10)
-    step: Any = make_train_step(model, objective, optimizer, axis_name, make_likelihood(config).refit)
+    step: Any = make_train_step(model, objective, optimizer, axis_name)
     step = functools.partial(step, hparams=make_hparams(config))
-    state = init_state(model.init(jax.random.key(1), jnp.full(SHAPE, 0.5)), optimizer)
+    state = init_state(model.init(jax.random.key(1), sample_of(jnp.full(SHAPE, 0.5))), optimizer)
     return model, step, state
 
 
@@ -59,7 +61,7 @@ AE = {"model": "ae", "objective": "reconstruction", "likelihood": "gaussian"}
     "ratio", [pytest.param(0.5, marks=pytest.mark.slow), 1.0, pytest.param(2.0, marks=pytest.mark.slow)]
 )
 def test_a_learned_sigma_is_trained_towards_the_root_mean_squared_error(make_config, x, key, ratio):
-    config = make_config(**AE, sigma_mode="learned")
+    config = make_config(**AE, gaussian__sigma_mode="learned")
     model, step, state = parts(config)
     assert variance(state) == 1
     logvar = jnp.log(jnp.float32(ratio * squared_error(model, state.params, x)))
@@ -74,7 +76,7 @@ def test_a_learned_sigma_is_trained_towards_the_root_mean_squared_error(make_con
 @pytest.mark.parametrize("sigma", [0.05, 1.0])
 @pytest.mark.parametrize("clip_norm", [0.0, 0.01])
 def test_the_first_step_takes_the_batchs_maximum_likelihood_variance(make_config, x, key, sigma, clip_norm):
-    config = make_config(**AE, sigma_mode="optimal", sigma=sigma, clip_norm=clip_norm)
+    config = make_config(**AE, gaussian__sigma_mode="optimal", gaussian__sigma=sigma, clip_norm=clip_norm)
     model, step, state = parts(config)
     new, _ = jax.jit(step)(state, x, key)
     assert variance(new) == pytest.approx(squared_error(model, state.params, x), rel=1e-4)
@@ -82,16 +84,16 @@ def test_the_first_step_takes_the_batchs_maximum_likelihood_variance(make_config
 
 def test_the_optimizer_never_sees_the_gradient_of_a_refitted_sigma(make_config, x, key):
     """If it did, a clipped norm would shrink the networks' steps."""
-    changes = AE | {"sigma": 0.05, "clip_norm": 0.01, "optimizer": "sgd"}
+    changes = AE | {"gaussian.sigma": 0.05, "clip_norm": 0.01, "optimizer": "sgd"}
     news = []
     for mode in ("given", "optimal"):
-        _, step, state = parts(make_config(**changes, sigma_mode=mode))
+        _, step, state = parts(make_config(**changes, gaussian__sigma_mode=mode))
         news.append(jax.jit(step)(state, x, key)[0].params)
     jax.tree.map(np.testing.assert_array_equal, news[0]["decoder"], news[1]["decoder"])
 
 
 def test_later_steps_average_the_batches_estimates(make_config, x, key):
-    config = make_config(**AE, sigma_mode="optimal", learning_rate=0.01)
+    config = make_config(**AE, gaussian__sigma_mode="optimal", learning_rate=0.01)
     model, step, state = parts(config)
     step, expected = jax.jit(step), 0.0
     for i in range(40):
@@ -104,7 +106,7 @@ def test_later_steps_average_the_batches_estimates(make_config, x, key):
 
 def test_the_optimal_sigma_gives_the_gradients_of_sigma_vae(make_config, x, key):
     """At the batch's own estimate sigma is optimal, so the gradient is that of H W C / 2 log(mse of the batch)."""
-    config = make_config(**AE, sigma_mode="optimal")
+    config = make_config(**AE, gaussian__sigma_mode="optimal")
     model, _, state = parts(config)
     at_optimum = state.params | {
         "likelihood": {"logvar": jnp.log(jnp.float32(squared_error(model, state.params, x))).reshape(())}
@@ -122,7 +124,7 @@ def test_the_optimal_sigma_gives_the_gradients_of_sigma_vae(make_config, x, key)
 
 
 def test_under_a_mapped_axis_the_estimate_uses_the_whole_batch(make_config, x, key):
-    config = make_config(**AE, sigma_mode="optimal", optimizer="sgd")
+    config = make_config(**AE, gaussian__sigma_mode="optimal", optimizer="sgd")
     _, step, state = parts(config)
     whole, _ = jax.jit(step)(state, x, key)
     _, step, _ = parts(config, "batch")

@@ -28,7 +28,7 @@ def support(likelihood, binary):
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_every_likelihood_is_normalised(make_config, key, name, output):
     binary = name == "bernoulli"
-    config = make_config(likelihood=name, sigma=0.3, binarize="dynamic" if binary else "none")
+    config = make_config(likelihood=name, gaussian__sigma=0.3, binarize="dynamic" if binary else "none")
     likelihood = make_likelihood(config)
     points, weights = support(likelihood, binary)
     if not likelihood.discrete:
@@ -43,7 +43,7 @@ def test_every_likelihood_is_normalised(make_config, key, name, output):
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_every_likelihood_is_summed_over_pixels_and_starts_at_the_mean_image(make_config, key, name):
-    likelihood = make_likelihood(make_config(likelihood=name, sigma=0.3))
+    likelihood = make_likelihood(make_config(likelihood=name, gaussian__sigma=0.3))
     params = likelihood.init(key)
     mean_image = jax.random.uniform(key, (3, 2, 2), minval=0.05, maxval=0.95)
     outputs = jax.random.normal(key, (5, 3, 2, 2 * likelihood.outputs_per_channel))

@@ -93,9 +93,10 @@ def spherical_walk(start: Float[np.ndarray, " Z"], end: Float[np.ndarray, " Z"],
 def by_kl(means: Float[np.ndarray, "N Z"], kl: Float[np.ndarray, " K"] | None) -> list[int]:
     """Return the latent dimensions, largest KL first; without KL, those of largest variance first.
 
-    This is the one order of dimensions, in every figure and on the page. K > Z if there is a layer above.
+    This is the one order of dimensions, in every figure and on the page. K > Z if there is a layer above, whose terms are
+    left out.
     """
-    return np.argsort(-(activity(means) if kl is None else kl), kind="stable").tolist()
+    return np.argsort(-(activity(means) if kl is None else kl[: means.shape[1]]), kind="stable").tolist()
 
 
 def one_at_a_time(

@@ -1,7 +1,7 @@
 """A trained model as functions on the host, with its test images and a person's choices."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -23,10 +23,10 @@ class Request(NamedTuple):
 class Source(NamedTuple):
     """A trained model's functions, on the host, and the data that they are shown on."""
 
-    encode: Callable[..., Any]
-    """(images u8[N,H,W,C]) -> posterior with `mean` [N,Z]."""
+    latents: Callable[..., Float[np.ndarray, "N F"]]
+    """(images u8[N,H,W,C]) -> the noise-free z as numbers."""
     decode: Callable[..., Float[np.ndarray, "N H W C"]]
-    """(z [N,Z]) -> pixel means in [0, 1]."""
+    """(z as numbers [N,F]) -> pixel means in [0, 1]."""
     reconstruct: Callable[..., Float[np.ndarray, "N H W C"]]
     """(images, u8[N,H,W,C] or corrupted) -> pixel means in [0, 1]."""
     test: Split
@@ -37,11 +37,15 @@ class Source(NamedTuple):
     sample: Callable[..., Float[np.ndarray, "N H W C"]] | None = None
     """(n, seed) -> pixel means of n draws from the prior; None without a prior."""
     standard_prior: bool = False
-    """True if the z that is decoded is N(0, I) under the prior."""
-    sample_posterior: Callable[..., Float[np.ndarray, "N Z"]] | None = None
+    """True if the prior is N(0, I)."""
+    sample_posterior: Callable[..., Float[np.ndarray, "N F"]] | None = None
     """(images u8[N,H,W,C], seed) -> one z per image, drawn from q(z|x); None without a prior."""
     kl_terms: Callable[..., Float[np.ndarray, "N K"]] | None = None
-    """(images u8[N,H,W,C]) -> KL of each latent dimension, in nats; None without a prior."""
+    """(images u8[N,H,W,C]) -> the terms of the KL, in nats; None without a rate."""
+    kl_names: tuple[str, ...] = ()
+    """The names of the terms."""
+    kl_of_dimensions: bool = False
+    """True if the first terms are those of the F numbers of z."""
     film: Callable[[], tuple[list[int], Float[np.ndarray, "F M Z"], Int[np.ndarray, " M"]] | None] | None = None
     """() -> (steps, latents at these steps, indices of their test images), or None if none were stored."""
     corrupt: Callable[..., Float[np.ndarray, "N H W C"]] | None = None

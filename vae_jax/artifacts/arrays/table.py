@@ -38,9 +38,8 @@ def _manifold(coordinates: Callable[[int, Lookup], Float[np.ndarray, " n"]]) -> 
 
 def _shown_dimensions(_: Source, array: Lookup) -> list[int]:
     """Return the active latent dimensions in the order of `by_kl`; the first one if none is active."""
-    active = array("active")
-    own = [k for k in array("kl_order") if k < len(active)]
-    return [k for k in own if active[k]] or own[:1]
+    active, order = array("active"), array("kl_order")
+    return [k for k in order if active[k]] or order[:1]
 
 
 def _traversal(source: Source, array: Lookup) -> Any:
@@ -123,7 +122,7 @@ ARRAYS: dict[str, Callable[[Source, Lookup], Any]] = {
         array("corrupted") if source.corrupt else source.test.images[example_rows(source)]
     ),
     "samples": lambda source, _: source.sample and source.sample(NUM_SAMPLES, source.seed),
-    "latents": lambda source, _: np.asarray(source.encode(source.test.images).mean),
+    "latents": lambda source, _: source.latents(source.test.images),
     "projection": lambda _, array: geometry.project(array("latents")),
     "points": _part("projection", 0),
     "axis_names": _part("projection", 1),
@@ -134,8 +133,11 @@ ARRAYS: dict[str, Callable[[Source, Lookup], Any]] = {
     "manifold_quantile": _manifold(lambda n, _: geometry.quantile_coordinates(n)),
     "active": lambda _, array: is_active(activity(array("latents"))),
     "kl_per_dimension": lambda source, _: (
-        source.kl_terms and source.kl_terms(source.test.images).mean(axis=0, dtype=np.float64)
+        source.kl_terms(source.test.images).mean(axis=0, dtype=np.float64)
+        if source.kl_terms and source.kl_of_dimensions
+        else None
     ),
+    "kl_names": lambda source, _: source.kl_names or None,
     "kl_order": lambda _, array: geometry.by_kl(array("latents"), array("kl_per_dimension")),
     "shown_dimensions": _shown_dimensions,
     "traversal_dimensions": lambda _, array: array("shown_dimensions")[:MOST_TRAVERSED],
@@ -152,7 +154,9 @@ ARRAYS: dict[str, Callable[[Source, Lookup], Any]] = {
     "tsne_labels": _of_rows(lambda source, _, rows: source.test.labels[rows]),
     "tsne_images": _of_rows(lambda source, _, rows: unit(source.test.images[rows])),
     "posterior_samples": lambda source, _: (
-        source.sample_posterior and source.sample_posterior(source.test.images, source.seed)
+        source.sample_posterior(source.test.images, source.seed)
+        if source.sample_posterior and source.standard_prior
+        else None
     ),
     "quantiles": _from("posterior_samples", normality.quantiles),
     "normal_quantiles": _part("quantiles", 0),
@@ -167,11 +171,3 @@ ARRAYS: dict[str, Callable[[Source, Lookup], Any]] = {
     "film_axis_names": _part("film", 3),
 }
 """Name -> function (source, lookup of the other arrays) -> array, or None if the run has no such array."""
-
-NEEDS = {
-    "history": "a metrics.jsonl with at least one epoch",
-    "manifold_even": "a model with the prior N(0, I) (a vae) and latent_dim=2",
-    "film_steps": "latents stored while training: --config.log.latent_every_steps=N",
-    "tsne_points": "at least 4 test images",
-}
-"""The needs of an array that a run may lack; any array that is not listed needs a model with a prior."""

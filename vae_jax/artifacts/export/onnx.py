@@ -5,8 +5,9 @@ from pathlib import Path
 
 from vae_jax.artifacts.export.file import Artefact, sizes
 from vae_jax.artifacts.export.graph import Graph
-from vae_jax.artifacts.export.layers import Layer, list_layers
 from vae_jax.artifacts.export.operators import chain
+from vae_jax.errors import InputError
+from vae_jax.models.networks import Layer
 from vae_jax.runs.run import Run
 
 LOAD = "import onnxruntime; {name} = onnxruntime.InferenceSession(PATH)  # {call}: {what}"
@@ -20,16 +21,22 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
     prior: noise [N, U] drawn from N(0, I) -> mean [N, Z] and logvar [N, Z] of z.
 
     Everything is float32. If the run computes in bfloat16, results differ by the rounding of bfloat16.
+
+    Raises:
+        InputError: the model has no list of layers.
     """
-    layers, size = list_layers(run), (run.config.latent_dim,)
-    outputs = ["mean"] if run.model.log_prior is None else ["mean", "logvar"]
+    if run.model.layers is None:
+        raise InputError(f"model={run.config.model}: has no list of layers for onnx; choices: stablehlo, safetensors")
+    layers, size = run.model.layers(run.params), (run.config.latent_dim,)
+    outputs = ["mean"] if run.model.rate is None else ["mean", "logvar"]
     made = [
         _artefact(run, "encoder", layers.encoder, ("x", run.shape), outputs, size),
         _artefact(run, "decoder", layers.decoder, ("z", size), ["pixel_mean"], run.shape),
     ]
     if layers.prior:
         flat = [*layers.prior, Layer("reshape", (2 * size[0],))]
-        made.append(_artefact(run, "prior", flat, ("noise", (run.config.upper_latent_dim,)), ["mean", "logvar"], size))
+        noise = layers.prior[0].arrays["kernel"].shape[:1]
+        made.append(_artefact(run, "prior", flat, ("noise", noise), ["mean", "logvar"], size))
     return made
 
 

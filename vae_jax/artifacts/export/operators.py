@@ -6,9 +6,9 @@ from collections.abc import Callable
 import numpy as np
 
 from vae_jax.artifacts.export.graph import Graph
-from vae_jax.artifacts.export.layers import Layer
 from vae_jax.models.distributions import SMALL_LOGIT
 from vae_jax.models.likelihoods.logistic import LARGEST_LOG_SCALE, SMALLEST_LOG_SCALE
+from vae_jax.models.networks import Layer
 
 Unary = Callable[[Graph, str], str]
 Operator = Callable[[Graph, str, Layer], str]

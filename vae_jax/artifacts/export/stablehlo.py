@@ -26,11 +26,12 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
     """
     with extra("stablehlo"):
         import flatbuffers  # noqa: F401 - JAX's own need, which it leaves to the person
-    model, size = run.model, run.config.latent_dim
+    model, size, place = run.model, run.config.latent_dim, run.model.place
+    assert place is not None
     params = jax.tree.map(jnp.asarray, run.params)
-    outputs = "{'mean', 'logvar'}" if model.log_prior is not None else "{'mean'}"
+    outputs = "{'mean', 'logvar'}" if model.rate is not None else "{'mean'}"
     encode = _exported(lambda x: model.encode(params, x)._asdict(), run.shape)
-    decode = _exported(lambda z: model.pixel_mean(params, model.decode(params, z)), (size,))
+    decode = _exported(lambda z: model.pixel_mean(params, model.decode(params, place(params, z))), (size,))
     x, z = f"float32 {sizes(run.shape)} in [0, 1]", f"float32 {sizes((size,))}"
     return [
         Artefact("encode.stablehlo", encode, LOAD.format(name="encode", what=f"{x} -> {outputs}, {sizes((size,))}")),

@@ -26,17 +26,17 @@ BAND = "0.87"
 
 
 def fig_kl_per_dimension(
-    kl_per_dimension: Float[np.ndarray, " K"], kl_order: list[int], active: Bool[np.ndarray, " Z"]
+    kl_per_dimension: Float[np.ndarray, " K"], kl_names: tuple[str, ...], active: Bool[np.ndarray, " Z"]
 ) -> Figure:
     """Draw bars of nats per image, largest first, of the active dimensions; the inactive ones are a line and a sum.
 
-    Dimensions beyond those of `active` belong to a layer above, u1, u2, ...; they are orange, because their activity is not
-    measured. If no dimension is active, the first is drawn, grey and hatched.
+    Dimensions beyond those of `active` belong to a layer above; they are orange, because their activity is not measured.
+    If no dimension is active, the first is drawn, grey and hatched.
     """
     size, above = len(active), len(kl_per_dimension) - len(active)
     kinds = np.array(["active" if own else "inactive" for own in active] + ["upper layer"] * above)
-    names = [f"z{k + 1}" for k in range(size)] + [f"u{k + 1}" for k in range(above)]
-    order = np.array([k for k in kl_order if kinds[k] != "inactive"] or kl_order[:1])
+    sorted_by_kl = np.argsort(-kl_per_dimension, kind="stable").tolist()
+    order = np.array([k for k in sorted_by_kl if kinds[k] != "inactive"] or sorted_by_kl[:1])
     places = np.arange(1, len(order) + 1)
     figure = Figure(figsize=(8 if len(order) > FEWEST_BARS else 5.5, 3.4), dpi=150)
     figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.08)
@@ -58,7 +58,7 @@ def fig_kl_per_dimension(
     spare = max(0, FEWEST_BARS - len(order)) / 2
     axes.set_xlim(0.3 - spare, len(order) + 0.7 + spare)
     if len(order) <= MOST_NAMED:
-        axes.set_xticks(places, [names[k] for k in order])
+        axes.set_xticks(places, [kl_names[k] for k in order])
     axes.tick_params(labelsize=6 if 20 < len(order) <= MOST_NAMED else 8)
     axes.grid(axis="y", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)

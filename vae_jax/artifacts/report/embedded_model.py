@@ -4,8 +4,9 @@ import base64
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Float
 
-from vae_jax.artifacts.export.layers import Layer, Layers
+from vae_jax.models.networks import Layer, Layers
 
 Dtype = Literal["float16", "float32"]
 STORED: dict[Dtype, str] = {"float16": "<f2", "float32": "<f4"}
@@ -24,17 +25,18 @@ def embedded_dtype(layers: Layers) -> Dtype:
     return "float16" if fits and sum(array.size for array in arrays) > LARGEST_EXACT else "float32"
 
 
-def embed(layers: Layers, dtype: Dtype | None = None) -> dict[str, Any]:
+def embed(layers: Layers, dtype: Dtype | None = None, draws: Float[np.ndarray, "N Z"] | None = None) -> dict[str, Any]:
     """Return the argument of `VaeNetwork.load` in network.js, ready for `json.dumps`.
 
     Args:
-        layers: see `list_layers`.
+        layers: see `Model.layers`.
         dtype: the dtype of the stored weights; None: `embedded_dtype`.
+        draws: draws from the prior, for one that is learned and that the layers do not draw from.
 
     Returns:
         dtype; shape [H, W, C]; latent_dim Z; with_prior, true if the encoder returns a logvar; encoder, decoder and prior, lists
         of {kind, output, numbers, arrays}, an array being {offset, shape} with the offset in numbers, not bytes; weights, the
-        base64 of one little-endian buffer that holds all arrays.
+        base64 of one little-endian buffer that holds all arrays; draws, `packed`, or null.
     """
     dtype, offset = dtype or embedded_dtype(layers), 0
     described: dict[str, list[dict[str, Any]]] = {}
@@ -52,6 +54,7 @@ def embed(layers: Layers, dtype: Dtype | None = None) -> dict[str, Any]:
         "with_prior": layers.encoder[-1].output[0] == 2 * latent_dim,
         **described,
         "weights": base64.b64encode(buffer).decode(),
+        "draws": None if draws is None else packed(draws),
     }
 
 

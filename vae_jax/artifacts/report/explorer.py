@@ -8,10 +8,10 @@ from jaxtyping import Float
 
 from vae_jax.artifacts import arrays
 from vae_jax.artifacts.arrays import geometry
-from vae_jax.artifacts.export.layers import Layers, list_layers
 from vae_jax.artifacts.report.embedded_model import embed, packed
 from vae_jax.artifacts.report.sprites import framing, sheet, tile_size
 from vae_jax.evaluation.per_image import activity, is_active
+from vae_jax.models.networks import Layers
 from vae_jax.runs.run import Run
 from vae_jax.types import Dataset
 
@@ -20,6 +20,8 @@ MOST_TILE_BYTES = 2**23
 """The most bytes of all thumbnails together, before compression."""
 MOST_NUMBERS = 6_000_000
 """The most weights in a page: 12 MB as float16, 16 MB as text."""
+NUM_DRAWS = 500
+"""The draws from a learned prior that a page holds."""
 SLIDER_REACH = 4.0
 """The least standard deviations of the prior that a slider covers."""
 
@@ -43,20 +45,22 @@ def content(run: Run, dataset: Dataset) -> dict[str, Any]:
     # Here, not above: matplotlib is a large part of the start-up time.
     from vae_jax.artifacts import figures
 
-    layers = list_layers(run)
+    if run.model.layers is None or run.model.place is None:
+        return {"reason": f"The page cannot run a model={run.config.model}, so nothing is decoded here."}
+    layers = run.model.layers(run.params)
     reason = too_large(layers)
     if reason:
         return {"reason": reason}
     rows = np.sort(_rows(run, dataset))
     images = dataset.test.images[rows]
-    means = np.asarray(run.encode(dataset.test.images).mean)
+    means = run.latents(dataset.test.images)
     codes = means[rows]
-    with_prior = run.model.log_prior is not None
-    kl = run.kl_terms(dataset.test.images).mean(axis=0, dtype=np.float64) if with_prior else None
-    order = [k for k in geometry.by_kl(means, kl) if k < means.shape[1]]
+    with_prior, by_kl = run.model.prior is not None, "columns" in run.model.traits
+    kl = run.kl_terms(dataset.test.images).mean(axis=0, dtype=np.float64) if by_kl else None
+    order = geometry.by_kl(means, kl)
     return {
         "reason": "",
-        "network": embed(layers),
+        "network": embed(layers, draws=_draws(run, layers)),
         "points": {
             "codes": packed(codes),
             "rows": rows.tolist(),
@@ -65,7 +69,7 @@ def content(run: Run, dataset: Dataset) -> dict[str, Any]:
             "colours": [_hexadecimal(colour) for colour in figures.class_colours(len(dataset.class_names))],
             "sheet": sheet(images),
         },
-        "planes": planes(codes, order, "KL" if with_prior else "variance"),
+        "planes": planes(codes, order, "KL" if by_kl else "variance"),
         "tiles": figures.plane_tiles(run.shape[1]),
         "dimensions": dimensions(means, kl, order),
         "reach": max(SLIDER_REACH if with_prior else 0.0, _rounded_up(float(np.abs(codes).max(initial=0.0)))),
@@ -74,11 +78,17 @@ def content(run: Run, dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def _draws(run: Run, layers: Layers) -> Float[np.ndarray, "N Z"] | None:
+    """Return draws from a learned prior; None if the page draws by itself, from N(0, I) or through `layers.prior`."""
+    by_itself = run.standard_prior or layers.prior or run.model.prior is None
+    return None if by_itself else run.sample_prior(NUM_DRAWS, run.config.seed)
+
+
 def _rows(run: Run, dataset: Dataset) -> np.ndarray:
     height, width = tile_size(run.shape)
     most = MOST_TILE_BYTES // (height * width * run.shape[2])
     source = arrays.Source(
-        run.encode, run.decode, run.reconstruct, dataset.test, dataset.class_names, {}, run.config.seed
+        run.latents, run.decode, run.reconstruct, dataset.test, dataset.class_names, {}, run.config.seed
     )
     return arrays.random_rows(source, min(MOST_POINTS, max(FEWEST_POINTS, most)))
 

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vae_jax.config import KEYS, flatten
+from vae_jax.config.table import ENTRIES, chosen
 from vae_jax.models import num_parameters
 from vae_jax.runs.run import Run
 from vae_jax.runs.writer import read_metrics
 from vae_jax.system.formatting import format_value
 from vae_jax.types import Config, Dataset
 
-FAMILIES = {"ae": "Autoencoder", "two_layer": "Two-layer VAE", "vae": "Variational autoencoder"}
+TITLED = ("prior", "objective", "network")
+"""The choices whose titles are put around that of the model, in this order."""
 SPLITS = ("train", "val", "test")
 
 
@@ -28,15 +30,17 @@ class Standing(NamedTuple):
     """The progress as text."""
 
 
+WIDTHS = ("hidden_dims", "channels")
+"""The keys that give the sizes of a network's layers."""
+
+
 def title(config: Config) -> str:
-    """Return a title such as `Convolutional denoising autoencoder on mnist`."""
-    name = str(FAMILIES.get(config.model, config.model))
-    if config.objective == "denoising":
-        name = f"Denoising {name[0].lower()}{name[1:]}"
-    if config.objective == "importance":
-        name = "Importance-weighted autoencoder"
-    if config.network == "conv":
-        name = f"Convolutional {name[0].lower()}{name[1:]}"
+    """Return a title such as `Convolutional denoising autoencoder on mnist`, of the titles of the chosen entries."""
+    flat = flatten(config)
+    name = ENTRIES["model", config.model].title or config.model
+    for by in TITLED:
+        own = ENTRIES[by, flat[by]].title if (by, flat[by]) in chosen(flat) else ""
+        name = own.replace("{}", name[0].lower() + name[1:]) if own else name
     return f"{name} on {_data_name(config)}"
 
 
@@ -62,7 +66,7 @@ def header(
 ) -> list[tuple[str, str]]:
     """Return (name, text) rows: the model, the data, the time and the versions of a training."""
     config = run.config
-    layers = config.hidden_dims if config.network == "mlp" else config.channels
+    (layers,) = (config[key.name] for key in ENTRIES["network", config.network].keys if key.name in WIDTHS)
     sizes = "-".join(map(str, layers)) or "linear"
     counts = " / ".join(f"{len(getattr(dataset, split).images):,}" for split in SPLITS)
     versions = results.get("versions", {})

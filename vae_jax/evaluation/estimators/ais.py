@@ -10,8 +10,8 @@ images; it suggests that of real images, but does not prove it.
     sizes = tune_step_sizes(model, params, key_tune, val_images[:20], 1000)  # then fixed, so that weights are correct
     result = ais_estimate(make_ais(model, 1000)(params, key, test_images, sizes))
 
-    z = model.sample_prior(params, key_z, 100)
-    x = jax.random.bernoulli(key_x, model.pixel_mean(params, model.decode(params, z))).astype(jnp.float32)
+    z = model.prior.sample(params, key_z, 100)
+    x = model.sample_pixels(params, key_x, model.decode(params, z))
     lower = ais_estimate(make_ais(model, 1000)(params, key, x, sizes)).log_p
     upper = upper_bound(reverse_ais(model, params, key_reverse, x, z, sizes))
 

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Float32, Int32, Key, PRNGKeyArray
 from vae_jax.data.preprocess import unit
 from vae_jax.evaluation.estimators.hmc import PerChain, Scalar, State, Target, make_target, state_at, transition
 from vae_jax.evaluation.estimators.whole_split import MEMORY_BYTES, Pixels
-from vae_jax.models import require_prior
+from vae_jax.models import require_prior, require_rate
 from vae_jax.objectives.weights import repeat_rows
 from vae_jax.randomness import fold_range
 from vae_jax.types import Images, Model, Params
@@ -83,8 +83,7 @@ def chain_keys(keys: Key[Array, " B"], num_chains: int) -> Key[Array, " P"]:
 
 def start_chains(model: Model, params: Params, chains: Key[Array, " P"]) -> Any:
     """Draw z from the prior for every chain, with fold_in(its key, 0); leaves [P, ...]."""
-    assert model.sample_prior is not None
-    sample_prior = model.sample_prior
+    sample_prior = require_prior(model).sample
 
     def draw(key: PRNGKeyArray) -> Any:
         return jax.tree.map(lambda leaf: leaf[0], sample_prior(params, jax.random.fold_in(key, 0), 1))
@@ -101,7 +100,7 @@ def make_anneal(model: Model, num_chains: int, num_leapfrog: int) -> Callable[..
     Raises:
         InputError: the model has no prior.
     """
-    require_prior(model)
+    require_rate(model)
 
     @jax.jit
     def anneal(

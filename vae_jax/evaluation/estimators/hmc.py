@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int32, Key
 
-from vae_jax.models import require_prior
+from vae_jax.models import prepared, require_rate
 from vae_jax.types import Images, Model, Params
 
 Z = Float[Array, "P D"]
@@ -57,11 +57,12 @@ def make_target(model: Model, params: Params, x: Images, z: Any) -> tuple[Target
     Raises:
         InputError: the model has no prior.
     """
-    log_prior, _ = require_prior(model)
+    log_prior, _ = require_rate(model)
+    of_prior = prepared(model, params)  # outside of the loops over temperatures and leapfrog steps
     _, unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], z))
 
     def prior(rows: Z) -> PerChain:
-        return log_prior(params, jax.vmap(unravel)(rows))
+        return log_prior(of_prior, jax.vmap(unravel)(rows))
 
     def likelihood(rows: Z) -> PerChain:
         return model.log_likelihood(params, x, model.decode(params, jax.vmap(unravel)(rows)))

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Float32, Key, PRNGKeyArray
 from vae_jax.evaluation.estimators.annealing import as_pixels, begin, beta_schedule, chain_keys, fold_each
 from vae_jax.evaluation.estimators.hmc import Scalar, State, transition
 from vae_jax.evaluation.estimators.whole_split import Pixels
-from vae_jax.models import require_prior
+from vae_jax.models import require_rate
 from vae_jax.randomness import fold_range
 from vae_jax.types import Images, Model, Params
 
@@ -44,7 +44,7 @@ def tune_step_sizes(
     Raises:
         InputError: the model has no prior.
     """
-    require_prior(model)
+    require_rate(model)
     betas = np.repeat(beta_schedule(num_temperatures)[1:], ROUNDS)
     betas = np.concatenate([np.full(WARM_UP, betas[0]), betas]).astype(np.float32)
 

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int32, Key, PRNGKeyArray, UInt8
 from vae_jax.data.mapped import unmap
 from vae_jax.data.preprocess import unit
 from vae_jax.evaluation.estimators.diagnostics import log_mean
-from vae_jax.models import require_prior
+from vae_jax.models import prepared, require_rate
 from vae_jax.objectives.weights import weigh
 from vae_jax.randomness import fold_range
 from vae_jax.types import Images, Model, Params
@@ -57,7 +57,7 @@ def make_split_weights(model: Model, num_samples: int, num_bytes: int | None = N
     Raises:
         InputError: the model has no prior.
     """
-    require_prior(model)
+    require_rate(model)
 
     @jax.jit
     def encode(params: Params, images: UInt8[Array, "B H W C"] | Images) -> tuple[Images, Any]:
@@ -77,7 +77,7 @@ def make_split_weights(model: Model, num_samples: int, num_bytes: int | None = N
         return jax.vmap(image_weights, in_axes=(None, 0, 0, 0, None))(params, keys, x, posterior, samples)
 
     def weights(params: Params, key: PRNGKeyArray, images: Pixels, first: int = 0) -> Iterator[Block]:
-        images = np.asarray(images)
+        images, params = np.asarray(images), prepared(model, params)
         size, parts = _cut(model, params, images, num_samples, num_bytes)
         for start in range(0, len(images), size):
             block = images[start : start + size]
@@ -114,7 +114,7 @@ def _cut(
     one = jax.ShapeDtypeStruct((1, *images.shape[1:]), jnp.float32)
     key = jax.eval_shape(jax.random.key, 0)
     outputs = jax.eval_shape(
-        lambda params, key, x: model.decode(params, model.reparameterize(params, key, model.encode(params, x))),
+        lambda params, key, x: model.decode(params, model.reparameterize(params, key, model.encode(params, x)).z),
         params,
         key,
         one,

@@ -11,13 +11,13 @@ from vae_jax.data.preprocess import unit
 from vae_jax.errors import InputError
 from vae_jax.evaluation.health import gaps, information, lines
 from vae_jax.evaluation.health.annealed_bound import Anneal, annealed_bound
-from vae_jax.evaluation.health.codes import Codes, DrawCodes, make_draw_codes, points_of
+from vae_jax.evaluation.health.codes import Codes, DrawCodes, make_draw_codes
 from vae_jax.evaluation.health.refinement import Effort, Refined, make_refine
 from vae_jax.evaluation.health.representation import Labelled, representation_lines
 from vae_jax.evaluation.health.summary import difference, summarize_latents
 from vae_jax.evaluation.health.two_sample import two_sample_test
 from vae_jax.evaluation.health.verdicts import Line
-from vae_jax.models import require_prior
+from vae_jax.models import require_prior, require_rate
 from vae_jax.types import Dataset, Model, Params, Split
 
 FEWEST_IMAGES = 50
@@ -73,7 +73,7 @@ def examine(
     Raises:
         InputError: the model has no prior, there are too few images, or some have no finite code.
     """
-    require_prior(subject.model)
+    require_rate(subject.model)
     for name in ("train", "test"):
         count = min(extent.num_images, len(getattr(subject.dataset, name).images))
         if min(count, extent.num_refined) < FEWEST_IMAGES:
@@ -95,7 +95,8 @@ def examine(
 
 
 def _code_lines(subject: Subject, codes: Codes) -> Iterator[Line]:
-    summary = summarize_latents(np.asarray(codes.posterior.mean), codes.aggregate())
+    prior = require_prior(subject.model)
+    summary = summarize_latents(codes.means, codes.aggregate(), prior.is_standard)
     yield lines.units(summary)
     yield lines.moments(summary)
     pairs, paired = information.pairs_of(subject.model, subject.params, codes)
@@ -103,14 +104,13 @@ def _code_lines(subject: Subject, codes: Codes) -> Iterator[Line]:
     mixture = information.mixture(pairs, few.log_own)
     yield lines.information(information.mutual_information(mixture, few), paired)
     yield lines.divergence(information.marginal_kl(mixture, few))
-    sample_prior = subject.model.sample_prior
-    assert sample_prior is not None
-    draws = points_of(sample_prior(subject.params, _key(subject, 2), len(codes.elbo)))
+    drawn = prior.sample(subject.params, _key(subject, 2), len(codes.elbo))
+    draws = np.asarray(subject.model.view(subject.params, drawn), np.float64)
     yield lines.two_sample(two_sample_test(codes.points, draws, subject.seed))
 
 
 def _labelled(encoded: Encoded) -> Labelled:
-    return Labelled(np.asarray(encoded.codes.posterior.mean), encoded.images, encoded.labels)
+    return Labelled(encoded.codes.means, encoded.images, encoded.labels)
 
 
 def _encode(subject: Subject, draw: DrawCodes, name: str, most: int, number: int) -> Encoded:

@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from vae_jax.evaluation.health.codes import Codes
-from vae_jax.models import require_prior
-from vae_jax.types import Model, Params
+from vae_jax.models import require_rate
+from vae_jax.types import Model, Params, Posterior
 
 LOG_TWO_PI = math.log(2 * math.pi)
 BLOCK = 500
@@ -89,7 +89,9 @@ def gaussian_pairs(
 
 def model_pairs(model: Model, params: Params, codes: Codes) -> Pairs:
     """Make `Pairs` of any model: `log_posterior` of every z under every posterior."""
-    _, log_posterior = require_prior(model)
+    _, rate = require_rate(model)
+    log_posterior = rate.log_posterior
+    assert log_posterior is not None
     count = len(codes.elbo)
 
     @jax.jit
@@ -106,8 +108,8 @@ def model_pairs(model: Model, params: Params, codes: Codes) -> Pairs:
 
 def pairs_of(model: Model, params: Params, codes: Codes) -> tuple[Pairs, int]:
     """Return (pairs, their number of images): all, or the first 1,000 if posteriors are not diagonal Gaussians."""
-    mean, logvar = codes.posterior.mean, getattr(codes.posterior, "logvar", None)
-    if isinstance(codes.z, np.ndarray) and logvar is not None and codes.z.shape == mean.shape:
+    if isinstance(codes.posterior, Posterior) and isinstance(codes.z, np.ndarray):
+        mean, logvar = (np.asarray(values) for values in codes.posterior)
         own = -0.5 * (LOG_TWO_PI + logvar + np.square(codes.z - mean) * np.exp(-logvar)).sum(axis=1)
         if np.allclose(own, codes.log_own, rtol=1e-3, atol=1e-2):
             return gaussian_pairs(codes.z, mean, logvar), len(codes.elbo)

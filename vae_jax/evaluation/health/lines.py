@@ -4,7 +4,7 @@ import math
 
 from vae_jax.evaluation.health import verdicts
 from vae_jax.evaluation.health.information import Bracket
-from vae_jax.evaluation.health.summary import Gap, Summary, gaussian_kl, moments_text, units_text
+from vae_jax.evaluation.health.summary import Gap, Summary, gaussian_kl, kl_text, moments_text, units_text
 from vae_jax.evaluation.health.two_sample import TwoSample
 from vae_jax.evaluation.health.verdicts import CANNOT_TELL, COLLAPSED, HEALTHY, OVERFITTING, PRIOR_HOLE, Line
 
@@ -26,7 +26,7 @@ GAP_SHARE = 0.25
 def units(summary: Summary) -> Line:
     """Return the line on the latent dimensions that carry information."""
     inactive, size = summary.inactive, len(summary.activity)
-    kl = f"kl {summary.kl.min():.2f} to {summary.kl.max():.2f} nats each, {summary.kl.sum():.2f} in all"
+    kl = f"kl {kl_text(summary)}" + (f", {summary.kl.sum():.2f} in all" if len(summary.kl) > 1 else "")
     text = f"{units_text(summary).replace(' units active', '')}; {kl}"
     numbers = {"inactive": inactive, "size": size, "kl_per_dimension": summary.kl.tolist()}
     if not inactive:

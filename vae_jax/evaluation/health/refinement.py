@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray, UInt8
 
 from vae_jax.data.preprocess import unit
 from vae_jax.evaluation.estimators.diagnostics import log_mean
-from vae_jax.models import require_prior
+from vae_jax.models import prepared, require_rate
 from vae_jax.objectives.weights import weigh
 from vae_jax.randomness import fold_range
 from vae_jax.types import Images, Model, Params, PerExample
@@ -77,7 +77,6 @@ def make_refine(model: Model, effort: Effort = Effort()) -> Refine:  # noqa: B00
     Raises:
         InputError: the model has no prior.
     """
-    require_prior(model)
     compiled = _compile(model, effort)
 
     def refine(
@@ -86,7 +85,7 @@ def make_refine(model: Model, effort: Effort = Effort()) -> Refine:  # noqa: B00
         images: UInt8[np.ndarray, "B H W C"],
         progress: Callable[[int], None] = lambda done: None,
     ) -> Refined:
-        results = []
+        results, params = [], prepared(model, params)
         for start in range(0, len(images), IMAGES_OF_A_BLOCK):
             x = jnp.asarray(unit(images[start : start + IMAGES_OF_A_BLOCK]))
             results.append(_refine_block(compiled, params, jax.random.fold_in(key, start), x, effort))
@@ -107,13 +106,12 @@ class _Compiled(NamedTuple):
 
 def _compile(model: Model, effort: Effort) -> _Compiled:
     optimizer = optax.adam(optax.cosine_decay_schedule(effort.learning_rate, effort.steps))
-    kl_terms = model.kl_terms
-    assert kl_terms is not None
+    _, rate = require_rate(model)
 
     def elbo(params: Params, x: Images, posterior: Any, key: PRNGKeyArray) -> PerExample:
-        z = model.reparameterize(params, key, posterior)
-        likelihood = model.log_likelihood(params, x, model.decode(params, z))
-        return likelihood - kl_terms(params, posterior, z).sum(axis=1)
+        draw = model.reparameterize(params, key, posterior)
+        likelihood = model.log_likelihood(params, x, model.decode(params, draw.z))
+        return likelihood - rate.kl_terms(params, posterior, draw).sum(axis=1)
 
     def loss(posterior: Any, params: Params, x: Images, keys: Key[Array, " S"]) -> Float[Array, ""]:
         # A sum over images: each gets the gradient that it would have alone, and Adam treats every number separately.
@@ -128,7 +126,7 @@ def _compile(model: Model, effort: Effort) -> _Compiled:
         return jax.vmap(lambda key: weigh(model, params, key, x, posterior))(keys)
 
     def kl(params: Params, key: PRNGKeyArray, posterior: Any) -> PerExample:
-        return kl_terms(params, posterior, model.reparameterize(params, key, posterior)).sum(axis=1)
+        return rate.kl_terms(params, posterior, model.reparameterize(params, key, posterior)).sum(axis=1)
 
     return _Compiled(jax.jit(model.encode), jax.jit(step), optimizer.init, jax.jit(log_weights), jax.jit(kl))
 

@@ -9,7 +9,6 @@ from jaxtyping import Float
 from vae_jax.evaluation import per_image
 from vae_jax.evaluation.aggregate_posterior import Aggregate
 from vae_jax.evaluation.per_image import ACTIVE_VARIANCE
-from vae_jax.models.standard_normal import is_standard
 
 THRESHOLDS = (0.001, ACTIVE_VARIANCE, 0.1)
 """Thresholds of Var_x E_q[z_k] for active units: that of Burda et al. (2016), and two that show how the count depends on it."""
@@ -46,11 +45,10 @@ class Gap(NamedTuple):
     error: float
 
 
-def summarize_latents(means: Float[np.ndarray, "N Z"], aggregate: Aggregate) -> Summary:
-    """Summarize one split from the posterior means and the moments of its images."""
-    standard = is_standard(float(aggregate.from_standard), means.shape[1])
+def summarize_latents(means: Float[np.ndarray, "N F"], aggregate: Aggregate, standard_prior: bool) -> Summary:
+    """Summarize one split from the noise-free z and the moments of its images; `standard_prior`: the prior is N(0, I)."""
     activity = per_image.activity(means)
-    return Summary(aggregate.kl, activity, aggregate.z, aggregate.variance, standard, len(means))
+    return Summary(aggregate.kl, activity, aggregate.z, aggregate.variance, standard_prior, len(means))
 
 
 def difference(first: Float[np.ndarray, " N"], second: Float[np.ndarray, " M"]) -> Gap:
@@ -93,7 +91,7 @@ def facts(summary: Summary, gap: Gap) -> dict[str, Any]:
 def lines_of(summary: Summary, gap: Gap) -> list[str]:
     """Return the lines to print below the table of splits."""
     lines = [
-        f"latents, test: kl {_span(summary.kl)} nats per dimension; {units_text(summary)}",
+        f"latents, test: kl {kl_text(summary)}; {units_text(summary)}",
         f"elbo, train minus test: {gap.nats:.2f} ± {gap.error:.2f} nats",
     ]
     if not summary.active():
@@ -110,6 +108,12 @@ def units_text(summary: Summary) -> str:
     """Return `16 of 20 units active (18 above 0.001, 15 above 0.1)`."""
     around = ", ".join(f"{summary.active(t)} above {t:g}" for t in THRESHOLDS if t != ACTIVE_VARIANCE)
     return f"{summary.active()} of {len(summary.activity)} units active ({around})"
+
+
+def kl_text(summary: Summary) -> str:
+    """Return `0.44 to 0.67 nats per dimension`, or one number if the KL has one term."""
+    one = len(summary.kl) == 1 and len(summary.activity) > 1
+    return f"{summary.kl[0]:.2f} nats" if one else f"{_span(summary.kl)} nats per dimension"
 
 
 def moments_text(summary: Summary) -> str:

@@ -18,7 +18,6 @@ from vae_jax.data.preprocess import kind_of_pixels
 from vae_jax.errors import InputError
 from vae_jax.evaluation.estimators import make_ais, make_split_weights, tune_step_sizes
 from vae_jax.evaluation.nll.record import Facts, Record, Source, differing, read
-from vae_jax.models.likelihoods import make_likelihood
 from vae_jax.randomness import keys_of
 from vae_jax.runs.run import Run
 from vae_jax.types import Config, Params
@@ -110,7 +109,7 @@ def kind_of(run: Run) -> Facts:
     """Return the kind of a run's bound on log p(x): `quantity`, `pixels`, `likelihood`."""
     config = run.config
     pixels = kind_of_pixels(config.binarize, run.shape[2])
-    return {"quantity": _quantity(config), "pixels": pixels, "likelihood": config.likelihood}
+    return {"quantity": _quantity(run), "pixels": pixels, "likelihood": config.likelihood}
 
 
 def file_name(request: Request) -> str:
@@ -149,11 +148,11 @@ def read_other(workdir: Path, name: str, facts: Facts) -> Record:
     return record
 
 
-def _quantity(config: Config) -> str:
+def _quantity(run: Run) -> str:
     """Return `nll` for discrete pixels, `grey_bound` for a Bernoulli likelihood of grey pixels, else `log_density_bound`."""
-    if make_likelihood(config).discrete:
+    if run.model.likelihood.discrete:
         return "nll"
-    return "grey_bound" if config.likelihood == "bernoulli" else "log_density_bound"
+    return "grey_bound" if run.config.likelihood == "bernoulli" else "log_density_bound"
 
 
 def _digest_of_params(params: Params) -> str:

@@ -2,9 +2,14 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int32
+from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
-from vae_jax.models.distributions import bernoulli_log_prob, continuous_bernoulli_log_prob, continuous_bernoulli_mean
+from vae_jax.models.distributions import (
+    bernoulli_log_prob,
+    continuous_bernoulli_log_prob,
+    continuous_bernoulli_mean,
+    continuous_bernoulli_sample,
+)
 from vae_jax.models.likelihoods.pixels import sum_pixels
 from vae_jax.types import Config, Images, Likelihood, Params, PerExample
 
@@ -20,10 +25,13 @@ def make_bernoulli(config: Config) -> Likelihood:
     def pixel_mean(params: Params, outputs: Images) -> Images:
         return jax.nn.sigmoid(outputs)
 
+    def sample(params: Params, key: PRNGKeyArray, outputs: Images) -> Images:
+        return jax.random.bernoulli(key, jax.nn.sigmoid(outputs)).astype(outputs.dtype)
+
     def output_bias(mean_image: MeanImage) -> MeanImage:
         return jax.scipy.special.logit(jnp.clip(mean_image, 0.001, 0.999))
 
-    return Likelihood(1, lambda key: {}, log_prob, pixel_mean, output_bias, discrete=config.binarize != "none")
+    return Likelihood(1, lambda key: {}, log_prob, pixel_mean, sample, output_bias, discrete=config.binarize != "none")
 
 
 def make_continuous_bernoulli(config: Config) -> Likelihood:
@@ -38,7 +46,10 @@ def make_continuous_bernoulli(config: Config) -> Likelihood:
     def pixel_mean(params: Params, outputs: Images) -> Images:
         return continuous_bernoulli_mean(outputs)
 
-    return Likelihood(1, lambda key: {}, log_prob, pixel_mean, _logits_of_mean, discrete=False)
+    def sample(params: Params, key: PRNGKeyArray, outputs: Images) -> Images:
+        return continuous_bernoulli_sample(key, outputs)
+
+    return Likelihood(1, lambda key: {}, log_prob, pixel_mean, sample, _logits_of_mean, discrete=False)
 
 
 def _logits_of_mean(mean_image: MeanImage) -> MeanImage:

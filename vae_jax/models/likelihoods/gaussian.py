@@ -3,9 +3,10 @@
 import math
 
 import jax.numpy as jnp
-from jaxtyping import Array, Int32, PRNGKeyArray
+from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
-from vae_jax.models.distributions import normal_log_prob
+from vae_jax.keys import real, text
+from vae_jax.models.distributions import normal_log_prob, normal_sample
 from vae_jax.models.likelihoods.pixels import sum_pixels
 from vae_jax.types import Config, Images, Likelihood, Params, PerExample
 
@@ -15,26 +16,51 @@ SMALLEST_VARIANCE = math.exp(-12)
 """sigma = exp(-6), 0.6 grey levels (Rybkin et al. 2021). Below it a density on 8-bit pixels is meaningless."""
 
 
+KEYS = (
+    real(
+        "gaussian.sigma",
+        1.0,
+        "standard deviation; its initial value if it is learned or optimal",
+        "pixel range [0, 1]",
+        open_low=True,
+    ),
+    text(
+        "gaussian.sigma_mode",
+        "given",
+        "standard deviation: gaussian.sigma (given), learned, or optimal, the root mean squared error of the last batches "
+        "(sigma-VAE)",
+        "given",
+        "learned",
+        "optimal",
+    ),
+)
+
+
 def make_gaussian(config: Config) -> Likelihood:
     """Make the Gaussian likelihood with one standard deviation for all pixels; outputs are the means, unbounded.
 
-    The density is normalised over the whole line; only pixel_mean is clipped to [0, 1]. `config.sigma_mode` chooses the
+    The density is normalised over the whole line; only pixel_mean is clipped to [0, 1]. `config.gaussian.sigma_mode` chooses the
     standard deviation:
 
-    given: `config.sigma`, fixed.
-    learned: params hold its `logvar`, which starts at `config.sigma` and is trained with the other parameters.
+    given: `config.gaussian.sigma`, fixed.
+    learned: params hold its `logvar`, which starts at `config.gaussian.sigma` and is trained with the other parameters.
     optimal: params hold its `logvar`, which `refit` sets at every step to its maximum-likelihood value: the mean squared
         error of the batch (sigma-VAE, Rybkin et al. 2021, eq. 6), averaged over the last batches.
     """
-    given = config.sigma_mode == "given"
-    initial = 2 * math.log(config.sigma)
+    given = config.gaussian.sigma_mode == "given"
+    initial = 2 * math.log(config.gaussian.sigma)
 
     def init(key: PRNGKeyArray) -> Params:
         return {} if given else {"logvar": jnp.float32(initial)}
 
+    def logvar_of(params: Params, outputs: Images) -> Float[Array, "1 1 1 1"]:
+        return jnp.full((1, 1, 1, 1), initial if given else params["logvar"], outputs.dtype)
+
     def log_prob(params: Params, x: Images, outputs: Images) -> PerExample:
-        logvar = jnp.full((1, 1, 1, 1), initial if given else params["logvar"], x.dtype)
-        return sum_pixels(normal_log_prob(x, outputs, logvar))
+        return sum_pixels(normal_log_prob(x, outputs, logvar_of(params, x)))
+
+    def sample(params: Params, key: PRNGKeyArray, outputs: Images) -> Images:
+        return normal_sample(key, outputs, jnp.broadcast_to(logvar_of(params, outputs), outputs.shape))
 
     def pixel_mean(params: Params, outputs: Images) -> Images:
         return jnp.clip(outputs, 0.0, 1.0)
@@ -44,9 +70,10 @@ def make_gaussian(config: Config) -> Likelihood:
         init=init,
         log_prob=log_prob,
         pixel_mean=pixel_mean,
+        sample=sample,
         output_bias=jnp.asarray,
         discrete=False,
-        refit=refit if config.sigma_mode == "optimal" else None,
+        refit=refit if config.gaussian.sigma_mode == "optimal" else None,
     )
 
 

@@ -2,9 +2,9 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from vae_jax.models.distributions import discretized_logistic_log_prob
+from vae_jax.models.distributions import LEVELS, discretized_logistic_log_prob
 from vae_jax.models.likelihoods.pixels import sum_pixels
 from vae_jax.types import Config, Images, Likelihood, Outputs, Params, PerExample
 
@@ -35,12 +35,17 @@ def make_discretized_logistic(config: Config) -> Likelihood:
         tails = scale * (softplus(-jnp.abs(mean) / scale) - softplus(-jnp.abs(mean - 1) / scale))
         return jnp.clip(jnp.clip(mean, 0, 1) + tails, 0, 1)
 
+    def sample(params: Params, key: PRNGKeyArray, outputs: Outputs) -> Images:
+        mean, log_scale = _split(outputs)
+        drawn = mean + jnp.exp(log_scale) * jax.random.logistic(key, mean.shape, mean.dtype)
+        return jnp.round(jnp.clip(drawn, 0, 1) * (LEVELS - 1)) / (LEVELS - 1)
+
     def output_bias(mean_image: Float[Array, "H W C"]) -> Float[Array, "H W F"]:
         clipped, scale = jnp.clip(mean_image, 0.001, 0.999), jnp.exp(INITIAL_LOG_SCALE)
         mean = clipped + scale * (jnp.log(-jnp.expm1(-clipped / scale)) - jnp.log(-jnp.expm1((clipped - 1) / scale)))
         return jnp.concatenate([mean, jnp.full_like(mean, INITIAL_LOG_SCALE)], axis=-1)
 
-    return Likelihood(2, lambda key: {}, log_prob, pixel_mean, output_bias, discrete=True)
+    return Likelihood(2, lambda key: {}, log_prob, pixel_mean, sample, output_bias, discrete=True)
 
 
 def _split(outputs: Outputs) -> tuple[Images, Images]:

@@ -3,14 +3,19 @@
 Only this folder imports flax.linen. It holds no loss, no sampling and no BatchNorm.
 """
 
-from collections.abc import Callable
-
-from vae_jax.models.networks.conv import make_conv
-from vae_jax.models.networks.layers import LAYERS, Layer
-from vae_jax.models.networks.mlp import make_mlp
-from vae_jax.models.networks.network import ACTIVATIONS, Networks
+from vae_jax.keys import Entry
+from vae_jax.models.networks import conv, mlp
+from vae_jax.models.networks.layers import Layer, Layers
+from vae_jax.models.networks.network import ACTIVATIONS, Networks, Ports
 from vae_jax.types import Config
 
-NETWORKS: dict[str, Callable[[Config, tuple[int, int, int], int, int], Networks]] = {"conv": make_conv, "mlp": make_mlp}
-"""(config, (H, W, C), num_features, num_channels) -> Networks. num_features is the number of encoder outputs per image, such
-as 2 Z for mean and log variance; num_channels is the number of decoder outputs per pixel."""
+NETWORKS: dict[str, Entry] = {
+    "conv": Entry(conv.make_conv, conv.KEYS, conv.problems, title="Convolutional {}"),
+    "mlp": Entry(mlp.make_mlp, mlp.KEYS, mlp.problems),
+}
+"""(config, ports) -> Networks."""
+
+
+def make_networks(config: Config, ports: Ports) -> Networks:
+    """Make the networks named by `config.network`."""
+    return NETWORKS[config.network].make(config, ports)

@@ -1,35 +1,50 @@
 """The convolutional encoder and decoder, for images of any height, width and number of channels."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from vae_jax.keys import numbers, text
 from vae_jax.models.networks.convolution import (
+    GROUP_SIZE,
+    KERNEL,
+    STRIDES,
     Large,
     Pair,
     Small,
     conv_transpose,
     convolve,
+    downsampled,
     padding_to_size,
     same_padding,
 )
-from vae_jax.models.networks.network import ACTIVATIONS, INITS, Networks, apply
+from vae_jax.models.networks.layers import conv_layers
+from vae_jax.models.networks.network import ACTIVATIONS, INITS, Networks, Ports, apply
 from vae_jax.types import Config, Images, Params
-
-KERNEL = (3, 3)
-STRIDES = (2, 2)
-GROUP_SIZE = 8
-"""The number of channels normalised together. With one, a feature map of one pixel would always be normalised to zero."""
 
 hidden_init, output_init = INITS["he"]
 transposed_init = nn.initializers.variance_scaling(2.0 * STRIDES[0] * STRIDES[1], "fan_in", "truncated_normal")
 """He's initialiser, scaled up because each pixel meets only one in STRIDES[0] * STRIDES[1] of the kernel's taps."""
 
+KEYS = (
+    numbers("channels", (32, 64), "channels of the encoder's convolutions; the decoder mirrors them", int, 1),
+    text("conv.normalization", "none", "normalisation after each convolution", "none", "group"),
+)
+
 Finish = Callable[[Images, bool], Images]
 """(x, deterministic) -> x, applied after every hidden layer; its submodules belong to the module that calls it."""
+
+
+def problems(flat: Mapping[str, Any]) -> list[str]:
+    """Return the problem of networks without a convolution."""
+    if not flat["channels"]:
+        return ["channels=(): network=conv needs the channels of at least one convolution, such as channels=(32, 64)"]
+    return []
 
 
 class Conv(nn.Module):
@@ -121,22 +136,22 @@ class Decoder(nn.Module):
         return Output(self.num_outputs, name="output")(x)
 
 
-def make_conv(config: Config, shape: tuple[int, int, int], num_features: int, num_channels: int) -> Networks:
+def make_conv(config: Config, ports: Ports) -> Networks:
     """Make convolutional networks of any depth; the decoder returns exactly H x W pixels for any H and W.
 
-    They read channels, normalization, latent_dim, activation, dropout, dtype of the config; see NETWORKS for the arguments.
+    They read channels, conv.normalization, activation, dropout and dtype.
     """
-    sizes = downsampled(shape[:2], len(config.channels))
+    sizes = downsampled(ports.image[:2], len(config.channels))
     finish = _make_finish(config)
-    use_bias = config.normalization == "none"
-    encoder = Encoder(config.channels, num_features, finish, use_bias)
-    decoder = Decoder(config.channels, sizes, num_channels, finish, use_bias)
+    use_bias = config.conv.normalization == "none"
+    encoder = Encoder(config.channels, ports.features, finish, use_bias)
+    decoder = Decoder(config.channels, sizes, ports.outputs, finish, use_bias)
 
     def init(key: PRNGKeyArray, output_bias: Float[Array, "H W F"] | None = None) -> Params:
         key_encoder, key_decoder = jax.random.split(key)
         params = {
-            "encoder": encoder.init(key_encoder, jnp.zeros((1, *shape)), True)["params"],
-            "decoder": decoder.init(key_decoder, jnp.zeros((1, config.latent_dim)), True)["params"],
+            "encoder": encoder.init(key_encoder, jnp.zeros((1, *ports.image)), True)["params"],
+            "decoder": decoder.init(key_decoder, jnp.zeros((1, ports.latents)), True)["params"],
         }
         if output_bias is not None:
             params["decoder"]["output"]["bias"] = output_bias
@@ -148,22 +163,14 @@ def make_conv(config: Config, shape: tuple[int, int, int], num_features: int, nu
     def decode(params: Params, z: Float[Array, "B Z"], key: PRNGKeyArray | None = None) -> Images:
         return apply(decoder, params["decoder"], z, key, config.dtype)
 
-    return Networks(init, encode, decode)
-
-
-def downsampled(size: Pair, times: int) -> tuple[Pair, ...]:
-    """Return `size` (H, W) followed by the sizes after each of `times` convolutions of stride 2: halves, rounded up."""
-    sizes = [size]
-    for _ in range(times):
-        sizes.append((-(-sizes[-1][0] // STRIDES[0]), -(-sizes[-1][1] // STRIDES[1])))
-    return tuple(sizes)
+    return Networks(init, encode, decode, partial(conv_layers, config, ports.image), frozenset({"conv"}))
 
 
 def _make_finish(config: Config) -> Finish:
     """Make the function after each hidden layer: group normalisation (Wu and He 2018) if configured, activation, dropout."""
 
     def finish(x: Images, deterministic: bool) -> Images:
-        if config.normalization == "group":
+        if config.conv.normalization == "group":
             channels = x.shape[-1]
             x = nn.GroupNorm(num_groups=channels // GROUP_SIZE if channels % GROUP_SIZE == 0 else 1)(x)
         x = ACTIVATIONS[config.activation](x)

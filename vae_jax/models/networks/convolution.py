@@ -13,6 +13,11 @@ from jaxtyping import Array, Float
 from vae_jax.models.networks import convolution_passes as passes
 from vae_jax.models.networks.convolution_passes import Kernel, Large, Padding, Pair, Small, adjoint, kernel_gradient
 
+KERNEL = (3, 3)
+STRIDES = (2, 2)
+GROUP_SIZE = 8
+"""The number of channels normalised together. With one, a feature map of one pixel would always be normalised to zero."""
+
 
 def convolve(x: Large, kernel: Kernel, strides: Pair, padding: Padding) -> Small:
     """Return the strided convolution `lax.conv_general_dilated(x, kernel, strides, padding)`.
@@ -117,3 +122,11 @@ def _adjoint_geometry(x: Array, kernel: Kernel, strides: Pair, padding: Padding)
         sizes.append(spread + before + after - k + 1)
         pairs.append((k - 1 - before, spread + before - sizes[-1]))
     return (pairs[0], pairs[1]), (sizes[0], sizes[1])
+
+
+def downsampled(size: Pair, times: int) -> tuple[Pair, ...]:
+    """Return `size` (H, W) followed by the sizes after each of `times` convolutions of stride 2: halves, rounded up."""
+    sizes = [size]
+    for _ in range(times):
+        sizes.append((-(-sizes[-1][0] // STRIDES[0]), -(-sizes[-1][1] // STRIDES[1])))
+    return tuple(sizes)

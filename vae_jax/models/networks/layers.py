@@ -4,13 +4,11 @@ All activations are NHWC. Flattening and unflattening keep that order, so a laye
 """
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from vae_jax.models.networks.conv import GROUP_SIZE, KERNEL, STRIDES, downsampled
-from vae_jax.models.networks.convolution import padding_to_size, same_padding
+from vae_jax.models.networks.convolution import GROUP_SIZE, KERNEL, STRIDES, downsampled, padding_to_size, same_padding
 from vae_jax.types import Config, Params
 
 GROUP_NORM_EPSILON = 1e-6
@@ -29,6 +27,7 @@ class Layer(NamedTuple):
     group_norm: arrays scale [F], bias [F]; numbers groups, epsilon: over each image's pixels and each group of channels.
     activation: numbers name, a key of ACTIVATIONS.
     reshape: no arrays and no numbers, to the shape `output`.
+    pixel_mean: numbers likelihood, a name in LIKELIHOODS. Outputs [H, W, F] -> E[x|z] [H, W, C] in [0, 1].
     """
 
     kind: str
@@ -36,6 +35,17 @@ class Layer(NamedTuple):
     """The shape of the layer's output, without the batch axis: [O] or [H, W, O]."""
     arrays: dict[str, np.ndarray] = {}  # noqa: RUF012 - never written to
     numbers: dict[str, Any] = {}  # noqa: RUF012
+
+
+class Layers(NamedTuple):
+    """A model, layer by layer."""
+
+    encoder: list[Layer]
+    """[H, W, C] -> [2 Z], the posterior's mean and then its logvar; [Z] for a model without a prior."""
+    decoder: list[Layer]
+    """z [Z] -> pixel means [H, W, C]."""
+    prior: list[Layer] = []  # noqa: RUF012
+    """Normal noise [U] -> [2 Z], mean and logvar of z given the layer above; empty if there is none."""
 
 
 def mlp_layers(config: Config, shape: tuple[int, int, int], params: Params) -> tuple[list[Layer], list[Layer]]:
@@ -74,13 +84,6 @@ def conv_layers(config: Config, shape: tuple[int, int, int], params: Params) -> 
     return encoder, decoder
 
 
-LAYERS: dict[str, Callable[[Config, tuple[int, int, int], Params], tuple[list[Layer], list[Layer]]]] = {
-    "conv": conv_layers,
-    "mlp": mlp_layers,
-}
-"""(config, (H, W, C), params) -> the layers of encoder and decoder, for each name in NETWORKS."""
-
-
 def _dense_stack(config: Config, params: Params) -> list[Layer]:
     layers = []
     for i in range(len(params) - 1):
@@ -97,7 +100,7 @@ def _dense(params: Params) -> Layer:
 def _finish(config: Config, params: Params, index: int, shape: tuple[int, ...]) -> list[Layer]:
     """Return the layers that `conv._make_finish` adds after a layer, without dropout."""
     layers = []
-    if config.normalization == "group":
+    if config.conv.normalization == "group":
         groups = shape[-1] // GROUP_SIZE if shape[-1] % GROUP_SIZE == 0 else 1
         numbers = {"groups": groups, "epsilon": GROUP_NORM_EPSILON}
         layers.append(Layer("group_norm", shape, _arrays(params[f"GroupNorm_{index}"]), numbers))

@@ -1,14 +1,34 @@
 """The dense encoder and decoder."""
 
 import math
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from vae_jax.models.networks.network import ACTIVATIONS, INITS, Activation, Inits, Networks, apply
+from vae_jax.keys import numbers, text
+from vae_jax.models.networks.layers import mlp_layers
+from vae_jax.models.networks.network import ACTIVATIONS, INITS, Activation, Inits, Networks, Ports, apply
 from vae_jax.types import Config, Images, Params
+
+HIDDEN_DIMS = numbers(
+    "hidden_dims", (512, 256), "widths of the encoder's hidden layers; the decoder mirrors them", int, 1
+)
+KEYS = (
+    HIDDEN_DIMS,
+    text("mlp.kernel_init", "he", "initial weights: He's with small last layers, or Glorot's uniform ones", *INITS),
+)
+
+
+def problems(flat: Mapping[str, Any]) -> list[str]:
+    """Return the problem of dropout without hidden units."""
+    if not flat["hidden_dims"] and flat["dropout"] > 0:
+        return [f"dropout={flat['dropout']:g}: there are no hidden units to drop, because hidden_dims=()"]
+    return []
 
 
 class MLP(nn.Module):
@@ -29,30 +49,30 @@ class MLP(nn.Module):
         return nn.Dense(self.num_outputs, kernel_init=self.inits.output, name="output")(x)
 
 
-def make_mlp(config: Config, shape: tuple[int, int, int], num_features: int, num_channels: int) -> Networks:
+def make_mlp(config: Config, ports: Ports) -> Networks:
     """Make dense networks of any depth for images of any shape; the decoder mirrors the encoder's `hidden_dims`.
 
-    They read hidden_dims, latent_dim, activation, kernel_init, dropout, dtype of the config; see NETWORKS for the arguments.
+    They read hidden_dims, activation, mlp.kernel_init, dropout and dtype.
     """
-    height, width, _ = shape
-    activation, inits = ACTIVATIONS[config.activation], INITS[config.kernel_init]
-    encoder = MLP(config.hidden_dims, num_features, activation, config.dropout, inits)
-    decoder = MLP(config.hidden_dims[::-1], height * width * num_channels, activation, config.dropout, inits)
+    height, width, _ = ports.image
+    activation, inits = ACTIVATIONS[config.activation], INITS[config.mlp.kernel_init]
+    encoder = MLP(config.hidden_dims, ports.features, activation, config.dropout, inits)
+    decoder = MLP(config.hidden_dims[::-1], height * width * ports.outputs, activation, config.dropout, inits)
 
     def init(key: PRNGKeyArray, output_bias: Float[Array, "H W F"] | None = None) -> Params:
         key_encoder, key_decoder = jax.random.split(key)
         params = {
-            "encoder": encoder.init(key_encoder, jnp.zeros((1, math.prod(shape))), True)["params"],
-            "decoder": decoder.init(key_decoder, jnp.zeros((1, config.latent_dim)), True)["params"],
+            "encoder": encoder.init(key_encoder, jnp.zeros((1, math.prod(ports.image))), True)["params"],
+            "decoder": decoder.init(key_decoder, jnp.zeros((1, ports.latents)), True)["params"],
         }
         if output_bias is not None:
             params["decoder"]["output"]["bias"] = output_bias.reshape(-1)
         return params
 
     def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Float[Array, "B E"]:
-        return apply(encoder, params["encoder"], x.reshape(x.shape[0], math.prod(shape)), key, config.dtype)
+        return apply(encoder, params["encoder"], x.reshape(x.shape[0], math.prod(ports.image)), key, config.dtype)
 
     def decode(params: Params, z: Float[Array, "B Z"], key: PRNGKeyArray | None = None) -> Images:
-        return apply(decoder, params["decoder"], z, key, config.dtype).reshape(z.shape[0], height, width, num_channels)
+        return apply(decoder, params["decoder"], z, key, config.dtype).reshape(z.shape[0], height, width, ports.outputs)
 
-    return Networks(init, encode, decode)
+    return Networks(init, encode, decode, partial(mlp_layers, config, ports.image))

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from vae_jax.models.networks.layers import Layer
 from vae_jax.types import Images, Params
 
 Activation = Callable[[Array], Array]
@@ -39,15 +40,32 @@ INITS = {
 }
 
 
+class Ports(NamedTuple):
+    """The sizes of what goes in and out of an encoder and a decoder."""
+
+    image: tuple[int, int, int]
+    """(H, W, C) of the encoder's input; the decoder's output has the same height and width."""
+    features: int
+    """The encoder's outputs per image, such as 2 Z for mean and log variance."""
+    latents: int
+    """The decoder's inputs per image, such as Z."""
+    outputs: int
+    """The decoder's outputs per pixel, F."""
+
+
 class Networks(NamedTuple):
     """An encoder and a decoder as pure functions."""
 
     init: Callable[..., Params]
     """(key, output_bias[H,W,F] or None) -> {"encoder": ..., "decoder": ...}."""
     encode: Callable[..., Float[Array, "B E"]]
-    """(params, x[B,H,W,C], key=None) -> features [B, num_features]; a key turns dropout on."""
+    """(params, x[B,H,W,C], key=None) -> features [B, E]; a key turns dropout on."""
     decode: Callable[..., Images]
     """(params, z[B,Z], key=None) -> outputs [B,H,W,F]."""
+    layers: Callable[[Params], tuple[list[Layer], list[Layer]]]
+    """(params) -> the layers of encoder and decoder, with float32 weights."""
+    traits: frozenset[str] = frozenset()
+    """See `Model.traits`."""
 
 
 def apply(module: nn.Module, params: Params, inputs: Array, key: PRNGKeyArray | None, dtype: str) -> Array:

@@ -1,22 +1,28 @@
 """The part of a training state that a checkpoint holds, and whether a checkpoint belongs to a run."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from vae_jax import config as config_lib
 from vae_jax.errors import InputError
 from vae_jax.runs.checkpoint import Info, Restored
-from vae_jax.types import Config
+from vae_jax.types import Config, Spec
 
-FORMAT = 1
+FORMAT = 2
 """The format of the JSON item that a checkpoint holds beside arrays."""
 
 
 def config_of(checkpoint: Info | Restored, source: str) -> Config | None:
-    """Return the config that a checkpoint was saved with, or None for runs before format 1; `source` is for messages."""
+    """Return the config that a checkpoint was saved with, or None if it holds none; `source` is for messages."""
     stored: Any = checkpoint.info.get("config")
     return None if stored is None else config_lib.from_json(json.dumps(stored), source)
+
+
+def spec_of(info: Mapping[str, Any]) -> Spec:
+    """Return the facts about the data that a checkpoint's info holds; `assert_own` asserts that they are there."""
+    height, width, channels = info["spec"]["shape"]
+    return Spec((height, width, channels), info["spec"]["num_classes"], info["spec"]["num_train"])
 
 
 def assert_own(checkpoint: Info | Restored, config: Config, needs: Collection[str]) -> None:
@@ -25,12 +31,12 @@ def assert_own(checkpoint: Info | Restored, config: Config, needs: Collection[st
     The message has a line for each key of another config, or what the format lacks.
     """
     info, name = checkpoint.info, f"the checkpoint of step {checkpoint.step}"
-    if info.get("format", FORMAT) != FORMAT:
-        raise InputError(f"{name} has format {info['format']}, this version reads format {FORMAT}")
-    if missing := [need for need in needs if need not in info]:
+    if (found := info.get("format", 0)) != FORMAT:
         raise InputError(
-            f"{name} has an older format, which lacks {', '.join(missing)}; a new run needs another folder"
+            f"{name} has format {found}, this version reads format {FORMAT}; a new run needs another folder"
         )
+    if missing := [need for need in needs if need not in info]:
+        raise InputError(f"{name} lacks {', '.join(missing)}; a new run needs another folder")
     theirs = config_of(checkpoint, name)
     if changed := [] if theirs is None else config_lib.differences(theirs, config):
         lines = [f"{key}={new}: {name} has {key}={old}" for key, old, new in changed]

@@ -342,9 +342,18 @@ globalThis.VaeNetwork = (() => {
       return decoder(z).slice();
     }
 
-    /** Draw z [Z] from the prior; `normal` () => a standard normal number. Null if the model has no prior. */
+    const draws = description.draws ? unpack(description.draws) : null;
+
+    /**
+     * Draw z [Z] from the prior; `normal` () => a standard normal number. Null if the model has no prior. A learned prior is
+     * here as many of its draws, one of which is picked.
+     */
     function drawPrior(normal) {
       if (!withPrior) return null;
+      if (draws) {
+        const row = Math.floor((Math.random() * draws.length) / latentDim);
+        return draws.slice(row * latentDim, (row + 1) * latentDim);
+      }
       const draw = (length) => Float32Array.from({ length }, () => normal());
       if (!upperDim) return draw(latentDim);
       const features = prior(draw(upperDim));

@@ -43,7 +43,7 @@ const Space = (() => {
       const here = imageAt(z);
       if (here >= 0) return titleOf(here);
       if (!same(z, start)) return "";
-      if (network.prior?.length) return "the origin"; // below another layer, 0 is not the prior's centre
+      if (network.prior?.length || network.draws) return "the origin"; // below another layer, 0 is not the prior's centre
       return network.with_prior ? "the prior's middle" : "the mean code";
     }
 

@@ -1,0 +1,25 @@
+"""VAE with a mixture of 500 Gaussians as its prior: 784-300-300-40, MNIST binarised again at every step.
+
+python -m vae_jax.main --config=configs/mixture.py
+(NUMBERS)
+The embedded digits: python -m vae_jax.main --config=configs/mixture.py --config.dataset=digits --config.val_fraction=0.1
+"""
+
+from vae_jax.config import Config, defaults
+
+
+def get_config() -> Config:
+    """Return the config described above."""
+    config = defaults()
+    config.prior = "mixture"
+    config.mixture.components = 500
+    config.hidden_dims = (300, 300)
+    config.latent_dim = 40
+    config.dataset = "mnist"
+    config.binarize = "dynamic"
+    config.val_fraction = 10000.0
+    config.batch_size = 100
+    config.learning_rate = 5e-4
+    config.kl_warmup_epochs = 10.0
+    config.num_epochs = 25
+    return config

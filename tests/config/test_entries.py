@@ -1,0 +1,142 @@
+"""Keys that only some entries of the registries read, keys with a new name, and the help that shows them by entries."""
+
+import json
+
+import pytest
+
+from vae_jax import config as config_lib
+from vae_jax.config import command_line, registries, table
+from vae_jax.config.common import COMMON
+from vae_jax.errors import InputError
+
+NAMES = registries.names("digits")
+
+
+def problem(**changes) -> str:
+    """Return the one line with which a change of the default config is refused."""
+    config = config_lib.nest(config_lib.flatten(config_lib.defaults()) | changes)
+    with pytest.raises(InputError) as caught:
+        config_lib.validate(config, NAMES)
+    (line,) = str(caught.value).splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {"objective": "importance", "beta": 2.0},
+            "beta=2.0: only objective=elbo reads this key, and the run has objective=importance",
+        ),
+        (
+            {"importance.num_samples": 5},
+            "importance.num_samples=5: only objective=importance reads this key, and the run has objective=elbo",
+        ),
+        (
+            {"channels": (8,)},
+            "channels=(8,): only network=conv reads this key, and the run has network=mlp",
+        ),
+        (
+            {"network": "conv", "mlp.kernel_init": "glorot"},
+            "mlp.kernel_init=glorot: only network=mlp reads this key, and the run has network=conv",
+        ),
+        (
+            {"gaussian.sigma": 0.5},
+            "gaussian.sigma=0.5: only likelihood=gaussian reads this key, and the run has likelihood=bernoulli",
+        ),
+        (
+            {"two_layer.upper_latent_dim": 3},
+            "two_layer.upper_latent_dim=3: only model=two_layer reads this key, and the run has model=vae",
+        ),
+    ],
+)
+def test_a_key_that_no_chosen_entry_reads_is_refused_unless_it_has_its_default(changes, line):
+    assert problem(**changes) == line
+
+
+def test_a_key_is_unread_exactly_if_no_chosen_entry_declares_it():
+    for model, network, likelihood, objective in [
+        ("vae", "mlp", "bernoulli", "elbo"),
+        ("ae", "conv", "gaussian", "denoising"),
+        ("two_layer", "mlp", "gaussian", "importance"),
+    ]:
+        chosen = {"model": model, "network": network, "likelihood": likelihood, "objective": objective}
+        flat = config_lib.flatten(config_lib.defaults()) | chosen
+        assert dict(choice for choice in table.chosen(flat) if choice[0] in chosen) == chosen
+        read = {key.name for keys in COMMON.values() for key in keys}
+        read |= {key.name for choice in table.chosen(flat) for key in table.ENTRIES[choice].keys}
+        assert table.unread(flat).keys() == {key.name for key in config_lib.KEYS} - read
+
+
+def test_every_entry_declares_keys_that_are_new_or_the_same_as_in_another():
+    for choice, entry in table.ENTRIES.items():
+        assert all(table.BY_NAME[key.name] is key for key in entry.keys), choice
+    assert len(config_lib.KEYS) == len({key.name for key in config_lib.KEYS})
+
+
+def test_unread_keys_of_a_config_are_left_at_their_defaults():
+    config = config_lib.defaults()
+    assert config_lib.without_unread(config) == (config, [])
+    config.objective, config.beta, config.free_bits, config.latent_dim = "importance", 4.0, 0.5, 7
+    without, left = config_lib.without_unread(config)
+    assert sorted(left) == ["beta", "free_bits"]
+    assert (without.beta, without.free_bits, without.latent_dim) == (1.0, 0.0, 7)
+    assert (config.beta, config.free_bits) == (4.0, 0.5)
+    kept, left = config_lib.without_unread(config, keep={"beta"})
+    assert (kept.beta, kept.free_bits, left) == (4.0, 0.0, ["free_bits"])
+
+
+def test_a_file_is_read_with_one_line_about_what_is_left_out_and_an_unread_override_is_refused():
+    lines: list[str] = []
+    file = "configs/dae.py"
+    clean = command_line.read_file(file, [("objective", "reconstruction")], lines.append)
+    assert clean.denoising.noise_std == 0
+    assert lines == [f"{file}: left out, because nothing in this run reads them: denoising.noise_std"]
+    command_line.read_file(file, (), lines.append)
+    assert len(lines) == 1
+    with pytest.raises(InputError, match=r"^denoising\.noise_std=0\.25: only objective=denoising reads this key"):
+        command_line.read_file(file, [("objective", "reconstruction"), ("denoising.noise_std", "0.25")])
+
+
+@pytest.mark.parametrize(("old", "new"), table.RENAMED.items())
+def test_an_old_name_is_refused_with_the_new_one_everywhere(tmp_path, old, new):
+    assert new in table.BY_NAME
+    assert problem(**{old: 1}) == f"{old}=1: this key is now {new}"
+    with pytest.raises(InputError, match=rf"^{old}=1: this key is now {new}$"):
+        config_lib.override(config_lib.defaults(), [(old, "1")])
+    (tmp_path / "mine.py").write_text(
+        f"from vae_jax.config import defaults\ndef get_config():\n    c = defaults(); c.{old} = 1; return c\n"
+    )
+    with pytest.raises(InputError, match=rf"mine\.py: line 3: {old}: this key is now {new}$"):
+        config_lib.load_file(str(tmp_path / "mine.py"))
+    values = json.loads(config_lib.to_json(config_lib.defaults())) | {old: table.BY_NAME[new].default}
+    with pytest.raises(InputError, match=rf"\Ahere: a run of an older version, with the key {old}, .*{new};.*\Z"):
+        config_lib.from_json(json.dumps(values), "here")
+
+
+def headings(text: str) -> list[str]:
+    """Return the lines of a table of keys that are not keys."""
+    return [line for line in text.splitlines() if line and not line.startswith("  --config.")]
+
+
+def test_help_has_a_heading_per_entry_and_the_chosen_ones_come_first():
+    flat = config_lib.flatten(config_lib.defaults())
+    plain = headings(config_lib.key_table(NAMES, flat))
+    assert plain[:3] == ["model=vae", "network=mlp", "objective=elbo"]
+    assert plain[3 : 3 + len(COMMON)] == list(COMMON)
+    later = plain[3 + len(COMMON) :]
+    assert {"not chosen: likelihood=gaussian", "not chosen: objective=importance"} <= set(later)
+    assert all(heading.startswith("not chosen: ") for heading in later)
+    flat |= {"likelihood": "gaussian", "objective": "importance", "network": "conv"}
+    other = headings(config_lib.key_table(NAMES, flat))
+    assert other[:4] == ["model=vae", "network=conv", "likelihood=gaussian", "objective=importance"]
+    assert "not chosen: objective=elbo" in other
+
+
+def test_help_with_a_config_file_and_overrides_shows_their_entries_first():
+    text = command_line.help_text(["--help", "--config=configs/iwae.py", "--config.likelihood=gaussian"])
+    table_of_keys = text.removeprefix(command_line.USAGE)
+    assert {"likelihood=gaussian", "objective=importance"} <= set(headings(table_of_keys)[:5])
+    plain = command_line.help_text(["--help"])
+    assert plain == command_line.help_text(["-h", "--config=nowhere.py"])
+    assert headings(plain.removeprefix(command_line.USAGE))[0] == "model=vae"

@@ -1,0 +1,53 @@
+"""The VampPrior (Tomczak and Welling 2018): the mixture of the posteriors of learned pseudo-inputs."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from vae_jax.errors import InputError
+from vae_jax.keys import count
+from vae_jax.models.priors.gaussians import Components, mixture_log_prob, mixture_sample
+from vae_jax.types import Config, Encode, Params, PerExample, Prior, Sample, Spec
+
+Z = Float[Array, "B Z"]
+KEYS = (count("vamp.components", 100, "pseudo-inputs, whose posteriors make up the prior", "pseudo-inputs", 1),)
+EDGE = 0.05
+"""The initial pixels are in [EDGE, 1 - EDGE], so that the logits of black and white ones can be learned."""
+
+
+def make_vamp(config: Config, spec: Spec, encode: Encode) -> Prior:
+    """Make the prior mean_k q(z|u_k) (eq. 9) with K = `vamp.components` pseudo-inputs u_k, encoded without dropout.
+
+    They start as training images, and their pixels are sigmoids of what is learned (the paper clips them to [0, 1], where a
+    pixel at an end gets no gradient).
+
+    Raises:
+        InputError: there are fewer training images to start from.
+    """
+    number = config.vamp.components
+    if number > spec.sample_size:
+        raise InputError(
+            f"vamp.components={number}: pseudo-inputs start as training images, and {spec.sample_size:,} are read for it; "
+            f"choices: 1 to {spec.sample_size}"
+        )
+
+    def init(key: PRNGKeyArray, sample: Sample) -> Params:
+        chosen = jax.random.permutation(key, len(sample.images))[:number]
+        pixels = jnp.asarray(sample.images)[chosen] / 255.0
+        return {"pixel_logits": jax.scipy.special.logit(EDGE + (1 - 2 * EDGE) * pixels)}
+
+    def prepare(params: Params) -> Params:
+        posterior = encode(params, jax.nn.sigmoid(params["prior"]["pixel_logits"]))
+        return params | {"prior": {"mean": posterior.mean, "logvar": posterior.logvar}}
+
+    def components(params: Params) -> Components:
+        own = params["prior"] if "mean" in params["prior"] else prepare(params)["prior"]
+        return Components(own["mean"], own["logvar"], jnp.full(number, -jnp.log(number)))
+
+    def log_prob(params: Params, z: Z) -> PerExample:
+        return mixture_log_prob(components(params), z)
+
+    def sample(params: Params, key: PRNGKeyArray, n: int, temperature: float = 1.0) -> Z:
+        return mixture_sample(components(params), key, n, temperature)
+
+    return Prior(init, log_prob, sample, is_standard=False, prepare=prepare, traits=frozenset({"sample"}))

@@ -1,0 +1,70 @@
+"""The functions of a model, compiled as a `Run` calls them; params come first."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import jax
+
+from vae_jax.models import require_prior
+from vae_jax.types import Model, Params
+
+
+class Functions:
+    """The compiled functions of a model; each is compiled when it is first used."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    @cached_property
+    def encode(self) -> Callable[..., Any]:
+        """(params, x) -> posterior."""
+        return jax.jit(self._model.encode)
+
+    @cached_property
+    def noise_free(self) -> Callable[..., Any]:
+        """(params, x) -> the noise-free z."""
+        return jax.jit(self.noise_free_of)
+
+    @cached_property
+    def latents(self) -> Callable[..., Any]:
+        """(params, x) -> the noise-free z as numbers [B, F]."""
+        return jax.jit(lambda params, x: self._model.view(params, self.noise_free_of(params, x)))
+
+    @cached_property
+    def view(self) -> Callable[..., Any]:
+        """(params, z) -> z as numbers [B, F]."""
+        return jax.jit(self._model.view)
+
+    @cached_property
+    def place(self) -> Callable[..., Any] | None:
+        """(params, numbers [B, F]) -> z; None if numbers are no z."""
+        return None if self._model.place is None else jax.jit(self._model.place)
+
+    @cached_property
+    def decode(self) -> Callable[..., Any]:
+        """(params, z) -> pixel means."""
+        return jax.jit(lambda params, z: self._model.pixel_mean(params, self._model.decode(params, z)))
+
+    @cached_property
+    def draw(self) -> Callable[..., Any]:
+        """(params, keys [B], posterior) -> (z, its terms of the KL, () without a rate); each row has a key of its own."""
+        return jax.jit(jax.vmap(self._draw_one, in_axes=(None, 0, 0)))
+
+    @cached_property
+    def prior(self) -> Callable[..., Any]:
+        """(params, keys [n]) -> n draws of z from the prior."""
+        return jax.jit(jax.vmap(self._prior_one, in_axes=(None, 0)))
+
+    def noise_free_of(self, params: Params, x: Any) -> Any:
+        """Return the noise-free z; not compiled."""
+        return self._model.reparameterize(params, None, self._model.encode(params, x)).z
+
+    def _draw_one(self, params: Params, key: Any, row: Any) -> Any:
+        posterior = jax.tree.map(lambda a: a[None], row)
+        draw = self._model.reparameterize(params, key, posterior)
+        terms = () if self._model.rate is None else self._model.rate.kl_terms(params, posterior, draw)
+        return jax.tree.map(lambda a: a[0], (draw.z, terms))
+
+    def _prior_one(self, params: Params, key: Any) -> Any:
+        return jax.tree.map(lambda a: a[0], require_prior(self._model).sample(params, key, 1))
