@@ -31,6 +31,8 @@ class Key(NamedTuple):
     """The allowed lengths of a tuple; empty: any."""
     identity: bool = True
     """True if two runs that differ in this key are different runs."""
+    hparam: bool = False
+    """True if the number is an argument of the compiled program: runs that differ only in such keys can be trained as one."""
 
 
 class Entry(NamedTuple):

@@ -17,14 +17,15 @@ Config = Any
 """An ml_collections.ConfigDict with the keys of vae_jax.config.KEYS; no type checker knows its keys."""
 Params = Any
 """A nested dict of arrays. The top level of a model's: "encoder" and "decoder", the networks' weights; "likelihood" and
-"prior", their own parameters, often empty; "layers", the networks between the stochastic layers, in two_layer only."""
+"prior", their own parameters, often empty; "layers", the networks between the stochastic layers, in two_layer only. While
+a run trains they also hold "objective", the parameters of the objective's `init`, which are no part of the model."""
 Images = Float[Array, "B H W C"]
 Outputs = Float[Array, "B H W F"]
 """The outputs of a decoder: the likelihood's parameters for each pixel, F = C * outputs_per_channel."""
 PerExample = Float[Array, " B"]
 Terms = dict[str, PerExample]
 Hparams = dict[str, Float[Array, "..."]]
-"""The numbers that may differ within one compiled program, by their key in HPARAMS: scalars, or [P] for P runs at once."""
+"""The numbers that may differ within one compiled program, by the name of their `Key`: scalars, or [P] for P runs at once."""
 Corrupt = Callable[..., Images]
 """(key, x[B,H,W,C]) -> the images to encode in place of x [B,H,W,C], not clipped."""
 
@@ -69,7 +70,8 @@ class Objective(NamedTuple):
 
     terms: ComputeTerms
     """One value per example, in nats. "loss" is minimised; the other terms are logged. In evaluation the terms that only it
-    needs (elbo, mse) are added."""
+    needs (elbo, mse) are added. In training "critic_loss", if there is one, is minimised in the same step: the gradient of
+    "loss" is 0 on params["objective"], and that of "critic_loss" is 0 on all other parameters."""
     problems: Callable[["Model"], list[str]]
     """(model) -> the reasons why the model cannot be trained with it, each a predicate of the model: "has no prior, ..."."""
     best_metric: str
@@ -78,6 +80,12 @@ class Objective(NamedTuple):
     """The epoch after which the objective no longer changes; the best checkpoint is chosen from there on."""
     corrupt: Corrupt | None = None
     """The corruption of the images before they are encoded, or None."""
+    init: Callable[[PRNGKeyArray, "Model", Params], Params] | None = None
+    """(key, model, the model's params) -> params["objective"], its own parameters, such as a critic's; None: there are none."""
+    critic_rate: str | None = None
+    """The hparam that is the learning rate of params["objective"], which then have an optimizer of their own, or None."""
+    smallest_part: int = 1
+    """The fewest images of a batch, or of its part on one device and in one step of accumulation, that it is defined for."""
 
 
 class Posterior(NamedTuple):

@@ -44,7 +44,7 @@ OPTIMISATION = (
     count("accumulate_steps", 1, "parts of a batch that are computed one after another, with their gradients averaged; memory "
            "is that of one part", "parts", 1),
     count("num_epochs", 200, "passes over the training split", "epochs", 1, identity=False),
-    real("learning_rate", 1e-3, "peak learning rate", open_low=True),
+    real("learning_rate", 1e-3, "peak learning rate", open_low=True, hparam=True),
     text("optimizer", "adam", "optimizer", "adam", "adamw", "rmsprop", "sgd"),
     real("adam_b1", 0.9, "decay of adam's first moment", high=0.99999999),
     real("adam_b2", 0.999, "decay of the second moment of adam and rmsprop", high=0.99999999),

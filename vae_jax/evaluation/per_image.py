@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 
 from vae_jax.evaluation.aggregate_posterior import Aggregate
 
-METRICS = ("elbo", "reconstruction", "kl", "loss", "mse", "mse_mean", "bits_per_dim", "active_units")
+METRICS = ("elbo", "reconstruction", "kl", "tc", "loss", "mse", "mse_mean", "bits_per_dim", "active_units")
 """The order in which metrics are printed; any others come last."""
 ACTIVE_VARIANCE = 0.01
 """A latent dimension is active if the variance of its posterior mean over the data is above this (Burda et al. 2016)."""

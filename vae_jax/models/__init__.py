@@ -19,6 +19,15 @@ MODELS: dict[str, Entry] = {
 """(config, spec) -> Model."""
 
 
+OBJECTIVE = "objective"
+"""The name in the params of a run that trains of those that belong to the objective and not to the model."""
+
+
+def model_params(params: Params) -> Params:
+    """Return params without those of the objective."""
+    return {name: tree for name, tree in params.items() if name != OBJECTIVE}
+
+
 def make_model(config: Config, spec: Spec) -> Model:
     """Make the model named by `config.model`."""
     return MODELS[config.model].make(config, spec)

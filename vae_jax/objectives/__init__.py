@@ -2,13 +2,14 @@
 
 from vae_jax.errors import InputError
 from vae_jax.keys import Entry
-from vae_jax.objectives import denoising, elbo, importance, kl
+from vae_jax.objectives import denoising, elbo, factor, importance, kl
 from vae_jax.objectives.reconstruction import best_metric_problems, make_reconstruction
 from vae_jax.types import Config, Model, Objective
 
 OBJECTIVES: dict[str, Entry] = {
     "denoising": Entry(denoising.make_denoising, denoising.KEYS, denoising.problems, "Denoising {}"),
     "elbo": Entry(elbo.make_elbo, kl.KEYS, kl.problems),
+    "factor": Entry(factor.make_factor, factor.KEYS, factor.problems, "FactorVAE"),
     "importance": Entry(
         importance.make_importance, importance.KEYS, importance.problems, "Importance-weighted autoencoder"
     ),

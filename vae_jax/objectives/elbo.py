@@ -1,8 +1,10 @@
 """The negative evidence lower bound (Kingma and Welling 2014, eq. 10), with the KL costs of `kl`."""
 
+from collections.abc import Callable
+
 from jaxtyping import PRNGKeyArray
 
-from vae_jax.objectives.forward import forward, squared_error
+from vae_jax.objectives.forward import Pass, forward, squared_error
 from vae_jax.objectives.kl import make_cost, stable_after_epoch
 from vae_jax.types import Batch, Config, Context, Model, Objective, Params, Terms
 
@@ -12,19 +14,10 @@ def make_elbo(config: Config, steps_per_epoch: int) -> Objective:
 
     Terms: loss, reconstruction, kl; in evaluation also elbo (always at beta = 1) and mse (at the sampled z).
     """
-    cost = make_cost(config, steps_per_epoch)
+    pass_terms = make_elbo_terms(config, steps_per_epoch)
 
     def terms(model: Model, params: Params, key: PRNGKeyArray, batch: Batch, context: Context) -> Terms:
-        assert model.rate is not None
-        once = forward(model, params, key, batch, context.train)
-        kl_terms = model.rate.kl_terms(params, once.posterior, once.draw)
-        kl = kl_terms.sum(axis=-1)
-        loss = once.loss + cost(kl_terms, context)
-        values = {"loss": loss, "reconstruction": once.reconstruction, "kl": kl}
-        if not context.train:
-            mse = squared_error(model, params, batch, once.outputs)
-            values |= {"elbo": -(once.reconstruction + kl), "mse": mse}
-        return values
+        return pass_terms(model, params, forward(model, params, key, batch, context.train), batch, context)
 
     def problems(model: Model) -> list[str]:
         found = needs_rate(model)
@@ -38,6 +31,24 @@ def make_elbo(config: Config, steps_per_epoch: int) -> Objective:
         best_metric="val/elbo" if config.beta == 1 else "val/loss",
         stable_after_epoch=stable_after_epoch(config),
     )
+
+
+def make_elbo_terms(config: Config, steps_per_epoch: int) -> Callable[[Model, Params, Pass, Batch, Context], Terms]:
+    """Make a function (model, params, pass, batch, context) -> the terms of `make_elbo`, for objectives that add to them."""
+    cost = make_cost(config, steps_per_epoch)
+
+    def terms(model: Model, params: Params, once: Pass, batch: Batch, context: Context) -> Terms:
+        assert model.rate is not None
+        kl_terms = model.rate.kl_terms(params, once.posterior, once.draw)
+        kl = kl_terms.sum(axis=-1)
+        loss = once.loss + cost(kl_terms, context)
+        values = {"loss": loss, "reconstruction": once.reconstruction, "kl": kl}
+        if not context.train:
+            mse = squared_error(model, params, batch, once.outputs)
+            values |= {"elbo": -(once.reconstruction + kl), "mse": mse}
+        return values
+
+    return terms
 
 
 def needs_rate(model: Model) -> list[str]:

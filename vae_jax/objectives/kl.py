@@ -18,6 +18,7 @@ KEYS = (
         "beta",
         1.0,
         "weight in the training loss of the KL, or of its distance from the capacity; evaluation always uses beta = 1",
+        hparam=True,
     ),
     real("kl_warmup_epochs", 0.0, "length of the linear growth of the KL's weight from 0 to beta", "epochs"),
     count(

@@ -69,6 +69,16 @@ def check_batch_size(batch_size: int, num_devices: int, accumulate_steps: int = 
         )
 
 
+def check_parts(batch_size: int, num_devices: int, accumulate_steps: int, least: int) -> None:
+    """Raise InputError unless each part of the batch, of one device and one accumulation step, has `least` images."""
+    pieces = num_devices * accumulate_steps
+    if batch_size // pieces < least:
+        raise InputError(
+            f"batch_size={batch_size}: the objective needs {least} images in a part, and there are {batch_size // pieces} "
+            f"(devices: {num_devices}, accumulate_steps={accumulate_steps}); choices: {least * pieces} or more"
+        )
+
+
 def describe() -> str:
     """Return the devices in words: "1 CPU device", "8 NVIDIA H200 of 2 processes"."""
     devices, processes = jax.devices(), jax.process_count()

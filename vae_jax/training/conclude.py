@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 
+from vae_jax.models import model_params
 from vae_jax.runs import left_out
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.run import Run
@@ -40,7 +41,7 @@ def conclude(training: Training, session: Session) -> dict[str, Any]:
     if not processes.is_first():
         return best.facts
     # From here on the first process is alone: it cannot use arrays on devices of other processes.
-    params = jax.device_put(jax.device_get(best.state.params), jax.local_devices()[0])
+    params = jax.device_put(jax.device_get(model_params(best.state.params)), jax.local_devices()[0])
     epochs = {"epochs": step / training.steps_per_epoch, "best_epoch": best.step / training.steps_per_epoch}
     results: dict[str, Any] = {"step": step} | epochs | best.facts
     print_measured(training, best, "best", console)

@@ -10,7 +10,7 @@ import jax
 
 from vae_jax.errors import InputError
 from vae_jax.evaluation import health
-from vae_jax.models import num_parameters
+from vae_jax.models import model_params, num_parameters
 from vae_jax.runs.checkpoint import Checkpoints, Which
 from vae_jax.runs.loading import load_run
 from vae_jax.system import disk
@@ -54,7 +54,7 @@ def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measu
         "pixels": training.pixels,
         "likelihood": training.config.likelihood,
         "likelihood_params": jax.tree.map(float, state.params["likelihood"]),
-        "num_parameters": num_parameters(state.params),
+        "num_parameters": num_parameters(model_params(state.params)),
         "num_images": {name: len(getattr(training.dataset, name).images) for name in SPLITS},
         "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
         "device": jax.devices()[0].device_kind,

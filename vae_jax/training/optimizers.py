@@ -1,18 +1,22 @@
 """Optimizers and schedules, composed from optax."""
 
+import jax
 import numpy as np
 import optax
 
-from vae_jax.types import Config
+from vae_jax.models import OBJECTIVE
+from vae_jax.types import Config, Params
 
 STAGES = 8
 """The number of stages of the staircase."""
 LAST_STEP = 2**31 - 1
 """The largest step that an int32 can count."""
+CRITIC_B1, CRITIC_B2 = 0.5, 0.9
+"""The decays of Adam's moments for a critic (Kim and Mnih 2018, appendix A)."""
 
 
-def make_optimizer(config: Config, steps_per_epoch: int) -> optax.GradientTransformation:
-    """Make the optimizer that config names, for a peak learning rate of 1.
+def make_optimizer(config: Config, steps_per_epoch: int, critic: bool = False) -> optax.GradientTransformation:
+    """Make the optimizer that config names, for a peak learning rate of 1; with a critic, see `_beside_critic`.
 
     The train step multiplies its updates by `hparams["learning_rate"]`, a traced number, so that runs with different learning
     rates share one compiled program. Every optimizer here is linear in its learning rate, so nothing else changes.
@@ -27,9 +31,27 @@ def make_optimizer(config: Config, steps_per_epoch: int) -> optax.GradientTransf
         "sgd": lambda: [],
     }
     clip = [optax.clip_by_global_norm(config.clip_norm)] if config.clip_norm else []
-    return optax.chain(
+    optimizer = optax.chain(
         *clip, *scalings[config.optimizer](), optax.scale_by_learning_rate(make_schedule(config, steps_per_epoch))
     )
+    if not critic:
+        return optimizer
+    # The critic's rate is constant: it must follow the codes from the first step, when the model's rate is still warming up,
+    # to the last, when that rate is 0.
+    adam = optax.scale_by_adam(CRITIC_B1, CRITIC_B2, config.adam_eps)
+    return _beside_critic(optimizer, optax.chain(*clip, adam, optax.scale_by_learning_rate(1.0)))
+
+
+def _beside_critic(
+    optimizer: optax.GradientTransformation, critic: optax.GradientTransformation
+) -> optax.GradientTransformation:
+    """Return an optimizer that uses `critic` for params["objective"]; each has its own moments and its own clipping."""
+
+    def owners(params: Params) -> Params:
+        owner = {name: "critic" if name == OBJECTIVE else "model" for name in params}
+        return {name: jax.tree.map(lambda _, name=name: owner[name], tree) for name, tree in params.items()}
+
+    return optax.partition({"model": optimizer, "critic": critic}, owners)
 
 
 def make_schedule(config: Config, steps_per_epoch: int) -> optax.Schedule:

@@ -22,7 +22,7 @@ from vae_jax.system.compilation import compile_ahead, keep_compiled
 from vae_jax.training import chunks
 from vae_jax.training.feed import Feed, make_feed
 from vae_jax.training.optimizers import make_optimizer
-from vae_jax.training.step import init_state, make_hparams, make_train_chunk, make_train_step
+from vae_jax.training.step import make_hparams, make_init, make_train_chunk, make_train_step
 from vae_jax.types import Config, Dataset, Hparams, Model, Objective, Sample, Spec, TrainState
 
 STEPS_BETWEEN_CHECKPOINTS = 200
@@ -85,10 +85,11 @@ def prepare(config: Config, ahead: bool = False) -> Training:
     steps_per_epoch = spec.num_train // config.batch_size
     model = make_model(config, spec)
     objective = make_objective(config, model, steps_per_epoch)
-    optimizer = make_optimizer(config, steps_per_epoch)
+    devices.check_parts(config.batch_size, jax.device_count(), config.accumulate_steps, objective.smallest_part)
+    optimizer = make_optimizer(config, steps_per_epoch, critic=objective.critic_rate is not None)
     layout = devices.make_layout()
     key_init, key_train, key_eval = keys_of(config.seed)
-    init = jax.jit(lambda key, sample: init_state(model.init(key, sample), optimizer), out_shardings=layout.replicated)
+    init = jax.jit(make_init(model, objective, optimizer), out_shardings=layout.replicated)
     mean_image = mean_of(dataset.train.images)
     sample = Sample(mean_image, sample_images(dataset, config.split_seed, sample_size(model, spec)))
     step = make_train_step(model, objective, optimizer, accumulate_steps=config.accumulate_steps)

@@ -11,18 +11,37 @@ import optax
 from jax.sharding import Sharding
 from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
 
+from vae_jax.config import flatten
+from vae_jax.config.table import KEYS
 from vae_jax.data.preprocess import Preprocess
+from vae_jax.models import OBJECTIVE
 from vae_jax.system import devices
-from vae_jax.types import Batch, Config, Context, Hparams, Images, Model, Objective, Params, TrainState
+from vae_jax.types import Batch, Config, Context, Hparams, Images, Model, Objective, Params, Sample, TrainState
 
 Metrics = dict[str, Float[Array, ""]]
 Step = Callable[[TrainState, Images, PRNGKeyArray, Hparams], tuple[TrainState, Metrics]]
-HPARAMS = ("beta", "learning_rate")
+HPARAMS = tuple(key.name for key in KEYS if key.hparam)
 """The config keys whose numbers are arguments of the compiled program: runs that differ only in them can be trained as one."""
 
 
 REFIT = 0x5EF17
 """The number that a step's key is folded with for what a rule sets."""
+OWN = 0x0B1EC7
+"""The number that the key of the initial parameters is folded with for those of the objective."""
+
+
+def make_init(
+    model: Model, objective: Objective, optimizer: optax.GradientTransformation
+) -> Callable[[PRNGKeyArray, Sample], TrainState]:
+    """Make a function (key, sample) -> the initial state, whose params hold those of the objective, if it has any."""
+
+    def init(key: PRNGKeyArray, sample: Sample) -> TrainState:
+        params = model.init(key, sample)
+        if objective.init is not None:
+            params = params | {OBJECTIVE: objective.init(jax.random.fold_in(key, OWN), model, params)}
+        return init_state(params, optimizer)
+
+    return init
 
 
 def init_state(params: Params, optimizer: optax.GradientTransformation) -> TrainState:
@@ -32,7 +51,8 @@ def init_state(params: Params, optimizer: optax.GradientTransformation) -> Train
 
 def make_hparams(config: Config, sharding: Sharding | None = None) -> Hparams:
     """Return the numbers of a run that are arguments of its compiled program, on the devices of `sharding`."""
-    return {name: devices.put(np.asarray(config[name], np.float32), sharding) for name in HPARAMS}
+    flat = flatten(config)
+    return {name: devices.put(np.asarray(flat[name], np.float32), sharding) for name in HPARAMS}
 
 
 @jax.jit
@@ -55,8 +75,9 @@ def make_train_step(
 
     Args:
         model: the model to train; its `refit` sets some of the parameters in the optimizer's place.
-        objective: its "loss" is minimised.
-        optimizer: for a learning rate of 1; its updates are multiplied by hparams["learning_rate"].
+        objective: its "loss" is minimised, and its "critic_loss" if it has one: each is blind to the other's parameters.
+        optimizer: for a learning rate of 1; its updates are multiplied by hparams["learning_rate"], and those of a critic by
+            the hparam that the objective names.
         axis_name: the axis of `jax.pmap` or `jax.shard_map` that the step runs under, each device on its part of the batch.
             The key is then folded with the axis index too, and gradients and metrics are averaged over the axis.
         accumulate_steps: the batch is split into this many parts, computed in turn, and their gradients are averaged; memory is
@@ -74,7 +95,8 @@ def make_train_step(
         def mean_loss(params: Params, x: Images, key: PRNGKeyArray) -> tuple[Float[Array, ""], Metrics]:
             terms = objective.terms(model, params, key, Batch(x), context)
             metrics = {name: values.mean() for name, values in terms.items()}
-            return metrics["loss"], metrics
+            both = metrics["loss"] + metrics["critic_loss"] if "critic_loss" in metrics else metrics["loss"]
+            return both, metrics
 
         gradients = partial(jax.grad(mean_loss, has_aux=True), state.params)
         if accumulate_steps == 1:
@@ -90,8 +112,10 @@ def make_train_step(
             grads = grads | jax.tree.map(jnp.zeros_like, refitted)
         # adamw's weight decay is part of the updates, so it is scaled by the learning rate too.
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-        updates = jax.tree.map(lambda u: hparams["learning_rate"] * u, updates)
-        params = cast(Params, optax.apply_updates(state.params, updates)) | refitted
+        scaled = jax.tree.map(lambda u: hparams["learning_rate"] * u, updates)
+        if (rate := objective.critic_rate) is not None:
+            scaled = scaled | {OBJECTIVE: jax.tree.map(lambda u: hparams[rate] * u, updates[OBJECTIVE])}
+        params = cast(Params, optax.apply_updates(state.params, scaled)) | refitted
         return TrainState(state.step + 1, params, opt_state), metrics
 
     return step

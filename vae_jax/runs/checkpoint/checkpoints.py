@@ -9,6 +9,7 @@ from typing import Any
 import jax
 
 from vae_jax.errors import TrainingError
+from vae_jax.models import OBJECTIVE
 from vae_jax.runs.checkpoint import manifest
 from vae_jax.runs.checkpoint.orbax_store import OrbaxStore
 from vae_jax.runs.checkpoint.reading import Reader, Which
@@ -140,11 +141,16 @@ class Checkpoints:
     def restore_params(
         self, template_of: Callable[[Info], Any], which: Which = "latest", step: int | None = None
     ) -> Restored | None:
-        """Restore the parameters alone, into the template that is made from the checkpoint's info; see `restore`."""
+        """Restore the model's parameters alone, into the template that is made from the checkpoint's info; see `restore`.
+
+        Those of the objective are left out.
+        """
 
         def read(store: OrbaxStore, step: int) -> Restored:
             info = store.read_info(step)
-            return Restored(step, store.read_part(step, "params", template_of(Info(step, info))), info)
+            return Restored(
+                step, store.read_part(step, "params", template_of(Info(step, info)), without=(OBJECTIVE,)), info
+            )
 
         self.wait()
         return self._reader.first_intact(which, step, read)

@@ -85,8 +85,10 @@ class OrbaxStore:
 
         return self._open().restore(step, args=ocp.args.Composite(info=ocp.args.JsonRestore()))["info"]
 
-    def read_part(self, step: int, name: str, template: Any) -> Any:
+    def read_part(self, step: int, name: str, template: Any, without: Sequence[str] = ()) -> Any:
         """Read the part of the state under `name` alone, such as "params", into the template's structure.
+
+        What the part holds under the names `without`, if anything, is not read.
 
         Raises:
             InputError: see `read`.
@@ -97,7 +99,9 @@ class OrbaxStore:
         with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
             tree: Any = reader.metadata(path).item_metadata
             whole = jax.tree.map(lambda _: ocp.PLACEHOLDER, tree.tree)
-            item = whole | {name: jax.tree.map(target, self._compared(step, tree.tree[name], template, name))}
+            saved = {inner: tree for inner, tree in tree.tree[name].items() if inner not in without}
+            read = jax.tree.map(target, self._compared(step, saved, template, name))
+            item = whole | {name: whole[name] | read}
             kinds = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), item)
             restored = reader.restore(path, args=ocp.args.PyTreeRestore(item=item, restore_args=kinds))
         return placed_like(template, named_leaves(restored[name]))
