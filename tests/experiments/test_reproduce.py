@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from experiments.benchmarks import record
-from experiments.reproduce import iwae, iwae_table
+from experiments.reproduce import factor, iwae, iwae_table
+from vae_jax.config import flatten
 from vae_jax.errors import InputError
 from vae_jax.evaluation import nll
 from vae_jax.evaluation.estimators import estimate
@@ -123,3 +124,18 @@ def test_the_batch_follows_the_schedule_and_an_unknown_row_is_refused():
     assert iwae.parse(["--row=all"]).rows == [*iwae.ROWS]
     with pytest.raises(InputError, match="--row=1L-k2"):
         iwae.parse(["--row=1L-k2"])
+
+
+def test_the_factor_study_compares_runs_that_differ_in_gamma_alone():
+    first, second = (flatten(factor.make_config(gamma, 2, 7)) for gamma in factor.GAMMAS)
+    assert {name for name in first if first[name] != second[name]} == {"factor.gamma"}
+    assert (first["objective"], first["latent_dim"], first["seed"], first["num_epochs"]) == ("factor", 10, 2, 7)
+
+
+def test_the_factor_study_pairs_seeds_and_names_each_seeds_active_units():
+    numbers = np.zeros((2, 3, len(factor.COLUMNS)))
+    numbers[0, :, 0], numbers[1, :, 0] = [1.0, 2.0, 3.0], [0.5, 1.5, 2.5]
+    numbers[:, :, -1] = [[8, 8, 7], [5, 3, 4]]
+    rows = factor.rows_of(numbers)
+    assert [row[:2] for row in rows] == [["0", "2.00 ± 0.58"], ["10", "1.50 ± 0.58"], ["10 minus 0", "-0.50 ± 0.00"]]
+    assert factor.active_note(numbers) == "Active units by seed: gamma = 0: 8, 8, 7; gamma = 10: 5, 3, 4."

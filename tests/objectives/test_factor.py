@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 from support.models import sample_of
-from support.objective import terms_of
+from support.objective import terms_of as eager_terms
 
 from vae_jax.config import flatten
 from vae_jax.errors import InputError
@@ -24,6 +24,10 @@ CORRELATION = 0.8
 TC = -0.5 * math.log(1 - CORRELATION**2)
 
 
+def terms_of(config, model, params, key, x, step=0, train=True):
+    return jax.jit(lambda *given: eager_terms(config, model, *given, step=step, train=train))(params, key, x)
+
+
 @pytest.fixture
 def x(key):
     return jax.random.uniform(key, (10, *SHAPE))
@@ -33,11 +37,16 @@ def parts(make_config, key, **changes):
     """Return config, model and params with a critic whose logits are far from 0."""
     config = make_config(objective="factor", factor__hidden_dims=(8, 8), **changes)
     model = make_model(config, Spec(SHAPE))
-    params = model.init(jax.random.key(3), sample_of(jnp.full(SHAPE, 0.4)))
-    init = make_objective(config, model).init
-    assert init is not None
-    params = params | {"objective": init(jax.random.key(5), model, params)}
-    return config, model, jax.tree.map(lambda a: a + 0.3 * jax.random.normal(key, a.shape), params)
+    own = make_objective(config, model).init
+    assert own is not None
+
+    @jax.jit
+    def init(key):
+        params = model.init(key, sample_of(jnp.full(SHAPE, 0.4)))
+        params = params | {"objective": own(key, model, params)}
+        return jax.tree.map(lambda a: a + 0.3 * jax.random.normal(key, a.shape), params)
+
+    return config, model, init(key)
 
 
 def gaussian(key, count):
@@ -97,10 +106,14 @@ def test_a_permutation_keeps_each_dimensions_values_and_pairs_those_of_different
 def test_the_penalty_is_of_the_first_half_and_the_critic_compares_it_with_the_permuted_second_half(make_config, key, x):
     config, model, params = parts(make_config, key, factor__gamma=7.0)
     terms = terms_of(config, model, params, key, x)
-    z = forward(model, params, key, Batch(x), True).draw.z
-    logits = make_critic((8, 8)).logits
-    joint = logits(params["objective"], z[:5])
-    permuted = logits(params["objective"], permute(jax.random.fold_in(key, PERMUTE), z[5:]))
+
+    @jax.jit
+    def expected(params):
+        z = forward(model, params, key, Batch(x), True).draw.z
+        codes = z[:5], permute(jax.random.fold_in(key, PERMUTE), z[5:])
+        return [make_critic((8, 8)).logits(params["objective"], each) for each in codes]
+
+    joint, permuted = expected(params)
     np.testing.assert_allclose(terms["tc"], np.full(10, joint.mean()), rtol=1e-5)
     np.testing.assert_allclose(terms["critic_loss"], np.full(10, critic_cost(joint, permuted)), rtol=1e-5)
     elbo = terms["reconstruction"] + terms["kl"]
@@ -112,7 +125,7 @@ def test_the_loss_and_the_critics_loss_are_blind_to_each_others_parameters(make_
     config, model, params = parts(make_config, key)
 
     def gradient(name):
-        return jax.grad(lambda params: terms_of(config, model, params, key, x)[name].mean())(params)
+        return jax.jit(jax.grad(lambda params: eager_terms(config, model, params, key, x)[name].mean()))(params)
 
     for name, blind in (("loss", ["objective"]), ("critic_loss", [own for own in params if own != "objective"])):
         found = gradient(name)
@@ -126,10 +139,10 @@ def test_the_penaltys_gradient_is_that_of_the_mean_log_ratio(make_config, key, x
     elbo = make_config(objective="elbo")
 
     def gradient(loss):
-        return jax.grad(lambda own: loss(params | own))({"encoder": params["encoder"]})
+        return jax.jit(jax.grad(lambda own: loss(params | own)))({"encoder": params["encoder"]})
 
-    whole = gradient(lambda params: terms_of(config, model, params, key, x)["loss"].mean())
-    without = gradient(lambda params: terms_of(elbo, model, params, key, x)["loss"].mean())
+    whole = gradient(lambda params: eager_terms(config, model, params, key, x)["loss"].mean())
+    without = gradient(lambda params: eager_terms(elbo, model, params, key, x)["loss"].mean())
 
     def ratio(params):
         z = forward(model, params, key, Batch(x), True).draw.z
@@ -149,7 +162,8 @@ def test_without_gamma_the_loss_and_its_gradient_are_those_of_the_elbo(make_conf
     elbo = make_config(objective="elbo", **changes)
 
     def value(config):
-        return jax.value_and_grad(lambda params: terms_of(config, model, params, key, x, 3)["loss"].mean())(params)
+        loss = jax.value_and_grad(lambda params: eager_terms(config, model, params, key, x, 3)["loss"].mean())
+        return jax.jit(loss)(params)
 
     jax.tree.map(np.testing.assert_array_equal, value(config), value(elbo))
 
@@ -164,13 +178,15 @@ def test_in_evaluation_no_image_affects_another(make_config, key, x):
     for name, values in terms.items():
         np.testing.assert_allclose(values[0], changed[name][0], rtol=1e-5, err_msg=name)
     assert len(np.unique(terms["tc"])) == 10
-    assert terms_of(config, model, params, key, x[:1], train=False)["loss"].shape == (1,)
 
 
 def test_the_critic_reads_as_many_dimensions_as_the_view_has(make_config, key):
-    for name, size in (("vae", 3), ("two_layer", 3)):
-        _, _, params = parts(make_config, key, model=name)
-        assert params["objective"]["Dense_0"]["kernel"].shape == (size, 8)
+    config = make_config(objective="factor", factor__hidden_dims=(8, 8), model="two_layer", latent_dim=4)
+    model = make_model(config, Spec(SHAPE))
+    init = make_objective(config, model).init
+    assert init is not None
+    found = jax.eval_shape(lambda key: init(key, model, model.init(key, sample_of(jnp.zeros(SHAPE)))), key)
+    assert found["Dense_0"]["kernel"].shape == (4, 8)
 
 
 def test_a_single_dimension_and_models_without_densities_are_refused(make_config):

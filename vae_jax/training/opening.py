@@ -67,11 +67,11 @@ def open_session(
 def announce(training: Training, workdir: Path, console: Console) -> None:
     """Print what is trained, on which data and devices, in which folder."""
     config, params = training.config, training.state.params
-    own = num_parameters(params.get(OBJECTIVE, {}))
-    critic = f", and {own:,} of the objective" if own else ""
     sizes = "/".join(f"{len(split.images):,}" for split in training.dataset[:3])
+    parameters, own = (num_parameters(part) for part in (model_params(params), params.get(OBJECTIVE, {})))
+    count = f"{parameters:,} parameters" + (f", and {own:,} of the objective" if own else "")
     console.line(
-        f"{config.model} ({config.network}, latent {config.latent_dim}, {num_parameters(model_params(params)):,} parameters{critic}) on "
+        f"{config.model} ({config.network}, latent {config.latent_dim}, {count}) on "
         f"{config.dataset} ({' x '.join(map(str, training.shape))}, {training.pixels} pixels, train/val/test {sizes}), "
         f"{devices.describe()}, in {workdir}"
     )

@@ -111,6 +111,7 @@ def make_train_step(
             # Zeros, not removed: the optimizer's state has the tree of all params. clip_norm does not count them then.
             grads = grads | jax.tree.map(jnp.zeros_like, refitted)
         # adamw's weight decay is part of the updates, so it is scaled by the learning rate too.
+        updates: Any
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         scaled = jax.tree.map(lambda u: hparams["learning_rate"] * u, updates)
         if (rate := objective.critic_rate) is not None:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from vae_jax.runs.writer import history, read_metrics
 
-CURVES = ("loss", "reconstruction", "kl", "elbo", "mse")
+CURVES = ("loss", "reconstruction", "kl", "tc", "critic_loss", "elbo", "mse")
 UNITS = {"mse": "per pixel, range [0, 1]", "mse_mean": "per pixel, range [0, 1]", "active_units": "units"}
 
 
