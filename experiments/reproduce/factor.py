@@ -1,4 +1,4 @@
-"""FactorVAE (Kim and Mnih 2018) on the digits: python -m experiments.reproduce.factor
+"""FactorVAE (Kim and Mnih 2018) on the digits: python -m experiments.reproduce.factor [--output=DIR]
 
 Train a VAE without the penalty (gamma = 0) and with it (gamma = 10), each with three seeds, or resume them, in directories below
 --output. Measure the total correlation of the aggregate posterior of the training images, from exact mixtures, and the test
