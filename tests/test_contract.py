@@ -202,16 +202,21 @@ def test_every_objective_satisfies_the_contract(make_config, key, name):
     (fitting,) = (model for model, made in models.items() if not objective.problems(made))
     config = make_config(model=fitting, objective=name, denoising__noise_std=0.3)
     model, params, x = build(config, (8, 8, 1), key)
+    own = {} if objective.init is None else {"objective": objective.init(key, model, params)}
+    params = params | own
     terms, evaluated = (terms_of(config, model, params, key, x, 3, train=train) for train in (True, False))
     assert {"loss"} <= terms.keys()
     assert {"loss", "mse"} <= evaluated.keys()
     assert all(values.shape == (NUM_IMAGES,) for values in terms.values())
     assert ("elbo" in evaluated) == (model.rate is not None)
     assert objective.best_metric.removeprefix("val/") in evaluated
-    grads = jax.grad(lambda p: terms_of(config, model, p, key, x, 3)["loss"].mean())(params)
-    for path, leaf in jax.tree_util.tree_leaves_with_path(grads):
-        assert np.isfinite(leaf).all(), path
-        assert np.abs(leaf).max() > 0, f"{path} gets no gradient"
+    assert ("critic_loss" in terms) == bool(own)
+    for loss in {"loss", "critic_loss"} & terms.keys():
+        grads = jax.grad(lambda p, loss=loss: terms_of(config, model, p, key, x, 3)[loss].mean())(params)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(grads):
+            assert np.isfinite(leaf).all(), path
+            of_critic = path[0].key == "objective"
+            assert (np.abs(leaf).max() > 0) == (of_critic == (loss == "critic_loss")), f"{loss} at {path}"
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

@@ -28,24 +28,13 @@ from vae_jax.system.console import Console
 from vae_jax.training.measure import at_latest
 from vae_jax.types import Config
 
-FILE = "configs/vae.py"
+FILE = "configs/factor_vae.py"
 GAMMAS = (0, 10)
 SEEDS = 3
 EPOCHS = 300
 STREAM = 0xFAC7
 """The number that the key of a seed is folded with for the codes."""
-KEYS: dict[str, Any] = {
-    "objective": "factor",
-    "latent_dim": 10,
-    "hidden_dims": "256,128",
-    "batch_size": 128,
-    "learning_rate": 3e-4,
-    "kl_warmup_epochs": 100,
-    "factor.learning_rate": 1e-3,
-    "eval.every_epochs": 50,
-    "log.latent_every_steps": 0,
-    "log.tensorboard": False,
-}
+KEYS: dict[str, Any] = {"eval.every_epochs": 50, "log.tensorboard": False}
 COLUMNS = ("total correlation", "critic's estimate", "kl", "reconstruction", "elbo", "active units")
 TITLE = "Total correlation with FactorVAE (Kim and Mnih 2018): digits, 10 latent dimensions, nats"
 NOTES = (

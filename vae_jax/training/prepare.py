@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 from jaxtyping import Array, PRNGKeyArray
@@ -18,8 +18,9 @@ from vae_jax.models import make_model, sample_size
 from vae_jax.objectives import make_objective
 from vae_jax.randomness import keys_of
 from vae_jax.system import devices, memory
-from vae_jax.system.compilation import compile_ahead, keep_compiled
+from vae_jax.system.compilation import keep_compiled
 from vae_jax.training import chunks
+from vae_jax.training.ahead import compile_chunk_ahead
 from vae_jax.training.feed import Feed, make_feed
 from vae_jax.training.optimizers import make_optimizer
 from vae_jax.training.step import make_hparams, make_init, make_train_chunk, make_train_step
@@ -105,7 +106,7 @@ def prepare(config: Config, ahead: bool = False) -> Training:
     ready: Callable[[], object] = lambda: None  # noqa: E731
     if ahead:
         steps = chunks.chunk_size(0, config.log.latent_every_steps, steps_per_epoch, most_steps)
-        chunk, ready = _compile_ahead(config, chunk, shapes, partial(feed.shapes, steps), key_train, hparams)
+        chunk, ready = compile_chunk_ahead(config, chunk, shapes, partial(feed.shapes, steps), key_train, hparams)
     return Training(
         config=config,
         dataset=dataset,
@@ -142,23 +143,6 @@ def _load_data(config: Config) -> Dataset:
             f"batch_size={config.batch_size}: the training split has only {len(dataset.train.images)} images"
         )
     return dataset
-
-
-def _compile_ahead(
-    config: Config, chunk: Any, state: TrainState, shapes: Callable[[int], tuple[Any, Any]], *rest: Any
-) -> tuple[Callable[..., Any], Callable[[], object]]:
-    """Compile the chunk in the background, and raise InputError if it does not fit into memory; see `compile_ahead`."""
-
-    def arguments(batch_size: int) -> tuple[Any, ...]:
-        return state, *shapes(batch_size), *rest
-
-    check = partial(
-        memory.assert_fits,
-        config=config,
-        compile_for=lambda batch_size: chunk.lower(*arguments(batch_size)).compile(),
-        least=jax.device_count() * config.accumulate_steps,
-    )
-    return compile_ahead(chunk, *arguments(config.batch_size), check=check)
 
 
 def _make_evaluate(

@@ -40,7 +40,9 @@ def title(config: Config) -> str:
     name = ENTRIES["model", config.model].title or config.model
     for by in TITLED:
         own = ENTRIES[by, flat[by]].title if (by, flat[by]) in chosen(flat) else ""
-        name = own.replace("{}", name[0].lower() + name[1:]) if own else name
+        # "Variational autoencoder" is written small inside a title, and "FactorVAE" is not.
+        small = name if name.split()[0][1:].lower() != name.split()[0][1:] else name[0].lower() + name[1:]
+        name = own.replace("{}", small) if own else name
     return f"{name} on {_data_name(config)}"
 
 
