@@ -16,7 +16,7 @@ from vae_jax.runs.loading import load_run
 from vae_jax.system import disk
 from vae_jax.system.console import Console
 
-NEED = "whose use experiments.evaluate prints, and the health of a model is measured with densities of z"
+NEED = "and its health would be measured with densities of z (experiments.evaluate prints the use of its codes)"
 
 
 def main(argv: list[str]) -> None:
