@@ -14,7 +14,7 @@ from vae_jax.models.backbone import make_backbone
 from vae_jax.models.quantizers import QUANTIZER, Quantized, Quantizer, Vectors, make_quantizer
 from vae_jax.types import Config, Draw, Images, Model, Outputs, Params, PerExample, Prior, Rate, Sample, Spec
 
-CODES_PER_IMAGE = 8
+CODES_PER_IMAGE = 4
 KEYS = (
     QUANTIZER,
     count(
@@ -62,7 +62,7 @@ def make_quantized(config: Config, spec: Spec) -> Model:
         return Nearest(backbone.encode(params, x, key).mean)
 
     def reparameterize(params: Params, key: PRNGKeyArray | None, posterior: Nearest) -> Draw:
-        return Draw(quantizer.quantize(params["quantizer"], posterior.vectors), jnp.zeros(len(posterior.vectors)))
+        return Draw(quantizer.quantize(params["quantizer"], posterior.vectors), jnp.zeros(posterior.vectors.shape[0]))
 
     def decode(params: Params, z: Quantized, key: PRNGKeyArray | None = None) -> Outputs:
         return backbone.decode(params, z.vectors, key)
@@ -81,7 +81,7 @@ def make_quantized(config: Config, spec: Spec) -> Model:
         init=init,
         encode=encode,
         reparameterize=reparameterize,
-        view=lambda params, z: z.vectors.reshape(len(z.vectors), -1),
+        view=lambda params, z: z.vectors.reshape(z.vectors.shape[0], -1),
         place=None,
         codes=lambda params, z: z.indices,
         num_codes=quantizer.num_codes,
@@ -104,14 +104,14 @@ def _uniform(quantizer: Quantizer, num_vectors: int) -> tuple[Prior, Rate]:
         return Quantized(quantizer.vectors(params["quantizer"], indices), indices)
 
     def log_prior(params: Params, z: Quantized) -> PerExample:
-        return jnp.full(len(z.indices), -nats)
+        return jnp.full(z.indices.shape[0], -nats)
 
     def log_posterior(params: Params, posterior: Nearest, z: Quantized) -> PerExample:
         own = quantizer.quantize(params["quantizer"], posterior.vectors).indices
         return jnp.where((own == z.indices).all(axis=1), 0.0, -jnp.inf)
 
     def kl_terms(params: Params, posterior: Nearest, draw: Draw) -> Float[Array, "B 1"]:
-        return jnp.full((len(draw.z.indices), 1), nats)
+        return jnp.full((draw.z.indices.shape[0], 1), nats)
 
     prior = Prior(lambda key, sample: {}, log_prior, sample, is_standard=False)
     return prior, Rate(kl_terms, ("codes",), log_posterior)

@@ -75,7 +75,7 @@ def assert_measurable(run: Run, method: str) -> None:
     """Raise InputError if `method` cannot say more of this model than its elbo, or needs continuous z."""
     if "deterministic" in run.model.traits:
         raise InputError(
-            f"model={run.config.model}: has one z for each image, so every importance weight is the elbo, the bound on log p(x) that "
+            f"model={run.config.model}: has one z for each image, so every importance weight is the elbo, the bound that "
             "python -m experiments.evaluate prints; choices: another model"
         )
     if method == "ais":
