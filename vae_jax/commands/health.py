@@ -16,8 +16,6 @@ from vae_jax.runs.loading import load_run
 from vae_jax.system import disk
 from vae_jax.system.console import Console
 
-NEED = "and its health would be measured with densities of z (experiments.evaluate prints the use of its codes)"
-
 
 def main(argv: list[str]) -> None:
     """Run the command."""
@@ -31,7 +29,7 @@ def main(argv: list[str]) -> None:
     flags = parser.parse_args(argv)
     run, console = load_run(flags.workdir, flags.which), Console()
     require_rate(run.model, run.config.model)
-    require_continuous(run.model, NEED, run.config.model)
+    require_continuous(run.model, health.NEED, run.config.model)
     path = arguments.output_folder(flags) / "health.json"
     kind, config = nll.kind_of(run), run.config
     dataset, prefix = data.load(config), nll.prefix(kind)
