@@ -172,9 +172,16 @@ def test_every_kl_is_the_mean_log_ratio(make_config, key, changes):
     assert (np.abs((ratios - kls).mean(axis=0)) < 4 * error + 1e-5).all()
 
 
+def log_mass_of_places(codes: np.ndarray, num_codes: int) -> np.ndarray:
+    """Return the log-mass of codes [B, T] under some law with a mass of its own for each code at each place."""
+    masses = np.random.default_rng(0).uniform(0.5, 1.5, (codes.shape[1], num_codes))
+    masses /= masses.sum(axis=1, keepdims=True)
+    return np.log(masses[np.arange(codes.shape[1]), codes]).sum(axis=1)
+
+
 @pytest.mark.parametrize("changes", variational(), ids=lambda changes: "-".join(changes.values()))
 def test_every_priors_draws_have_its_density(make_config, key, changes):
-    """Draws z of a normalised p have E[q(z) / p(z)] = 1 for any density q; a narrow Gaussian keeps the variance finite."""
+    """Draws z of a normalised p have E[q(z) / p(z)] = 1 for any density or mass q; a narrow one keeps the variance finite."""
     model, params, _ = build(make_config(**changes, latent_dim=1), (8, 8, 1), key)
     if model.prior is None:
         return
@@ -182,15 +189,20 @@ def test_every_priors_draws_have_its_density(make_config, key, changes):
     z = prior.sample(params, key, 4000)
     flat = np.concatenate([np.asarray(leaf, np.float64).reshape(4000, -1) for leaf in jax.tree.leaves(z)], axis=1)
     if prior.log_prob is not None:
-        law: Any = scipy.stats.multivariate_normal
-        narrow = law(flat.mean(axis=0), 0.5 * np.cov(flat.T))
         log_prob = np.asarray(prior.log_prob(params, z), np.float64)
-        ratio = np.exp(narrow.logpdf(flat) - log_prob)
+        if model.codes is not None:
+            log_q = log_mass_of_places(np.asarray(model.codes(params, z)), model.num_codes)
+        else:
+            law: Any = scipy.stats.multivariate_normal
+            log_q = law(flat.mean(axis=0), 0.5 * np.cov(flat.T)).logpdf(flat)
+        ratio = np.exp(log_q - log_prob)
         assert abs(ratio.mean() - 1) < 4 * ratio.std() / np.sqrt(4000)
         if prior.is_standard:
             np.testing.assert_allclose(log_prob, scipy.stats.norm.logpdf(flat).sum(axis=1), rtol=1e-5)
     if prior.is_standard:
         assert scipy.stats.kstest(flat[:, 0], "norm").pvalue > 1e-3
+    if "discrete" in model.traits:
+        return
     cold = model.view(params, prior.sample(params, key, 4000, 0.1))
     assert float(jnp.var(cold)) < float(jnp.var(model.view(params, z)))
 

@@ -47,6 +47,8 @@ class Entry(NamedTuple):
     """(flat config) -> a line for each problem of values that are valid by themselves."""
     title: str = ""
     """The name in the title of a run's page; `{}` stands for the title so far, as in "Denoising {}"."""
+    own: Mapping[str, str] = {}
+    """The names that empty choices stand for, if those entries have keys or titles: {"quantizer": "vq"}."""
 
 
 def count(

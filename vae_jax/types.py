@@ -17,8 +17,9 @@ Config = Any
 """An ml_collections.ConfigDict with the keys of vae_jax.config.KEYS; no type checker knows its keys."""
 Params = Any
 """A nested dict of arrays. The top level of a model's: "encoder" and "decoder", the networks' weights; "likelihood" and
-"prior", their own parameters, often empty; "layers", the networks between the stochastic layers, in two_layer only. While
-a run trains they also hold "objective", the parameters of the objective's `init`, which are no part of the model."""
+"prior", their own parameters, often empty; "layers", the networks between the stochastic layers, in two_layer only;
+"quantizer", the codebook and its averages, in quantized only. While a run trains they also hold "objective", the parameters
+of the objective's `init`, which are no part of the model."""
 Images = Float[Array, "B H W C"]
 Outputs = Float[Array, "B H W F"]
 """The outputs of a decoder: the likelihood's parameters for each pixel, F = C * outputs_per_channel."""
@@ -98,7 +99,7 @@ class Posterior(NamedTuple):
 class Code(NamedTuple):
     """The code of an autoencoder without a prior: a point in place of a posterior."""
 
-    mean: Float[Array, "B Z"]
+    mean: Float[Array, "B *T Z"]
 
 
 class Likelihood(NamedTuple):
@@ -246,6 +247,10 @@ class Model(NamedTuple):
     """None: there is no elbo."""
     codes: Callable[[Params, Any], Int32[Array, "B T"]] | None = None
     """(params, z) -> the indices of its T discrete codes; None: z is not discrete."""
+    num_codes: int = 0
+    """The number of values that each code may have; 0: z is not discrete."""
+    grid: tuple[int, ...] = ()
+    """The places of z, each with a vector or a code: (h, w) of a grid, (T,) of a row; (): z is not divided."""
     penalty: Callable[[Params, Any, Draw], PerExample] | None = None
     """(params, posterior, draw) -> the model's own term of the loss [B], nats."""
     refit: "Refit | None" = None
@@ -255,7 +260,7 @@ class Model(NamedTuple):
     traits: frozenset[str] = frozenset()
     """Facts that others ask about. "columns": there is one column of kl_terms for each dimension of the view. "conv": the
     networks are convolutional. "dropout": a key changes what encode and decode return. "sample": init reads `Sample.images`.
-    "discrete": z is made of codes."""
+    "discrete": z is made of codes. "deterministic": q(z|x) is 1 for one z, so every importance weight is the elbo."""
 
 
 Refit = Callable[[PRNGKeyArray, Params, Params, Int32[Array, ""]], dict[str, Params]]

@@ -18,8 +18,7 @@ import jax
 from experiments.benchmarks import record
 from vae_jax.commands import arguments
 from vae_jax.config import command_line
-from vae_jax.models.networks.conv import KERNEL, STRIDES
-from vae_jax.models.networks.convolution import conv_transpose, convolve, padding_to_size, same_padding
+from vae_jax.models.networks.convolution import KERNEL, STRIDES, conv_transpose, convolve, padding_to_size, same_padding
 from vae_jax.system import devices
 from vae_jax.system.command import run_command
 from vae_jax.types import Config

@@ -13,11 +13,8 @@ import numpy as np
 
 from experiments.benchmarks.rounds import Timed
 from experiments.benchmarks.train_speed import Bench
-from vae_jax.data.digest import mean_of
 from vae_jax.randomness import epoch_order
-from vae_jax.training.optimizers import make_optimizer
 from vae_jax.training.prepare import Training, prepare
-from vae_jax.training.step import init_state
 from vae_jax.types import Config, TrainState
 
 ROUNDS = 3
@@ -50,10 +47,9 @@ def timed(function: Timed) -> float:
 def make_population(run: Training, seeds: int) -> Timed:
     """Make a function that trains an epoch of many seeds at once, each with its own parameters, image order and noise."""
     config, images = run.config, jax.device_put(run.dataset.train.images)
-    optimizer, mean = make_optimizer(config, run.steps_per_epoch), jax.device_put(mean_of(run.dataset.train.images))
     chunk = jax.jit(jax.vmap(inspect.unwrap(run.chunk), in_axes=(0, None, 0, 0, None)), donate_argnums=0)
     keys = jax.random.split(run.key_train, seeds)
-    init = jax.jit(jax.vmap(lambda key: init_state(run.model.init(key, mean), optimizer)))
+    init = jax.jit(jax.vmap(run.init))
     orders = [epoch_order(seed, 0, len(images), config.batch_size) for seed in range(seeds)]
     return _stepping(chunk, init(keys), images, jax.device_put(np.stack(orders)), keys, run.hparams)
 

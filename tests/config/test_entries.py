@@ -26,7 +26,7 @@ def problem(**changes) -> str:
     [
         (
             {"objective": "importance", "beta": 2.0},
-            "beta=2.0: only objective=elbo reads this key, and the run has objective=importance",
+            "beta=2.0: only objective=elbo or objective=factor reads this key, and the run has objective=importance",
         ),
         (
             {"importance.num_samples": 5},

@@ -42,6 +42,7 @@ def test_terms_do_not_depend_on_the_batch_size_the_call_or_the_devices(make_conf
     ]:
         config = make_config(binarize=binarize, eval__batch_size=size)
         _, _, pieces = evaluation(config, split, layout, per_call)
+        assert pieces.means is not None
         assert pieces.means.shape == (37, 3)
         for name, values in whole.terms.items():
             assert pieces.terms[name].shape == (37,)
@@ -62,6 +63,7 @@ def test_terms_agree_with_the_definition(make_config, split):
     _, rate = require_rate(model)
     kl = rate.kl_terms(state.params, posterior, model.reparameterize(state.params, None, posterior)).sum(axis=1)
     np.testing.assert_allclose(per_image.terms["kl"], kl, rtol=1e-4, atol=1e-6)
+    assert per_image.means is not None
     np.testing.assert_allclose(per_image.means, posterior.mean, rtol=1e-4, atol=1e-6)
     pixels = model.pixel_mean(state.params, model.decode(state.params, posterior.mean))
     np.testing.assert_allclose(per_image.terms["mse_mean"], ((x - pixels) ** 2).mean(axis=(1, 2, 3)), rtol=1e-4)

@@ -51,7 +51,7 @@ def make_source(
     with_prior, model = run.model.prior is not None, run.model
     return arrays.Source(
         latents=run.latents,
-        decode=run.decode,
+        decode=None if model.place is None else run.decode,
         reconstruct=run.reconstruct,
         test=dataset.test,
         class_names=dataset.class_names,

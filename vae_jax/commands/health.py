@@ -11,7 +11,7 @@ import sys
 from vae_jax import data
 from vae_jax.commands import arguments
 from vae_jax.evaluation import health, nll
-from vae_jax.models import require_rate
+from vae_jax.models import require_continuous, require_rate
 from vae_jax.runs.loading import load_run
 from vae_jax.system import disk
 from vae_jax.system.console import Console
@@ -29,6 +29,7 @@ def main(argv: list[str]) -> None:
     flags = parser.parse_args(argv)
     run, console = load_run(flags.workdir, flags.which), Console()
     require_rate(run.model, run.config.model)
+    require_continuous(run.model, health.NEED, run.config.model)
     path = arguments.output_folder(flags) / "health.json"
     kind, config = nll.kind_of(run), run.config
     dataset, prefix = data.load(config), nll.prefix(kind)

@@ -55,6 +55,7 @@ def main(argv: list[str]) -> None:
         devices.keep_memory(workdir_lib.read_config(flags.workdir))
         run = load_run(flags.workdir, flags.which)
         require_rate(run.model, run.config.model)
+        nll.assert_measurable(run, request.method)
         folder = arguments.output_folder(flags)
         path, record, other = nll.measure_run(run, folder, request, flags.against, console, STOP_MESSAGE)
         report = nll.print_record(record, console)

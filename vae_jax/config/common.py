@@ -7,7 +7,7 @@ MODEL = (
     text("network", "mlp", "encoder and decoder networks"),
     text("likelihood", "bernoulli", "p(x|z)"),
     text("objective", "elbo", "objective that training minimises"),
-    count("latent_dim", 20, "size of the latent space", "dimensions", 1),
+    count("latent_dim", 20, "size of the latent space, or of each code's vector", "dimensions", 1),
     text("activation", "relu", "nonlinearity between layers"),
     real("dropout", 0.0, "probability that a hidden unit is dropped while training", high=0.95),
     text("dtype", "float32", "precision of the networks; parameters, losses and latents stay float32", "float32",

@@ -44,12 +44,14 @@ KEYS: tuple[Key, ...] = tuple(BY_NAME.values())
 
 def chosen(flat: Mapping[str, Any]) -> list[Choice]:
     """Return the entries that a complete flat config chooses."""
-    read = {key.name for keys in COMMON.values() for key in keys}
+    read, own = {key.name for keys in COMMON.values() for key in keys}, {}
     found: list[Choice] = []
     for by in REGISTRIES:  # in an order in which the entry that reads a choice comes before it
-        if by in read and (by, flat[by]) in ENTRIES:
-            found.append((by, flat[by]))
-            read |= {key.name for key in ENTRIES[by, flat[by]].keys}
+        choice = by, flat[by] or own.get(by, "")
+        if by in read and choice in ENTRIES:
+            found.append(choice)
+            read |= {key.name for key in ENTRIES[choice].keys}
+            own |= ENTRIES[choice].own
     return found
 
 

@@ -12,6 +12,7 @@ from jaxtyping import Array, Int32, Key, PRNGKeyArray, UInt8
 from vae_jax.data.mapped import unmap
 from vae_jax.data.preprocess import make_preprocess
 from vae_jax.evaluation.aggregate_posterior import SampledLatents, sums_of
+from vae_jax.evaluation.code_usage import count_codes
 from vae_jax.evaluation.per_image import PerImage
 from vae_jax.objectives.forward import squared_error
 from vae_jax.system import devices
@@ -69,19 +70,20 @@ def make_evaluate(
             results = jax.device_get(call(state, key, split, hparams, start))
             unmap(split.images)
             kept = np.s_[:, : count - start] if population else np.s_[: count - start]
-            terms, means, latents = jax.tree.map(lambda values, kept=kept: values[kept], results)
+            terms, means, latents, codes = jax.tree.map(lambda values, kept=kept: values[kept], results)
             pieces.append((terms, means))
-            sums = latents and sums_of(latents, axis)
+            sums = latents and sums_of(latents, axis), None if codes is None else count_codes(codes, model.num_codes)
             total = sums if total is None else jax.tree.map(np.add, total, sums)
         terms, means = jax.tree.map(lambda *arrays: np.concatenate(arrays, axis), *pieces)
-        aggregate = jax.tree.map(lambda values: values / count, total)
-        return PerImage(terms, means, math.prod(split.images.shape[1:]), discrete, aggregate)
+        aggregate, usage = jax.tree.map(lambda values: values / count, total[0]), total[1]
+        return PerImage(terms, means, math.prod(split.images.shape[1:]), discrete, aggregate, usage)
 
     return evaluate
 
 
-_Results = tuple[dict[str, Any], Any, SampledLatents | None]
-"""Results for the images of a call: terms [B], noise-free z [B, F], and a sampled z if there is a rate."""
+_Results = tuple[dict[str, Any], Any, SampledLatents | None, Any]
+"""Results for the images of a call: terms [B], noise-free z [B, F], a sampled z if there is a rate, and None; of a model with
+discrete codes the terms, None, None, and the codes [B, T]."""
 
 
 def _make_call_terms(image_terms: Callable[..., Any]) -> Callable[..., _Results]:
@@ -120,13 +122,15 @@ def _make_image_terms(config: Config, model: Model, objective: Objective) -> Cal
         z = model.reparameterize(state.params, None, posterior).z
         means, outputs = model.view(state.params, z), model.decode(state.params, z)
         terms["mse_mean"] = squared_error(model, state.params, Batch(x), outputs)
-        latents = None
-        if model.rate is not None:
+        latents, codes = None, None
+        if model.codes is not None:
+            means, codes = None, model.codes(state.params, z)
+        elif model.rate is not None:
             # fold_in(key, 0) and fold_in(key, 1) are the keys that split returned.
             draw = model.reparameterize(state.params, jax.random.fold_in(key_image, 2), posterior)
             kl_terms = model.rate.kl_terms(state.params, posterior, draw)
             latents = SampledLatents(kl_terms, model.view(state.params, draw.z))
-        return jax.tree.map(lambda values: values[0], (terms, means, latents))
+        return jax.tree.map(lambda values: values[0], (terms, means, latents, codes))
 
     return image_terms
 

@@ -8,8 +8,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from vae_jax.evaluation.aggregate_posterior import Aggregate
+from vae_jax.evaluation.code_usage import Usage
 
-METRICS = ("elbo", "reconstruction", "kl", "tc", "loss", "mse", "mse_mean", "bits_per_dim", "active_units")
+METRICS = (
+    *("elbo", "reconstruction", "kl", "tc", "loss", "mse", "mse_mean", "bits_per_dim"),
+    *("active_units", "codes_used", "code_perplexity"),
+)
 """The order in which metrics are printed; any others come last."""
 ACTIVE_VARIANCE = 0.01
 """A latent dimension is active if the variance of its posterior mean over the data is above this (Burda et al. 2016)."""
@@ -20,33 +24,37 @@ class PerImage(NamedTuple):
 
     terms: dict[str, Float[np.ndarray, " N"]]
     """The objective's terms without dropout, and mse_mean."""
-    means: Float[np.ndarray, "N F"]
-    """The noise-free z of every image, as numbers."""
+    means: Float[np.ndarray, "N F"] | None
+    """The noise-free z of every image, as numbers; None for discrete codes."""
     num_elements: int
     """H W C."""
     discrete: bool
     """True if pixels are discrete, so that there are bits_per_dim."""
     aggregate: Aggregate | None = None
-    """Moments of the aggregate posterior, or None if the model has no prior."""
+    """Moments of the aggregate posterior, or None if the model has no prior or z is discrete."""
+    usage: Usage | None = None
+    """The use of discrete codes, or None if z is not discrete."""
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Means over the split in float64 and, for a model with a prior, active_units and bits_per_dim.
+        """Means over the split in float64; for a model with a prior bits_per_dim and active_units, or the use of its codes.
 
         bits_per_dim is -elbo / (H W C ln 2): an upper bound on the number that the nll gives.
         """
         metrics = {name: float(values.astype(np.float64).mean()) for name, values in self.terms.items()}
-        if self.aggregate is not None:
-            if self.discrete:
-                metrics["bits_per_dim"] = -metrics["elbo"] / (self.num_elements * math.log(2))
+        if self.discrete and "elbo" in metrics:
+            metrics["bits_per_dim"] = -metrics["elbo"] / (self.num_elements * math.log(2))
+        if self.aggregate is not None and self.means is not None:
             metrics["active_units"] = active_units(self.means)
+        if self.usage is not None:
+            metrics |= self.usage.metrics
         return {name: metrics[name] for name in (*METRICS, *metrics) if name in metrics}
 
     def of(self, i: int) -> "PerImage":
         """Return the results of run i of a population, whose arrays have a leading axis of runs."""
-        values = (self.terms, self.means, self.aggregate)
-        terms, means, aggregate = jax.tree.map(lambda values: values[i], values)
-        return self._replace(terms=terms, means=means, aggregate=aggregate)
+        values = (self.terms, self.means, self.aggregate, self.usage)
+        terms, means, aggregate, usage = jax.tree.map(lambda values: values[i], values)
+        return self._replace(terms=terms, means=means, aggregate=aggregate, usage=usage)
 
 
 def activity(means: Float[np.ndarray, "N Z"]) -> Float[np.ndarray, " Z"]:

@@ -1,18 +1,22 @@
 """The model families: one file each, one line in MODELS."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 
 from vae_jax.errors import InputError
 from vae_jax.keys import Entry
-from vae_jax.models import two_layer
+from vae_jax.models import quantized, two_layer
 from vae_jax.models.ae import make_ae
 from vae_jax.models.priors import PRIOR
+from vae_jax.models.quantizers import OWN
 from vae_jax.models.vae import make_vae
 from vae_jax.types import Config, LogDensity, Model, Params, Prior, Rate, Sample, Spec
 
 MODELS: dict[str, Entry] = {
     "ae": Entry(make_ae, title="Autoencoder"),
+    "quantized": Entry(quantized.make_quantized, quantized.KEYS, title="Quantised autoencoder", own=OWN),
     "two_layer": Entry(two_layer.make_two_layer, two_layer.KEYS, title="Two-layer VAE"),
     "vae": Entry(make_vae, (PRIOR,), title="Variational autoencoder"),
 }
@@ -63,6 +67,19 @@ def require_rate(model: Model, name: str = "") -> tuple[LogDensity, Rate]:
         lacks = "prior" if model.prior is None else "log p(z)"
         raise InputError(f"{_named(name)} has no {lacks}, so there is no log p(x); {_VARIATIONAL}")
     return model.prior.log_prob, model.rate
+
+
+def require_continuous(model: Model, need: str, name: str = "") -> None:
+    """Raise InputError with the name of the model's family if z is discrete; `need` says what cannot be done then."""
+    if "discrete" in model.traits:
+        raise InputError(f"{_named(name)} has discrete codes, {need}; choices: a model with continuous z, such as vae")
+
+
+def describe_latents(model: Model, config: Config) -> str:
+    """Return the size of z in words: `latent 20`, or `16 codes of 64` for discrete codes."""
+    if model.num_codes:
+        return f"{math.prod(model.grid)} codes of {model.num_codes:,}"
+    return f"latent {config.latent_dim}"
 
 
 _VARIATIONAL = "choices: a variational model, such as vae"

@@ -14,17 +14,20 @@ from vae_jax.types import Code, Config, Draw, Images, Model, Outputs, Params, Pe
 Z = Float[Array, "B Z"]
 
 
-def make_backbone(config: Config, spec: Spec, num_features: int) -> Model:
+def make_backbone(config: Config, spec: Spec, num_features: int, parts: int = 0) -> Model:
     """Make the autoencoder that every family changes with `_replace`: networks, likelihood, and a code in place of z.
 
     Args:
         config: names the networks and the likelihood.
         spec: the shape of the images.
-        num_features: the number of encoder outputs per image; they are the code.
+        num_features: the number of encoder outputs; they are the code.
+        parts: 0, or the number of parts of a code if the networks have no grid. With parts, or a grid, the code is [B, T, Z] and
+            `num_features` is Z, the size of each of its vectors, of the encoder's and of the decoder's.
     """
     likelihood = make_likelihood(config)
     outputs = spec.shape[2] * likelihood.outputs_per_channel
-    networks = make_networks(config, Ports(spec.shape, num_features, config.latent_dim, outputs))
+    num_latents = num_features if parts else config.latent_dim
+    networks = make_networks(config, Ports(spec.shape, num_features, num_latents, outputs, parts))
 
     def init(key: PRNGKeyArray, sample: Sample) -> Params:
         key_networks, key_likelihood = jax.random.split(key)
@@ -49,6 +52,7 @@ def make_backbone(config: Config, spec: Spec, num_features: int) -> Model:
         return {"likelihood": own}
 
     def layers(params: Params) -> Layers:
+        assert networks.layers is not None
         encoder, decoder = networks.layers(params)
         return Layers(encoder, [*decoder, Layer("pixel_mean", spec.shape, {}, {"likelihood": config.likelihood})])
 
@@ -64,7 +68,8 @@ def make_backbone(config: Config, spec: Spec, num_features: int) -> Model:
         sample_pixels=sample_pixels,
         likelihood=likelihood,
         refit=refit if likelihood.refit is not None else None,
-        layers=layers,
+        layers=layers if networks.layers is not None else None,
+        grid=networks.grid,
         traits=networks.traits | ({"dropout"} if config.dropout > 0 else frozenset()),
     )
 

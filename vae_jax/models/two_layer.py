@@ -1,6 +1,5 @@
 """The VAE with two stochastic layers (Burda et al. 2016, section 5): x <- lower <- upper, encoded x -> lower -> upper."""
 
-import math
 from collections.abc import Callable
 from copy import deepcopy
 from typing import NamedTuple
@@ -88,6 +87,7 @@ def make_two_layer(config: Config, spec: Spec) -> Model:
 
     def layers(params: Params) -> Layers:
         assert backbone.layers is not None
+        assert between.networks.layers is not None
         return backbone.layers(params)._replace(prior=between.networks.layers(params["layers"])[1])
 
     return backbone._replace(
@@ -149,7 +149,7 @@ def _make_prior(config: Config, between: _Between) -> Prior:
         key_upper, key_lower = jax.random.split(key)
         upper = temperature * jax.random.normal(key_upper, (n, config.two_layer.upper_latent_dim))
         mean, logvar = lower_given(params, upper)
-        return Latents(normal_sample(key_lower, mean, logvar + 2 * math.log(temperature)), upper)
+        return Latents(mean + temperature * normal_sample(key_lower, jnp.zeros_like(mean), logvar), upper)
 
     return Prior(lambda key, sample: {}, log_prior, sample, is_standard=False)
 

@@ -33,8 +33,6 @@ def make_objective(config: Config, model: Model, steps_per_epoch: int = 1) -> Ob
     if problems := objective.problems(model):
         made = {name: entry.make(config, steps_per_epoch) for name, entry in OBJECTIVES.items()}
         names = [name for name, other in made.items() if not other.problems(model)]
-        raise InputError(
-            f"objective={config.objective}: model={config.model} {'; '.join(problems)}; choices: {', '.join(names)}, "
-            "or another model"
-        )
+        others = f"{', '.join(names)}, or another model" if names else "another model"
+        raise InputError(f"objective={config.objective}: model={config.model} {'; '.join(problems)}; choices: {others}")
     return objective

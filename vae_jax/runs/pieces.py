@@ -62,7 +62,7 @@ def as_images(x: np.ndarray, shape: tuple[int, int, int], any_range: bool) -> np
 
 
 def as_latents(z: Any, one: Any, size: int | None) -> Any:
-    """Return latent points as float32 arrays [N, ...].
+    """Return latent points as arrays [N, ...], float32, or integers if they are codes.
 
     Args:
         z: an array or nested lists [N, F] of numbers; or a tuple of arrays like `one`, for a model with such a z.
@@ -88,4 +88,4 @@ def as_latents(z: Any, one: Any, size: int | None) -> Any:
     alike = jax.tree.structure(z) == jax.tree.structure(one) and len({shape[:1] for shape in given}) == 1
     if not alike or any(shape[1:] != leaf.shape[1:] for shape, leaf in zip(given, jax.tree.leaves(one), strict=True)):
         raise InputError(f"z has shape {' and '.join(map(str, given)) or 'of nothing'}; {taken}")
-    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), z)
+    return jax.tree.map(lambda leaf, like: np.asarray(leaf, like.dtype), z, one)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vae_jax.sweeps.plan import Point, point_text
+from vae_jax.system.formatting import COUNTS
 
 SPLIT = "test/"
 
@@ -67,7 +68,7 @@ def _cells(row: Row, names: Sequence[str], formatted: Any) -> list[str | None]:
         if name not in row.means:
             cells.append(None)
             continue
-        counts, error = name == "active_units", row.errors[name]  # a mean of counts keeps its digits
+        counts, error = name in COUNTS, row.errors[name]  # a mean of counts keeps its digits
         mean = formatted("mean" if counts and row.seeds > 1 else name, row.means[name])
         cells.append(mean if math.isnan(error) else f"{mean} ± {formatted('mean' if counts else name, error)}")
     return cells

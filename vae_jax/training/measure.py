@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from vae_jax.errors import InputError
-from vae_jax.evaluation import health
+from vae_jax.evaluation import code_usage, health
+from vae_jax.evaluation.code_usage import Usage
+from vae_jax.evaluation.per_image import PerImage
 from vae_jax.models import model_params, num_parameters
 from vae_jax.runs.checkpoint import Checkpoints, Which
 from vae_jax.runs.loading import load_run
@@ -61,11 +64,22 @@ def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measu
         **{f"{name}/{metric}": value for name in SPLITS for metric, value in table[name].items()},
     }
     prior = training.model.prior
-    if of_test is None or of_test.aggregate is None or prior is None:
+    if of_test is not None and of_test.usage is not None:
+        more, lines = _of_codes(of_test, of_test.usage, elbos)
+        return Measured(state, restored.step, table, facts | more, lines)
+    if of_test is None or of_test.aggregate is None or of_test.means is None or prior is None:
         return Measured(state, restored.step, table, facts, [])
     latents = health.summarize_latents(of_test.means, of_test.aggregate, prior.is_standard)
     gap = health.difference(elbos["train"], elbos["test"])
     return Measured(state, restored.step, table, facts | health.facts(latents, gap), health.lines_of(latents, gap))
+
+
+def _of_codes(test: PerImage, usage: Usage, elbos: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the numbers and the lines about discrete codes."""
+    about = usage, float(test.terms["kl"].mean(dtype=np.float64)), len(test.terms["kl"])
+    gap = health.difference(elbos["train"], elbos["test"])
+    more = code_usage.facts(*about) | health.gap_facts(gap)
+    return more, [*code_usage.lines_of(*about), health.gap_line(gap)]
 
 
 def print_measured(training: Training, measured: Measured, which: str, console: Console) -> None:

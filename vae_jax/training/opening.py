@@ -9,7 +9,7 @@ from vae_jax.config import flatten
 from vae_jax.data.dark import dark_notice
 from vae_jax.errors import InputError
 from vae_jax.evaluation.latent_codes import encode_filmed
-from vae_jax.models import OBJECTIVE, model_params, num_parameters, parameter_table
+from vae_jax.models import OBJECTIVE, describe_latents, model_params, num_parameters, parameter_table
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.checkpoint import Checkpoints
 from vae_jax.runs.checkpoint.ownership import assert_own
@@ -67,11 +67,12 @@ def open_session(
 def announce(training: Training, workdir: Path, console: Console) -> None:
     """Print what is trained, on which data and devices, in which folder."""
     config, params = training.config, training.state.params
+    latents = describe_latents(training.model, config)
     sizes = "/".join(f"{len(split.images):,}" for split in training.dataset[:3])
     parameters, own = (num_parameters(part) for part in (model_params(params), params.get(OBJECTIVE, {})))
     count = f"{parameters:,} parameters" + (f", and {own:,} of the objective" if own else "")
     console.line(
-        f"{config.model} ({config.network}, latent {config.latent_dim}, {count}) on "
+        f"{config.model} ({config.network}, {latents}, {count}) on "
         f"{config.dataset} ({' x '.join(map(str, training.shape))}, {training.pixels} pixels, train/val/test {sizes}), "
         f"{devices.describe()}, in {workdir}"
     )

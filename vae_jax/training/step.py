@@ -87,6 +87,7 @@ def make_train_step(
 
     def step(state: TrainState, x: Images, key: PRNGKeyArray, hparams: Hparams) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(key, state.step)
+        key_refit = jax.random.fold_in(key, REFIT)  # the same on every device
         if axis_name is not None:
             key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
 
@@ -107,7 +108,7 @@ def make_train_step(
             grads, metrics = jax.lax.pmean((grads, metrics), axis_name)
         refitted = {}
         if model.refit is not None:
-            refitted = model.refit(jax.random.fold_in(key, REFIT), state.params, grads, state.step)
+            refitted = model.refit(key_refit, state.params, grads, state.step)
             # Zeros, not removed: the optimizer's state has the tree of all params. clip_norm does not count them then.
             grads = grads | jax.tree.map(jnp.zeros_like, refitted)
         # adamw's weight decay is part of the updates, so it is scaled by the learning rate too.

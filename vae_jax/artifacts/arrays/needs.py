@@ -1,6 +1,10 @@
 """The needs of figures, in words."""
 
+CONTINUOUS = "continuous z, such as vae"
+
 NEEDS = {
+    "traversal": "a model with a prior and " + CONTINUOUS,
+    "walk_straight": "a model with " + CONTINUOUS,
     "kl_per_dimension": "a model whose KL has a term for each latent dimension (a vae with the prior N(0, I))",
     "history": "a metrics.jsonl with at least one epoch",
     "manifold_even": "a model with the prior N(0, I) (a vae) and latent_dim=2",

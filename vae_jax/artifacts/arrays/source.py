@@ -25,8 +25,8 @@ class Source(NamedTuple):
 
     latents: Callable[..., Float[np.ndarray, "N F"]]
     """(images u8[N,H,W,C]) -> the noise-free z as numbers."""
-    decode: Callable[..., Float[np.ndarray, "N H W C"]]
-    """(z as numbers [N,F]) -> pixel means in [0, 1]."""
+    decode: Callable[..., Float[np.ndarray, "N H W C"]] | None
+    """(z as numbers [N,F]) -> pixel means in [0, 1]; None if numbers are no z, such as those of discrete codes."""
     reconstruct: Callable[..., Float[np.ndarray, "N H W C"]]
     """(images, u8[N,H,W,C] or corrupted) -> pixel means in [0, 1]."""
     test: Split

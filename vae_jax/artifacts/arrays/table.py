@@ -29,7 +29,7 @@ def _manifold(coordinates: Callable[[int, Lookup], Float[np.ndarray, " n"]]) -> 
         # Here, not above: matplotlib is a large part of the start-up time.
         from vae_jax.artifacts.figures import plane_tiles
 
-        if not source.standard_prior or array("latents").shape[1] != 2:
+        if source.decode is None or not source.standard_prior or array("latents").shape[1] != 2:
             return None
         return source.decode(geometry.plane(coordinates(plane_tiles(source.test.images.shape[2]), array)))
 
@@ -43,7 +43,7 @@ def _shown_dimensions(_: Source, array: Lookup) -> list[int]:
 
 
 def _traversal(source: Source, array: Lookup) -> Any:
-    if source.sample is None:
+    if source.decode is None or source.sample is None:
         return None
     coordinates = array("traversal_coordinates")
     z = geometry.one_at_a_time(array("traversal_dimensions"), coordinates, array("latents").shape[1])
@@ -80,7 +80,12 @@ def _walk_ends(source: Source, array: Lookup) -> Any:
 
 
 def _walk(steps: Callable[..., Any]) -> Callable[[Source, Lookup], Any]:
-    return lambda source, array: source.decode(steps(*(point for _, point in array("walk_ends")), WALK_STEPS))
+    def decoded(source: Source, array: Lookup) -> Any:
+        if source.decode is None:
+            return None
+        return source.decode(steps(*(point for _, point in array("walk_ends")), WALK_STEPS))
+
+    return decoded
 
 
 def _tsne_rows(source: Source, _: Lookup) -> Any:

@@ -26,7 +26,8 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
         InputError: the model has no list of layers.
     """
     if run.model.layers is None:
-        raise InputError(f"model={run.config.model}: has no list of layers for onnx; choices: stablehlo, safetensors")
+        others = "safetensors" if run.model.place is None else "stablehlo, safetensors"
+        raise InputError(f"model={run.config.model}: has no list of layers for onnx; choices: {others}")
     layers, size = run.model.layers(run.params), (run.config.latent_dim,)
     outputs = ["mean"] if run.model.rate is None else ["mean", "logvar"]
     made = [

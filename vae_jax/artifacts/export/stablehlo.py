@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import export
 
 from vae_jax.artifacts.export.file import Artefact, extra, sizes
+from vae_jax.errors import InputError
 from vae_jax.runs.run import Run
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -23,11 +24,17 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
 
     encode: images [N, H, W, C] in [0, 1] (a denoiser: any) -> {"mean": [N, Z], "logvar": [N, Z]}, logvar for a VAE only.
     decode: z [N, Z] -> pixel means [N, H, W, C] in [0, 1]; with several layers z is that of the lowest.
+
+    Raises:
+        InputError: z is not a vector, or a package is missing.
     """
     with extra("stablehlo"):
         import flatbuffers  # noqa: F401 - JAX's own need, which it leaves to the person
     model, size, place = run.model, run.config.latent_dim, run.model.place
-    assert place is not None
+    if place is None:
+        raise InputError(
+            f"model={run.config.model}: its z are no vectors of numbers for stablehlo; choices: safetensors"
+        )
     params = jax.tree.map(jnp.asarray, run.params)
     outputs = "{'mean', 'logvar'}" if model.rate is not None else "{'mean'}"
     encode = _exported(lambda x: model.encode(params, x)._asdict(), run.shape)

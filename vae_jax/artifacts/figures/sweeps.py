@@ -28,6 +28,7 @@ PANELS = {
     "reconstruction": "nats per image",
     "kl": "nats per image",
     "active_units": "latent dimensions",
+    "code_perplexity": "codes",
     "loss": "nats per image",
     "mse": "mean squared error",
 }

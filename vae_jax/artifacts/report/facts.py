@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 from vae_jax.config import KEYS, flatten
 from vae_jax.config.table import ENTRIES, chosen
-from vae_jax.models import num_parameters
+from vae_jax.models import describe_latents, num_parameters
 from vae_jax.runs.run import Run
 from vae_jax.runs.writer import read_metrics
 from vae_jax.system.formatting import format_value
 from vae_jax.types import Config, Dataset
 
-TITLED = ("prior", "objective", "network")
+TITLED = ("prior", "quantizer", "objective", "network")
 """The choices whose titles are put around that of the model, in this order."""
 SPLITS = ("train", "val", "test")
 
@@ -36,10 +36,10 @@ WIDTHS = ("hidden_dims", "channels")
 
 def title(config: Config) -> str:
     """Return a title such as `Convolutional denoising autoencoder on mnist`, of the titles of the chosen entries."""
-    flat = flatten(config)
+    names = dict(chosen(flatten(config)))
     name = ENTRIES["model", config.model].title or config.model
     for by in TITLED:
-        own = ENTRIES[by, flat[by]].title if (by, flat[by]) in chosen(flat) else ""
+        own = ENTRIES[by, names[by]].title if by in names else ""
         # "Variational autoencoder" is written small inside a title, and "FactorVAE" is not.
         small = name if name.split()[0][1:].lower() != name.split()[0][1:] else name[0].lower() + name[1:]
         name = own.replace("{}", small) if own else name
@@ -75,7 +75,7 @@ def header(
     levels = "grey" if run.shape[2] == 1 else "colour"
     pixels = {"none": levels, "static_seeded": "once binarised, by seed,", "dynamic": "at every step newly binarised"}
     facts = [
-        ("Model", f"{config.model}, {config.network} {sizes}, latent {config.latent_dim}, "
+        ("Model", f"{config.model}, {config.network} {sizes}, {describe_latents(run.model, config)}, "
                   f"{num_parameters(run.params):,} parameters, {config.likelihood} likelihood"),
         ("Data", f"{config.dataset}, {' x '.join(map(str, run.shape))}, {pixels[config.binarize]} pixels; "
                  f"train / validation / test {counts}"),

@@ -13,6 +13,7 @@ from vae_jax.runs.writer import history, read_metrics
 
 CURVES = ("loss", "reconstruction", "kl", "tc", "critic_loss", "elbo", "mse")
 UNITS = {"mse": "per pixel, range [0, 1]", "mse_mean": "per pixel, range [0, 1]", "active_units": "units"}
+UNITS |= dict.fromkeys(("codes_used", "code_perplexity"), "codes")
 
 
 def unit(name: str) -> str:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int32, Key
 
-from vae_jax.models import prepared, require_rate
+from vae_jax.models import prepared, require_continuous, require_rate
 from vae_jax.types import Images, Model, Params
 
 Z = Float[Array, "P D"]
@@ -55,8 +55,9 @@ def make_target(model: Model, params: Params, x: Images, z: Any) -> tuple[Target
     """Return the target of chains for the images x [P, H, W, C], and z, a pytree of leaves [P, ...], as rows of numbers.
 
     Raises:
-        InputError: the model has no prior.
+        InputError: the model has no prior, or discrete codes.
     """
+    require_continuous(model, "and Hamiltonian Monte Carlo needs gradients for z")
     log_prior, _ = require_rate(model)
     of_prior = prepared(model, params)  # outside of the loops over temperatures and leapfrog steps
     _, unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], z))

@@ -17,13 +17,16 @@ from vae_jax.evaluation.health.representation import Labelled, representation_li
 from vae_jax.evaluation.health.summary import difference, summarize_latents
 from vae_jax.evaluation.health.two_sample import two_sample_test
 from vae_jax.evaluation.health.verdicts import Line
-from vae_jax.models import require_prior, require_rate
+from vae_jax.models import require_continuous, require_prior, require_rate
 from vae_jax.types import Dataset, Model, Params, Split
 
 FEWEST_IMAGES = 50
 """The least number of images in a split; fewer say nothing."""
 STREAM = 5
 """The number of this stream of random keys, which are not those of the run with the same seed (`randomness.keys_of`)."""
+
+NEED = "and its health would be measured with densities of z (experiments.evaluate prints the use of its codes)"
+"""The reason why a model with discrete codes is not examined."""
 
 
 class Subject(NamedTuple):
@@ -71,9 +74,10 @@ def examine(
         progress: called with a description of each long computation.
 
     Raises:
-        InputError: the model has no prior, there are too few images, or some have no finite code.
+        InputError: the model has no prior or has discrete codes, there are too few images, or some have no finite code.
     """
     require_rate(subject.model)
+    require_continuous(subject.model, NEED)
     for name in ("train", "test"):
         count = min(extent.num_images, len(getattr(subject.dataset, name).images))
         if min(count, extent.num_refined) < FEWEST_IMAGES:

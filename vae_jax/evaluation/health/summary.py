@@ -85,14 +85,24 @@ def facts(summary: Summary, gap: Gap) -> dict[str, Any]:
         "aggregate_mean": summary.mean.tolist(),
         "aggregate_variance": summary.variance.tolist(),
     }
-    return {"latents": latents, "elbo_train_minus_test": gap.nats, "elbo_train_minus_test_error": gap.error}
+    return {"latents": latents, **gap_facts(gap)}
+
+
+def gap_facts(gap: Gap) -> dict[str, float]:
+    """Return the numbers for results.json on the elbo of training images less that of test images."""
+    return {"elbo_train_minus_test": gap.nats, "elbo_train_minus_test_error": gap.error}
+
+
+def gap_line(gap: Gap) -> str:
+    """Return the line on the same."""
+    return f"elbo, train minus test: {gap.nats:.2f} ± {gap.error:.2f} nats"
 
 
 def lines_of(summary: Summary, gap: Gap) -> list[str]:
     """Return the lines to print below the table of splits."""
     lines = [
         f"latents, test: kl {kl_text(summary)}; {units_text(summary)}",
-        f"elbo, train minus test: {gap.nats:.2f} ± {gap.error:.2f} nats",
+        gap_line(gap),
     ]
     if not summary.active():
         lines.append(

@@ -5,6 +5,7 @@ from vae_jax.evaluation.nll.record import Record, differing, measure, read, resu
 from vae_jax.evaluation.nll.request import (
     METHODS,
     Request,
+    assert_measurable,
     facts_of,
     file_name,
     images_of,

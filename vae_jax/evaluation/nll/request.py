@@ -18,6 +18,7 @@ from vae_jax.data.preprocess import kind_of_pixels
 from vae_jax.errors import InputError
 from vae_jax.evaluation.estimators import make_ais, make_split_weights, tune_step_sizes
 from vae_jax.evaluation.nll.record import Facts, Record, Source, differing, read
+from vae_jax.models import require_continuous
 from vae_jax.randomness import keys_of
 from vae_jax.runs.run import Run
 from vae_jax.types import Config, Params
@@ -68,6 +69,17 @@ def _ais(run: Run, key: PRNGKeyArray, request: Request) -> Source:
 METHODS: dict[str, Callable[[Run, PRNGKeyArray, Request], Source]] = {"ais": _ais, "importance": _importance}
 """Importance sampling from the run's own posterior, or annealed importance sampling, which needs no encoder and tunes its step
 sizes on images of another split."""
+
+
+def assert_measurable(run: Run, method: str) -> None:
+    """Raise InputError if `method` cannot say more of this model than its elbo, or needs continuous z."""
+    if "deterministic" in run.model.traits:
+        raise InputError(
+            f"model={run.config.model}: has one z for each image, so every importance weight is the elbo, the bound that "
+            "python -m experiments.evaluate prints; choices: another model"
+        )
+    if method == "ais":
+        require_continuous(run.model, "and --method=ais needs gradients for z", run.config.model)
 
 
 def make_source(run: Run, request: Request) -> Source:

@@ -1,5 +1,6 @@
 """The convolutional encoder and decoder, for images of any height, width and number of channels."""
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -10,26 +11,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from vae_jax.keys import numbers, text
-from vae_jax.models.networks.convolution import (
-    GROUP_SIZE,
-    KERNEL,
-    STRIDES,
-    Large,
-    Pair,
-    Small,
-    conv_transpose,
-    convolve,
-    downsampled,
-    padding_to_size,
-    same_padding,
-)
+from vae_jax.models.networks.convolution import GROUP_SIZE, Pair, downsampled
 from vae_jax.models.networks.layers import conv_layers
-from vae_jax.models.networks.network import ACTIVATIONS, INITS, Networks, Ports, apply
+from vae_jax.models.networks.network import ACTIVATIONS, Networks, Ports, apply
+from vae_jax.models.networks.strided import Conv, ConvTranspose, Output, hidden_init, output_init
 from vae_jax.types import Config, Images, Params
-
-hidden_init, output_init = INITS["he"]
-transposed_init = nn.initializers.variance_scaling(2.0 * STRIDES[0] * STRIDES[1], "fan_in", "truncated_normal")
-"""He's initialiser, scaled up because each pixel meets only one in STRIDES[0] * STRIDES[1] of the kernel's taps."""
 
 KEYS = (
     numbers("channels", (32, 64), "channels of the encoder's convolutions; the decoder mirrors them", int, 1),
@@ -47,71 +33,27 @@ def problems(flat: Mapping[str, Any]) -> list[str]:
     return []
 
 
-class Conv(nn.Module):
-    """A 3x3 convolution of stride 2; height and width are halved, rounded up."""
-
-    num_outputs: int
-    use_bias: bool
-
-    @nn.compact
-    def __call__(self, x: Large) -> Small:
-        """Map [B, H, W, F] -> [B, h, w, num_outputs], h = ceil(H / 2)."""
-        kernel = self.param("kernel", hidden_init, (*KERNEL, x.shape[-1], self.num_outputs))
-        x = convolve(x, kernel, STRIDES, same_padding(x.shape[1:3], KERNEL, STRIDES))
-        if self.use_bias:
-            x += self.param("bias", nn.initializers.zeros_init(), (self.num_outputs,)).reshape(1, 1, 1, -1)
-        return x
-
-
 class Encoder(nn.Module):
-    """3x3 convolutions of stride 2, each halving height and width, rounded up, and a dense layer at the end."""
+    """3x3 convolutions of stride 2, each halving height and width, rounded up, and a dense layer at the end, or at each place."""
 
     channels: tuple[int, ...]
     num_outputs: int
     finish: Finish
     use_bias: bool
+    places: int = 0
+    """The number of places that the outputs are those of; 0: they are those of the whole image."""
 
     @nn.compact
-    def __call__(self, x: Images, deterministic: bool) -> Float[Array, "B E"]:
-        """Map [B, H, W, C] -> [B, num_outputs]."""
+    def __call__(self, x: Images, deterministic: bool) -> Float[Array, "B *T E"]:
+        """Map [B, H, W, C] -> [B, num_outputs], or [B, places, num_outputs]."""
         for width in self.channels:
             x = self.finish(Conv(width, self.use_bias)(x), deterministic)
-        return nn.Dense(self.num_outputs, kernel_init=output_init, name="output")(x.reshape(x.shape[0], -1))
-
-
-class ConvTranspose(nn.Module):
-    """A 3x3 transposed convolution of stride 2, to exactly `output_size`."""
-
-    num_outputs: int
-    output_size: Pair
-    use_bias: bool
-
-    @nn.compact
-    def __call__(self, x: Small) -> Large:
-        """Map [B, h, w, F] -> [B, H, W, num_outputs], h = ceil(H / 2)."""
-        kernel = self.param("kernel", transposed_init, (*KERNEL, x.shape[-1], self.num_outputs))
-        padding = padding_to_size((x.shape[1], x.shape[2]), self.output_size, KERNEL, STRIDES)
-        x = conv_transpose(x, kernel, STRIDES, padding)
-        if self.use_bias:
-            x += self.param("bias", nn.initializers.zeros_init(), (self.num_outputs,)).reshape(1, 1, 1, -1)
-        return x
-
-
-class Output(nn.Module):
-    """A 3x3 convolution of stride 1 with a separate bias for every pixel, so that it can start at the mean image."""
-
-    num_outputs: int
-
-    @nn.compact
-    def __call__(self, x: Large) -> Float[Array, "B H W O"]:
-        """Map [B, H, W, F] -> [B, H, W, num_outputs]."""
-        kernel = self.param("kernel", output_init, (*KERNEL, x.shape[-1], self.num_outputs))
-        bias = self.param("bias", nn.initializers.zeros_init(), (*x.shape[1:3], self.num_outputs))
-        return convolve(x, kernel, (1, 1), same_padding(x.shape[1:3], KERNEL, (1, 1))) + bias[None]
+        x = x.reshape(x.shape[0], self.places, self.channels[-1]) if self.places else x.reshape(x.shape[0], -1)
+        return nn.Dense(self.num_outputs, kernel_init=output_init, name="output")(x)
 
 
 class Decoder(nn.Module):
-    """The mirrored encoder: a dense layer, then one transposed convolution for each convolution of the encoder.
+    """The mirrored encoder: a dense layer, of z or at each place, then one transposed convolution for each convolution.
 
     The last layer is a convolution of stride 1. With a transposed convolution, each pixel would meet 1, 2 or 4 of the 3x3
     taps, depending on its place, and the image would show a checkerboard (Odena et al. 2016).
@@ -125,10 +67,11 @@ class Decoder(nn.Module):
     use_bias: bool
 
     @nn.compact
-    def __call__(self, z: Float[Array, "B Z"], deterministic: bool) -> Images:
-        """Map [B, Z] -> [B, H, W, num_outputs]."""
+    def __call__(self, z: Float[Array, "B *T Z"], deterministic: bool) -> Images:
+        """Map [B, Z], or [B, h w, Z] of h x w places, -> [B, H, W, num_outputs]."""
         (height, width), deepest = self.sizes[-1], self.channels[-1]
-        x = nn.Dense(height * width * deepest, kernel_init=hidden_init)(z).reshape(z.shape[0], height, width, deepest)
+        number = deepest if z.ndim == 3 else height * width * deepest
+        x = nn.Dense(number, kernel_init=hidden_init)(z).reshape(z.shape[0], height, width, deepest)
         x = self.finish(x, deterministic)
         for i in reversed(range(len(self.channels))):
             layer = ConvTranspose(self.channels[max(i - 1, 0)], self.sizes[i], self.use_bias)
@@ -144,26 +87,29 @@ def make_conv(config: Config, ports: Ports) -> Networks:
     sizes = downsampled(ports.image[:2], len(config.channels))
     finish = _make_finish(config)
     use_bias = config.conv.normalization == "none"
-    encoder = Encoder(config.channels, ports.features, finish, use_bias)
+    grid = sizes[-1] if ports.parts else ()
+    places = (math.prod(grid),) if grid else ()
+    encoder = Encoder(config.channels, ports.features, finish, use_bias, *places)
     decoder = Decoder(config.channels, sizes, ports.outputs, finish, use_bias)
 
     def init(key: PRNGKeyArray, output_bias: Float[Array, "H W F"] | None = None) -> Params:
         key_encoder, key_decoder = jax.random.split(key)
         params = {
             "encoder": encoder.init(key_encoder, jnp.zeros((1, *ports.image)), True)["params"],
-            "decoder": decoder.init(key_decoder, jnp.zeros((1, ports.latents)), True)["params"],
+            "decoder": decoder.init(key_decoder, jnp.zeros((1, *places, ports.latents)), True)["params"],
         }
         if output_bias is not None:
             params["decoder"]["output"]["bias"] = output_bias
         return params
 
-    def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Float[Array, "B E"]:
+    def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Float[Array, "B *T E"]:
         return apply(encoder, params["encoder"], x, key, config.dtype)
 
-    def decode(params: Params, z: Float[Array, "B Z"], key: PRNGKeyArray | None = None) -> Images:
+    def decode(params: Params, z: Float[Array, "B *T Z"], key: PRNGKeyArray | None = None) -> Images:
         return apply(decoder, params["decoder"], z, key, config.dtype)
 
-    return Networks(init, encode, decode, partial(conv_layers, config, ports.image), frozenset({"conv"}))
+    layers = None if grid else partial(conv_layers, config, ports.image)
+    return Networks(init, encode, decode, layers, grid, frozenset({"conv"}))
 
 
 def _make_finish(config: Config) -> Finish:

@@ -55,24 +55,28 @@ def make_mlp(config: Config, ports: Ports) -> Networks:
     They read hidden_dims, activation, mlp.kernel_init, dropout and dtype.
     """
     height, width, _ = ports.image
+    grid, parts = (ports.parts,) if ports.parts else (), ports.parts or 1
     activation, inits = ACTIVATIONS[config.activation], INITS[config.mlp.kernel_init]
-    encoder = MLP(config.hidden_dims, ports.features, activation, config.dropout, inits)
+    encoder = MLP(config.hidden_dims, parts * ports.features, activation, config.dropout, inits)
     decoder = MLP(config.hidden_dims[::-1], height * width * ports.outputs, activation, config.dropout, inits)
 
     def init(key: PRNGKeyArray, output_bias: Float[Array, "H W F"] | None = None) -> Params:
         key_encoder, key_decoder = jax.random.split(key)
         params = {
             "encoder": encoder.init(key_encoder, jnp.zeros((1, math.prod(ports.image))), True)["params"],
-            "decoder": decoder.init(key_decoder, jnp.zeros((1, ports.latents)), True)["params"],
+            "decoder": decoder.init(key_decoder, jnp.zeros((1, parts * ports.latents)), True)["params"],
         }
         if output_bias is not None:
             params["decoder"]["output"]["bias"] = output_bias.reshape(-1)
         return params
 
-    def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Float[Array, "B E"]:
-        return apply(encoder, params["encoder"], x.reshape(x.shape[0], math.prod(ports.image)), key, config.dtype)
+    def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Float[Array, "B *T E"]:
+        features = apply(encoder, params["encoder"], x.reshape(x.shape[0], math.prod(ports.image)), key, config.dtype)
+        return features.reshape(x.shape[0], *grid, ports.features)
 
-    def decode(params: Params, z: Float[Array, "B Z"], key: PRNGKeyArray | None = None) -> Images:
-        return apply(decoder, params["decoder"], z, key, config.dtype).reshape(z.shape[0], height, width, ports.outputs)
+    def decode(params: Params, z: Float[Array, "B *T Z"], key: PRNGKeyArray | None = None) -> Images:
+        outputs = apply(decoder, params["decoder"], z.reshape(z.shape[0], parts * ports.latents), key, config.dtype)
+        return outputs.reshape(z.shape[0], height, width, ports.outputs)
 
-    return Networks(init, encode, decode, partial(mlp_layers, config, ports.image))
+    layers = None if grid else partial(mlp_layers, config, ports.image)
+    return Networks(init, encode, decode, layers, grid)

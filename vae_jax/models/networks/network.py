@@ -51,6 +51,9 @@ class Ports(NamedTuple):
     """The decoder's inputs per image, such as Z."""
     outputs: int
     """The decoder's outputs per pixel, F."""
+    parts: int = 0
+    """0: `features` and `latents` are those of an image. Above: they are those of each place of the network's grid, or of each of
+    so many parts of a vector if it has no grid."""
 
 
 class Networks(NamedTuple):
@@ -58,12 +61,14 @@ class Networks(NamedTuple):
 
     init: Callable[..., Params]
     """(key, output_bias[H,W,F] or None) -> {"encoder": ..., "decoder": ...}."""
-    encode: Callable[..., Float[Array, "B E"]]
-    """(params, x[B,H,W,C], key=None) -> features [B, E]; a key turns dropout on."""
+    encode: Callable[..., Float[Array, "B *T E"]]
+    """(params, x[B,H,W,C], key=None) -> features [B, E], or [B, T, E] in T places; a key turns dropout on."""
     decode: Callable[..., Images]
-    """(params, z[B,Z], key=None) -> outputs [B,H,W,F]."""
-    layers: Callable[[Params], tuple[list[Layer], list[Layer]]]
-    """(params) -> the layers of encoder and decoder, with float32 weights."""
+    """(params, z[B,Z] or [B,T,Z], key=None) -> outputs [B,H,W,F]."""
+    layers: Callable[[Params], tuple[list[Layer], list[Layer]]] | None
+    """(params) -> the layers of encoder and decoder, with float32 weights; None if there are places."""
+    grid: tuple[int, ...] = ()
+    """The T places: (h, w), or (T,) for parts of a vector; (): there are none."""
     traits: frozenset[str] = frozenset()
     """See `Model.traits`."""
 

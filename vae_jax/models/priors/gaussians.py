@@ -1,6 +1,5 @@
 """Mixtures of diagonal Gaussians: log-density and draws."""
 
-import math
 from typing import NamedTuple
 
 import jax
@@ -47,4 +46,5 @@ def mixture_sample(components: Components, key: PRNGKeyArray, n: int, temperatur
     """Draw from a mixture; a temperature below 1 narrows each component and leaves the weights."""
     key_component, key_eps = jax.random.split(key)
     chosen = jax.random.categorical(key_component, components.log_weights, shape=(n,))
-    return normal_sample(key_eps, components.mean[chosen], components.logvar[chosen] + 2 * math.log(temperature))
+    noise = normal_sample(key_eps, jnp.zeros((n, components.mean.shape[1])), components.logvar[chosen])
+    return components.mean[chosen] + temperature * noise
