@@ -107,7 +107,8 @@ def assert_same_run(one, other):
 def test_a_run_that_joins_another_keeps_its_own_beta_learning_rate_and_seed(make_config):
     first, own = prepare(make_config()), make_config(beta=3.0, learning_rate=0.5, seed=4)
     run = joined(first, own)
-    assert {name: float(value) for name, value in run.hparams.items()} == {"beta": 3.0, "learning_rate": 0.5}
+    numbers = {"beta": 3.0, "learning_rate": 0.5, "factor.learning_rate": 1e-4}
+    assert {name: float(value) for name, value in run.hparams.items()} == pytest.approx(numbers)
     alone = prepare(own)
     jax.tree.map(np.testing.assert_array_equal, (run.state, run.hparams), (alone.state, alone.hparams))
     assert run.chunk is first.chunk
