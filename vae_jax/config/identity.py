@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from vae_jax.config.table import KEYS, RENAMED, flatten, nest
-from vae_jax.config.validation import as_reals, key_problems
+from vae_jax.config.validation import as_reals, completed, key_problems
 from vae_jax.errors import InputError, shown
 from vae_jax.types import Config
 
@@ -57,4 +57,4 @@ def from_json(text: str | bytes, source: str) -> Config:
     problems = key_problems(found, {})
     if problems:
         raise InputError("\n".join(f"{source}: {problem}" for problem in problems))
-    return nest({key.name: key.default for key in KEYS} | found)
+    return nest(completed(found))

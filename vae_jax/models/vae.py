@@ -46,14 +46,14 @@ def make_vae(config: Config, spec: Spec) -> Model:
     if prior.is_standard:
         rate, traits = Rate(closed_form, lambda: z_names(config.latent_dim), log_posterior), {"columns"}
     else:
-        rate, traits = Rate(log_ratio, lambda: ("kl",), log_posterior), prior.traits
+        rate, traits = Rate(log_ratio, lambda: ("kl",), log_posterior), set()
     return backbone._replace(
         init=init,
         encode=encode,
         reparameterize=reparameterize,
         prior=prior,
         rate=rate,
-        traits=backbone.traits | traits,
+        traits=backbone.traits | prior.traits | traits,
     )
 
 
