@@ -22,7 +22,7 @@ def make_elbo(config: Config, steps_per_epoch: int) -> Objective:
     def problems(model: Model) -> list[str]:
         found = needs_rate(model)
         if not found and config.free_bits > 0 and "columns" not in model.traits:
-            found.append(f"has one KL of all its dimensions, and free_bits={config.free_bits:g} is for each of them")
+            found.append(f"has one KL of all its dimensions, and free_bits={config.free_bits:g} is for each by itself")
         return found
 
     return Objective(
