@@ -19,7 +19,7 @@ Params = Any
 """A nested dict of arrays. The top level of a model's: "encoder" and "decoder", the networks' weights; "likelihood" and
 "prior", their own parameters, often empty; "layers", the networks between the stochastic layers, in two_layer only;
 "quantizer", the codebook and its averages, in quantized only. While a run trains they also hold "objective", the parameters
-of the objective's `init`, which are no part of the model."""
+of the objective's `init`, no part of the model. `Model.given` puts the labels of the rows under "label"."""
 Images = Float[Array, "B H W C"]
 Outputs = Float[Array, "B H W F"]
 """The outputs of a decoder: the likelihood's parameters for each pixel, F = C * outputs_per_channel."""
@@ -136,6 +136,8 @@ class Spec(NamedTuple):
     """The number of classes of the labels; 0: there are none."""
     num_train: int = 0
     """The number of training images; 0: not known."""
+    class_names: tuple[str, ...] = ()
+    """The names of labels 0, 1, ...; empty if there are none, or if they are not known."""
 
     @property
     def sample_size(self) -> int:
@@ -150,6 +152,8 @@ class Sample(NamedTuple):
     """Pixels in [0, 1]."""
     images: UInt8[Array, "M H W C"] | UInt8[np.ndarray, "M H W C"]
     """Different training images in random order, chosen by split_seed; M = 0 unless the model has the trait "sample"."""
+    labels: Int32[Array, " M"] | Int32[np.ndarray, " M"] | None = None
+    """Their classes; None if the model is not conditional."""
 
 
 class Draw(NamedTuple):
@@ -257,6 +261,9 @@ class Model(NamedTuple):
     """(key, params, grads, step) -> {name: subtree} of params that a rule sets in the optimizer's place."""
     layers: Callable[[Params], Any] | None = None
     """(params) -> `networks.layers.Layers`, for exports and the page; None: both leave the networks out."""
+    given: "Callable[[Int32[Array, ' R']], Model] | None" = None
+    """(labels) -> the model p(x|y) of rows with these labels, to be called inside of a traced function that takes the labels;
+    who repeats rows repeats labels first. None: the model is not conditional."""
     traits: frozenset[str] = frozenset()
     """Facts that others ask about. "columns": there is one column of kl_terms for each dimension of the view. "conv": the
     networks are convolutional. "dropout": a key changes what encode and decode return. "sample": init reads `Sample.images`.

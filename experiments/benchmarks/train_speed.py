@@ -59,7 +59,7 @@ class Bench:
 
     def __init__(self, config: Config, workdir: Path, files: ExitStack) -> None:
         self.run: Training = prepare(config)
-        encode = encode_filmed(self.run.model, self.run.dataset.test.images, self.run.config.eval.batch_size)
+        encode = encode_filmed(self.run.model, self.run.dataset.test, self.run.config.eval.batch_size)
         film = LatentFrames(workdir, 0, 0, encode)
         self.checkpoints = files.enter_context(Checkpoints(workdir / "checkpoints"))
         self.session = Session(

@@ -12,14 +12,14 @@ from vae_jax.runs.run import Run
 
 SCRIPT = Path(vae_jax.artifacts.report.__file__).parent / "page" / "network.js"
 TOLERANCE = 1e-4
-RUN_JS = """({description, pixels, z, noise}) => {
+RUN_JS = """({description, pixels, z, noise, label}) => {
   const network = VaeNetwork.load(description), list = (numbers) => numbers && Array.from(numbers);
-  const posterior = pixels ? network.encode(Float32Array.from(pixels)) : {};
+  const posterior = pixels ? network.encode(Float32Array.from(pixels), label) : {};
   let drawn = 0;
   return {
     mean: list(posterior.mean),
     logvar: list(posterior.logvar),
-    decoded: z && list(network.decode(Float32Array.from(z))),
+    decoded: z && list(network.decode(Float32Array.from(z), label)),
     prior: noise && list(network.drawPrior(() => noise[drawn++])),
     facts: [network.shape, network.latentDim, network.withPrior],
   };

@@ -12,10 +12,11 @@ from vae_jax.runs.run import Run
 from vae_jax.types import Spec
 
 
-def random_run(shape, **changes) -> Run:
+def random_run(shape, num_classes=0, **changes) -> Run:
     """A run whose every parameter is random, as if it were trained: no bias is zero, no scale one."""
     config = small_config(**changes)
-    model = make_model(config, Spec(shape))
+    spec = Spec(shape, num_classes)
+    model = make_model(config, spec)
     rng = np.random.default_rng(0)
 
     def draw(path, leaf):
@@ -25,8 +26,8 @@ def random_run(shape, **changes) -> Run:
         return (path[-1].key == "scale") + np.float32(0.1) * noise
 
     # Shapes alone: to draw initial weights and throw them away takes longer than the rest of a test.
-    params = jax.tree_util.tree_map_with_path(draw, init_shapes(model, Spec(shape)))
-    return Run(config, model, params, Spec(shape), 1)
+    params = jax.tree_util.tree_map_with_path(draw, init_shapes(model, spec))
+    return Run(config, model, params, spec, 1)
 
 
 def layers_of(run: Run) -> Layers:

@@ -63,6 +63,7 @@ def make_source(
         kl_terms=run.kl_terms if model.rate is not None else None,
         kl_names=() if model.rate is None else model.rate.kl_names(),
         kl_of_dimensions="columns" in model.traits,
+        given=run.labels_of(dataset, "test"),
         corrupt=run.corrupt if run.corrupts else None,
         film=lambda: latent_frames.load_frames(workdir, len(dataset.test.images)),
         request=request,

@@ -33,9 +33,12 @@ def main(argv: list[str]) -> None:
     path = arguments.output_folder(flags) / "health.json"
     kind, config = nll.kind_of(run), run.config
     dataset, prefix = data.load(config), nll.prefix(kind)
+    run.labels_of(dataset, "test")  # refuses other classes than those of the run
     subject = health.Subject(run.model, run.params, dataset, config.seed, config.binarize, prefix=prefix)
     kinds = f"{kind['pixels']} pixels, {config.likelihood}; nats per image"
     console.line(f"{flags.workdir}, {flags.which} checkpoint, step {run.step:,}; {kinds}")
+    if run.model.given is not None:
+        console.line("the run is conditional: log p(x) below is log p(x given y), y the label")
     if caveat := nll.caveat(kind):
         console.line(f"log p(x) below: {caveat}")
     lines = []

@@ -1,4 +1,4 @@
-"""Draw images from a run's prior: `python -m experiments.sample --workdir=RUN --num=64 --output=DIR [--seed=0]`
+"""Draw images from a run's prior: `python -m experiments.sample --workdir=RUN --num=64 --output=DIR [--seed=0] [--label=3]`
 
 Writes DIR/sample_0000.png, ... at the images' own size, and DIR/grid.png with the first 1,024 of them. With the same seed, a
 smaller --num gives the first images of a larger one.
@@ -21,9 +21,10 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--num", type=arguments.count, default=64, help="the number of images (64)")
     parser.add_argument("--output", type=arguments.path, required=True, metavar="DIR", help="the folder to write to")
     parser.add_argument("--seed", type=arguments.seed, default=0, help="the seed of the draws (0)")
+    parser.add_argument("--label", metavar="CLASS", help="the class, by name or number, for a conditional run")
     flags = parser.parse_args(argv)
     run = load_run(flags.workdir, flags.which)
-    images = run.sample(flags.num, flags.seed)
+    images = run.sample(flags.num, flags.seed, flags.label)
     folder = disk.make_folder("--output", flags.output)
     for i, image in enumerate(images):
         disk.write(folder / f"sample_{i:04}.png", figures.image_png(image))

@@ -7,6 +7,8 @@ MODEL = (
     text("network", "mlp", "encoder and decoder networks"),
     text("likelihood", "bernoulli", "p(x|z)"),
     text("objective", "elbo", "objective that training minimises"),
+    text("condition", "none", "what the model is given beside the image; label: its class, so that it learns p(x|y)", "none",
+          "label"),
     count("latent_dim", 20, "size of the latent space, or of each code's vector", "dimensions", 1),
     text("activation", "relu", "nonlinearity between layers"),
     real("dropout", 0.0, "probability that a hidden unit is dropped while training", high=0.95),

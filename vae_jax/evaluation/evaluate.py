@@ -14,6 +14,7 @@ from vae_jax.data.preprocess import make_preprocess
 from vae_jax.evaluation.aggregate_posterior import SampledLatents, sums_of
 from vae_jax.evaluation.code_usage import count_codes
 from vae_jax.evaluation.per_image import PerImage
+from vae_jax.models import given
 from vae_jax.objectives.forward import squared_error
 from vae_jax.system import devices
 from vae_jax.system.devices import BYTES_OF_A_CALL, Layout
@@ -50,7 +51,7 @@ def make_evaluate(
     batch_size = -(-config.eval.batch_size // num_shards) * num_shards
     size = batches_per_call * batch_size
     call_terms = _make_call_terms(image_terms)
-    mapped = jax.vmap(call_terms, in_axes=(0, 0, None, None, 0)) if population else call_terms
+    mapped = jax.vmap(call_terms, in_axes=(0, 0, None, None, 0, None)) if population else call_terms
     compiled = jax.jit(mapped, out_shardings=everywhere)
     discrete = model.likelihood.discrete
 
@@ -60,7 +61,10 @@ def make_evaluate(
             images = np.pad(images, [(0, size - len(images)), (0, 0), (0, 0), (0, 0)])
         indices = np.arange(start, start + size, dtype=np.int32).reshape(batches_per_call, batch_size)
         images = images.reshape(*indices.shape, *images.shape[1:])
-        return compiled(state, key, devices.put(images, sharding), devices.put(indices, sharding), hparams)
+        labels = None
+        if model.given is not None:
+            labels = devices.put(np.resize(split.labels[start : start + size], indices.shape), sharding)
+        return compiled(state, key, devices.put(images, sharding), devices.put(indices, sharding), hparams, labels)
 
     def evaluate(state: TrainState, key: Key[Array, "..."], split: Split, hparams: Hparams) -> PerImage:
         pieces, count, axis = [], len(split.images), 1 if population else 0
@@ -87,7 +91,7 @@ discrete codes the terms, None, None, and the codes [B, T]."""
 
 
 def _make_call_terms(image_terms: Callable[..., Any]) -> Callable[..., _Results]:
-    """Make a function (state, key, images u8[T,B,H,W,C], their indices i32[T,B], hparams) -> results for all T B images."""
+    """Make a function (state, key, images u8[T,B,H,W,C], their indices i32[T,B], hparams, labels) -> results of T B images."""
 
     def call_terms(
         state: TrainState,
@@ -95,33 +99,41 @@ def _make_call_terms(image_terms: Callable[..., Any]) -> Callable[..., _Results]
         images: UInt8[Array, "T B H W C"],
         indices: Int32[Array, "T B"],
         hparams: Hparams,
+        labels: Int32[Array, "T B"] | None,
     ) -> _Results:
         batch_terms = jax.vmap(partial(image_terms, state, hparams, key))
         if len(images) == 1:  # not a loop with one iteration: see make_train_chunk
-            return batch_terms(images[0], indices[0])
-        results = jax.lax.map(lambda batch: batch_terms(*batch), (images, indices))
+            return batch_terms(images[0], indices[0], None if labels is None else labels[0])
+        results = jax.lax.map(lambda batch: batch_terms(*batch), (images, indices, labels))
         return jax.tree.map(lambda values: values.reshape(indices.size, *values.shape[2:]), results)
 
     return call_terms
 
 
-def _make_image_terms(config: Config, model: Model, objective: Objective) -> Callable[..., Any]:
-    """Make a function (state, hparams, key, image u8[H,W,C], its index) -> `_Results` of one image, without the axis B."""
+def _make_image_terms(config: Config, family: Model, objective: Objective) -> Callable[..., Any]:
+    """Make a function (state, hparams, key, image u8[H,W,C], its index, its label) -> `_Results` of one image, without B."""
     preprocess = make_preprocess(config.binarize)
 
     def image_terms(
-        state: TrainState, hparams: Hparams, key: PRNGKeyArray, image: UInt8[Array, "H W C"], index: Int32[Array, ""]
+        state: TrainState,
+        hparams: Hparams,
+        key: PRNGKeyArray,
+        image: UInt8[Array, "H W C"],
+        index: Int32[Array, ""],
+        label: Int32[Array, ""] | None,
     ) -> _Results:
         key_image = jax.random.fold_in(key, index)
         key_pixels, key_terms = jax.random.split(key_image)
         x = preprocess(key_pixels, image[None])
         # The objective is called with B = 1, so a term that couples the images of a batch would have no meaning here.
         context = Context(state.step, hparams, train=False)
-        terms = objective.terms(model, state.params, key_terms, Batch(x), context)
+        batch = Batch(x, None if label is None else label[None])
+        model = given(family, batch.labels)
+        terms = objective.terms(model, state.params, key_terms, batch, context)
         posterior = model.encode(state.params, x)
         z = model.reparameterize(state.params, None, posterior).z
         means, outputs = model.view(state.params, z), model.decode(state.params, z)
-        terms["mse_mean"] = squared_error(model, state.params, Batch(x), outputs)
+        terms["mse_mean"] = squared_error(model, state.params, batch, outputs)
         latents, codes = None, None
         if model.codes is not None:
             means, codes = None, model.codes(state.params, z)

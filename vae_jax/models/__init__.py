@@ -1,6 +1,7 @@
 """The model families: one file each, one line in MODELS."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ from vae_jax.errors import InputError
 from vae_jax.keys import Entry
 from vae_jax.models import quantized, two_layer
 from vae_jax.models.ae import make_ae
+from vae_jax.models.conditional import given, make_conditional
 from vae_jax.models.priors import PRIOR
 from vae_jax.models.quantizers import OWN
 from vae_jax.models.vae import make_vae
@@ -33,14 +35,17 @@ def model_params(params: Params) -> Params:
 
 
 def make_model(config: Config, spec: Spec) -> Model:
-    """Make the model named by `config.model`."""
-    return MODELS[config.model].make(config, spec)
+    """Make the model named by `config.model`; a conditional one if `config.condition` says so."""
+    model = MODELS[config.model].make(config, spec)
+    return model if config.condition == "none" else make_conditional(model)
 
 
 def init_shapes(model: Model, spec: Spec) -> Params:
     """Return the shapes and types of a model's parameters, and compute nothing."""
     images = jax.ShapeDtypeStruct((sample_size(model, spec), *spec.shape), jnp.uint8)
-    sample = Sample(jax.ShapeDtypeStruct(spec.shape, jnp.float32), images)  # pyright: ignore[reportArgumentType]
+    labels: Any = None if model.given is None else jax.ShapeDtypeStruct(images.shape[:1], jnp.int32)
+    mean_image: Any = jax.ShapeDtypeStruct(spec.shape, jnp.float32)
+    sample = Sample(mean_image, images, labels)  # pyright: ignore[reportArgumentType]
     return jax.eval_shape(model.init, jax.random.key(0), sample)
 
 

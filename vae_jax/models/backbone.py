@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
+from vae_jax.models.conditional import LABEL, one_hot
 from vae_jax.models.likelihoods import make_likelihood
 from vae_jax.models.networks import Layer, Layers, Ports, make_networks
 from vae_jax.types import Code, Config, Draw, Images, Model, Outputs, Params, PerExample, Sample, Spec
@@ -17,9 +18,11 @@ Z = Float[Array, "B Z"]
 def make_backbone(config: Config, spec: Spec, num_features: int, parts: int = 0) -> Model:
     """Make the autoencoder that every family changes with `_replace`: networks, likelihood, and a code in place of z.
 
+    With condition=label the encoder sees Y planes behind the image's channels, the decoder Y numbers behind z; see `_beside`.
+
     Args:
         config: names the networks and the likelihood.
-        spec: the shape of the images.
+        spec: the shape of the images, and the number of classes.
         num_features: the number of encoder outputs; they are the code.
         parts: 0, or the number of parts of a code if the networks have no grid. With parts, or a grid, the code is [B, T, Z] and
             `num_features` is Z, the size of each of its vectors, of the encoder's and of the decoder's.
@@ -27,7 +30,9 @@ def make_backbone(config: Config, spec: Spec, num_features: int, parts: int = 0)
     likelihood = make_likelihood(config)
     outputs = spec.shape[2] * likelihood.outputs_per_channel
     num_latents = num_features if parts else config.latent_dim
-    networks = make_networks(config, Ports(spec.shape, num_features, num_latents, outputs, parts))
+    (height, width, channels), classes = spec.shape, 0 if config.condition == "none" else spec.num_classes
+    ports = Ports((height, width, channels + classes), num_features, num_latents + classes, outputs, parts)
+    networks = make_networks(config, ports)
 
     def init(key: PRNGKeyArray, sample: Sample) -> Params:
         key_networks, key_likelihood = jax.random.split(key)
@@ -35,7 +40,10 @@ def make_backbone(config: Config, spec: Spec, num_features: int, parts: int = 0)
         return networks.init(key_networks, bias) | {"likelihood": likelihood.init(key_likelihood)}
 
     def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Code:
-        return Code(networks.encode(params, x, key))
+        return Code(networks.encode(params, _beside(params, x, classes), key))
+
+    def decode(params: Params, z: Z, key: PRNGKeyArray | None = None) -> Outputs:
+        return networks.decode(params, _beside(params, z, classes), key)
 
     def log_likelihood(params: Params, x: Images, outputs: Outputs) -> PerExample:
         return likelihood.log_prob(params["likelihood"], x, outputs)
@@ -62,7 +70,7 @@ def make_backbone(config: Config, spec: Spec, num_features: int, parts: int = 0)
         reparameterize=_code_itself,
         view=itself,
         place=itself,
-        decode=networks.decode,
+        decode=decode,
         log_likelihood=log_likelihood,
         pixel_mean=pixel_mean,
         sample_pixels=sample_pixels,
@@ -72,6 +80,19 @@ def make_backbone(config: Config, spec: Spec, num_features: int, parts: int = 0)
         grid=networks.grid,
         traits=networks.traits | ({"dropout"} if config.dropout > 0 else frozenset()),
     )
+
+
+def _beside(params: Params, values: Float[Array, "B *rest C"], classes: int) -> Float[Array, "B *rest D"]:
+    """Return values [B, ..., C] with the class of each row behind: [B, ..., D], D = C + Y; as they are if Y is 0.
+
+    It is 1 for the row's own class and 0 for the others, from params["label"], which `Model.given` puts there.
+    """
+    if not classes:
+        return values
+    assert LABEL in params, "a conditional model was called without labels: call the functions of model.given(labels)"
+    numbers = one_hot(params[LABEL], classes, values.shape[0]).astype(values.dtype)
+    numbers = numbers.reshape(values.shape[0], *[1] * (values.ndim - 2), classes)
+    return jnp.concatenate([values, jnp.broadcast_to(numbers, (*values.shape[:-1], classes))], axis=-1)
 
 
 def itself(params: Params, z: Z) -> Z:

@@ -11,6 +11,7 @@ from vae_jax.data.preprocess import unit
 from vae_jax.errors import InputError
 from vae_jax.keys import count
 from vae_jax.models.backbone import make_backbone
+from vae_jax.models.conditional import LABEL
 from vae_jax.models.quantizers import QUANTIZER, Quantized, Quantizer, Vectors, make_quantizer
 from vae_jax.types import Config, Draw, Images, Model, Outputs, Params, PerExample, Prior, Rate, Sample, Spec
 
@@ -50,7 +51,8 @@ def make_quantized(config: Config, spec: Spec) -> Model:
     def init(key: PRNGKeyArray, sample: Sample) -> Params:
         params = backbone.init(key, sample) | {"prior": prior.init(key, sample)}
         apart = max(1, len(sample.images) // quantizer.num_codes)  # K images are enough: each has one vector or more
-        vectors = encode(params, unit(jnp.asarray(sample.images)[::apart])).vectors
+        labelled = params if sample.labels is None else params | {LABEL: jnp.asarray(sample.labels)[::apart]}
+        vectors = encode(labelled, unit(jnp.asarray(sample.images)[::apart])).vectors
         return params | {"quantizer": quantizer.init(jax.random.fold_in(key, 1), vectors.reshape(-1, quantizer.width))}
 
     def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Nearest:

@@ -68,7 +68,7 @@ def make_importance(config: Config, steps_per_epoch: int) -> Objective:
     options = own.num_samples, own.num_groups, own.elbo_weight, own.gradient
 
     def terms(model: Model, params: Params, key: PRNGKeyArray, batch: Batch, context: Context) -> Terms:
-        samples = training_bound(model, params, key, batch.x, *options, context.train)
+        samples = training_bound(model, params, key, batch.x, *options, context.train, batch.labels)
         if not context.train:
             return elbo.terms(model, params, key, batch, context) | {"loss": -samples.bound}
         return {"loss": -samples.bound, "reconstruction": samples.reconstruction, "kl": samples.kl}

@@ -5,9 +5,9 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
-from vae_jax.models import require_rate
+from vae_jax.models import given, require_rate
 from vae_jax.objectives.dreg import dreg_scale, scale_derivative
 from vae_jax.randomness import fold_range
 from vae_jax.types import Images, Model, Params, PerExample
@@ -93,6 +93,7 @@ def training_bound(
     elbo_weight: float = 0.0,
     gradient: Gradient = "plain",
     train: bool = True,
+    labels: Int32[Array, " B"] | None = None,
 ) -> Sampled:
     """Return `combine` of S samples' weights, to be maximised; its options give every estimator of a VAE's gradient.
 
@@ -111,11 +112,15 @@ def training_bound(
             "dreg": like "stl", but each sample's share of a group's mean is multiplied once more by its normalised
             weight, which is unbiased for any S (Tucker et al. 2019, eq. 6).
         train: True to use dropout.
+        labels: the classes of the images, for a conditional model.
 
     Raises:
         InputError: the model has no prior.
     """
-    log_prior, rate = require_rate(model)
+    # The samples of an image are rows, and so are their labels.
+    rows = given(model, None if labels is None else jnp.repeat(labels, num_samples))
+    model = given(model, labels)
+    log_prior, rate = require_rate(rows)
     # The number and order of these keys is part of bit-equal resume; elbo.py splits its keys in another order.
     key_encode, key_eps, key_decode = jax.random.split(key, 3)
     posterior = repeat_rows(model.encode(params, x, key_encode if train else None), num_samples)
@@ -124,14 +129,14 @@ def training_bound(
 
     def sample(scale: Float[Array, " R"] | None) -> tuple[Float[Array, "S B"], Float[Array, "S B"]]:
         """Return log p(x|z) and log p(z) - log q(z|x) of all samples; `scale` multiplies the derivative for z of each row."""
-        z, log_q = model.reparameterize(params, key_eps, posterior)
+        z, log_q = rows.reparameterize(params, key_eps, posterior)
         if scale is not None:
             z = jax.tree.map(lambda leaf: scale_derivative(leaf, scale), z)
         if gradient != "plain":
             assert rate.log_posterior is not None
             log_q = rate.log_posterior(*fixed, z)
         assert log_q is not None
-        likelihood = model.log_likelihood(params, images, model.decode(params, z, key_decode if train else None))
+        likelihood = rows.log_likelihood(params, images, rows.decode(params, z, key_decode if train else None))
         ratio = log_prior(params, z) - log_q
         return likelihood.reshape(-1, num_samples).T, ratio.reshape(-1, num_samples).T
 

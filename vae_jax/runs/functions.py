@@ -1,4 +1,7 @@
-"""The functions of a model, compiled as a `Run` calls them; params come first."""
+"""The functions of a model, compiled as a `Run` calls them; params come first.
+
+Rows are a pair: images or z, and the labels that a conditional model needs, or None.
+"""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -6,7 +9,7 @@ from typing import Any
 
 import jax
 
-from vae_jax.models import require_prior
+from vae_jax.models import given, require_prior
 from vae_jax.types import Model, Params
 
 
@@ -18,18 +21,18 @@ class Functions:
 
     @cached_property
     def encode(self) -> Callable[..., Any]:
-        """(params, x) -> posterior."""
-        return jax.jit(self._model.encode)
+        """(params, rows) -> posterior."""
+        return jax.jit(lambda params, rows: given(self._model, rows[1]).encode(params, rows[0]))
 
     @cached_property
     def noise_free(self) -> Callable[..., Any]:
-        """(params, x) -> the noise-free z."""
+        """(params, rows) -> the noise-free z."""
         return jax.jit(self.noise_free_of)
 
     @cached_property
     def latents(self) -> Callable[..., Any]:
-        """(params, x) -> the noise-free z as numbers [B, F]."""
-        return jax.jit(lambda params, x: self._model.view(params, self.noise_free_of(params, x)))
+        """(params, rows) -> the noise-free z as numbers [B, F]."""
+        return jax.jit(lambda params, rows: self._model.view(params, self.noise_free_of(params, rows)))
 
     @cached_property
     def view(self) -> Callable[..., Any]:
@@ -43,27 +46,33 @@ class Functions:
 
     @cached_property
     def decode(self) -> Callable[..., Any]:
-        """(params, z) -> pixel means."""
-        return jax.jit(lambda params, z: self._model.pixel_mean(params, self._model.decode(params, z)))
+        """(params, rows) -> pixel means."""
+        return jax.jit(self._decode_rows)
 
     @cached_property
     def draw(self) -> Callable[..., Any]:
-        """(params, keys [B], posterior) -> (z, its terms of the KL, () without a rate); each row has a key of its own."""
-        return jax.jit(jax.vmap(self._draw_one, in_axes=(None, 0, 0)))
+        """(params, keys [B], posterior, labels) -> (z, its KL terms, () without a rate); each row has a key of its own."""
+        return jax.jit(jax.vmap(self._draw_one, in_axes=(None, 0, 0, 0)))
 
     @cached_property
     def prior(self) -> Callable[..., Any]:
         """(params, keys [n]) -> n draws of z from the prior."""
         return jax.jit(jax.vmap(self._prior_one, in_axes=(None, 0)))
 
-    def noise_free_of(self, params: Params, x: Any) -> Any:
+    def noise_free_of(self, params: Params, rows: tuple[Any, Any]) -> Any:
         """Return the noise-free z; not compiled."""
-        return self._model.reparameterize(params, None, self._model.encode(params, x)).z
+        model = given(self._model, rows[1])
+        return model.reparameterize(params, None, model.encode(params, rows[0])).z
 
-    def _draw_one(self, params: Params, key: Any, row: Any) -> Any:
-        posterior = jax.tree.map(lambda a: a[None], row)
-        draw = self._model.reparameterize(params, key, posterior)
-        terms = () if self._model.rate is None else self._model.rate.kl_terms(params, posterior, draw)
+    def _decode_rows(self, params: Params, rows: tuple[Any, Any]) -> Any:
+        model = given(self._model, rows[1])
+        return model.pixel_mean(params, model.decode(params, rows[0]))
+
+    def _draw_one(self, params: Params, key: Any, row: Any, label: Any) -> Any:
+        posterior, labels = jax.tree.map(lambda a: a[None], (row, label))
+        model = given(self._model, labels)
+        draw = model.reparameterize(params, key, posterior)
+        terms = () if model.rate is None else model.rate.kl_terms(params, posterior, draw)
         return jax.tree.map(lambda a: a[0], (draw.z, terms))
 
     def _prior_one(self, params: Params, key: Any) -> Any:

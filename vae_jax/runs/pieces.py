@@ -7,9 +7,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from vae_jax.data.labels import listed
 from vae_jax.data.mapped import unmap
 from vae_jax.data.preprocess import unit
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, shown
 
 
 def in_pieces(function: Callable[[Any], Any], rows: Any, most: int) -> Any:
@@ -33,6 +34,44 @@ def in_pieces(function: Callable[[Any], Any], rows: Any, most: int) -> Any:
     for start in range(0, max(count, 1), size):
         pieces.append(jax.device_get(function(jax.tree.map(lambda a, start=start: piece(a, start), rows))))
     return jax.tree.map(lambda *arrays: np.concatenate(arrays)[:count], *pieces)
+
+
+def as_labels(labels: Any, count: int, names: tuple[str, ...], name: str = "labels") -> np.ndarray | None:
+    """Return the numbers i32[count] of classes that a caller gives; None if there are no classes and no labels.
+
+    Args:
+        labels: numbers or names of classes, one for each row, or a single one for all.
+        count: the number of rows.
+        names: the names of classes 0, 1, ...; empty if the run is not conditional.
+        name: the name of the argument, for messages.
+
+    Raises:
+        InputError: another number of labels, or one that is no class; no labels though there are classes, or the reverse.
+    """
+    if labels is None and not names:
+        return None
+    if labels is None:
+        raise InputError(
+            f"{name}: missing, and the run is conditional (condition=label); choices: {listed(list(names))}"
+        )
+    if not names:
+        raise InputError(f"{name}: the run is not conditional, so it takes none; choices: a run with condition=label")
+    given = np.atleast_1d(np.asarray(labels))
+    if given.shape not in ((1,), (count,)):
+        raise InputError(f"{name} has shape {given.shape}; give one for each of {count} rows, or a single one for all")
+    numbers = {label: _class_number(label, names, name) for label in dict.fromkeys(given.tolist())}
+    return np.broadcast_to(np.array([numbers[label] for label in given.tolist()], np.int32), (count,))
+
+
+def _class_number(label: Any, names: tuple[str, ...], name: str) -> int:
+    """Return the number of a class that is given by its name or number."""
+    if isinstance(label, str):
+        number = names.index(label) if label in names else int(label) if label.isdecimal() else -1
+    else:
+        number = int(label) if isinstance(label, int | float) and label == int(label) else -1
+    if not 0 <= number < len(names):
+        raise InputError(f"{name}={shown(label)}: no such class; choices: {listed(list(names))}")
+    return number
 
 
 def as_images(x: np.ndarray, shape: tuple[int, int, int], any_range: bool) -> np.ndarray:

@@ -14,13 +14,14 @@ from vae_jax.errors import InputError
 from vae_jax.models import require_prior, require_rate
 from vae_jax.objectives import make_objective
 from vae_jax.runs.functions import Functions
+from vae_jax.runs.labelled import Labelled
 from vae_jax.runs.pieces import as_images, as_latents, in_pieces
 from vae_jax.types import Config, Model, Params, Spec
 
 Pixels = Float[np.ndarray, "N H W C"]
 
 
-class Run:
+class Run(Labelled):
     """A trained model with its config; arrays in and out are numpy, images are [N, H, W, C].
 
     Attributes:
@@ -32,17 +33,14 @@ class Run:
         step: the training step that the parameters come from.
         workdir: the absolute path of its folder, or None if it was not loaded from one.
 
+    A conditional run (condition=label) takes the labels of its rows wherever it encodes or decodes: numbers or names of
+    classes, one for each row, or a single one for all. Other runs take none.
+
     A pickle holds workdir and step. JAX does not survive `fork`: use the `spawn` start method of multiprocessing.
     """
 
     def __init__(
-        self,
-        config: Config,
-        model: Model,
-        params: Params,
-        spec: Spec,
-        step: int,
-        workdir: Path | None = None,
+        self, config: Config, model: Model, params: Params, spec: Spec, step: int, workdir: Path | None = None
     ) -> None:
         self.config, self.model, self.params, self.spec, self.step = config, model, params, spec, step
         self.shape, self.workdir = spec.shape, workdir
@@ -61,35 +59,37 @@ class Run:
             raise InputError("a Run without a workdir cannot be pickled; load it with load_run")
         return load_run, (self.workdir, "best", self.step)
 
-    def encode(self, x: np.ndarray) -> Any:
+    def encode(self, x: np.ndarray, labels: Any = None) -> Any:
         """Return the posterior of images: for a VAE with `mean` [N, Z] and `logvar` [N, Z]; see `latents` for any model.
 
         Args:
             x: uint8, or floats in [0, 1] (a denoiser: any); [N, H, W, C], or [N, H, W] for grey images.
+            labels: the classes of the images, for a conditional run.
 
         Raises:
-            InputError: the shape or the range is not that of the run's images.
+            InputError: the shape or the range is not that of the run's images; or labels are missing, or no classes.
         """
-        return self._in_pieces(self._functions.encode, self._as_images(x))
+        return self._in_pieces(self._functions.encode, self._as_rows(x, labels))
 
-    def latents(self, x: np.ndarray) -> Float[np.ndarray, "N F"]:
-        """Return the noise-free z of images as numbers, for a VAE the posterior's mean; x as for `encode`."""
-        return self._in_pieces(self._functions.latents, self._as_images(x))
+    def latents(self, x: np.ndarray, labels: Any = None) -> Float[np.ndarray, "N F"]:
+        """Return the noise-free z of images as numbers, for a VAE the posterior's mean; see `encode`."""
+        return self._in_pieces(self._functions.latents, self._as_rows(x, labels))
 
-    def decode(self, z: Any) -> Pixels:
+    def decode(self, z: Any, labels: Any = None) -> Pixels:
         """Return pixel means E[x|z] in [0, 1] of latent points: numbers [N, F] like those of `latents`, or any z of the model.
 
         Raises:
-            InputError: z is not of that shape, or numbers say no z of this model.
+            InputError: z is not of that shape, or numbers say no z of this model; labels as for `encode`.
         """
         place = self._functions.place
         rows = as_latents(z, self._point, None if place is None else self._latents_size)
         placed = self._in_pieces(place, rows) if place is not None and isinstance(rows, np.ndarray) else rows
-        return self._in_pieces(self._functions.decode, placed)
+        return self._in_pieces(self._functions.decode, self.with_labels(placed, labels))
 
-    def reconstruct(self, x: np.ndarray) -> Pixels:
-        """Decode images from their own noise-free z; x as for `encode`. A denoiser takes what `corrupt` returns."""
-        return self._in_pieces(self._functions.decode, self._in_pieces(self._functions.noise_free, self._as_images(x)))
+    def reconstruct(self, x: np.ndarray, labels: Any = None) -> Pixels:
+        """Decode images from their own noise-free z; see `encode`. A denoiser takes what `corrupt` returns."""
+        rows = self._as_rows(x, labels)
+        return self._in_pieces(self._functions.decode, (self._in_pieces(self._functions.noise_free, rows), rows[1]))
 
     def corrupt(self, x: np.ndarray, seed: int = 0) -> Pixels:
         """Add the noise of a denoiser's input to images, not clipped; x as for `encode`.
@@ -101,13 +101,14 @@ class Run:
             raise InputError(f"objective={self.config.objective}: does not corrupt its input; choices: denoising")
         return np.asarray(self._corrupt(jax.random.key(seed), jnp.asarray(unit(self._as_images(x)))))
 
-    def sample(self, n: int, seed: int = 0) -> Pixels:
-        """Return pixel means of n draws from the prior; the first draws do not depend on n.
+    def sample(self, n: int, seed: int = 0, label: Any = None) -> Pixels:
+        """Return pixel means of n draws from the prior, of a conditional run given a class; the first do not depend on n.
 
         Raises:
-            InputError: the model has no prior, or n is negative.
+            InputError: the model has no prior, or n is negative; or the label is missing, or no class.
         """
-        return self._in_pieces(self._functions.decode, self._drawn_from_prior(n, seed))
+        z = self._drawn_from_prior(n, seed)
+        return self._in_pieces(self._functions.decode, self.with_labels(z, label, "label"))
 
     def sample_prior(self, n: int, seed: int = 0) -> Float[np.ndarray, "N F"]:
         """Return n draws from the prior as numbers, those that `sample` decodes.
@@ -117,23 +118,23 @@ class Run:
         """
         return self._in_pieces(self._functions.view, self._drawn_from_prior(n, seed))
 
-    def sample_posterior(self, x: np.ndarray, seed: int = 0) -> Float[np.ndarray, "N F"]:
-        """Draw one z from the posterior of every image, as numbers; x as for `encode`.
+    def sample_posterior(self, x: np.ndarray, seed: int = 0, labels: Any = None) -> Float[np.ndarray, "N F"]:
+        """Draw one z from the posterior of every image, as numbers; see `encode`.
 
         Raises:
             InputError: the model has no prior, so its posteriors are points.
         """
         require_prior(self.model, self.config.model)
-        return self._in_pieces(self._functions.view, self._sampled(self.encode(x), seed)[0])
+        return self._in_pieces(self._functions.view, self._sampled(x, labels, seed)[0])
 
-    def kl_terms(self, x: np.ndarray) -> Float[np.ndarray, "N K"]:
-        """Return the terms of KL(q(z|x) || p(z)) of every image, in nats, named by `model.rate.kl_names`; x as for `encode`.
+    def kl_terms(self, x: np.ndarray, labels: Any = None) -> Float[np.ndarray, "N K"]:
+        """Return the terms of KL(q(z|x) || p(z)) of every image, in nats, named by `model.rate.kl_names`; see `encode`.
 
         Raises:
             InputError: the model has no prior.
         """
         require_rate(self.model, self.config.model)
-        return np.asarray(self._sampled(self.encode(x), 0)[1])
+        return np.asarray(self._sampled(x, labels, 0)[1])
 
     @property
     def corrupts(self) -> bool:
@@ -148,7 +149,9 @@ class Run:
     @cached_property
     def _point(self) -> Any:
         """The shapes of one latent point, as `decode` takes it."""
-        return jax.eval_shape(self._functions.noise_free_of, self.params, np.zeros((1, *self.shape), np.float32))
+        label = None if self.model.given is None else np.zeros(1, np.int32)
+        rows = np.zeros((1, *self.shape), np.float32), label
+        return jax.eval_shape(self._functions.noise_free_of, self.params, rows)
 
     @cached_property
     def _latents_size(self) -> int:
@@ -160,13 +163,18 @@ class Run:
             raise InputError(f"n={n}: not a number of images, at least 0")
         return jax.device_get(self._functions.prior(self.params, jax.random.split(jax.random.key(seed), n)))
 
-    def _sampled(self, posterior: Any, seed: int) -> tuple[Any, Any]:
+    def _sampled(self, x: np.ndarray, labels: Any, seed: int) -> tuple[Any, Any]:
         """Draw z from every posterior, and its terms of the KL; each row has its own key, so it depends on its index alone."""
-        keys = jax.random.split(jax.random.key(seed), len(jax.tree.leaves(posterior)[0]))
-        return jax.device_get(self._functions.draw(self.params, keys, jax.tree.map(jnp.asarray, posterior)))
+        rows = self._as_rows(x, labels)
+        posterior = jax.tree.map(jnp.asarray, self._in_pieces(self._functions.encode, rows))
+        keys = jax.random.split(jax.random.key(seed), len(rows[0]))
+        return jax.device_get(self._functions.draw(self.params, keys, posterior, rows[1]))
 
     def _in_pieces(self, function: Any, rows: Any) -> Any:
         return in_pieces(partial(function, self.params), rows, self.config.eval.batch_size)
+
+    def _as_rows(self, x: np.ndarray, labels: Any) -> tuple[np.ndarray, np.ndarray | None]:
+        return self.with_labels(self._as_images(x), labels)
 
     def _as_images(self, x: np.ndarray) -> np.ndarray:
         return as_images(x, self.shape, any_range=self.corrupts)

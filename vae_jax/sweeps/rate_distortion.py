@@ -33,11 +33,12 @@ def rates(
         )
     if not all("test/kl" in values for values in results):
         return {}, "a model without a prior has no kl"
-    kinds = {(values["pixels"], values["likelihood"]) for values in results}
+    kinds = {(values["pixels"], values["likelihood"], values.get("condition")) for values in results}
     curves: dict[str, list[tuple[str, float, float]]] = {}
     for run, values in zip(runs, results, strict=True):
         others = [f"{key}={value}" for key, value in run.point if key != KEY]
         kind = [f"{values['pixels']} pixels, {values['likelihood']}"] if len(kinds) > 1 else []
+        kind += ["given the label"] if kind and "condition" in values else []
         point = dict(run.point)[KEY], values["test/kl"], values["test/reconstruction"]
         curves.setdefault(" ".join(others + kind), []).append(point)
     return curves, ""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from vae_jax import data
-from vae_jax.artifacts.arrays import examples
+from vae_jax.artifacts.arrays import examples, labels_of_examples
 from vae_jax.artifacts.report import write_comparison
 from vae_jax.runs.loading import load_run
 from vae_jax.sweeps.plan import Planned, Point, point_text
@@ -72,12 +72,14 @@ def fig_images(runs: Sequence[Planned], last: bool) -> Any:
     originals = examples(data.load(runs[0].config).test, NUM_IMAGES)
     pictures = []
     for run in runs:
-        images = examples(data.load(run.config).test, NUM_IMAGES)
+        dataset = data.load(run.config)
+        images = examples(dataset.test, NUM_IMAGES)
         if not np.array_equal(images, originals):
             return "the runs do not have the same test images"
         loaded = load_run(run.workdir, "latest" if last else "best")
-        samples = None if loaded.model.prior is None else loaded.sample(NUM_IMAGES)
-        pictures.append((point_text(run.point), loaded.reconstruct(images), samples))
+        labels = labels_of_examples(loaded.labels_of(dataset, "test"), NUM_IMAGES)
+        samples = None if loaded.model.prior is None else loaded.sample(NUM_IMAGES, label=labels)
+        pictures.append((point_text(run.point), loaded.reconstruct(images, labels), samples))
     return figures.fig_sweep_images(originals / 255, pictures)
 
 

@@ -43,6 +43,7 @@ def summarize(point: Point, results: Sequence[Mapping[str, Any]], planned: int) 
     n = len(results)
     errors = {name: float(values.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan for name, values in columns.items()}
     kind = f"{results[0]['pixels']} pixels, {results[0]['likelihood']}"
+    kind += ", given the label" if "condition" in results[0] else ""
     kind += ", last checkpoint" if results[0].get("which") == "latest" else ""
     return Row(point, n, planned, kind, {name: float(values.mean()) for name, values in columns.items()}, errors)
 

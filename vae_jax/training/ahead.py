@@ -8,16 +8,17 @@ import jax
 
 from vae_jax.system import memory
 from vae_jax.system.compilation import compile_ahead
+from vae_jax.training.feed import Feed
 from vae_jax.types import Config, TrainState
 
 
 def compile_chunk_ahead(
-    config: Config, chunk: Any, state: TrainState, shapes: Callable[[int], tuple[Any, Any]], *rest: Any
+    config: Config, chunk: Any, state: TrainState, feed: Feed, steps: int, *rest: Any
 ) -> tuple[Callable[..., Any], Callable[[], object]]:
     """Compile the chunk in the background, and raise InputError if it does not fit into memory; see `compile_ahead`."""
 
     def arguments(batch_size: int) -> tuple[Any, ...]:
-        return state, *shapes(batch_size), *rest
+        return state, *feed.shapes(steps, batch_size), *rest, feed.label_shapes(steps, batch_size)
 
     check = partial(
         memory.assert_fits,

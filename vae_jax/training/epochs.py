@@ -27,7 +27,8 @@ def train_epoch(training: Training, session: Session) -> Session:
         most = min(training.steps_per_dispatch, profile.most_steps)
         rows = order[position : position + chunk_size(step, config.log.latent_every_steps, left, most)]
         profile.before()
-        state, metrics = training.chunk(state, *training.feed.images(rows), training.key_train, training.hparams)
+        images, labels = training.feed.images(rows), training.feed.labels(rows)
+        state, metrics = training.chunk(state, *images, training.key_train, training.hparams, labels)
         position += len(rows)
         trace = profile.after(len(rows), metrics)
         if trace is not None:

@@ -24,6 +24,19 @@ class Feed(NamedTuple):
     """(steps, batch size) -> the shapes that `images` returns, as jax.ShapeDtypeStruct."""
     most_steps: int
     """The most steps whose images may be requested at once."""
+    labels: Callable[[Int32[np.ndarray, "T B"]], Int32[Array, "T B"] | None] = lambda rows: None
+    """(rows of the split) -> their labels [T, B]; None if the model is not conditional."""
+    label_shapes: Callable[[int, int], Any] = lambda steps, batch_size: None
+    """(steps, batch size) -> the shape that `labels` returns, or None."""
+
+
+def with_labels(feed: Feed, labels: Int32[np.ndarray, " N"], layout: Layout) -> Feed:
+    """Return a feed that also has the labels of its images: looked up on the host, also if the images are on the device."""
+
+    def shapes(steps: int, batch_size: int) -> Any:
+        return jax.ShapeDtypeStruct((steps, batch_size), np.int32, sharding=layout.order)
+
+    return feed._replace(labels=lambda rows: put(labels[rows], layout.order), label_shapes=shapes)
 
 
 def make_feed(images: UInt8[np.ndarray, "N H W C"], batch_size: int, streaming: str, layout: Layout) -> Feed:

@@ -22,6 +22,8 @@ from vae_jax.training.prepare import Training, prepare
 from vae_jax.types import TrainState
 
 SPLITS = ("train", "val", "test")
+GIVEN = "log p(x given y)"
+"""The quantity that a conditional model's elbo is a bound on; y is the label."""
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -61,6 +63,7 @@ def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measu
         "num_images": {name: len(getattr(training.dataset, name).images) for name in SPLITS},
         "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
         "device": jax.devices()[0].device_kind,
+        **({} if training.model.given is None else {"condition": training.config.condition, "bounds_on": GIVEN}),
         **{f"{name}/{metric}": value for name in SPLITS for metric, value in table[name].items()},
     }
     prior = training.model.prior
@@ -86,6 +89,8 @@ def print_measured(training: Training, measured: Measured, which: str, console: 
     """Print the table of splits and metrics, and the lines about the latent space."""
     title = f"{which} checkpoint, epoch {measured.step / training.steps_per_epoch:g} "
     title += f"({training.pixels} pixels; nats per image, mse per element)"
+    if training.model.given is not None:
+        title += ", given the label" + f": the elbo is a bound on {GIVEN}" * (training.model.rate is not None)
     rows = {metric: [measured.table[split][metric] for split in SPLITS] for metric in measured.table["test"]}
     if rows["loss"] == [-elbo for elbo in rows.get("elbo", [])]:
         del rows["loss"]  # at beta = 1 it is the elbo with the other sign

@@ -12,7 +12,7 @@ from vae_jax.evaluation.latent_codes import encode_filmed
 from vae_jax.models import OBJECTIVE, describe_latents, model_params, num_parameters, parameter_table
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.checkpoint import Checkpoints
-from vae_jax.runs.checkpoint.ownership import assert_own
+from vae_jax.runs.checkpoint.ownership import assert_own, assert_same_classes, spec_of
 from vae_jax.runs.latent_frames import LatentFrames
 from vae_jax.runs.writer import Writer
 from vae_jax.system import devices, processes, profiling, signals
@@ -58,7 +58,7 @@ def open_session(
         writer = files.enter_context(Writer(folder, progress.step, config.log.tensorboard, flatten(config), [metric]))
         for line in [*messages, *_strays(workdir, checkpoints), *writer.mended]:
             console.line(line)
-        encode = encode_filmed(training.model, training.dataset.test.images, config.eval.batch_size)
+        encode = encode_filmed(training.model, training.dataset.test, config.eval.batch_size)
         frames = LatentFrames(folder, config.log.latent_every_steps, progress.step, encode)
         profile = Profile(folder / profiling.FOLDER if config.log.profile else None)
         yield Session(state, progress, workdir, stop, checkpoints, writer, console, frames, profile)
@@ -98,6 +98,8 @@ def _restore(training: Training, checkpoints: Checkpoints) -> tuple[TrainState, 
             f"dataset={training.config.dataset}: the run was trained on other data (other images, labels or sizes); a new "
             "run needs another --workdir"
         )
+    if training.model.given is not None:
+        assert_same_classes(training.config, spec_of(restored.info), training.spec.class_names)
     _assert_comparable(restored.info.get("config", {}), training)
     progress = Progress(**{name: restored.info[name] for name in Progress._fields})
     message, now = f"resumed after step {restored.step}", devices.describe()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from copy import deepcopy
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -10,6 +9,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from vae_jax import data
 from vae_jax.data.digest import data_digest, mean_of
+from vae_jax.data.labels import assert_labelled
 from vae_jax.data.preprocess import kind_of_pixels, make_preprocess
 from vae_jax.data.spec import sample_images, spec_of
 from vae_jax.errors import InputError
@@ -21,7 +21,7 @@ from vae_jax.system import devices, memory
 from vae_jax.system.compilation import keep_compiled
 from vae_jax.training import chunks
 from vae_jax.training.ahead import compile_chunk_ahead
-from vae_jax.training.feed import Feed, make_feed
+from vae_jax.training.feed import Feed, make_feed, with_labels
 from vae_jax.training.optimizers import make_optimizer
 from vae_jax.training.step import make_hparams, make_init, make_train_chunk, make_train_step
 from vae_jax.types import Config, Dataset, Hparams, Model, Objective, Sample, Spec, TrainState
@@ -92,11 +92,14 @@ def prepare(config: Config, ahead: bool = False) -> Training:
     key_init, key_train, key_eval = keys_of(config.seed)
     init = jax.jit(make_init(model, objective, optimizer), out_shardings=layout.replicated)
     mean_image = mean_of(dataset.train.images)
-    sample = Sample(mean_image, sample_images(dataset, config.split_seed, sample_size(model, spec)))
+    images, labels = sample_images(dataset, config.split_seed, sample_size(model, spec))
+    sample = Sample(mean_image, images, None if model.given is None else labels)
     step = make_train_step(model, objective, optimizer, accumulate_steps=config.accumulate_steps)
     pure_chunk = make_train_chunk(step, make_preprocess(config.binarize))
     chunk = jax.jit(pure_chunk, donate_argnums=0, out_shardings=layout.replicated)
     feed = make_feed(dataset.train.images, config.batch_size, config.streaming, layout)
+    if model.given is not None:
+        feed = with_labels(feed, dataset.train.labels, layout)
     # XLA's CPU backend runs convolutions inside a loop 10 times slower: they are dispatched one by one.
     one_step = "conv" in model.traits and jax.default_backend() == "cpu"
     most_steps = min(feed.most_steps, config.steps_per_dispatch or (1 if one_step else steps_per_epoch))
@@ -106,7 +109,7 @@ def prepare(config: Config, ahead: bool = False) -> Training:
     ready: Callable[[], object] = lambda: None  # noqa: E731
     if ahead:
         steps = chunks.chunk_size(0, config.log.latent_every_steps, steps_per_epoch, most_steps)
-        chunk, ready = compile_chunk_ahead(config, chunk, shapes, partial(feed.shapes, steps), key_train, hparams)
+        chunk, ready = compile_chunk_ahead(config, chunk, shapes, feed, steps, key_train, hparams)
     return Training(
         config=config,
         dataset=dataset,
@@ -138,6 +141,8 @@ def _load_data(config: Config) -> Dataset:
     devices.check_batch_size(config.batch_size, jax.device_count(), config.accumulate_steps)
     keep_compiled(config)
     dataset = data.load(config)
+    if config.condition == "label":
+        assert_labelled(dataset, config)
     if len(dataset.train.images) < config.batch_size:
         raise InputError(
             f"batch_size={config.batch_size}: the training split has only {len(dataset.train.images)} images"

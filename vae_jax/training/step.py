@@ -14,12 +14,13 @@ from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
 from vae_jax.config import flatten
 from vae_jax.config.table import KEYS
 from vae_jax.data.preprocess import Preprocess
-from vae_jax.models import OBJECTIVE
+from vae_jax.models import OBJECTIVE, given
 from vae_jax.system import devices
 from vae_jax.types import Batch, Config, Context, Hparams, Images, Model, Objective, Params, Sample, TrainState
 
 Metrics = dict[str, Float[Array, ""]]
-Step = Callable[[TrainState, Images, PRNGKeyArray, Hparams], tuple[TrainState, Metrics]]
+Step = Callable[..., tuple[TrainState, Metrics]]
+"""(state, x[B,H,W,C], key, hparams, labels[B] or None) -> (state, metrics)."""
 HPARAMS = tuple(key.name for key in KEYS if key.hparam)
 """The config keys whose numbers are arguments of the compiled program: runs that differ only in them can be trained as one."""
 
@@ -68,10 +69,10 @@ def make_train_step(
     axis_name: str | None = None,
     accumulate_steps: int = 1,
 ) -> Step:
-    """Make a step (state, x[B,H,W,C], key, hparams) -> (state, metrics) on the mean loss of a batch, pure and not jitted.
+    """Make a step (state, x[B,H,W,C], key, hparams, labels=None) -> (state, metrics) on a batch's mean loss, pure, not jitted.
 
-    The noise of a step comes from fold_in(key, state.step), so `key` is the same at every step. Metrics are means over the
-    batch, nats per image.
+    A conditional model needs the labels, i32[B]. The noise of a step comes from fold_in(key, state.step), so `key` is the same
+    at every step. Metrics are means over the batch, nats per image.
 
     Args:
         model: the model to train; its `refit` sets some of the parameters in the optimizer's place.
@@ -85,7 +86,9 @@ def make_train_step(
             part only.
     """
 
-    def step(state: TrainState, x: Images, key: PRNGKeyArray, hparams: Hparams) -> tuple[TrainState, Metrics]:
+    def step(
+        state: TrainState, x: Images, key: PRNGKeyArray, hparams: Hparams, labels: Int32[Array, " B"] | None = None
+    ) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(key, state.step)
         key_refit = jax.random.fold_in(key, REFIT)  # the same on every device
         if axis_name is not None:
@@ -93,17 +96,17 @@ def make_train_step(
 
         context = Context(state.step, hparams, True, axis_name)
 
-        def mean_loss(params: Params, x: Images, key: PRNGKeyArray) -> tuple[Float[Array, ""], Metrics]:
-            terms = objective.terms(model, params, key, Batch(x), context)
+        def mean_loss(params: Params, batch: Batch, key: PRNGKeyArray) -> tuple[Float[Array, ""], Metrics]:
+            terms = objective.terms(given(model, batch.labels), params, key, batch, context)
             metrics = {name: values.mean() for name, values in terms.items()}
             both = metrics["loss"] + metrics["critic_loss"] if "critic_loss" in metrics else metrics["loss"]
             return both, metrics
 
         gradients = partial(jax.grad(mean_loss, has_aux=True), state.params)
         if accumulate_steps == 1:
-            grads, metrics = gradients(x, key)
+            grads, metrics = gradients(Batch(x, labels), key)
         else:
-            grads, metrics = _mean_of_parts(gradients, x, key, accumulate_steps)
+            grads, metrics = _mean_of_parts(gradients, Batch(x, labels), key, accumulate_steps)
         if axis_name is not None:
             grads, metrics = jax.lax.pmean((grads, metrics), axis_name)
         refitted = {}
@@ -123,14 +126,15 @@ def make_train_step(
     return step
 
 
-def _mean_of_parts(gradients: Callable[..., Any], x: Images, key: PRNGKeyArray, count: int) -> Any:
-    """Return the mean of gradients(part of x, its own key) over `count` equal parts, with one part in memory at a time."""
+def _mean_of_parts(gradients: Callable[..., Any], batch: Batch, key: PRNGKeyArray, count: int) -> Any:
+    """Return the mean of gradients(part of batch, its key) over `count` equal parts, with one part in memory at a time."""
     # Part i holds the rows i, i + count, ...: a batch that is spread over devices stays where it is.
-    parts = jnp.moveaxis(x.reshape(-1, count, *x.shape[1:]), 1, 0)
+    parts = jax.tree.map(lambda rows: jnp.moveaxis(rows.reshape(-1, count, *rows.shape[1:]), 1, 0), batch)
     keys = jax.random.split(key, count)
-    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(gradients, parts[0], keys[0]))
+    shapes = jax.eval_shape(gradients, jax.tree.map(lambda rows: rows[0], parts), keys[0])
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
 
-    def add(total: Any, part: tuple[Images, PRNGKeyArray]) -> tuple[Any, None]:
+    def add(total: Any, part: tuple[Batch, PRNGKeyArray]) -> tuple[Any, None]:
         return jax.tree.map(jnp.add, total, gradients(*part)), None
 
     total, _ = jax.lax.scan(add, zeros, (parts, keys))
@@ -141,6 +145,7 @@ def make_train_chunk(step: Step, preprocess: Preprocess) -> Callable[..., tuple[
     """Make a function (state, images u8[N,H,W,C], order i32[T,B], key, hparams) -> (state, metrics f32[T]), pure: T steps.
 
     Row t of `order` picks the images of step t. With streaming, images are picked already, u8[T,B,H,W,C], and order is None.
+    For a conditional model a last argument has the picked images' labels, i32[T,B].
     """
 
     def chunk(
@@ -149,18 +154,20 @@ def make_train_chunk(step: Step, preprocess: Preprocess) -> Callable[..., tuple[
         order: Int32[Array, "T B"] | None,
         key: PRNGKeyArray,
         hparams: Hparams,
+        labels: Int32[Array, "T B"] | None = None,
     ) -> tuple[TrainState, dict[str, Float[Array, " T"]]]:
         key_pixels, key_step = jax.random.split(key)
 
-        def body(state: TrainState, picked: Array) -> tuple[TrainState, Metrics]:
+        def body(state: TrainState, at: tuple[Array, Array | None]) -> tuple[TrainState, Metrics]:
+            picked, classes = at
             batch = picked if order is None else images[picked]
             x = preprocess(jax.random.fold_in(key_pixels, state.step), batch)
-            return step(state, x, key_step, hparams)
+            return step(state, x, key_step, hparams, *(() if classes is None else (classes,)))
 
-        steps = images if order is None else order
-        if len(steps) == 1:
+        steps = (images if order is None else order), labels
+        if len(steps[0]) == 1:
             # Not a loop of one: XLA's CPU backend runs convolutions inside loops 10 times slower.
-            state, metrics = body(state, steps[0])
+            state, metrics = body(state, jax.tree.map(lambda rows: rows[0], steps))
             return state, {name: value[None] for name, value in metrics.items()}
         return jax.lax.scan(body, state, steps)
 

@@ -59,6 +59,23 @@ def test_encoding_and_decoding_agree_with_jax(engine, shape, changes, dtype):
     assert found["facts"] == [list(shape), run.config.latent_dim, run.model.prior is not None]
 
 
+@pytest.mark.parametrize("changes", [{}, {"network": "conv", "channels": (4,)}, {"model": "two_layer"}, AE], ids=str)
+def test_a_conditional_network_is_given_the_class_as_in_jax(engine, changes):
+    shape, label = (5, 4, 3), 2
+    run = random_run(shape, 4, condition="label", **changes)
+    description = embed(layers_of(run), num_classes=4)
+    assert description["latent_dim"] == run.config.latent_dim
+    run, rng = as_embedded(run, description["dtype"]), np.random.default_rng(1)
+    pixels, z = rng.random(shape).astype(np.float32), rng.normal(size=run.config.latent_dim).astype(np.float32)
+    asked = {"description": description, "pixels": pixels.ravel().tolist(), "z": z.tolist()}
+    found = engine(RUN_JS, asked | {"label": label})
+    close(found["mean"], run.encode(pixels[None], label).mean)
+    close(found["decoded"], run.decode(z[None], label))
+    assert np.abs(np.array(found["decoded"]) - engine(RUN_JS, asked | {"label": 3})["decoded"]).max() > 0.01
+    with pytest.raises(Exception, match="no such class: 4; there are 4"):
+        engine(RUN_JS, asked | {"label": 4})
+
+
 @pytest.mark.parametrize("changes", [{}, {"model": "two_layer", "two_layer.upper_hidden_dims": (5,)}, AE], ids=str)
 def test_samples_from_the_prior_agree_with_jax(engine, changes):
     run = random_run((5, 5, 1), **changes)

@@ -1,7 +1,7 @@
 """The test images that figures show as examples."""
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Int, Int32, UInt8
 
 from vae_jax.artifacts.arrays.source import Source
 from vae_jax.types import Split
@@ -27,6 +27,11 @@ def in_turn(labels: Int[np.ndarray, " N"]) -> Int[np.ndarray, " N"]:
 def examples(test: Split, most: int) -> UInt8[np.ndarray, "n H W C"]:
     """Return at most `most` images of a split, all classes in turn."""
     return test.images[in_turn(test.labels)[:most]]
+
+
+def labels_of_examples(labels: Int32[np.ndarray, " N"] | None, most: int) -> Int32[np.ndarray, " n"] | None:
+    """Return the labels of `examples` for a conditional model, whose labels of the split are given; else None."""
+    return None if labels is None else labels[in_turn(labels)[:most]]
 
 
 def example_rows(source: Source, most: int = NUM_EXAMPLES) -> Int[np.ndarray, " n"]:

@@ -1,7 +1,7 @@
 """A trained model as functions on the host, with its test images and a person's choices."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -48,8 +48,15 @@ class Source(NamedTuple):
     """True if the first terms are those of the F numbers of z."""
     film: Callable[[], tuple[list[int], Float[np.ndarray, "F M Z"], Int[np.ndarray, " M"]] | None] | None = None
     """() -> (steps, latents at these steps, indices of their test images), or None if none were stored."""
+    given: Int[np.ndarray, " N"] | None = None
+    """The labels of the test images if the model is conditional: every function above then takes labels as its last argument,
+    one for each row, or a single one for all; None for other models."""
     corrupt: Callable[..., Float[np.ndarray, "N H W C"]] | None = None
     """(images u8[N,H,W,C], seed) -> the corrupted images that a denoiser encodes; None for other models."""
     request: Request = Request()
     progress: Callable[[str], None] = lambda text: None
     """Called with a line of text now and then while something slow is computed."""
+
+    def labels_of(self, rows: Any = slice(None)) -> tuple[Int[np.ndarray, " n"], ...]:
+        """Return the last argument of a function of these test images: their labels if the model is conditional, else none."""
+        return () if self.given is None else (self.given[rows],)

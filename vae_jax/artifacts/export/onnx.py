@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import numpy as np
+
 from vae_jax.artifacts.export.file import Artefact, sizes
 from vae_jax.artifacts.export.graph import Graph
 from vae_jax.artifacts.export.operators import chain
@@ -18,6 +20,7 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
 
     encoder: x [N, H, W, C] in [0, 1] (a denoiser: any) -> mean [N, Z], and logvar [N, Z] for a model with a prior.
     decoder: z [N, Z] -> pixel_mean [N, H, W, C] in [0, 1].
+    Of a conditional model encoder and decoder take `label` [N, Y] too: 1 for the class of each row, 0 for the others.
     prior: noise [N, U] drawn from N(0, I) -> mean [N, Z] and logvar [N, Z] of z.
 
     Everything is float32. If the run computes in bfloat16, results differ by the rounding of bfloat16.
@@ -31,8 +34,8 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
     layers, size = run.model.layers(run.params), (run.config.latent_dim,)
     outputs = ["mean"] if run.model.rate is None else ["mean", "logvar"]
     made = [
-        _artefact(run, "encoder", layers.encoder, ("x", run.shape), outputs, size),
-        _artefact(run, "decoder", layers.decoder, ("z", size), ["pixel_mean"], run.shape),
+        _artefact(run, "encoder", layers.encoder, ("x", run.shape), outputs, size, len(run.class_names)),
+        _artefact(run, "decoder", layers.decoder, ("z", size), ["pixel_mean"], run.shape, len(run.class_names)),
     ]
     if layers.prior:
         flat = [*layers.prior, Layer("reshape", (2 * size[0],))]
@@ -48,10 +51,21 @@ def _artefact(
     given: tuple[str, tuple[int, ...]],
     outputs: list[str],
     shape: tuple[int, ...],
+    num_classes: int = 0,
 ) -> Artefact:
-    """Make the file of one list of layers, whose output is split into `outputs` of one shape."""
-    graph = Graph()
-    found = chain(graph, layers, given[0])
+    """Make the file of one list of layers, whose output is split into `outputs` of one shape.
+
+    With num_classes the input's last axis is joined with the label of the row, [N, num_classes].
+    """
+    graph, inputs = Graph(), dict([given])
+    x = given[0]
+    if num_classes:
+        inputs["label"] = (num_classes,)
+        around = given[1][:-1]
+        label = graph.reshape("label", (*[1] * len(around), num_classes)) if around else "label"
+        planes = graph.add("Mul", label, np.ones((1, *around, num_classes), np.float32)) if around else label
+        x = graph.add("Concat", x, planes, axis=-1)
+    found = chain(graph, layers, x)
     parts = graph.split(found, len(outputs)) if len(outputs) > 1 else [found]
     named = {output: (part, shape) for output, part in zip(outputs, parts, strict=True)}
     facts = {
@@ -61,7 +75,10 @@ def _artefact(
         "image_shape": json.dumps(run.shape),
         "step": str(run.step),
     }
-    content = graph.model(name, {given[0]: given[1]}, named, facts)
-    call = f"[{', '.join(outputs)}] = {name}.run(None, {{'{given[0]}': {given[0]}}})"
-    what = f"float32 {sizes(given[1])} -> {sizes(shape)}"
+    if num_classes:
+        facts["classes"] = json.dumps(run.class_names)
+    content = graph.model(name, inputs, named, facts)
+    arguments = ", ".join(f"'{key}': {key}" for key in inputs)
+    call = f"[{', '.join(outputs)}] = {name}.run(None, {{{arguments}}})"
+    what = f"float32 {' and '.join(map(sizes, inputs.values()))} -> {sizes(shape)}"
     return Artefact(f"{name}.onnx", content, LOAD.format(name=name, call=call, what=what))

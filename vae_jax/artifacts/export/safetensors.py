@@ -54,7 +54,9 @@ def named(run: Run) -> dict[str, np.ndarray]:
 def _card(run: Run, workdir: Path) -> dict[str, Any]:
     config = run.config
     return {
-        "what": f"{config.model}, {config.network} networks, {config.likelihood} likelihood, trained on {config.dataset}",
+        "what": f"{config.model}, {config.network} networks, {config.likelihood} likelihood, trained on {config.dataset}"
+        + ", conditional: p(x given the class)" * (run.model.given is not None),
+        **({"condition": config.condition, "classes": list(run.class_names)} if run.class_names else {}),
         # Without the folders of the machine that trained: the card goes to others.
         "config": {name: value for name, value in config.to_dict().items() if not name.endswith("_dir")},
         "image_shape": list(run.shape),

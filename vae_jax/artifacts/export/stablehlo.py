@@ -10,6 +10,7 @@ from jax import export
 
 from vae_jax.artifacts.export.file import Artefact, extra, sizes
 from vae_jax.errors import InputError
+from vae_jax.models import given
 from vae_jax.runs.run import Run
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -24,30 +25,41 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
 
     encode: images [N, H, W, C] in [0, 1] (a denoiser: any) -> {"mean": [N, Z], "logvar": [N, Z]}, logvar for a VAE only.
     decode: z [N, Z] -> pixel means [N, H, W, C] in [0, 1]; with several layers z is that of the lowest.
+    Of a conditional model both take the labels, int32 [N], as a second argument.
 
     Raises:
         InputError: z is not a vector, or a package is missing.
     """
     with extra("stablehlo"):
         import flatbuffers  # noqa: F401 - JAX's own need, which it leaves to the person
-    model, size, place = run.model, run.config.latent_dim, run.model.place
-    if place is None:
+    size, conditional = run.config.latent_dim, run.model.given is not None
+    if run.model.place is None:
         raise InputError(
             f"model={run.config.model}: its z are no vectors of numbers for stablehlo; choices: safetensors"
         )
     params = jax.tree.map(jnp.asarray, run.params)
-    outputs = "{'mean', 'logvar'}" if model.rate is not None else "{'mean'}"
-    encode = _exported(lambda x: model.encode(params, x)._asdict(), run.shape)
-    decode = _exported(lambda z: model.pixel_mean(params, model.decode(params, place(params, z))), (size,))
-    x, z = f"float32 {sizes(run.shape)} in [0, 1]", f"float32 {sizes((size,))}"
+    outputs = "{'mean', 'logvar'}" if run.model.rate is not None else "{'mean'}"
+
+    def encode_rows(x: jax.Array, labels: jax.Array | None = None) -> dict[str, jax.Array]:
+        return given(run.model, labels).encode(params, x)._asdict()
+
+    def decode_rows(z: jax.Array, labels: jax.Array | None = None) -> jax.Array:
+        model = given(run.model, labels)
+        assert model.place is not None
+        return model.pixel_mean(params, model.decode(params, model.place(params, z)))
+
+    encode, decode = _exported(encode_rows, run.shape, conditional), _exported(decode_rows, (size,), conditional)
+    labels = ", labels int32 [N]" * conditional
+    x, z = f"float32 {sizes(run.shape)} in [0, 1]{labels}", f"float32 {sizes((size,))}{labels}"
     return [
         Artefact("encode.stablehlo", encode, LOAD.format(name="encode", what=f"{x} -> {outputs}, {sizes((size,))}")),
         Artefact("decode.stablehlo", decode, LOAD.format(name="decode", what=f"{z} -> {sizes(run.shape)} in [0, 1]")),
     ]
 
 
-def _exported(function: Callable[[jax.Array], Any], shape: tuple[int, ...]) -> bytes:
-    """Export a function of one array [N, *shape]."""
+def _exported(function: Callable[..., Any], shape: tuple[int, ...], conditional: bool) -> bytes:
+    """Export a function of one array [N, *shape], and of labels [N] if the model is conditional."""
     (rows,) = export.symbolic_shape("N")
     program = export.export(jax.jit(function), platforms=PLATFORMS)
-    return bytes(program(jax.ShapeDtypeStruct((rows, *shape), jnp.float32)).serialize())
+    labels = [jax.ShapeDtypeStruct((rows,), jnp.int32)] * conditional
+    return bytes(program(jax.ShapeDtypeStruct((rows, *shape), jnp.float32), *labels).serialize())

@@ -21,7 +21,7 @@ from vae_jax.artifacts.figures.grid import (
     label_room,
     label_rows,
 )
-from vae_jax.artifacts.figures.text import inactive_note, shortened, wrapped
+from vae_jax.artifacts.figures.text import inactive_note, plain, shortened, wrapped
 
 LINE = 80
 """The most characters in a line of a title."""
@@ -33,20 +33,34 @@ FEW_ROWS = 10
 """The most rows of a traversal of full width."""
 
 
-def fig_manifold(manifold_even: Images, manifold_quantile: Images, manifold_reach: float) -> Figure:
+def fig_manifold(
+    manifold_even: Images | Float[np.ndarray, "Y N H W C"],
+    manifold_quantile: Images | Float[np.ndarray, "Y N H W C"],
+    manifold_reach: float,
+    manifold_classes: tuple[str, ...] = (),
+) -> Figure | list[Figure]:
     """Draw the decoded plane twice, at equal steps and at equal prior probability, each [n*n, H, W, C] in reading order.
 
-    In both, z1 grows to the right and z2 upwards; at equal steps, both go from -manifold_reach to manifold_reach.
+    In both, z1 grows to the right and z2 upwards; at equal steps, both go from -manifold_reach to manifold_reach. Of a
+    conditional model there is a page for each class, and the arrays have a first axis of classes.
     """
+    if not manifold_classes:
+        return _plane(manifold_even, manifold_quantile, manifold_reach, "The latent plane, decoded")
+    titles = [f"The latent plane, decoded given {shortened(name, LINE // 2)}" for name in manifold_classes]
+    pairs = zip(manifold_even, manifold_quantile, titles, strict=True)
+    return [_plane(even, quantile, manifold_reach, plain(title)) for even, quantile, title in pairs]
+
+
+def _plane(even_steps: Images, quantiles: Images, reach: float, title: str) -> Figure:
     pictures = []
-    for images in (manifold_even, manifold_quantile):
+    for images in (even_steps, quantiles):
         n = math.isqrt(len(images))
         rows = [images[i : i + n] for i in range(0, len(images), n)]
         pictures.append(grid(rows, n, PANEL, dark=True))
     top = HEADINGS + LINE_HEIGHT
-    figure = framed(beside(*pictures), "The latent plane, decoded", MARGIN, top)
+    figure = framed(beside(*pictures), title, MARGIN, top)
     width, height = figure.get_figwidth() * DPI, figure.get_figheight() * DPI
-    even = f"equal steps over the codes\nz1 and z2 from −{manifold_reach:g} to {manifold_reach:g}"
+    even = f"equal steps over the codes\nz1 and z2 from −{reach:g} to {reach:g}"
     for side, heading in zip((-1, 1), (even, "equal probability\nunder the prior"), strict=True):
         x = 0.5 + side * (pictures[0].shape[1] + GUTTER) / (2 * width)
         figure.text(x, 1 - (top - 8) / height, heading, ha="center", va="bottom", fontsize=9)
@@ -69,17 +83,22 @@ def fig_traversal(
     traversal_dimensions: list[int],
     traversal_coordinates: Float[np.ndarray, " n"],
     active: Bool[np.ndarray, " Z"],
+    traversal_class: tuple[str, ...] = (),
 ) -> Figure:
     """Draw a row for each active latent dimension, largest KL first: it takes the coordinates, all others are zero.
 
-    A line says how many of the active dimensions are not drawn, and how many dimensions are inactive.
+    Of a conditional model all are decoded given one class, which the title names. A line says how many of the active dimensions
+    are not drawn, and how many dimensions are inactive.
     """
     names = [f"z{k + 1}" + ("" if active[k] else " (inactive)") for k in traversal_dimensions]
     label, columns = label_room(names), len(traversal_coordinates)
     picture = grid(list(traversal), columns, WIDTH * (4 if len(names) <= FEW_ROWS else 3) // 4 - label - MARGIN)
     note = wrapped(inactive_note(active, len(names)), picture.shape[1] // NOTE_CHARACTER, 3)
     bottom = MARGIN + LINE_HEIGHT * len(note.splitlines())
-    figure = framed(picture, "One latent dimension at a time, largest KL first", label, HEADINGS, bottom)
+    title = "One latent dimension at a time, largest KL first"
+    for name in traversal_class:
+        title += f", given {plain(shortened(name, LINE // 4))}"
+    figure = framed(picture, title, label, HEADINGS, bottom)
     label_rows(figure, picture, names, label, top=HEADINGS)
     width, height = figure.get_figwidth() * DPI, figure.get_figheight() * DPI
     figure.text(label / width, (bottom - 10) / height, note, va="top", fontsize=8, color=QUIET)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from vae_jax import data
-from vae_jax.artifacts.arrays import examples
+from vae_jax.artifacts.arrays import examples, labels_of_examples
 from vae_jax.artifacts.report import facts, measured
 from vae_jax.artifacts.report.page import render
 from vae_jax.artifacts.report.sprites import sheet
@@ -73,24 +73,27 @@ def _read(letter: str, workdir: Path) -> Compared:
     run = load_run(workdir)
     results = workdir_lib.read_results(workdir)
     stands = facts.standing(workdir, run.config, results)
-    images = examples(data.load(run.config).test, NUM_IMAGES)
+    dataset = data.load(run.config)
+    images = examples(dataset.test, NUM_IMAGES)
+    given = labels_of_examples(run.labels_of(dataset, "test"), NUM_IMAGES)
     return Compared(
         letter,
         workdir.resolve().name,
         stands.text,
-        f"{kind_of_pixels(run.config.binarize, run.shape[2])} pixels, {run.config.likelihood}",
+        f"{kind_of_pixels(run.config.binarize, run.shape[2])} pixels, {run.config.likelihood}"
+        + ", given the label" * (given is not None),
         run.config,
         results if stands.complete else {},
         measured.curves(workdir),
         np.array(images),
-        _shown(run, images),
+        _shown(run, images, given),
     )
 
 
-def _shown(run: Run, images: np.ndarray) -> UInt8[np.ndarray, "N H W C"]:
-    """Reconstruct images; a denoiser gets them with its noise."""
-    given = run.corrupt(images, run.config.seed) if run.corrupts else images
-    return np.round(255 * run.reconstruct(given)).astype(np.uint8)
+def _shown(run: Run, images: np.ndarray, labels: np.ndarray | None) -> UInt8[np.ndarray, "N H W C"]:
+    """Reconstruct images; a denoiser gets them with its noise, a conditional model with their labels."""
+    seen = run.corrupt(images, run.config.seed) if run.corrupts else images
+    return np.round(255 * run.reconstruct(seen, labels)).astype(np.uint8)
 
 
 def differing(configs: Sequence[Config]) -> list[str]:

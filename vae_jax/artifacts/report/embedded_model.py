@@ -25,18 +25,24 @@ def embedded_dtype(layers: Layers) -> Dtype:
     return "float16" if fits and sum(array.size for array in arrays) > LARGEST_EXACT else "float32"
 
 
-def embed(layers: Layers, dtype: Dtype | None = None, draws: Float[np.ndarray, "N Z"] | None = None) -> dict[str, Any]:
+def embed(
+    layers: Layers,
+    dtype: Dtype | None = None,
+    draws: Float[np.ndarray, "N Z"] | None = None,
+    num_classes: int = 0,
+) -> dict[str, Any]:
     """Return the argument of `VaeNetwork.load` in network.js, ready for `json.dumps`.
 
     Args:
         layers: see `Model.layers`.
         dtype: the dtype of the stored weights; None: `embedded_dtype`.
         draws: draws from the prior, for one that is learned and that the layers do not draw from.
+        num_classes: Y, the classes that a conditional model is given; 0 for another.
 
     Returns:
-        dtype; shape [H, W, C]; latent_dim Z; with_prior, true if the encoder returns a logvar; encoder, decoder and prior, lists
-        of {kind, output, numbers, arrays}, an array being {offset, shape} with the offset in numbers, not bytes; weights, the
-        base64 of one little-endian buffer that holds all arrays; draws, `packed`, or null.
+        dtype; shape [H, W, C]; latent_dim Z; num_classes Y; with_prior, true if the encoder returns a logvar; encoder, decoder
+        and prior, lists of {kind, output, numbers, arrays}, an array being {offset, shape} with the offset in numbers, not
+        bytes; weights, the base64 of one little-endian buffer that holds all arrays; draws, `packed`, or null.
     """
     dtype, offset = dtype or embedded_dtype(layers), 0
     described: dict[str, list[dict[str, Any]]] = {}
@@ -46,11 +52,12 @@ def embed(layers: Layers, dtype: Dtype | None = None, draws: Float[np.ndarray, "
             description, offset = _describe(layer, offset)
             described[name].append(description)
     buffer = b"".join(array.astype(STORED[dtype]).tobytes() for array in _arrays(layers))
-    latent_dim = layers.decoder[0].arrays["kernel"].shape[0]
+    latent_dim = layers.decoder[0].arrays["kernel"].shape[0] - num_classes
     return {
         "dtype": dtype,
         "shape": list(layers.decoder[-1].output),
         "latent_dim": latent_dim,
+        "num_classes": num_classes,
         "with_prior": layers.encoder[-1].output[0] == 2 * latent_dim,
         **described,
         "weights": base64.b64encode(buffer).decode(),

@@ -38,7 +38,8 @@ def content(run: Run, dataset: Dataset) -> dict[str, Any]:
     """Return everything that the explorer draws, as JSON; only `reason` if the network is too large.
 
     Returns:
-        network: see `embed`. points: the codes of random test images, their labels, indices in the test split and thumbnails.
+        network: see `embed`. classes: the names of those that a conditional model is given, else []. points: the codes of
+        random test images, their labels, indices in the test split and thumbnails.
         planes: {name, axes [2][Z], centre [Z], labels} to show them on; tiles: the decoded plane's tiles along a side.
         dimensions: {index, kl, active} on the whole test split, largest KL first. reach: the range of a slider.
     """
@@ -53,14 +54,16 @@ def content(run: Run, dataset: Dataset) -> dict[str, Any]:
         return {"reason": reason}
     rows = np.sort(_rows(run, dataset))
     images = dataset.test.images[rows]
-    means = run.latents(dataset.test.images)
+    labels = run.labels_of(dataset, "test")
+    means = run.latents(dataset.test.images, labels)
     codes = means[rows]
     with_prior, by_kl = run.model.prior is not None, "columns" in run.model.traits
-    kl = run.kl_terms(dataset.test.images).mean(axis=0, dtype=np.float64) if by_kl else None
+    kl = run.kl_terms(dataset.test.images, labels).mean(axis=0, dtype=np.float64) if by_kl else None
     order = geometry.by_kl(means, kl)
     return {
         "reason": "",
-        "network": embed(layers, draws=_draws(run, layers)),
+        "network": embed(layers, draws=_draws(run, layers), num_classes=len(run.class_names)),
+        "classes": list(run.class_names),
         "points": {
             "codes": packed(codes),
             "rows": rows.tolist(),

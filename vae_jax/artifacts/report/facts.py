@@ -39,11 +39,15 @@ def title(config: Config) -> str:
     names = dict(chosen(flatten(config)))
     name = ENTRIES["model", config.model].title or config.model
     for by in TITLED:
-        own = ENTRIES[by, names[by]].title if by in names else ""
-        # "Variational autoencoder" is written small inside a title, and "FactorVAE" is not.
-        small = name if name.split()[0][1:].lower() != name.split()[0][1:] else name[0].lower() + name[1:]
-        name = own.replace("{}", small) if own else name
+        name = _inserted(ENTRIES[by, names[by]].title if by in names else "", name)
+    name = _inserted("Conditional {}" if config.condition != "none" else "", name)
     return f"{name} on {_data_name(config)}"
+
+
+def _inserted(own: str, name: str) -> str:
+    """Return a title with the title so far in it: "Variational autoencoder" is written small there, and "FactorVAE" is not."""
+    small = name if name.split()[0][1:].lower() != name.split()[0][1:] else name[0].lower() + name[1:]
+    return own.replace("{}", small) if own else name
 
 
 def _data_name(config: Config) -> str:

@@ -71,6 +71,7 @@ def write_report(
         splits=splits,
         table=[(name, measured.unit(name), cells) for name, cells in table],
         pixels=found.get("pixels", ""),
+        classes=bool(run.class_names),
         examined=run.model.rate is not None and "discrete" not in run.model.traits,
         health=measured.health(workdir),
         health_command=f"python -m experiments.health --workdir={shlex.quote(str(workdir))}",

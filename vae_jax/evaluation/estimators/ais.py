@@ -21,35 +21,20 @@ Axes: S chains per image, T temperatures.
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
-from vae_jax.data.mapped import unmap
 from vae_jax.errors import InputError
+from vae_jax.evaluation.estimators.annealed import Annealed, annealed_blocks
 from vae_jax.evaluation.estimators.annealing import (
-    Path,
-    as_pixels,
     forward_path,
     images_of_a_call,
     make_anneal,
     reverse_path,
 )
 from vae_jax.evaluation.estimators.diagnostics import estimate, log_mean
-from vae_jax.evaluation.estimators.whole_split import Pixels
-from vae_jax.randomness import fold_range
+from vae_jax.evaluation.estimators.whole_split import Classes, Pixels
 from vae_jax.types import Model, Params
-
-
-class Annealed(NamedTuple):
-    """Consecutive images and the log weights of their chains, nats."""
-
-    start: int
-    """The number of the first image."""
-    log_weights: Float[np.ndarray, "B S"]
-    acceptance: Float[np.ndarray, " T"]
-    """The mean probability of acceptance of each transition."""
 
 
 class AIS(NamedTuple):
@@ -68,7 +53,8 @@ class AIS(NamedTuple):
 
 
 Chains = Callable[..., Iterator[Annealed]]
-"""(params, key, images [N,H,W,C], step_sizes [T], first=0) -> Annealed blocks in order; image i has the number first + i."""
+"""(params, key, images [N,H,W,C], step_sizes [T], first=0, labels=None) -> Annealed blocks in order; image i has the number
+first + i."""
 
 
 def make_ais(
@@ -93,12 +79,17 @@ def make_ais(
     anneal = make_anneal(model, num_chains, num_leapfrog)
 
     def chains(
-        params: Params, key: PRNGKeyArray, images: Pixels, step_sizes: Float[np.ndarray, " n"], first: int = 0
+        params: Params,
+        key: PRNGKeyArray,
+        images: Pixels,
+        step_sizes: Float[np.ndarray, " n"],
+        first: int = 0,
+        labels: Classes = None,
     ) -> Iterator[Annealed]:
         if len(step_sizes) != num_temperatures:
             raise InputError(f"{len(step_sizes)} step sizes for {num_temperatures} temperatures; tune one for each")
         size = images_of_a_call(model, params, images, num_chains, num_bytes)
-        return _blocks(anneal, params, key, images, None, forward_path(step_sizes), size, first)
+        return annealed_blocks(anneal, params, key, (images, None, labels), forward_path(step_sizes), size, first)
 
     return chains
 
@@ -113,6 +104,7 @@ def reverse_ais(
     num_chains: int = 16,
     num_leapfrog: int = 10,
     num_bytes: int | None = None,
+    labels: Classes = None,
 ) -> Float[np.ndarray, "N S"]:
     """Return log weights of chains from the posterior to the prior [N, S], nats, for `upper_bound`.
 
@@ -129,13 +121,14 @@ def reverse_ais(
         num_chains: S.
         num_leapfrog: the number of steps in a transition.
         num_bytes: see `make_ais`.
+        labels: the classes of the images, for a conditional model.
 
     Raises:
         InputError: the model has no prior.
     """
     anneal = make_anneal(model, num_chains, num_leapfrog)
     size = images_of_a_call(model, params, x, num_chains, num_bytes)
-    blocks = _blocks(anneal, params, key, x, z, reverse_path(step_sizes), size, 0)
+    blocks = annealed_blocks(anneal, params, key, (x, z, labels), reverse_path(step_sizes), size, 0)
     return np.concatenate([block.log_weights for block in blocks])
 
 
@@ -153,28 +146,3 @@ def upper_bound(log_weights: Float[np.ndarray, "N S"]) -> Float[np.ndarray, " N"
     It is an upper bound on log p(x) on average: the expectation of 1 / w is 1 / p(x), and -log is convex (Grosse et al. 2015).
     """
     return -log_mean(-log_weights)
-
-
-def _blocks(
-    anneal: Callable[..., Any],
-    params: Params,
-    key: PRNGKeyArray,
-    images: Pixels,
-    z: Any,
-    path: Path,
-    size: int,
-    first: int,
-) -> Iterator[Annealed]:
-    """Yield the chains of `size` images per call; the last call is padded with zeros, which the results leave out."""
-    images, z = np.asarray(images), jax.tree.map(np.asarray, z)
-    for start in range(0, len(images), size):
-        count = min(size, len(images) - start)
-
-        def cut(values: np.ndarray, start: int = start, count: int = count) -> np.ndarray:
-            return np.pad(values[start : start + count], [(0, size - count), *[(0, 0)] * (values.ndim - 1)])
-
-        x, keys = as_pixels(cut(images)), fold_range(key, first + start + jnp.arange(size))
-        unmap(images)
-        share = np.where(np.arange(size) < count, np.float32(1 / count), np.float32(0))
-        log_weights, acceptance = jax.device_get(anneal(params, keys, x, jax.tree.map(cut, z), path, share))
-        yield Annealed(first + start, log_weights[:count], acceptance)

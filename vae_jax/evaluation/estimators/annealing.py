@@ -13,8 +13,8 @@ from jaxtyping import Array, Float, Float32, Int32, Key, PRNGKeyArray
 
 from vae_jax.data.preprocess import unit
 from vae_jax.evaluation.estimators.hmc import PerChain, Scalar, State, Target, make_target, state_at, transition
-from vae_jax.evaluation.estimators.whole_split import MEMORY_BYTES, Pixels
-from vae_jax.models import require_continuous, require_prior, require_rate
+from vae_jax.evaluation.estimators.whole_split import MEMORY_BYTES, Classes, Pixels
+from vae_jax.models import given, require_continuous, require_prior, require_rate
 from vae_jax.objectives.weights import repeat_rows
 from vae_jax.randomness import fold_range
 from vae_jax.types import Images, Model, Params
@@ -92,7 +92,7 @@ def start_chains(model: Model, params: Params, chains: Key[Array, " P"]) -> Any:
 
 
 def make_anneal(model: Model, num_chains: int, num_leapfrog: int) -> Callable[..., tuple[Array, Array]]:
-    """Make a function (params, keys [B], x [B,H,W,C], z, path, share [B]) -> (log weights [B, S], acceptance [T]).
+    """Make a function (params, keys [B], x [B,H,W,C], z, path, share [B], labels) -> (log weights [B, S], acceptance [T]).
 
     The chains of an image start at its z, leaves [B, ...], or at draws from the prior if z is None. `share` weighs the images
     in the mean acceptance, and sums to 1.
@@ -105,13 +105,19 @@ def make_anneal(model: Model, num_chains: int, num_leapfrog: int) -> Callable[..
 
     @jax.jit
     def anneal(
-        params: Params, keys: Key[Array, " B"], x: Images, z: Any, path: Path, share: Float[Array, " B"]
+        params: Params,
+        keys: Key[Array, " B"],
+        x: Images,
+        z: Any,
+        path: Path,
+        share: Float[Array, " B"],
+        labels: Classes,
     ) -> tuple[Float[Array, "B S"], Float[Array, " T"]]:
         chains = chain_keys(keys, num_chains)
         share = jnp.repeat(share / num_chains, num_chains)
         if z is not None:
             z = repeat_rows(z, num_chains)
-        target, state = begin(model, params, chains, x, z)
+        target, state = begin(model, params, chains, x, z, labels)
 
         def step(carry: tuple[State, Sum], at: Path) -> tuple[tuple[State, Sum], Scalar]:
             state, total = carry
@@ -132,7 +138,12 @@ def images_of_a_call(model: Model, params: Params, images: Pixels, num_chains: i
     if num_bytes is None:
         num_bytes = CACHE_BYTES if jax.default_backend() == "cpu" else MEMORY_BYTES
     key = jax.eval_shape(lambda: jax.random.key(0)[None])
-    outputs = jax.eval_shape(lambda params, key: model.decode(params, start_chains(model, params, key)), params, key)
+
+    def decoded(params: Params, key: Key[Array, " P"]) -> Any:
+        of_image = given(model, jnp.zeros(1, jnp.int32))
+        return of_image.decode(params, start_chains(of_image, params, key))
+
+    outputs = jax.eval_shape(decoded, params, key)
     pairs = max(1, num_bytes // (outputs.size * outputs.dtype.itemsize))
     calls = -(-len(images) // max(1, pairs // num_chains))
     return -(-len(images) // calls)
@@ -143,9 +154,12 @@ def as_pixels(images: Pixels) -> Float32[np.ndarray, "N H W C"]:
     return np.asarray(unit(np.asarray(images)), np.float32)
 
 
-def begin(model: Model, params: Params, chains: Key[Array, " P"], x: Images, z: Any) -> tuple[Target, State]:
+def begin(
+    model: Model, params: Params, chains: Key[Array, " P"], x: Images, z: Any, labels: Classes
+) -> tuple[Target, State]:
     """Return the target of chains for the images x [B,H,W,C], P / B chains each, and the state at their start."""
-    x = repeat_rows(x, len(chains) // len(x))
+    x, labels = repeat_rows((x, labels), len(chains) // len(x))
+    model = given(model, labels)
     target, rows = make_target(model, params, x, start_chains(model, params, chains) if z is None else z)
     return target, state_at(target, rows)
 

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float, Float32, Key, PRNGKeyArray
 
 from vae_jax.evaluation.estimators.annealing import as_pixels, begin, beta_schedule, chain_keys, fold_each
 from vae_jax.evaluation.estimators.hmc import Scalar, State, transition
-from vae_jax.evaluation.estimators.whole_split import Pixels
+from vae_jax.evaluation.estimators.whole_split import Classes, Pixels
 from vae_jax.models import require_rate
 from vae_jax.randomness import fold_range
 from vae_jax.types import Images, Model, Params
@@ -26,6 +26,7 @@ def tune_step_sizes(
     images: Pixels,
     num_temperatures: int,
     num_chains: int = 16,
+    labels: Classes = None,
 ) -> Float32[np.ndarray, " T"]:
     """Return a step size per temperature with which chains for these images have the acceptance ACCEPTANCE.
 
@@ -40,6 +41,7 @@ def tune_step_sizes(
         images: images of the same kind as those to estimate.
         num_temperatures: T.
         num_chains: the number of chains per image.
+        labels: the classes of the images, for a conditional model.
 
     Raises:
         InputError: the model has no prior.
@@ -49,9 +51,9 @@ def tune_step_sizes(
     betas = np.concatenate([np.full(WARM_UP, betas[0]), betas]).astype(np.float32)
 
     @jax.jit
-    def tune(params: Params, keys: Key[Array, " B"], x: Images) -> Float[Array, " n"]:
+    def tune(params: Params, keys: Key[Array, " B"], x: Images, labels: Classes) -> Float[Array, " n"]:
         chains = chain_keys(keys, num_chains)
-        target, state = begin(model, params, chains, x, None)
+        target, state = begin(model, params, chains, x, None, labels)
 
         def step(carry: tuple[State, Scalar], at: tuple[Array, Scalar]) -> tuple[tuple[State, Scalar], Scalar]:
             (state, size), (number, beta) = carry, at
@@ -62,5 +64,5 @@ def tune_step_sizes(
         return jax.lax.scan(step, (state, jnp.float32(FIRST_SIZE)), numbered)[1]
 
     keys = fold_range(key, jnp.arange(len(images)))
-    sizes = jax.device_get(tune(params, keys, as_pixels(images)))
+    sizes = jax.device_get(tune(params, keys, as_pixels(images), labels))
     return sizes[WARM_UP + ROUNDS - 1 :: ROUNDS]

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int32, Key, PRNGKeyArray, UInt8
 from vae_jax.data.mapped import unmap
 from vae_jax.data.preprocess import unit
 from vae_jax.evaluation.estimators.diagnostics import log_mean
-from vae_jax.models import prepared, require_rate
+from vae_jax.models import given, prepared, require_rate
 from vae_jax.objectives.weights import weigh
 from vae_jax.randomness import fold_range
 from vae_jax.types import Images, Model, Params
@@ -27,7 +27,10 @@ CACHE_BYTES, MEMORY_BYTES = 4 * 2**20, 256 * 2**20
 
 Pixels = UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"] | Float[Array, "N H W C"]
 """Images u8 from 0 to 255, which are divided by 255, or x itself in [0, 1]."""
-Bound = Callable[[Params, PRNGKeyArray, Pixels], Float[np.ndarray, " N"]]
+Classes = Any
+"""The labels of images, which a conditional model needs; None for any other."""
+Bound = Callable[..., Float[np.ndarray, " N"]]
+"""(params, key, images [N,H,W,C], labels=None) -> a bound on log p(x) [N], of a conditional model on log p(x|y), nats."""
 
 
 class Block(NamedTuple):
@@ -39,7 +42,7 @@ class Block(NamedTuple):
 
 
 Weights = Callable[..., Iterator[Block]]
-"""(params, key, images [N,H,W,C], first=0) -> Blocks in order; image i has the number first + i."""
+"""(params, key, images [N,H,W,C], first=0, labels=None) -> Blocks in order; image i has the number first + i."""
 
 
 def make_split_weights(model: Model, num_samples: int, num_bytes: int | None = None) -> Weights:
@@ -60,47 +63,53 @@ def make_split_weights(model: Model, num_samples: int, num_bytes: int | None = N
     require_rate(model)
 
     @jax.jit
-    def encode(params: Params, images: UInt8[Array, "B H W C"] | Images) -> tuple[Images, Any]:
+    def encode(params: Params, images: UInt8[Array, "B H W C"] | Images, labels: Classes) -> tuple[Images, Any]:
         x = unit(images)
-        return x, model.encode(params, x)
+        return x, given(model, labels).encode(params, x)
 
     def image_weights(
-        params: Params, key: PRNGKeyArray, x: Float[Array, "H W C"], posterior: Any, samples: Int32[Array, " S"]
+        params: Params, key: PRNGKeyArray, image: tuple[Array, Any, Array | None], samples: Int32[Array, " S"]
     ) -> Float[Array, " S"]:
-        row = jax.tree.map(lambda leaf: leaf[None], posterior)
-        return jax.vmap(lambda key: weigh(model, params, key, x[None], row)[0])(fold_range(key, samples))
+        x, row, label = jax.tree.map(lambda leaf: leaf[None], image)
+        of_image = given(model, label)
+        return jax.vmap(lambda key: weigh(of_image, params, key, x, row)[0])(fold_range(key, samples))
 
     @jax.jit
     def part_weights(
-        params: Params, keys: Key[Array, " B"], x: Images, posterior: Any, samples: Int32[Array, " S"]
+        params: Params, keys: Key[Array, " B"], images: tuple[Images, Any, Classes], samples: Int32[Array, " S"]
     ) -> Float[Array, "B S"]:
-        return jax.vmap(image_weights, in_axes=(None, 0, 0, 0, None))(params, keys, x, posterior, samples)
+        return jax.vmap(image_weights, in_axes=(None, 0, 0, None))(params, keys, images, samples)
 
-    def weights(params: Params, key: PRNGKeyArray, images: Pixels, first: int = 0) -> Iterator[Block]:
+    def weights(
+        params: Params, key: PRNGKeyArray, images: Pixels, first: int = 0, labels: Classes = None
+    ) -> Iterator[Block]:
         images, params = np.asarray(images), prepared(model, params)
         size, parts = _cut(model, params, images, num_samples, num_bytes)
         for start in range(0, len(images), size):
             block = images[start : start + size]
             filled = np.pad(block, [(0, size - len(block)), (0, 0), (0, 0), (0, 0)])
             unmap(images)
-            x, posterior = encode(params, filled)
+            classes = None if labels is None else np.pad(labels[start : start + size], (0, size - len(block)))
+            x, posterior = encode(params, filled, classes)
             keys = fold_range(key, first + start + jnp.arange(size))
-            columns = jax.device_get([part_weights(params, keys, x, posterior, samples) for samples in parts])
+            columns = jax.device_get(
+                [part_weights(params, keys, (x, posterior, classes), samples) for samples in parts]
+            )
             yield Block(first + start, np.concatenate(columns, axis=1)[: len(block), :num_samples])
 
     return weights
 
 
 def make_split_bound(model: Model, num_samples: int, num_bytes: int | None = None) -> Bound:
-    """Make a function (params, key, images [N,H,W,C]) -> iwae_bound [N], nats; see `make_split_weights`.
+    """Make a function (params, key, images [N,H,W,C], labels=None) -> iwae_bound [N], nats; see `make_split_weights`.
 
     Raises:
         InputError: the model has no prior.
     """
     weights = make_split_weights(model, num_samples, num_bytes)
 
-    def bound(params: Params, key: PRNGKeyArray, images: Pixels) -> Float[np.ndarray, " N"]:
-        return np.concatenate([log_mean(block.log_weights) for block in weights(params, key, images)])
+    def bound(params: Params, key: PRNGKeyArray, images: Pixels, labels: Classes = None) -> Float[np.ndarray, " N"]:
+        return np.concatenate([log_mean(block.log_weights) for block in weights(params, key, images, 0, labels)])
 
     return bound
 
@@ -113,12 +122,12 @@ def _cut(
         num_bytes = CACHE_BYTES if jax.default_backend() == "cpu" else MEMORY_BYTES
     one = jax.ShapeDtypeStruct((1, *images.shape[1:]), jnp.float32)
     key = jax.eval_shape(jax.random.key, 0)
-    outputs = jax.eval_shape(
-        lambda params, key, x: model.decode(params, model.reparameterize(params, key, model.encode(params, x)).z),
-        params,
-        key,
-        one,
-    )
+
+    def decoded(params: Params, key: PRNGKeyArray, x: Images) -> Array:
+        of_image = given(model, jnp.zeros(1, jnp.int32))
+        return of_image.decode(params, of_image.reparameterize(params, key, of_image.encode(params, x)).z)
+
+    outputs = jax.eval_shape(decoded, params, key, one)
     pairs = max(1, num_bytes // (outputs.size * outputs.dtype.itemsize))
     calls = -(-num_samples // max(1, pairs // IMAGES_OF_A_CALL))
     width = -(-num_samples // calls)

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray, UInt8
 
 from vae_jax.evaluation.estimators import ais_estimate, make_ais, tune_step_sizes
+from vae_jax.evaluation.health.codes import Labels
 from vae_jax.types import Model, Params
 
 NUM_TUNING = 10
@@ -34,10 +35,18 @@ def annealed_bound(
     images: UInt8[np.ndarray, "N H W C"],
     others: UInt8[np.ndarray, "M H W C"],
     anneal: Anneal,
+    labels: tuple[Labels, Labels] = (None, None),
 ) -> Float[np.ndarray, " B"]:
-    """Return a bound on log p(x) [B] of the first B = min(N, num_images) images, nats; step sizes are tuned on `others`."""
+    """Return a bound on log p(x) [B] of the first B = min(N, num_images) images, nats; step sizes are tuned on `others`.
+
+    `labels` are those of the images and of the others, for a conditional model.
+    """
     key_tune, key_chains = jax.random.split(key)
     annealed = images[: anneal.num_images]
-    sizes = tune_step_sizes(model, params, key_tune, others[:NUM_TUNING], anneal.num_temperatures, anneal.num_chains)
+    own, theirs = labels
+    if own is not None and theirs is not None:
+        own, theirs = own[: anneal.num_images], theirs[:NUM_TUNING]
+    tuned = others[:NUM_TUNING], anneal.num_temperatures, anneal.num_chains
+    sizes = tune_step_sizes(model, params, key_tune, *tuned, theirs)
     chains = make_ais(model, anneal.num_temperatures, anneal.num_chains)
-    return ais_estimate(chains(params, key_chains, annealed, sizes)).log_p
+    return ais_estimate(chains(params, key_chains, annealed, sizes, 0, own)).log_p

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
 
 from vae_jax.data.preprocess import unit
 from vae_jax.evaluation.aggregate_posterior import Aggregate
-from vae_jax.models import require_rate
+from vae_jax.models import given, require_rate
 from vae_jax.randomness import fold_range
 from vae_jax.types import Model, Params
 
@@ -50,14 +50,21 @@ class Codes(NamedTuple):
         return Aggregate(self.kl_terms.mean(axis=0, dtype=np.float64), z.mean(0), np.square(z).mean(0))
 
 
-DrawCodes = Callable[[Params, PRNGKeyArray, UInt8[np.ndarray, "N H W C"]], Codes]
+Labels = Int32[np.ndarray, " N"] | None
+"""The labels of images, for a conditional model."""
+DrawCodes = Callable[..., Codes]
+"""(params, key, images u8[N,H,W,C], labels=None) -> codes; the z of image i is drawn with fold_in(key, i)."""
 
 
-def make_draw_codes(model: Model) -> DrawCodes:
-    """Make a function (params, key, images u8[N,H,W,C]) -> codes; the z of image i is drawn with fold_in(key, i)."""
-    log_prior, rate = require_rate(model)
+def make_draw_codes(family: Model) -> DrawCodes:
+    """Make a function that draws the codes of images; of a conditional model, given their labels."""
+    require_rate(family)
 
-    def image_codes(params: Params, key: PRNGKeyArray, image: UInt8[Array, "H W C"]) -> Any:
+    def image_codes(
+        params: Params, key: PRNGKeyArray, image: UInt8[Array, "H W C"], label: Int32[Array, ""] | None
+    ) -> Any:
+        model = given(family, None if label is None else label[None])
+        log_prior, rate = require_rate(model)
         x = unit(image[None])
         posterior = model.encode(params, x)
         draw = model.reparameterize(params, key, posterior)
@@ -67,14 +74,17 @@ def make_draw_codes(model: Model) -> DrawCodes:
         codes = (posterior, draw.z, *views, kl_terms, elbo, draw.log_q, log_prior(params, draw.z))
         return jax.tree.map(lambda values: values[0], codes)
 
-    batch_codes = jax.jit(jax.vmap(image_codes, in_axes=(None, 0, 0)))
+    batch_codes = jax.jit(jax.vmap(image_codes, in_axes=(None, 0, 0, 0)))
 
-    def draw_codes(params: Params, key: PRNGKeyArray, images: UInt8[np.ndarray, "N H W C"]) -> Codes:
+    def draw_codes(
+        params: Params, key: PRNGKeyArray, images: UInt8[np.ndarray, "N H W C"], labels: Labels = None
+    ) -> Codes:
         pieces, size = [], min(BATCH, len(images))
         for start in range(0, len(images), size):
             batch = images[start : start + size]
             padded = np.pad(batch, [(0, size - len(batch)), (0, 0), (0, 0), (0, 0)])
-            codes = jax.device_get(batch_codes(params, fold_range(key, start + jnp.arange(size)), padded))
+            classes = None if labels is None else np.pad(labels[start : start + size], (0, size - len(batch)))
+            codes = jax.device_get(batch_codes(params, fold_range(key, start + jnp.arange(size)), padded, classes))
             kept = slice(len(batch))
             pieces.append(jax.tree.map(lambda values, kept=kept: values[kept], codes))
         codes = Codes(*jax.tree.map(lambda *arrays: np.concatenate(arrays), *pieces))

@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int32, UInt8
 
 from vae_jax.data.preprocess import unit
 from vae_jax.errors import InputError
 from vae_jax.evaluation.health import gaps, information, lines
 from vae_jax.evaluation.health.annealed_bound import Anneal, annealed_bound
-from vae_jax.evaluation.health.codes import Codes, DrawCodes, make_draw_codes
+from vae_jax.evaluation.health.codes import Codes, DrawCodes, Labels, make_draw_codes
 from vae_jax.evaluation.health.refinement import Effort, Refined, make_refine
 from vae_jax.evaluation.health.representation import Labelled, representation_lines
 from vae_jax.evaluation.health.summary import difference, summarize_latents
@@ -57,8 +57,14 @@ class Encoded(NamedTuple):
     """Images of one split, in random order, with their codes."""
 
     images: UInt8[np.ndarray, "N H W C"]
-    labels: Int[np.ndarray, " N"]
+    labels: Int32[np.ndarray, " N"]
     codes: Codes
+    conditional: bool = False
+    """True if the model is given the labels."""
+
+    def given(self, most: int) -> Labels:
+        """Return the labels of the first `most` images, or None if the model is not given them."""
+        return self.labels[:most] if self.conditional else None
 
 
 def examine(
@@ -87,7 +93,7 @@ def examine(
             )
     draw = make_draw_codes(subject.model)
     train, test = (_encode(subject, draw, split, extent.num_images, i) for i, split in enumerate(("train", "test")))
-    yield from _code_lines(subject, test.codes)
+    yield from _code_lines(subject, test)
     whole = lines.gap(difference(train.codes.elbo, test.codes.elbo), float(test.codes.elbo.std()))
     yield whole
     refined = _refined(subject, extent, {"test": test, "train": train}, progress)
@@ -95,22 +101,27 @@ def examine(
     yield gaps.approximation(refined[0], _annealed(subject, extent, test, train, progress), subject.prefix)
     yield gaps.refined_gap(whole, *refined)
     progress("reading classes from codes and pixels")
-    yield from representation_lines(_labelled(train), _labelled(test), subject.seed)
+    yield from representation_lines(_labelled(train), _labelled(test), subject.seed, test.conditional)
 
 
-def _code_lines(subject: Subject, codes: Codes) -> Iterator[Line]:
+def _code_lines(subject: Subject, test: Encoded) -> Iterator[Line]:
+    codes, labels = test.codes, test.given(len(test.labels))
     prior = require_prior(subject.model)
     summary = summarize_latents(codes.means, codes.aggregate(), prior.is_standard)
     yield lines.units(summary)
     yield lines.moments(summary)
-    pairs, paired = information.pairs_of(subject.model, subject.params, codes)
+    pairs, paired = information.pairs_of(subject.model, subject.params, codes, labels)
     few = codes.first(paired)
     mixture = information.mixture(pairs, few.log_own)
     yield lines.information(information.mutual_information(mixture, few), paired)
     yield lines.divergence(information.marginal_kl(mixture, few))
     drawn = prior.sample(subject.params, _key(subject, 2), len(codes.elbo))
     draws = np.asarray(subject.model.view(subject.params, drawn), np.float64)
-    yield lines.two_sample(two_sample_test(codes.points, draws, subject.seed))
+    points = codes.points
+    if labels is not None:  # given each class codes must look like draws, so the classifier sees the class beside both
+        classes = np.eye(int(labels.max()) + 1)[labels]
+        points, draws = (np.concatenate([values, classes], axis=1) for values in (points, draws))
+    yield lines.two_sample(two_sample_test(points, draws, subject.seed))
 
 
 def _labelled(encoded: Encoded) -> Labelled:
@@ -124,11 +135,12 @@ def _encode(subject: Subject, draw: DrawCodes, name: str, most: int, number: int
     images = split.images[rows]
     if subject.binarize == "dynamic":
         images = _drawn(images, rng)
-    codes = draw(subject.params, _key(subject, number), images)
+    labels, conditional = split.labels[rows], subject.model.given is not None
+    codes = draw(subject.params, _key(subject, number), images, labels if conditional else None)
     finite = np.isfinite(codes.points).all(axis=1) & np.isfinite(codes.elbo) & np.isfinite(codes.log_own)
     if not finite.all():
         raise InputError(f"the codes of {(~finite).sum():,} of {len(images):,} {name} images are not finite: overflow")
-    return Encoded(images, split.labels[rows], codes)
+    return Encoded(images, labels, codes, conditional)
 
 
 def _drawn(images: UInt8[np.ndarray, "N H W C"], rng: np.random.Generator) -> UInt8[np.ndarray, "N H W C"]:
@@ -144,7 +156,8 @@ def _refined(
         images = encoded.images[: extent.num_refined]
         words = f"of {len(images)} {name} images"
         report = lambda done, words=words: progress(f"refined the posteriors of {done} {words}")  # noqa: E731
-        results.append(refine(subject.params, _key(subject, 3 + number), images, report))
+        labels = encoded.given(extent.num_refined)
+        results.append(refine(subject.params, _key(subject, 3 + number), images, report, labels))
     return results
 
 
@@ -153,7 +166,8 @@ def _annealed(
 ) -> dict[str, Float[np.ndarray, " B"]]:
     anneal, images = extent.anneal, test.images[: extent.num_refined]
     progress(f"annealing {min(anneal.num_images, len(images))} test images in {anneal.num_temperatures} temperatures")
-    bound = annealed_bound(subject.model, subject.params, _key(subject, 5), images, train.images, anneal)
+    labels = test.given(extent.num_refined), train.given(len(train.images))
+    bound = annealed_bound(subject.model, subject.params, _key(subject, 5), images, train.images, anneal, labels)
     return {anneal.name: bound}
 
 

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from vae_jax.evaluation.health.codes import Codes
-from vae_jax.models import require_rate
+from vae_jax.evaluation.health.codes import Codes, Labels
+from vae_jax.models import given, require_rate
 from vae_jax.types import Model, Params, Posterior
 
 LOG_TWO_PI = math.log(2 * math.pi)
@@ -87,15 +87,16 @@ def gaussian_pairs(
     return pairs
 
 
-def model_pairs(model: Model, params: Params, codes: Codes) -> Pairs:
+def model_pairs(model: Model, params: Params, codes: Codes, labels: Labels = None) -> Pairs:
     """Make `Pairs` of any model: `log_posterior` of every z under every posterior."""
-    _, rate = require_rate(model)
-    log_posterior = rate.log_posterior
-    assert log_posterior is not None
+    require_rate(model)
     count = len(codes.elbo)
 
     @jax.jit
-    def block(params: Params, posterior: object, z: object) -> Float[Array, "b N"]:
+    def block(params: Params, posterior: object, z: object, labels: Labels) -> Float[Array, "b N"]:
+        log_posterior = require_rate(given(model, labels))[1].log_posterior
+        assert log_posterior is not None
+
         def densities(one: object) -> Float[Array, " N"]:
             return log_posterior(
                 params, posterior, jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), one)
@@ -103,10 +104,14 @@ def model_pairs(model: Model, params: Params, codes: Codes) -> Pairs:
 
         return jax.lax.map(densities, z, batch_size=BLOCK_OF_A_MODEL)
 
-    return lambda rows: np.asarray(block(params, codes.posterior, jax.tree.map(lambda a: a[rows], codes.z)), np.float64)
+    def pairs(rows: slice) -> Float[np.ndarray, "b N"]:
+        z = jax.tree.map(lambda a: a[rows], codes.z)
+        return np.asarray(block(params, codes.posterior, z, labels), np.float64)
+
+    return pairs
 
 
-def pairs_of(model: Model, params: Params, codes: Codes) -> tuple[Pairs, int]:
+def pairs_of(model: Model, params: Params, codes: Codes, labels: Labels = None) -> tuple[Pairs, int]:
     """Return (pairs, their number of images): all, or the first 1,000 if posteriors are not diagonal Gaussians."""
     if isinstance(codes.posterior, Posterior) and isinstance(codes.z, np.ndarray):
         mean, logvar = (np.asarray(values) for values in codes.posterior)
@@ -114,7 +119,7 @@ def pairs_of(model: Model, params: Params, codes: Codes) -> tuple[Pairs, int]:
         if np.allclose(own, codes.log_own, rtol=1e-3, atol=1e-2):
             return gaussian_pairs(codes.z, mean, logvar), len(codes.elbo)
     few = codes.first(MOST_PAIRED_BY_MODEL)
-    return model_pairs(model, params, few), len(few.elbo)
+    return model_pairs(model, params, few, labels if labels is None else labels[: len(few.elbo)]), len(few.elbo)
 
 
 def mutual_information(density: Mixture, codes: Codes) -> Bracket:

@@ -1,5 +1,6 @@
 """The log p(x) of a run's split: measured piece by piece, stored on disk, summarised, and compared with another run's."""
 
+from vae_jax.evaluation.nll.images import images_of, split_of
 from vae_jax.evaluation.nll.measurement import measure_run
 from vae_jax.evaluation.nll.record import Record, differing, measure, read, resume
 from vae_jax.evaluation.nll.request import (
@@ -8,7 +9,6 @@ from vae_jax.evaluation.nll.request import (
     assert_measurable,
     facts_of,
     file_name,
-    images_of,
     kind_of,
     make_source,
     read_other,

@@ -27,7 +27,9 @@ FINGERPRINT = (
     "params_digest",
     "images_digest",
 )
-"""The facts that determine the numbers."""
+"""The facts that determine the numbers; those of a conditional run have a labels_digest too."""
+GIVEN = "_given_y"
+"""The end of the names of a conditional model's quantities, which are of log p(x|y)."""
 
 Facts = Mapping[str, str | int]
 Source = Callable[[UInt8[np.ndarray, "N H W C"], int], Iterator[Block | Annealed]]
@@ -89,7 +91,7 @@ def resume(path: Path, facts: Facts) -> tuple[Record, str]:
         record = read(file)
         if record is None:
             note = f"{file} cannot be read" if file.exists() else note
-        elif changed := differing(record.facts, facts, FINGERPRINT):
+        elif changed := differing(record.facts, facts, (*FINGERPRINT, "labels_digest")):
             note = f"{file} has {changed}"
         else:
             return record._replace(facts=facts), ""  # an older file may lack facts outside FINGERPRINT

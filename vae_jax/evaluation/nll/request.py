@@ -4,69 +4,54 @@ import functools
 import hashlib
 import shlex
 from collections.abc import Callable
-from copy import deepcopy
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float32, PRNGKeyArray, UInt8
+from jaxtyping import Float32, Int32, PRNGKeyArray, UInt8
 
-from vae_jax import data
 from vae_jax.data.digest import images_digest
 from vae_jax.data.preprocess import kind_of_pixels
 from vae_jax.errors import InputError
 from vae_jax.evaluation.estimators import make_ais, make_split_weights, tune_step_sizes
-from vae_jax.evaluation.nll.record import Facts, Record, Source, differing, read
+from vae_jax.evaluation.nll.images import Labels, Request, split_of
+from vae_jax.evaluation.nll.record import GIVEN, Facts, Record, Source, differing, read
 from vae_jax.models import require_continuous
 from vae_jax.randomness import keys_of
 from vae_jax.runs.run import Run
-from vae_jax.types import Config, Params
+from vae_jax.types import Params
 
 DEFAULTS = ("test", "best", "importance")
 IMAGES_OF_TUNING, CHAINS_OF_TUNING = 32, 16
 """The images on which step sizes are tuned, and the most chains per image; all are in memory at once."""
 
 
-class Request(NamedTuple):
-    """A request for a measurement."""
-
-    samples: int
-    """S, the number of importance weights per image."""
-    split: str = "test"
-    """The split: "test", "val" or "train"."""
-    which: str = "best"
-    """The checkpoint: "best" or "latest"."""
-    images: int = 0
-    """The number of images, from the first; 0: all."""
-    seed: int = 0
-    method: str = "importance"
-    """A name of METHODS."""
-    temperatures: int = 0
-    """The number of temperatures for annealing, whose chains are the samples."""
-
-
-def _importance(run: Run, key: PRNGKeyArray, request: Request) -> Source:
+def _importance(run: Run, key: PRNGKeyArray, request: Request, labels: Labels) -> Source:
     weights = make_split_weights(run.model, request.samples)
-    return lambda piece, first: weights(run.params, key, piece, first)
+    return lambda piece, first: weights(run.params, key, piece, first, *_of_piece(labels, piece, first))
 
 
-def _ais(run: Run, key: PRNGKeyArray, request: Request) -> Source:
+def _ais(run: Run, key: PRNGKeyArray, request: Request, labels: Labels) -> Source:
     key_tune, key_chains = jax.random.split(key)
     tuning = request._replace(split="train" if request.split == "val" else "val", images=0)
-    others = images_of(run.config, tuning)[:IMAGES_OF_TUNING]
+    others, *classes = (part[:IMAGES_OF_TUNING] for part in split_of(run, tuning) if part is not None)
     chains = make_ais(run.model, request.temperatures, request.samples)
 
     @functools.cache
     def sizes() -> Float32[np.ndarray, " T"]:
         """Tune when the first piece is measured; a finished measurement needs no tuning."""
         count = min(request.samples, CHAINS_OF_TUNING)
-        return tune_step_sizes(run.model, run.params, key_tune, others, request.temperatures, count)
+        return tune_step_sizes(run.model, run.params, key_tune, others, request.temperatures, count, *classes)
 
-    return lambda piece, first: chains(run.params, key_chains, piece, sizes(), first)
+    return lambda piece, first: chains(run.params, key_chains, piece, sizes(), first, *_of_piece(labels, piece, first))
 
 
-METHODS: dict[str, Callable[[Run, PRNGKeyArray, Request], Source]] = {"ais": _ais, "importance": _importance}
+def _of_piece(labels: Labels, piece: np.ndarray, first: int) -> list[Int32[np.ndarray, " n"]]:
+    """Return [the labels of a piece of the images], or [] if there are none."""
+    return [] if labels is None else [labels[first : first + len(piece)]]
+
+
+METHODS: dict[str, Callable[[Run, PRNGKeyArray, Request, Labels], Source]] = {"ais": _ais, "importance": _importance}
 """Importance sampling from the run's own posterior, or annealed importance sampling, which needs no encoder and tunes its step
 sizes on images of another split."""
 
@@ -82,27 +67,15 @@ def assert_measurable(run: Run, method: str) -> None:
         require_continuous(run.model, "and --method=ais needs gradients for z", run.config.model)
 
 
-def make_source(run: Run, request: Request) -> Source:
-    """Make the source of a measurement's log weights; each sample of each image has its own key."""
-    return METHODS[request.method](run, keys_of(request.seed)[2], request)
+def make_source(run: Run, request: Request, labels: Labels = None) -> Source:
+    """Make the source of a measurement's log weights; each sample of each image has its own key.
 
-
-def images_of(config: Config, request: Request) -> UInt8[np.ndarray, "N H W C"]:
-    """Return the requested images, binarised if the run's are, with the draw of `split_seed` for training images too.
-
-    Raises:
-        InputError: the split has fewer images, or the data are not available.
+    `labels` are those of all requested images, for a conditional run.
     """
-    if config.binarize == "dynamic":  # its training images are grey until a step draws them
-        config = deepcopy(config)
-        config.binarize = "static_seeded"
-    images = getattr(data.load(config), request.split).images
-    if request.images > len(images):
-        raise InputError(f"--images={request.images}: the {request.split} split has {len(images)}")
-    return images[: request.images or None]
+    return METHODS[request.method](run, keys_of(request.seed)[2], request, labels)
 
 
-def facts_of(run: Run, request: Request, images: UInt8[np.ndarray, "N H W C"]) -> Facts:
+def facts_of(run: Run, request: Request, images: UInt8[np.ndarray, "N H W C"], labels: Labels = None) -> Facts:
     """Return the facts of a measurement: all that determines its numbers, and names for readers."""
     return {
         **{name: getattr(request, name) for name in ("method", "samples", "temperatures", "seed", "split", "which")},
@@ -110,6 +83,7 @@ def facts_of(run: Run, request: Request, images: UInt8[np.ndarray, "N H W C"]) -
         "step": run.step,
         "params_digest": _digest_of_params(run.params),
         "images_digest": images_digest(images),
+        **({} if labels is None else {"labels_digest": hashlib.sha256(labels.tobytes()).hexdigest()[:16]}),
         **kind_of(run),
         "dataset": run.config.dataset,
         "split_seed": run.config.split_seed,
@@ -151,7 +125,7 @@ def read_other(workdir: Path, name: str, facts: Facts) -> Record:
         flags = [f" --{flag}={value}" for value, flag, default in chosen if value != default]
         command = f"python -m experiments.nll --workdir={shlex.quote(str(workdir))}{''.join(flags)}"
         raise InputError(f"--against={workdir}: its {name} {why}; {command} writes it")
-    changed = differing(record.facts, facts, ("split", "num_images", "quantity"))
+    changed = differing(record.facts, facts, ("split", "num_images", "quantity", "labels_digest"))
     if not changed and record.facts["images_digest"] != facts["images_digest"]:
         # Equal digests suffice: a dynamic run is measured on the same draw as a static_seeded one.
         changed = differing(record.facts, facts, ("dataset", "split_seed", "pixels", "images_digest"))
@@ -161,10 +135,14 @@ def read_other(workdir: Path, name: str, facts: Facts) -> Record:
 
 
 def _quantity(run: Run) -> str:
-    """Return `nll` for discrete pixels, `grey_bound` for a Bernoulli likelihood of grey pixels, else `log_density_bound`."""
+    """Return `nll` for discrete pixels, `grey_bound` for a Bernoulli likelihood of grey pixels, else `log_density_bound`.
+
+    For a conditional run the name ends with GIVEN: it is another quantity, on log p(x|y).
+    """
+    given = GIVEN if run.model.given is not None else ""
     if run.model.likelihood.discrete:
-        return "nll"
-    return "grey_bound" if run.config.likelihood == "bernoulli" else "log_density_bound"
+        return "nll" + given
+    return ("grey_bound" if run.config.likelihood == "bernoulli" else "log_density_bound") + given
 
 
 def _digest_of_params(params: Params) -> str:

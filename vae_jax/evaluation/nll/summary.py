@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from vae_jax.evaluation.estimators import curve_sizes
-from vae_jax.evaluation.nll.record import Facts, Record
+from vae_jax.evaluation.nll.record import GIVEN, Facts, Record
 
 QUANTILES = (0.05, 0.5, 0.95)
 CAVEATS = {
@@ -53,11 +53,13 @@ def summarize(record: Record) -> Summary:
     split, samples = facts["split"], int(facts["samples"])
     mean, quantity = float(estimates.log_p.mean()), str(facts["quantity"])
     name = f"ais_{facts['temperatures']}" if facts["method"] == "ais" else f"iwae_{samples}"
-    name = quantity if quantity == "log_density_bound" else prefix(facts) + name
+    kind = _kind(facts)
+    given = quantity.removeprefix(kind)
+    name = quantity if kind == "log_density_bound" else prefix(facts) + name + given
     metrics = {f"{split}/{name}": mean}
-    if quantity == "nll":
+    if kind == "nll":
         bits = -mean / (int(facts["num_elements"]) * math.log(2))
-        metrics |= {f"{split}/nll": -mean, f"{split}/bits_per_dim": bits}
+        metrics |= {f"{split}/nll{given}": -mean, f"{split}/bits_per_dim{given}": bits}
     return Summary(
         metric=f"{split}/{name}",
         metrics=metrics,
@@ -72,12 +74,17 @@ def summarize(record: Record) -> Summary:
 
 def caveat(facts: Facts) -> str:
     """Return the reason why this kind of bound on log p(x) is not an nll, or an empty string if it is one."""
-    return CAVEATS[str(facts["quantity"])].format_map(facts)
+    return CAVEATS[_kind(facts)].format_map(facts)
 
 
 def prefix(facts: Facts) -> str:
     """Return the prefix for names of this kind of bound, so that they are not mistaken for an nll."""
-    return {"nll": "", "grey_bound": f"{facts['pixels']}_", "log_density_bound": "log_density_"}[str(facts["quantity"])]
+    return {"nll": "", "grey_bound": f"{facts['pixels']}_", "log_density_bound": "log_density_"}[_kind(facts)]
+
+
+def _kind(facts: Facts) -> str:
+    """Return the quantity of a record without the end that says that it is conditional."""
+    return str(facts["quantity"]).removesuffix(GIVEN)
 
 
 def compare(record: Record, other: Record) -> Paired:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vae_jax.evaluation.estimators import ENOUGH, largest_k
-from vae_jax.evaluation.nll.record import Record
+from vae_jax.evaluation.nll.record import GIVEN, Record
 from vae_jax.evaluation.nll.summary import QUANTILES, Summary, compare, summarize
 from vae_jax.system import disk
 from vae_jax.system.console import Console, Value
@@ -22,6 +22,8 @@ def print_record(record: Record, console: Console) -> dict[str, Any]:
         f"{record.done:,} {facts['split']} images of {facts['dataset']} ({pixels}), {facts['which']} checkpoint, step "
         f"{facts['step']:,}, seed {facts['seed']}"
     )
+    if str(facts["quantity"]).endswith(GIVEN):
+        console.line("bounds on log p(x given y), y the label of the image: not to be compared with bounds on log p(x)")
     if summary.caveat:
         console.line(f"{summary.metric}: {summary.caveat}")
     console.line()
@@ -42,7 +44,7 @@ def _means(summary: Summary) -> list[tuple[str, list[Value]]]:
     for name, value in summary.metrics.items():
         scale = abs(value / summary.metrics[summary.metric])
         errors = summary.monte_carlo_error, summary.image_error
-        unit = ", bits" if name.endswith("/bits_per_dim") else ""
+        unit = ", bits" if name.partition("/")[2].startswith("bits_per_dim") else ""
         rows.append((name + unit, [value, *(digits(scale * error, 2) for error in errors)]))
     return rows
 

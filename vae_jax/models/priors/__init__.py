@@ -8,7 +8,7 @@ from vae_jax.types import Config, Encode, Prior, Spec
 PRIORS: dict[str, Entry] = {
     "mixture": Entry(mixture.make_mixture, mixture.KEYS),
     "standard": Entry(make_standard),
-    "vamp": Entry(vamp.make_vamp, vamp.KEYS),
+    "vamp": Entry(vamp.make_vamp, vamp.KEYS, vamp.problems),
 }
 """(config, spec, encode) -> Prior. `encode` returns the diagonal Gaussian posterior of images."""
 

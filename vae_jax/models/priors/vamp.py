@@ -1,5 +1,8 @@
 """The VampPrior (Tomczak and Welling 2018): the mixture of the posteriors of learned pseudo-inputs."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -13,6 +16,16 @@ Z = Float[Array, "B Z"]
 KEYS = (count("vamp.components", 100, "pseudo-inputs, whose posteriors make up the prior", "pseudo-inputs", 1),)
 EDGE = 0.05
 """The initial pixels are in [EDGE, 1 - EDGE], so that the logits of black and white ones can be learned."""
+
+
+def problems(flat: Mapping[str, Any]) -> list[str]:
+    """Return the problem of a conditional model, whose encoder needs the labels of pseudo-inputs."""
+    if flat["condition"] == "none":
+        return []
+    return [
+        f"prior=vamp: the pseudo-inputs have no labels, which condition={flat['condition']} needs; choices: condition=none, "
+        "or another prior, such as mixture"
+    ]
 
 
 def make_vamp(config: Config, spec: Spec, encode: Encode) -> Prior:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from vae_jax import config as config_lib
+from vae_jax.data.labels import listed
 from vae_jax.errors import InputError
 from vae_jax.runs.checkpoint import Info, Restored
 from vae_jax.types import Config, Spec
@@ -22,7 +23,18 @@ def config_of(checkpoint: Info | Restored, source: str) -> Config | None:
 def spec_of(info: Mapping[str, Any]) -> Spec:
     """Return the facts about the data that a checkpoint's info holds; `assert_own` asserts that they are there."""
     height, width, channels = info["spec"]["shape"]
-    return Spec((height, width, channels), info["spec"]["num_classes"], info["spec"]["num_train"])
+    names = tuple(info["spec"].get("class_names", ()))
+    return Spec((height, width, channels), info["spec"]["num_classes"], info["spec"]["num_train"], names)
+
+
+def assert_same_classes(config: Config, spec: Spec, names: tuple[str, ...]) -> None:
+    """Raise InputError unless `names` are the classes with which a conditional model was trained, in the same order."""
+    if spec.class_names != names:
+        theirs, ours = (listed(list(classes)) or "none" for classes in (spec.class_names, names))
+        raise InputError(
+            f"condition={config.condition}: the run was trained with the classes {theirs}, and the data have {ours}; a new "
+            "run needs another --workdir"
+        )
 
 
 def assert_own(checkpoint: Info | Restored, config: Config, needs: Collection[str]) -> None:

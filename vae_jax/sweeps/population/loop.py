@@ -126,8 +126,9 @@ def _train(
     while taken < left and common.stop.signum is None:
         steps = min(level.program.most_steps, left - taken)
         rows = orders[:, position + taken : position + taken + steps]
-        images = run.feed.images(rows.reshape(-1, size[1]))
-        state, metrics = level.program.chunk(state, *images, level.keys, level.hparams)
+        rows = rows.reshape(-1, size[1])
+        images, labels = run.feed.images(rows), run.feed.labels(rows)
+        state, metrics = level.program.chunk(state, *images, level.keys, level.hparams, labels)
         taken += steps
         # As in a single run, metrics are fetched once the next chunk is dispatched, so that the device never waits.
         if pending is not None:

@@ -21,8 +21,8 @@ class Program(NamedTuple):
     """The functions that P runs compute with, all at once."""
 
     chunk: Callable[..., tuple[TrainState, dict[str, Array]]]
-    """(state [P, ...], images, rows, keys [P], hparams [P]) -> (state, metrics f32[P,T]); a Feed makes images and rows
-    from rows [P*T, B]: the T steps of the first run, then of the second. The state is donated."""
+    """(state [P, ...], images, rows, keys [P], hparams [P], labels) -> (state, metrics f32[P,T]); a Feed makes images, rows and
+    labels from rows [P*T, B]: the T steps of the first run, then of the second. The state is donated."""
     evaluate: Evaluate
     """(state [P, ...], keys [P], split, hparams [P]) -> PerImage with terms [P,N] and means [P,N,Z]."""
     stack: Callable[[Sequence[TrainState]], TrainState]
@@ -81,10 +81,12 @@ def _make_chunk(run: Training, count: int, sharding: NamedSharding) -> Callable[
         rows: Int32[Array, "PT B"] | None,
         key: Key[Array, " P"],
         hparams: Hparams,
+        labels: Int32[Array, "PT B"] | None,
     ) -> tuple[TrainState, dict[str, Array]]:
+        rest = key, hparams, None if labels is None else of_each(labels)
         if rows is None:
-            return jax.vmap(run.pure_chunk, in_axes=(0, 0, None, 0, 0))(state, of_each(images), None, key, hparams)
-        return jax.vmap(run.pure_chunk, in_axes=(0, None, 0, 0, 0))(state, images, of_each(rows), key, hparams)
+            return jax.vmap(run.pure_chunk, in_axes=(0, 0, None, 0, 0, 0))(state, of_each(images), None, *rest)
+        return jax.vmap(run.pure_chunk, in_axes=(0, None, 0, 0, 0, 0))(state, images, of_each(rows), *rest)
 
     return chunk
 

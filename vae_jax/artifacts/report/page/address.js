@@ -8,14 +8,15 @@ const Address = (() => {
   const toText = (bytes) => btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
   const fromText = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
 
-  /** state: {plane, tool, decoded, picked, ends, way, t, z, image}; image is that of a drawing, or null. */
-  function write({ plane, tool, decoded, picked, ends, way, t, z, image }, space) {
+  /** state: {plane, tool, decoded, picked, given, ends, way, t, z, image}; image is that of a drawing, or null. */
+  function write({ plane, tool, decoded, picked, given, ends, way, t, z, image }, space) {
     const fields = new URLSearchParams();
     const here = space.imageAt(z);
     if (plane) fields.set("plane", plane);
     if (tool !== "dimensions") fields.set("tool", tool);
     if (decoded) fields.set("decoded", 1);
     if (picked) fields.set("image", picked + 1);
+    if (given) fields.set("class", given);
     if (ends.join() !== space.firstEnds().join()) fields.set("ends", ends.join("-"));
     if (way !== "straight") fields.set("way", way);
     if (t) fields.set("t", +t.toFixed(3));
@@ -47,7 +48,7 @@ const Address = (() => {
   }
 
   /** Read the state from a hash; a missing or invalid field takes its default. */
-  function read(text, space, { planes, tools, imageLength }) {
+  function read(text, space, { planes, tools, imageLength, classes }) {
     const fields = new URLSearchParams(text);
     const ends = (fields.get("ends") ?? "").split("-");
     return {
@@ -55,6 +56,7 @@ const Address = (() => {
       tool: tools.includes(fields.get("tool")) ? fields.get("tool") : tools[0],
       decoded: fields.get("decoded") === "1",
       picked: whole(fields.get("image"), 1, space.codes.length) - 1,
+      given: whole(fields.get("class"), 0, Math.max(0, classes - 1)),
       ends: ends.length === 2 && ends.every(space.isEnd) ? ends : space.firstEnds(),
       way: fields.get("way") === "spherical" ? "spherical" : "straight",
       t: Math.min(1, Math.max(0, +fields.get("t") || 0)),

@@ -10,9 +10,9 @@ const Engine = (() => {
   }
 
   /** The calls of an engine, made on a network. Its source text, with that of `normal`, is also the worker's. */
-  function perform(network, call, argument) {
+  function perform(network, call, argument, label) {
     const begun = performance.now();
-    const result = call === "drawPrior" ? network.drawPrior(normal) : network[call](argument);
+    const result = call === "drawPrior" ? network.drawPrior(normal) : network[call](argument, label);
     return { result, ms: performance.now() - begun };
   }
 
@@ -20,12 +20,12 @@ const Engine = (() => {
   function serve() {
     let network = null;
     onmessage = ({ data }) => {
-      if (network) postMessage({ id: data.id, ...perform(network, data.call, data.argument) });
+      if (network) postMessage({ id: data.id, ...perform(network, data.call, data.argument, data.label) });
       else network = VaeNetwork.load(data);
     };
   }
 
-  /** Start a worker; networkSource is the text of network.js. Returns (call, argument) -> Promise of {result, ms}. */
+  /** Start a worker; networkSource is the text of network.js. Returns (call, argument, label) -> Promise of {result, ms}. */
   function connect(description, networkSource) {
     const source = [networkSource, normal, perform, `(${serve})();`].join("\n");
     const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
@@ -36,20 +36,21 @@ const Engine = (() => {
       waiting.delete(data.id);
     };
     worker.postMessage(description);
-    return (call, argument) =>
+    return (call, argument, label) =>
       new Promise((resolve) => {
         waiting.set(++last, resolve);
-        worker.postMessage({ id: last, call, argument });
+        worker.postMessage({ id: last, call, argument, label });
       });
   }
 
   function local(description) {
     const network = VaeNetwork.load(description);
-    return async (call, argument) => perform(network, call, argument);
+    return async (call, argument, label) => perform(network, call, argument, label);
   }
 
   /**
    * Start an engine: encode(pixels), decode(z) and drawPrior() as promises; milliseconds(), the median time of recent decodings.
+   * A conditional model encodes and decodes with the class that choose(label) set, or with that of the call.
    */
   function start(description, networkSource) {
     let ask;
@@ -59,15 +60,17 @@ const Engine = (() => {
       ask = local(description);
     }
     const times = [];
-    async function decode(z) {
-      const { result, ms } = await ask("decode", Float32Array.from(z));
+    let chosen = 0;
+    async function decode(z, label = chosen) {
+      const { result, ms } = await ask("decode", Float32Array.from(z), label);
       times.push(ms);
       if (times.length > REMEMBERED) times.shift();
       return result;
     }
     return {
       decode,
-      encode: async (pixels) => (await ask("encode", pixels)).result,
+      choose: (label) => (chosen = label),
+      encode: async (pixels) => (await ask("encode", pixels, chosen)).result,
       drawPrior: async () => (await ask("drawPrior")).result,
       milliseconds: () => times.toSorted((a, b) => a - b)[times.length >> 1],
     };

@@ -25,7 +25,7 @@ const Explorer = (() => {
   const { byId, clamp, element, number, delayed } = Page;
 
   async function start(content, networkSource) {
-    const { points, planes } = content;
+    const { points, planes, classes } = content; // classes: the names of those that a conditional model is given, else []
     const { shape } = content.network;
     const space = Space.make(content);
     const { codes } = space;
@@ -49,9 +49,10 @@ const Explorer = (() => {
     let plane = 0;
     let tool = TOOLS[0];
     let picked = 0;
+    let given = 0; // the class that points are decoded with
     let drawn = null; // {image, logvar} while z is the code of a drawing
 
-    const showDecoded = Engine.latest(engine.decode, (pixels) => {
+    const showDecoded = Engine.latest(({ point, label }) => engine.decode(point, label), (pixels) => {
       const canvas = byId("decoded");
       draw(canvas, pixels);
       canvas.dataset.shown = String(+(canvas.dataset.shown ?? 0) + 1);
@@ -66,9 +67,10 @@ const Explorer = (() => {
     }
 
     /** Show a decoded point and its caption on the stage: the current point, or the one under the pointer. */
-    function stage(point, title) {
-      showDecoded(point);
+    function stage(point, title, label = given) {
+      showDecoded({ point, label });
       const where = view.project(point).map((value, axis) => coordinate(planes[plane].labels[axis], value));
+      if (classes.length) where.push(`given\u00a0${classes[label]}`);
       byId("where").textContent = [title, where.filter(Boolean).join(", ")].filter(Boolean).join(": ");
     }
 
@@ -116,7 +118,10 @@ const Explorer = (() => {
       byId("picked-text").textContent =
         `${space.titleOf(picked)}, number ${picked + 1} of ${codes.length.toLocaleString("en")} on this page`;
       thumbnail(byId("picked"), picked);
-      if (also) go(codes[picked], "image");
+      if (also) {
+        give(points.labels[picked]);
+        go(codes[picked], "image");
+      }
       else remember();
     }
 
@@ -129,7 +134,33 @@ const Explorer = (() => {
       byId("go").addEventListener("click", () => pick(picked, true));
     }
 
-    const showTipDecoded = Engine.latest(engine.decode, (pixels) => draw(byId("tip-decoded"), pixels));
+    /** Choose the class that points are decoded with; nothing if the model is not conditional. */
+    function give(label) {
+      if (!classes.length || label === given) return;
+      given = label;
+      engine.choose(label);
+      byId("class-choice").value = label;
+      if (byId("tiles").checked) retile();
+      walker.update(false);
+    }
+
+    function makeClasses() {
+      if (!classes.length) return;
+      const choice = byId("class-choice");
+      classes.forEach((name, k) => element("option", choice, { value: k, textContent: name }));
+      choice.addEventListener("change", async () => {
+        give(+choice.value);
+        stagePoint();
+        remember();
+        if (!drawn) return;
+        const { image } = drawn; // a drawing is encoded with the class, too
+        const { mean, logvar } = await engine.encode(image);
+        if (drawn?.image === image) go(mean, "drawing", { image, logvar });
+      });
+    }
+
+    const decodeImage = (index) => engine.decode(codes[index], points.labels[index]);
+    const showTipDecoded = Engine.latest(decodeImage, (pixels) => draw(byId("tip-decoded"), pixels));
 
     /** Show the image of a point under the pointer, and its reconstruction. */
     function showTip(index, [x, y]) {
@@ -137,7 +168,7 @@ const Explorer = (() => {
       tip.hidden = index < 0;
       if (index < 0) return;
       thumbnail(byId("tip-image"), index);
-      showTipDecoded(codes[index]);
+      showTipDecoded(index);
       byId("tip-text").textContent = space.titleOf(index);
       const room = byId("plane").clientWidth;
       tip.style.left = `${clamp(x + 14, 0, Math.max(0, room - tip.offsetWidth))}px`;
@@ -157,7 +188,8 @@ const Explorer = (() => {
       const point = under >= 0 ? codes[under] : view.moved(z, view.toPlane(where));
       if (event.buttons && under < 0) return go(point, "plane");
       view.set({ hover: point });
-      stage(point, under >= 0 ? space.titleOf(under) : "under the pointer");
+      if (under >= 0) stage(point, space.titleOf(under), points.labels[under]);
+      else stage(point, "under the pointer");
       showTip(under, where);
     }
 
@@ -255,7 +287,7 @@ const Explorer = (() => {
 
     let written = null;
     const remember = delayed(() => {
-      const state = { plane, tool, decoded: byId("tiles").checked, picked, ...walker.state, z, image: drawn?.image };
+      const state = { plane, tool, decoded: byId("tiles").checked, picked, given, ...walker.state, z, image: drawn?.image };
       written = Address.write(state, space);
       history.replaceState(null, "", written ? `#${written}` : location.pathname + location.search);
     }, 150);
@@ -264,10 +296,11 @@ const Explorer = (() => {
     function follow() {
       const text = location.hash.slice(1);
       if (text === written) return;
-      const limits = { planes: planes.length, tools: TOOLS, imageLength: shape[0] * shape[1] * shape[2] };
+      const limits = { planes: planes.length, tools: TOOLS, imageLength: shape[0] * shape[1] * shape[2], classes: classes.length };
       const state = Address.read(text, space, limits);
       byId("tiles").checked = state.decoded;
       Object.assign(walker.state, { ends: state.ends, way: state.way, t: state.t });
+      give(state.given);
       pick(state.picked, false);
       choosePlane(state.plane);
       chooseTool(state.tool);
@@ -288,6 +321,7 @@ const Explorer = (() => {
     const pad = Pad.create(here, content.framing);
     makePlane();
     makePicker();
+    makeClasses();
     makeTabs();
     follow();
     makeLegend();

@@ -323,23 +323,37 @@ globalThis.VaeNetwork = (() => {
   function load(description) {
     const weights = decodeNumbers(decodeBase64(description.weights), description.dtype);
     const { shape, latent_dim: latentDim, with_prior: withPrior } = description;
-    const encoder = chain(description.encoder, shape, weights);
-    const decoder = chain(description.decoder, [latentDim], weights);
+    const classes = description.num_classes ?? 0; // of a conditional model
+    const encoder = chain(description.encoder, [shape[0], shape[1], shape[2] + classes], weights);
+    const decoder = chain(description.decoder, [latentDim + classes], weights);
     const upperDim = description.prior.length ? description.prior[0].arrays.kernel.shape[0] : 0;
     const prior = chain(description.prior, [upperDim], weights);
 
-    /** Pixels [H, W, C] in [0, 1] -> the posterior's {mean [Z], logvar [Z]}; logvar is null without a prior. */
-    function encode(pixels) {
-      const features = encoder(pixels);
+    /** Put the class behind every `size` numbers: 1 for the label, 0 for the others; unchanged if there are no classes. */
+    function besides(numbers, size, label) {
+      if (!classes) return numbers;
+      if (!(label >= 0 && label < classes)) throw new Error(`no such class: ${label}; there are ${classes}`);
+      const places = numbers.length / size;
+      const joined = new Float32Array(places * (size + classes));
+      for (let p = 0; p < places; p++) {
+        joined.set(numbers.subarray(p * size, (p + 1) * size), p * (size + classes));
+        joined[p * (size + classes) + size + label] = 1;
+      }
+      return joined;
+    }
+
+    /** Pixels [H, W, C] in [0, 1], of a conditional model a class -> {mean [Z], logvar [Z]}; logvar is null without a prior. */
+    function encode(pixels, label) {
+      const features = encoder(besides(pixels, shape[2], label));
       return {
         mean: features.slice(0, latentDim),
         logvar: withPrior ? features.slice(latentDim, 2 * latentDim) : null,
       };
     }
 
-    /** z [Z] -> pixel means [H, W, C] in [0, 1]. */
-    function decode(z) {
-      return decoder(z).slice();
+    /** z [Z], of a conditional model a class -> pixel means [H, W, C] in [0, 1]. */
+    function decode(z, label) {
+      return decoder(besides(z, latentDim, label)).slice();
     }
 
     const draws = description.draws ? unpack(description.draws) : null;

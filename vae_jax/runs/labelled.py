@@ -1,0 +1,36 @@
+"""The classes that a conditional run takes: checked, and looked up by name."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Int32
+
+from vae_jax.runs.checkpoint.ownership import assert_same_classes
+from vae_jax.runs.pieces import as_labels
+from vae_jax.types import Config, Dataset, Model, Spec
+
+
+class Labelled:
+    """The part of a `Run` that knows its classes."""
+
+    config: Config
+    model: Model
+    spec: Spec
+
+    def labels_of(self, dataset: Dataset, split: str) -> Int32[np.ndarray, " N"] | None:
+        """Return the labels of a split if the run is conditional, else None; InputError if it was trained with other classes."""
+        if self.model.given is None:
+            return None
+        assert_same_classes(self.config, self.spec, dataset.class_names)
+        return getattr(dataset, split).labels
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes that a conditional run takes; empty for another run."""
+        numbers = map(str, range(self.spec.num_classes))
+        return () if self.model.given is None else self.spec.class_names or tuple(numbers)
+
+    def with_labels(self, rows: Any, labels: Any, name: str = "labels") -> tuple[Any, np.ndarray | None]:
+        """Return rows and their labels, checked; None for a run that is not conditional."""
+        return rows, as_labels(labels, len(jax.tree.leaves(rows)[0]), self.class_names, name)
