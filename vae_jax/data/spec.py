@@ -1,9 +1,9 @@
 """The facts and images of a data set that a model's initial parameters may depend on."""
 
 import numpy as np
-from jaxtyping import Int32, UInt8
+from jaxtyping import Float
 
-from vae_jax.types import Dataset, Spec
+from vae_jax.types import Dataset, Sample, Spec
 
 STREAM = 7
 """The number of the stream of random numbers that choose the images of a `Sample`."""
@@ -15,10 +15,10 @@ def spec_of(dataset: Dataset) -> Spec:
     return Spec((height, width, channels), len(dataset.class_names), num_train, dataset.class_names)
 
 
-def sample_images(
-    dataset: Dataset, split_seed: int, count: int
-) -> tuple[UInt8[np.ndarray, "M H W C"], Int32[np.ndarray, " M"]]:
-    """Return `count` different training images and their labels; which ones depends on `split_seed` alone."""
+def sample_of(
+    dataset: Dataset, mean_image: Float[np.ndarray, "H W C"], split_seed: int, count: int, labelled: bool
+) -> Sample:
+    """Return the sample with `count` different training images, and their labels if `labelled`; `split_seed` alone chooses."""
     rows = np.random.default_rng([split_seed, STREAM]).permutation(len(dataset.train.images))[:count]
     rows = np.sort(rows)
-    return dataset.train.images[rows], dataset.train.labels[rows]
+    return Sample(mean_image, dataset.train.images[rows], dataset.train.labels[rows] if labelled else None)

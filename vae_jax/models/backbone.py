@@ -18,8 +18,6 @@ Z = Float[Array, "B Z"]
 def make_backbone(config: Config, spec: Spec, num_features: int, parts: int = 0) -> Model:
     """Make the autoencoder that every family changes with `_replace`: networks, likelihood, and a code in place of z.
 
-    With condition=label the encoder sees Y planes behind the image's channels, the decoder Y numbers behind z; see `_beside`.
-
     Args:
         config: names the networks and the likelihood.
         spec: the shape of the images, and the number of classes.
@@ -28,11 +26,11 @@ def make_backbone(config: Config, spec: Spec, num_features: int, parts: int = 0)
             `num_features` is Z, the size of each of its vectors, of the encoder's and of the decoder's.
     """
     likelihood = make_likelihood(config)
-    outputs = spec.shape[2] * likelihood.outputs_per_channel
-    num_latents = num_features if parts else config.latent_dim
-    (height, width, channels), classes = spec.shape, 0 if config.condition == "none" else spec.num_classes
-    ports = Ports((height, width, channels + classes), num_features, num_latents + classes, outputs, parts)
-    networks = make_networks(config, ports)
+    classes = 0 if config.condition == "none" else spec.num_classes
+    (height, width, channels), num_latents = spec.shape, num_features if parts else config.latent_dim
+    outputs = channels * likelihood.outputs_per_channel
+    seen = height, width, channels + classes
+    networks = make_networks(config, Ports(seen, num_features, num_latents + classes, outputs, parts))
 
     def init(key: PRNGKeyArray, sample: Sample) -> Params:
         key_networks, key_likelihood = jax.random.split(key)
@@ -42,7 +40,7 @@ def make_backbone(config: Config, spec: Spec, num_features: int, parts: int = 0)
     def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Code:
         return Code(networks.encode(params, _beside(params, x, classes), key))
 
-    def decode(params: Params, z: Z, key: PRNGKeyArray | None = None) -> Outputs:
+    def decode(params: Params, z: Float[Array, "B *T Z"], key: PRNGKeyArray | None = None) -> Outputs:
         return networks.decode(params, _beside(params, z, classes), key)
 
     def log_likelihood(params: Params, x: Images, outputs: Outputs) -> PerExample:
@@ -61,8 +59,7 @@ def make_backbone(config: Config, spec: Spec, num_features: int, parts: int = 0)
 
     def layers(params: Params) -> Layers:
         assert networks.layers is not None
-        encoder, decoder = networks.layers(params)
-        return Layers(encoder, [*decoder, Layer("pixel_mean", spec.shape, {}, {"likelihood": config.likelihood})])
+        return _with_pixel_mean(networks.layers(params), spec.shape, config.likelihood)
 
     return Model(
         init=init,
@@ -82,10 +79,16 @@ def make_backbone(config: Config, spec: Spec, num_features: int, parts: int = 0)
     )
 
 
+def _with_pixel_mean(layers: tuple[list[Layer], list[Layer]], shape: tuple[int, int, int], likelihood: str) -> Layers:
+    encoder, decoder = layers
+    return Layers(encoder, [*decoder, Layer("pixel_mean", shape, {}, {"likelihood": likelihood})])
+
+
 def _beside(params: Params, values: Float[Array, "B *rest C"], classes: int) -> Float[Array, "B *rest D"]:
     """Return values [B, ..., C] with the class of each row behind: [B, ..., D], D = C + Y; as they are if Y is 0.
 
-    It is 1 for the row's own class and 0 for the others, from params["label"], which `Model.given` puts there.
+    It is 1 for the row's own class and 0 for the others, from params["label"], which `Model.given` puts there. So the encoder
+    sees Y planes behind the image's channels, and the decoder Y numbers behind z, or behind each of its vectors.
     """
     if not classes:
         return values

@@ -101,7 +101,7 @@ def training_bound(
         model: a model with a prior.
         params: its parameters, to be differentiated.
         key: the key of z and of dropout.
-        x: pixels in [0, 1].
+        x, labels: pixels in [0, 1], and their classes for a conditional model.
         num_samples: S, a multiple of num_groups.
         num_groups: see `combine`.
         elbo_weight: see `combine`.
@@ -112,20 +112,17 @@ def training_bound(
             "dreg": like "stl", but each sample's share of a group's mean is multiplied once more by its normalised
             weight, which is unbiased for any S (Tucker et al. 2019, eq. 6).
         train: True to use dropout.
-        labels: the classes of the images, for a conditional model.
 
     Raises:
         InputError: the model has no prior.
     """
-    # The samples of an image are rows, and so are their labels.
-    rows = given(model, None if labels is None else jnp.repeat(labels, num_samples))
-    model = given(model, labels)
+    model, rows = given(model, labels), given(model, repeat_rows(labels, num_samples))
     log_prior, rate = require_rate(rows)
     # The number and order of these keys is part of bit-equal resume; elbo.py splits its keys in another order.
     key_encode, key_eps, key_decode = jax.random.split(key, 3)
-    posterior = repeat_rows(model.encode(params, x, key_encode if train else None), num_samples)
+    encoded = model.encode(params, x, key_encode if train else None)
+    posterior, images = repeat_rows((encoded, x), num_samples)
     fixed = jax.lax.stop_gradient((params, posterior))
-    images = repeat_rows(x, num_samples)
 
     def sample(scale: Float[Array, " R"] | None) -> tuple[Float[Array, "S B"], Float[Array, "S B"]]:
         """Return log p(x|z) and log p(z) - log q(z|x) of all samples; `scale` multiplies the derivative for z of each row."""

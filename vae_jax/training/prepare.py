@@ -11,7 +11,7 @@ from vae_jax import data
 from vae_jax.data.digest import data_digest, mean_of
 from vae_jax.data.labels import assert_labelled
 from vae_jax.data.preprocess import kind_of_pixels, make_preprocess
-from vae_jax.data.spec import sample_images, spec_of
+from vae_jax.data.spec import sample_of, spec_of
 from vae_jax.errors import InputError
 from vae_jax.evaluation.evaluate import Evaluate, batches_per_call, make_evaluate
 from vae_jax.models import make_model, sample_size
@@ -24,7 +24,7 @@ from vae_jax.training.ahead import compile_chunk_ahead
 from vae_jax.training.feed import Feed, make_feed, with_labels
 from vae_jax.training.optimizers import make_optimizer
 from vae_jax.training.step import make_hparams, make_init, make_train_chunk, make_train_step
-from vae_jax.types import Config, Dataset, Hparams, Model, Objective, Sample, Spec, TrainState
+from vae_jax.types import Config, Dataset, Hparams, Model, Objective, Spec, TrainState
 
 STEPS_BETWEEN_CHECKPOINTS = 200
 """The least number of steps between two checkpoints if `checkpoint.every_epochs` is 0."""
@@ -92,14 +92,12 @@ def prepare(config: Config, ahead: bool = False) -> Training:
     key_init, key_train, key_eval = keys_of(config.seed)
     init = jax.jit(make_init(model, objective, optimizer), out_shardings=layout.replicated)
     mean_image = mean_of(dataset.train.images)
-    images, labels = sample_images(dataset, config.split_seed, sample_size(model, spec))
-    sample = Sample(mean_image, images, None if model.given is None else labels)
+    sample = sample_of(dataset, mean_image, config.split_seed, sample_size(model, spec), model.given is not None)
     step = make_train_step(model, objective, optimizer, accumulate_steps=config.accumulate_steps)
     pure_chunk = make_train_chunk(step, make_preprocess(config.binarize))
     chunk = jax.jit(pure_chunk, donate_argnums=0, out_shardings=layout.replicated)
     feed = make_feed(dataset.train.images, config.batch_size, config.streaming, layout)
-    if model.given is not None:
-        feed = with_labels(feed, dataset.train.labels, layout)
+    feed = feed if model.given is None else with_labels(feed, dataset.train.labels, layout)
     # XLA's CPU backend runs convolutions inside a loop 10 times slower: they are dispatched one by one.
     one_step = "conv" in model.traits and jax.default_backend() == "cpu"
     most_steps = min(feed.most_steps, config.steps_per_dispatch or (1 if one_step else steps_per_epoch))
