@@ -26,11 +26,10 @@ def make_backbone(config: Config, spec: Spec, num_features: int, parts: int = 0)
             `num_features` is Z, the size of each of its vectors, of the encoder's and of the decoder's.
     """
     likelihood = make_likelihood(config)
-    classes = 0 if config.condition == "none" else spec.num_classes
-    (height, width, channels), num_latents = spec.shape, num_features if parts else config.latent_dim
-    outputs = channels * likelihood.outputs_per_channel
-    seen = height, width, channels + classes
-    networks = make_networks(config, Ports(seen, num_features, num_latents + classes, outputs, parts))
+    outputs, classes = spec.shape[2] * likelihood.outputs_per_channel, _num_classes(config, spec)
+    num_latents = (num_features if parts else config.latent_dim) + classes
+    seen = (*spec.shape[:2], spec.shape[2] + classes)
+    networks = make_networks(config, Ports(seen, num_features, num_latents, outputs, parts))
 
     def init(key: PRNGKeyArray, sample: Sample) -> Params:
         key_networks, key_likelihood = jax.random.split(key)
@@ -54,8 +53,7 @@ def make_backbone(config: Config, spec: Spec, num_features: int, parts: int = 0)
 
     def refit(key: PRNGKeyArray, params: Params, grads: Params, step: Int32[Array, ""]) -> dict[str, Params]:
         assert likelihood.refit is not None
-        own = likelihood.refit(params["likelihood"], grads["likelihood"], step, math.prod(spec.shape))
-        return {"likelihood": own}
+        return {"likelihood": likelihood.refit(params["likelihood"], grads["likelihood"], step, math.prod(spec.shape))}
 
     def layers(params: Params) -> Layers:
         assert networks.layers is not None
@@ -77,6 +75,10 @@ def make_backbone(config: Config, spec: Spec, num_features: int, parts: int = 0)
         grid=networks.grid,
         traits=networks.traits | ({"dropout"} if config.dropout > 0 else frozenset()),
     )
+
+
+def _num_classes(config: Config, spec: Spec) -> int:
+    return 0 if config.condition == "none" else spec.num_classes
 
 
 def _with_pixel_mean(layers: tuple[list[Layer], list[Layer]], shape: tuple[int, int, int], likelihood: str) -> Layers:

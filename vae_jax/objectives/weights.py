@@ -120,8 +120,7 @@ def training_bound(
     log_prior, rate = require_rate(rows)
     # The number and order of these keys is part of bit-equal resume; elbo.py splits its keys in another order.
     key_encode, key_eps, key_decode = jax.random.split(key, 3)
-    encoded = model.encode(params, x, key_encode if train else None)
-    posterior, images = repeat_rows((encoded, x), num_samples)
+    posterior, images = repeat_rows((model.encode(params, x, key_encode if train else None), x), num_samples)
     fixed = jax.lax.stop_gradient((params, posterior))
 
     def sample(scale: Float[Array, " R"] | None) -> tuple[Float[Array, "S B"], Float[Array, "S B"]]:

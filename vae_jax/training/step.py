@@ -91,8 +91,7 @@ def make_train_step(
     ) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(key, state.step)
         key_refit = jax.random.fold_in(key, REFIT)  # the same on every device
-        if axis_name is not None:
-            key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
+        key = key if axis_name is None else jax.random.fold_in(key, jax.lax.axis_index(axis_name))
         context = Context(state.step, hparams, True, axis_name)
 
         def mean_loss(params: Params, batch: Batch, key: PRNGKeyArray) -> tuple[Float[Array, ""], Metrics]:
