@@ -1,11 +1,11 @@
 """Classes of a conditional VAE's samples: python -m experiments.reproduce.conditional [--seed=N] [--data_dir=DIR]
 
-Train p(x|y) on MNIST (configs/vae.py, condition=label, latent size 10, 10 epochs), or resume it, below --output. Fit a classifier
-on the training images alone, and ask it for the class of --num samples, equally many of each: the share that it names right is
-the share whose class is the one that the model was given. With shuffled labels the share is that of guessing. Writes
-results/conditional.json and the table of experiments/reproduce/README.md; with another --num than 1,000, only prints it.
+Train configs/conditional_vae.py, or resume it, below --output. Fit a classifier on the training images alone, and ask it for the
+class of --num samples, equally many of each: the share that it names right is the share whose class is the one that the model
+was given. With shuffled labels the share is that of guessing. Writes results/conditional.json and the table of
+experiments/reproduce/README.md; with another --num than 1,000, only prints it.
 
-The classifier is kept as classifier.npz below --output, so that it is fitted once.
+The classifier is kept as classifier.msgpack below --output, so that it is fitted once.
 """
 
 import json
@@ -16,6 +16,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from flax import serialization
 
 from experiments.benchmarks import record
 from vae_jax import data, train
@@ -29,15 +30,6 @@ from vae_jax.system.command import run_command
 from vae_jax.system.console import Console
 from vae_jax.types import Config, Dataset
 
-KEYS = {
-    "condition": "label",
-    "dataset": "mnist",
-    "latent_dim": "10",
-    "batch_size": "128",
-    "num_epochs": "10",
-    "val_fraction": "12000",
-    "log.latent_every_steps": "0",
-}
 NUM = 1000
 TITLE = "Classes of samples of a conditional VAE, named by a classifier"
 COLUMNS = ("images", "seed", "number", "named right", "standard error")
@@ -62,27 +54,24 @@ def parse(argv: list[str]) -> Any:
 
 def make_config(data_dir: str, seed: int) -> Config:
     """Make the config of the run."""
-    keys = KEYS | {"data_dir": data_dir, "seed": str(seed)}
-    return command_line.read_file("configs/vae.py", tuple(keys.items()))
+    keys = {"data_dir": data_dir, "seed": str(seed)}
+    return command_line.read_file("configs/conditional_vae.py", tuple(keys.items()))
 
 
 def judge(dataset: Dataset, folder: Path, console: Console) -> Classifier:
     """Return the classifier that is kept in the folder, or fit one on the training images."""
-    path = disk.make_folder("--output", folder) / "classifier.npz"
+    path = disk.make_folder("--output", folder) / "classifier.msgpack"
     num_classes = len(dataset.class_names)
     init, logits = make_logits(dataset.train.images.shape[1:], num_classes)
-    leaves, tree = jax.tree.flatten(jax.eval_shape(init, jax.random.key(0)))
     if path.is_file():
-        with np.load(path) as stored:
-            return Classifier(jax.tree.unflatten(tree, [stored[str(i)] for i in range(len(leaves))]), logits)
+        shapes = jax.eval_shape(init, jax.random.key(0))
+        return Classifier(serialization.from_bytes(shapes, path.read_bytes()), logits)
 
     def progress(epoch: int, loss: float) -> None:
         console.line(f"classifier, epoch {epoch}: cross-entropy {loss:.4f} nats per training image")
 
     fitted = fit_classifier(dataset.train, num_classes, progress=progress)
-    part = path.with_suffix(".part.npz")
-    np.savez(part, **{str(i): np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(fitted.params))})
-    part.replace(path)
+    disk.write(path, serialization.to_bytes(fitted.params))
     return fitted
 
 

@@ -84,6 +84,9 @@ ARRAYS = {
     "tsne_points": RNG.normal(size=(300, 2)).astype(np.float32),
     "tsne_labels": RNG.integers(0, 10, 300).astype(np.int32),
     "tsne_images": images(300),
+    "sample_classes": (),
+    "manifold_classes": (),
+    "traversal_class": (),
     "film_steps": [0, 50, 100],
     "film_points": RNG.normal(size=(3, 300, 2)).astype(np.float32),
     "film_labels": RNG.integers(0, 10, 300).astype(np.int32),
@@ -167,7 +170,9 @@ def test_a_broken_matplotlibrc_prints_nothing(tmp_path, text):
 
 
 def test_tiles_of_the_plane_are_parted_by_a_dark_line_of_one_pixel_of_an_image():
-    pixels = rgb(fig_manifold(np.ones((169, 8, 8, 1)), np.ones((169, 8, 8, 1)), 2))
+    figure = fig_manifold(np.ones((169, 8, 8, 1)), np.ones((169, 8, 8, 1)), 2)
+    assert isinstance(figure, Figure)
+    pixels = rgb(figure)
     row = pixels[len(pixels) // 2, :, 0]
     row = row if (row < 60).mean() < 0.5 else pixels[len(pixels) // 2 + 6, :, 0]
     dark = np.flatnonzero(row < 60)

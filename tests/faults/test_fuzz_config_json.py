@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import strategies as st
-from support.fuzzing import FORCED, KEYS, entries, fitting, for_all, garbage_texts, nested, run, train_two_steps
+from support.fuzzing import KEYS, entries, fitting, for_all, forced, garbage_texts, nested, run, train_two_steps
 
 from vae_jax import config as config_lib
 from vae_jax import train
@@ -120,8 +120,8 @@ def test_a_damaged_config_json_is_accepted_or_refused(count, trained, tmp_path, 
 
 def as_run(content: bytes, workdir: Path) -> list[str]:
     """Write the config as that of a small run in workdir; return the command line that starts the run."""
-    settings = [setting.removeprefix("--config.").partition("=") for setting in FORCED]
-    config = config_lib.override(config_lib.from_json(content, "x"), [(key, value) for key, _, value in settings])
+    config = config_lib.from_json(content, "x")
+    config = config_lib.override(config, forced(config))
     workdir.mkdir(parents=True)
     (workdir / "config.json").write_text(config_lib.to_json(config))
     return [f"--workdir={workdir}"]

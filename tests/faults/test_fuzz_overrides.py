@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 from support.fuzzing import (
-    FORCED,
     assert_refused,
     entries,
     fitting,
     for_all,
+    forced,
     garbage_texts,
     nested,
     run,
@@ -19,6 +19,7 @@ from support.fuzzing import (
 
 from vae_jax import config as config_lib
 from vae_jax import train
+from vae_jax.config import command_line
 
 VAE = "--config=configs/vae.py"
 numbers = st.one_of(
@@ -113,7 +114,13 @@ def test_a_random_command_line_is_accepted_or_refused(count, trained, tmp_path, 
         for_all(lines, count, check)
     assert entries(tmp_path, Path("runs")) == before
     monkeypatch.setattr(train, "conclude", lambda *given: {})  # no figures: they take most of a short run
-    train_two_steps(
-        accepted, trained, lambda words, workdir: [VAE, *words, *FORCED, f"--workdir={workdir}"], tmp_path / "runs"
-    )
+    train_two_steps(accepted, trained, as_run, tmp_path / "runs")
     record_property("tried", count)
+
+
+def as_run(words: list[str], workdir: Path) -> list[str]:
+    """Return the command line of a small run in workdir."""
+    argv = [VAE, *words]
+    flags = command_line.parse(argv)
+    config = command_line.read_file(flags.config, flags.overrides)
+    return [*argv, *(f"--config.{name}={text}" for name, text in forced(config)), f"--workdir={workdir}"]

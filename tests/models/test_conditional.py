@@ -12,7 +12,7 @@ from support.objective import terms_of
 from vae_jax.data.labels import assert_labelled
 from vae_jax.errors import InputError
 from vae_jax.evaluation.estimators import make_split_bound, make_split_weights
-from vae_jax.models import given, make_model
+from vae_jax.models import given, make_model, require_prior, require_rate
 from vae_jax.objectives import make_objective
 from vae_jax.training.optimizers import make_optimizer
 from vae_jax.training.step import init_state, make_hparams, make_train_chunk, make_train_step
@@ -105,7 +105,7 @@ def test_z_from_the_encoder_and_the_label_reach_the_decoder_separately(make_conf
     z = jax.random.normal(key, (SIZE, 3))
     decoded = [given(model, jnp.full(SIZE, k, jnp.int32)).decode(params, z) for k in range(CLASSES)]
     assert len({float(d.sum()) for d in decoded}) == CLASSES
-    drawn = [given(model, y).prior.sample(params, key, SIZE) for y in (LABELS, LABELS[::-1])]
+    drawn = [require_prior(given(model, y)).sample(params, key, SIZE) for y in (LABELS, LABELS[::-1])]
     np.testing.assert_array_equal(*drawn)
 
 
@@ -140,7 +140,7 @@ def test_every_objective_trains_and_evaluates_with_labels(make_config, key, chan
 def prepared_step(make_config, key, accumulate_steps=1, axis_name=None):
     config, model, params, x = build(make_config, key)
     calls = []
-    counted = model._replace(given=lambda labels: calls.append(1) or model.given(labels))
+    counted = model._replace(given=lambda labels: calls.append(1) or given(model, labels))
     optimizer = make_optimizer(config, 10)
     objective = make_objective(config, model, 10)
     step = make_train_step(counted, objective, optimizer, axis_name, accumulate_steps)
@@ -152,10 +152,9 @@ def test_the_model_is_given_labels_once_for_each_compiled_program(make_config, k
     chunk = jax.jit(make_train_chunk(step, lambda key, images: images / jnp.float32(255)))
     images = jnp.asarray(np.random.default_rng(0).integers(0, 256, (20, *SHAPE), np.uint8))
     classes = jnp.arange(20, dtype=jnp.int32) % CLASSES
-    rows, resident = jnp.zeros((4, SIZE), jnp.int32), None
-    for seed in range(3):
-        rows = jnp.asarray(np.random.default_rng(seed).integers(0, 20, (4, SIZE), np.int32))
-        resident = chunk(state, images, rows, key, make_hparams(config), classes[rows])
+    drawn = [jnp.asarray(np.random.default_rng(seed).integers(0, 20, (4, SIZE), np.int32)) for seed in range(3)]
+    results = [chunk(state, images, rows, key, make_hparams(config), classes[rows]) for rows in drawn]
+    rows, resident = drawn[-1], results[-1]
     traces = len(calls)
     assert 1 <= traces <= 2  # scan may trace its body twice, but no step is a trace of its own
     streamed = chunk(state, images[rows], None, key, make_hparams(config), classes[rows])
@@ -201,7 +200,7 @@ def test_the_nll_given_y_agrees_with_quadrature_and_blocks_keep_their_labels(mak
         own = [given(model, jnp.full(len(z), int(y), jnp.int32)) for y in labels]
         density = [
             m.log_likelihood(params, jnp.broadcast_to(x[i], (len(z), *SHAPE)), m.decode(params, z))
-            + m.prior.log_prob(params, z)
+            + require_rate(m)[0](params, z)
             for i, m in enumerate(own)
         ]
         exact = jax.nn.logsumexp(jnp.stack(density), axis=1) + np.log(16 / 4000)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from vae_jax import config as config_lib
 from vae_jax import main
 from vae_jax.config import registries
+from vae_jax.config.table import unread
 from vae_jax.errors import shown
 
 garbage_texts = st.one_of(
@@ -31,14 +32,11 @@ nested = st.recursive(
 )
 REGISTRIES = {name: list(names) for name, names in registries.names("digits").items()}
 KEYS = [key.name for key in config_lib.KEYS]
-FORCED = [
-    f"--config.{setting}"
-    for setting in (
-        "dataset=digits", "num_train=64", "batch_size=32", "num_epochs=1", "hidden_dims=8", "channels=4", "latent_dim=2",
-        "two_layer.upper_latent_dim=2", "two_layer.upper_hidden_dims=8", "importance.num_samples=2", "importance.num_groups=1",
-        "eval.batch_size=64", "cache_dir=", "log.profile=false",
-    )
-]  # fmt: skip
+FORCED = {
+    "dataset": "digits", "num_train": "64", "batch_size": "32", "num_epochs": "1", "hidden_dims": "8", "channels": "4",
+    "latent_dim": "2", "two_layer.upper_latent_dim": "2", "two_layer.upper_hidden_dims": "8", "importance.num_samples": "2",
+    "importance.num_groups": "1", "eval.batch_size": "64", "cache_dir": "", "log.profile": "false",
+}  # fmt: skip
 """Small and quick, on the digits that are inside scikit-learn, nothing written outside the workdir."""
 SECONDS = 60
 """Of one example: no more than a guard against a hang."""
@@ -116,6 +114,12 @@ def fitting(key: config_lib.Key) -> st.SearchStrategy[Any]:
 def entries(*folders: Path) -> list[Path]:
     """All that lies in folders."""
     return sorted(path for folder in folders for path in folder.rglob("*"))
+
+
+def forced(config: Any) -> list[tuple[str, str]]:
+    """Return the pairs of FORCED whose keys the config's entries read."""
+    left = unread(config_lib.flatten(config_lib.defaults()) | config_lib.flatten(config))
+    return [(name, text) for name, text in FORCED.items() if name not in left]
 
 
 def assert_refused(ended: Ended, words: list[str]) -> None:

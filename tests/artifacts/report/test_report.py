@@ -290,7 +290,7 @@ def test_runs_are_compared_by_the_keys_that_differ(trained, tmp_path):
     compare.main([f"--workdirs={','.join(map(str, runs))}", f"--output={tmp_path / 'c.html'}"])
     page = (tmp_path / "c.html").read_text(encoding="utf-8")
     heads = re.findall(r'<th scope="col"[^>]*>(.*?)</th>', page)
-    assert heads[:5] == ["run", "model", "latent_dim", "likelihood", "objective"]
+    assert heads[:5] == ["run", "model", "likelihood", "objective", "latent_dim"]
     assert {"elbo", "mse"} <= set(heads)
     found = {json.loads((run / "results.json").read_text())["test/mse"] for run in runs}
     assert all(f"{mse:.5f}" in page for mse in found)

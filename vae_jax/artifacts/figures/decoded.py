@@ -46,7 +46,7 @@ def fig_manifold(
     """
     if not manifold_classes:
         return _plane(manifold_even, manifold_quantile, manifold_reach, "The latent plane, decoded")
-    titles = [f"The latent plane, decoded given {shortened(name, LINE // 2)}" for name in manifold_classes]
+    titles = [f"The latent plane, decoded given class {shortened(name, LINE // 2)}" for name in manifold_classes]
     pairs = zip(manifold_even, manifold_quantile, titles, strict=True)
     return [_plane(even, quantile, manifold_reach, plain(title)) for even, quantile, title in pairs]
 
@@ -97,7 +97,7 @@ def fig_traversal(
     bottom = MARGIN + LINE_HEIGHT * len(note.splitlines())
     title = "One latent dimension at a time, largest KL first"
     for name in traversal_class:
-        title += f", given {plain(shortened(name, LINE // 4))}"
+        title += f", given class {plain(shortened(name, LINE // 4))}"
     figure = framed(picture, title, label, HEADINGS, bottom)
     label_rows(figure, picture, names, label, top=HEADINGS)
     width, height = figure.get_figwidth() * DPI, figure.get_figheight() * DPI
