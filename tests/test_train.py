@@ -36,6 +36,7 @@ def test_one_two_and_eight_devices_give_the_same_losses(tmp_path):
             np.testing.assert_allclose(other[name][1], values, rtol=1e-4, err_msg=name)
 
 
+@pytest.mark.slow
 def test_output_to_a_pipe_is_plain_lines_and_a_finished_run_is_reported(tmp_path):
     out = execute(tmp_path / "run", FAMILIES["vae"], "--config.num_epochs=2", "--config.log.parameters=true")
     assert not re.search(r"[\x00-\x09\x0b-\x1f]", out)
@@ -123,7 +124,10 @@ def test_images_streamed_from_disk_give_the_same_bits(run, tmp_path, monkeypatch
     assert results_of(tmp_path / "streamed")["pixels"] == "colour"
 
 
-@pytest.mark.parametrize(("schedule", "told"), [("cosine", True), ("constant", False), ("staircase", False)])
+@pytest.mark.parametrize(
+    ("schedule", "told"),
+    [("cosine", True), pytest.param("constant", False, marks=pytest.mark.slow), ("staircase", False)],
+)
 def test_a_schedule_that_ends_before_the_run_is_reported(run, capsys, schedule, told):
     run(num_epochs=2, schedule=schedule, schedule_epochs=1.0)
     assert ("the learning rate is 0 after epoch 1 (schedule_epochs)" in capsys.readouterr().out) == told

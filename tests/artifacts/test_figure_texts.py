@@ -22,12 +22,12 @@ PHRASES = ("automobiles seen from behind", "airplanes", *(f"photographs of class
 NAMES = {"digits": DIGITS, "phrases": PHRASES, "many": tuple(f"class {k}" for k in range(100)), "none": ()}
 QUICK = [
     ((8, 8), 1, 2, 2, "digits"),
-    ((28, 28), 1, 20, 4, "none"),
-    ((128, 128), 3, 2, 0, "phrases"),
     ((72, 72), 3, 200, 12, "many"),
 ]
 """(height, width), channels, latent dimensions, active ones, class names; LATENTS: latent dimensions, active ones."""
 ALL = [
+    ((28, 28), 1, 20, 4, "none"),
+    ((128, 128), 3, 2, 0, "phrases"),
     *(((size, size), 1, *latents, "phrases") for size, latents in product(SIZES, LATENTS)),
     *(((size, size), 3, 2, 2, "digits") for size in SIZES),
     *(((8, 8), 1, latent_dim, latent_dim, names) for latent_dim, names in product((1, 2, 20, 200), NAMES)),

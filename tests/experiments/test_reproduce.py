@@ -103,6 +103,7 @@ def test_rows_are_in_the_papers_order_regardless_of_when_they_were_measured(tmp_
         assert [row[0] for row in rows] == [*order]
 
 
+@pytest.mark.slow
 def test_a_row_is_measured_with_the_latest_parameters(make_config, tmp_path, monkeypatch):
     flags, console = iwae.parse(["--row=1L-k1", "--samples=3", f"--output={tmp_path}"]), Console(io.StringIO())
     workdir, asked = iwae.workdir_of("1L-k1", flags), []

@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from support.slow import first_fast
 
 from vae_jax import config as config_lib
 from vae_jax import main
@@ -19,10 +20,6 @@ from vae_jax.training import prepare
 
 HALVES = {"half": lambda text: text[: len(text) // 2], "empty": lambda text: "", "zeros": lambda text: "\0" * len(text)}
 LOST = (*HALVES, "gone")
-
-
-def first_fast(names):
-    return [pytest.param(name, marks=pytest.mark.slow) if i else name for i, name in enumerate(names)]
 
 
 @pytest.fixture(scope="module")

@@ -82,7 +82,7 @@ def test_dropout_is_on_only_with_a_key_and_drops_the_given_fraction(make_config,
     params = model.init(key, sample_of(x.mean(axis=0)))
     still = model.encode(params, x).mean
     np.testing.assert_array_equal(still, model.encode(params, x).mean)
-    noisy = [model.encode(params, x, k).mean for k in jax.random.split(key, 400)]
+    noisy = jax.jit(jax.vmap(lambda k: model.encode(params, x, k).mean))(jax.random.split(key, 400))
     assert not np.allclose(noisy[0], still)
     error = np.std(noisy, axis=0) / np.sqrt(len(noisy))
     assert (np.abs(np.mean(noisy, axis=0) - still) < 5 * error).all()

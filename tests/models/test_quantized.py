@@ -183,6 +183,7 @@ def test_neither_weight_decay_nor_clipping_touches_the_codebook(quantized, image
     assert np.abs(found[0]["codebook"] - params["quantizer"]["codebook"]).max() > 0
 
 
+@pytest.mark.slow
 def test_parts_of_a_batch_and_devices_give_the_codebook_of_the_batch(quantized, images, x, key):
     """One code is dead, so that the random directions of its new place must be the same everywhere."""
     config = quantized(vq__codes=4)

@@ -9,6 +9,7 @@ import optax
 import pytest
 from support.models import sample_of
 from support.objective import terms_of as eager_terms
+from support.slow import first_fast
 
 from vae_jax.config import flatten
 from vae_jax.errors import InputError
@@ -156,7 +157,7 @@ def test_the_penaltys_gradient_is_that_of_the_mean_log_ratio(make_config, key, x
     )
 
 
-@pytest.mark.parametrize("changes", [{}, {"beta": 4.0, "kl_warmup_epochs": 2.0}, {"free_bits": 0.5}])
+@pytest.mark.parametrize("changes", first_fast([{"beta": 4.0, "kl_warmup_epochs": 2.0}, {"free_bits": 0.5}, {}]))
 def test_without_gamma_the_loss_and_its_gradient_are_those_of_the_elbo(make_config, key, x, changes):
     config, model, params = parts(make_config, key, factor__gamma=0.0, **changes)
     elbo = make_config(objective="elbo", **changes)

@@ -129,6 +129,7 @@ def test_dreg_equals_the_plain_gradient_if_the_posterior_has_layers(make_config,
         assert not np.allclose(one, other)
 
 
+@pytest.mark.slow
 def test_dropout_is_on_in_training_only(make_config, x):
     """Encoder and decoder have dropout keys in training; evaluation, which chooses the best checkpoint, has none."""
 

@@ -48,6 +48,7 @@ def test_mse_plus_a_thousandth_of_the_kl_is_the_elbo_of_a_gaussian_with_the_stat
     compare(config, key, lambda x, y, kl: jnp.square(width * (x - y)).mean() + 0.001 * kl, 0.001, constant)
 
 
+@pytest.mark.slow
 def test_mean_bce_plus_kl_over_784_is_the_elbo_over_784(make_config, key):
     def theirs(x, logits, kl):
         p = jax.nn.sigmoid(logits)

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from support.slow import first_fast
 
 from vae_jax.sweeps.population.program import make_program
 from vae_jax.training.prepare import joined, prepare
 
 
-@pytest.mark.parametrize("streaming", ["off", "on"])
+@pytest.mark.parametrize("streaming", first_fast(["off", "on"]))
 def test_runs_of_a_population_are_given_the_labels_of_their_own_images(make_config, streaming):
     first = prepare(make_config(condition="label", streaming=streaming, batch_size=8))
     runs = [

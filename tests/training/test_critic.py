@@ -112,6 +112,7 @@ def test_the_critic_is_clipped_by_its_own_norm(make_config):
     np.testing.assert_allclose(moments, sorted([1e-3 * 0.25, 0.1 * 0.5, 0.1 * 0.25, 0.5 * 0.5]), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_two_devices_train_the_same_as_one(make_config, key, x):
     state, step = make_parts(make_config(**FACTOR))
     layout = make_layout()

@@ -10,6 +10,7 @@ import pytest
 from jax.sharding import PartitionSpec
 from support.models import sample_of
 from support.objective import terms_of
+from support.slow import first_fast
 
 from vae_jax.data.preprocess import make_preprocess
 from vae_jax.models import make_model, require_rate
@@ -89,7 +90,7 @@ def test_a_vae_step_under_a_mapped_axis_is_the_mean_of_per_shard_steps_with_fold
     assert_close(metrics["loss"], sum(losses) / 2)
 
 
-@pytest.mark.parametrize("mapped", [run_pmap, run_shard_map])
+@pytest.mark.parametrize("mapped", first_fast([run_shard_map, run_pmap]))
 def test_free_bits_use_the_global_batch_under_a_mapped_axis(make_config, x, key, mapped):
     state, _ = make_parts(make_config())
     model = make_model(make_config(), Spec(SHAPE))
