@@ -1,8 +1,8 @@
 """Conditional VAE of MNIST: p(x|y) of an image given its class, 784-512-256-10.
 
 python -m vae_jax.main --config=configs/conditional_vae.py
-(a classifier names the class of 94.7% ± 0.7% of 1,000 samples, and of 98.9% of the real test images, measured by
-python -m experiments.reproduce.conditional)
+(1 1/2 minutes on two cores: test elbo -102.7 nats, a bound on log p(x given y); a classifier names the class of 94.5% +- 0.7%
+of 1,000 samples, and of 98.9% of the real test images, measured by python -m experiments.reproduce.conditional)
 Samples of a class: run = vae_jax.load_run(RUN); run.sample(8, label="3")
 """
 
