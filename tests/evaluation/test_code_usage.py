@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from vae_jax.evaluation.code_usage import Usage, count_codes, facts, lines_of
+from vae_jax.evaluation.code_usage import Usage, count_codes, facts
+from vae_jax.evaluation.health import codes_used
+from vae_jax.evaluation.health.verdicts import COLLAPSED
 
 
 def test_perplexity_is_the_number_of_codes_that_are_equally_used():
@@ -20,8 +22,10 @@ def test_codes_of_every_run_are_counted_over_images_and_places(key):
     np.testing.assert_array_equal(count_codes(codes[0], 5).counts, [1, 2, 0, 1, 0])
 
 
-def test_the_lines_say_how_many_codes_are_used_and_what_they_cost():
+def test_the_line_says_how_many_codes_are_used_and_what_they_cost():
     usage = Usage(np.array([8, 8, 0, 0]))
-    assert lines_of(usage, 2.7726, 8) == ["codes, test: 2 of 4 used, perplexity 2.0; 2 codes of 4: 2.77 nats"]
+    text = "codes used            2 of 4, perplexity 2.0; 2 codes of 4: 2.77 nats -> healthy"
+    assert codes_used(usage, 2.7726, 8).text == text
     assert facts(usage, 2.7726, 8)["codes"] == {"per_image": 2, "size": 4, "nats": 2.7726, "counts": [8, 8, 0, 0]}
-    assert "all images have the same code" in lines_of(Usage(np.array([0, 8])), 0.7, 8)[1]
+    same = codes_used(Usage(np.array([0, 8])), 0.7, 8)
+    assert (same.verdict, same.detail[:29]) == (COLLAPSED, "all images have the same code")

@@ -52,8 +52,7 @@ def main(argv: list[str]) -> None:
     given = ("which", "num_images", "num_refined", "steps", "temperatures")
     facts = {name: getattr(flags, name) for name in given} | {"step": run.step, "seed": config.seed}
     facts |= {"dataset": config.dataset, **kind}
-    report = facts | {"verdict": verdict.as_json()} | {line.name: line.as_json() for line in lines}
-    disk.write(path, json.dumps(report, indent=2) + "\n")
+    disk.write(path, json.dumps(facts | health.as_json(lines), indent=2) + "\n")
     console.line(f"\nwritten to {path}")
 
 

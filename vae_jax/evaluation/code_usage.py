@@ -41,13 +41,3 @@ def facts(usage: Usage, nats: float, num_images: int) -> dict[str, Any]:
     """Return the numbers for results.json; `nats`: the cost of an image's codes."""
     counts = usage.counts.tolist()
     return {"codes": {"per_image": sum(counts) // num_images, "size": len(counts), "nats": nats, "counts": counts}}
-
-
-def lines_of(usage: Usage, nats: float, num_images: int) -> list[str]:
-    """Return the lines to print below the table of splits."""
-    size, per_image = len(usage.counts), usage.counts.sum() // num_images
-    line = f"codes, test: {usage.used} of {size} used, perplexity {usage.perplexity:.1f}; "
-    lines = [line + f"{per_image} codes of {size}: {nats:.2f} nats"]
-    if usage.used == 1:
-        lines.append("all images have the same code, so all are reconstructed alike; in a new run try more epochs")
-    return lines

@@ -11,7 +11,6 @@ import numpy as np
 
 from vae_jax.errors import InputError
 from vae_jax.evaluation import code_usage, health
-from vae_jax.evaluation.code_usage import Usage
 from vae_jax.evaluation.per_image import PerImage
 from vae_jax.models import model_params, num_parameters
 from vae_jax.runs.checkpoint import Checkpoints, Which
@@ -36,8 +35,8 @@ class Measured(NamedTuple):
     """Split -> metric -> value."""
     facts: dict[str, Any]
     """The numbers, as `test/elbo`, and what they were measured on and with, for a JSON file."""
-    lines: list[str]
-    """Lines about the latent space, for a model with a prior."""
+    lines: list[health.Line]
+    """The quick lines of health, for a model with an elbo."""
 
 
 def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measured:
@@ -67,22 +66,25 @@ def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measu
         **{f"{name}/{metric}": value for name in SPLITS for metric, value in table[name].items()},
     }
     prior = training.model.prior
-    if of_test is not None and of_test.usage is not None:
-        more, lines = _of_codes(of_test, of_test.usage, elbos)
-        return Measured(state, restored.step, table, facts | more, lines)
-    if of_test is None or of_test.aggregate is None or of_test.means is None or prior is None:
+    if of_test is None or prior is None or elbos["test"] is None:  # an autoencoder without an elbo
         return Measured(state, restored.step, table, facts, [])
-    latents = health.summarize_latents(of_test.means, of_test.aggregate, prior.is_standard)
+    more, lines = _latent_space(of_test, prior.is_standard)
     gap = health.difference(elbos["train"], elbos["test"])
-    return Measured(state, restored.step, table, facts | health.facts(latents, gap), health.lines_of(latents, gap))
+    lines.append(health.gap_line(gap, float(elbos["test"].std())))
+    # The numbers have names of their own in these facts.
+    words = {name: {key: entry[key] for key in ("verdict", "text")} for name, entry in health.as_json(lines).items()}
+    return Measured(state, restored.step, table, facts | more | health.gap_facts(gap) | {"health": words}, lines)
 
 
-def _of_codes(test: PerImage, usage: Usage, elbos: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return the numbers and the lines about discrete codes."""
-    about = usage, float(test.terms["kl"].mean(dtype=np.float64)), len(test.terms["kl"])
-    gap = health.difference(elbos["train"], elbos["test"])
-    more = code_usage.facts(*about) | health.gap_facts(gap)
-    return more, [*code_usage.lines_of(*about), health.gap_line(gap)]
+def _latent_space(test: PerImage, standard_prior: bool) -> tuple[dict[str, Any], list[health.Line]]:
+    """Return the numbers and the lines of health about z, or about discrete codes."""
+    if test.usage is not None:
+        about = test.usage, float(test.terms["kl"].mean(dtype=np.float64)), len(test.terms["kl"])
+        return code_usage.facts(*about), [health.codes_used(*about)]
+    assert test.means is not None
+    assert test.aggregate is not None
+    summary = health.summarize_latents(test.means, test.aggregate, standard_prior)
+    return health.facts(summary), health.quick(summary)
 
 
 def print_measured(training: Training, measured: Measured, which: str, console: Console) -> None:
@@ -96,7 +98,9 @@ def print_measured(training: Training, measured: Measured, which: str, console: 
         del rows["loss"]  # at beta = 1 it is the elbo with the other sign
     console.table(title, list(SPLITS), list(rows.items()))
     for line in measured.lines:
-        console.line(line)
+        console.line(line.text)
+    if measured.lines:
+        console.line(f"health: {health.overall(measured.lines).conclusion}")
 
 
 def evaluate_run(workdir: Path, which: Which, folder: Path | None = None) -> tuple[Training, Measured, Path]:

@@ -170,7 +170,15 @@ def test_health_is_on_the_page_if_the_run_has_it(trained, tmp_path):
     assert "collapsed: z1 z2; try free_bits" in " ".join(text.split())
     assert "1 of 3" in text
     (kept / "health.json").write_text("{")
-    assert measured.health(kept) is None
+    assert measured.health(kept, {}) is None
+    results = json.loads((kept / "results.json").read_text())
+    quick = measured.health(kept, results)
+    assert quick is not None
+    assert [line["name"] for line in quick["lines"]] == ["active units", "aggregate posterior", "train - test gap"]
+    write_report(run, data.load(run.config), kept, kept / "report.html")
+    text = " ".join(Elements((kept / "report.html").read_text(encoding="utf-8")).text.split())
+    assert "quick checks of the final evaluation" in text
+    assert f"python -m experiments.health --workdir={kept}" in text
 
 
 def without_results(workdir: Path) -> None:

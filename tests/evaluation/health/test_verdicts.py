@@ -46,7 +46,11 @@ CODES = line(verdicts.CODES, HEALTHY)
             "mostly the encoder",
         ),
         ([units(0), line(verdicts.CODES, PRIOR_HOLE), line(verdicts.GAP, OVERFITTING)], "overfitting, prior hole", ""),
-        ([units(0), RATE, DIVERGENCE, line(verdicts.CODES, CANNOT_TELL)], HEALTHY, "cannot tell: marginal kl, codes"),
+        (
+            [units(0), RATE, DIVERGENCE, line(verdicts.CODES, CANNOT_TELL)],
+            HEALTHY,
+            "y; 2 of 4 checks undecided (marginal",
+        ),
         ([RATE], CANNOT_TELL, ""),
     ],
 )

@@ -40,15 +40,22 @@ def _finite(values: Float[np.ndarray, " n"]) -> list[float | None]:
     return [value if math.isfinite(value) else None for value in values.tolist()]
 
 
-def health(workdir: Path) -> dict[str, Any] | None:
-    """Read what `experiments.health` wrote: {which, step, verdict, lines: [{name, verdict, text}]}; None if it was not run."""
+def health(workdir: Path, results: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return {title, verdict, reason, lines: [{name, verdict, found, reason}]} of what `experiments.health` wrote.
+
+    Without it they are the quick lines of the results, and `quick` is True; None if there are none either.
+    """
     try:
         found = json.loads((workdir / "health.json").read_text(encoding="utf-8"))
-        overall = found["verdict"]
-        lines = [_line(name, value) for name, value in found.items() if isinstance(value, dict) and name != "verdict"]
-        return {"which": found["which"], "step": found["step"], **_line("verdict", overall), "lines": lines}
+        return _health(found) | {"title": f"{found['which']} checkpoint, step {found['step']}", "quick": False}
     except (OSError, ValueError, KeyError, TypeError):
-        return None
+        words = results.get("health")
+        return words and _health(words) | {"title": "quick checks of the final evaluation", "quick": True}
+
+
+def _health(found: Mapping[str, Any]) -> dict[str, Any]:
+    lines = [_line(name, value) for name, value in found.items() if isinstance(value, dict) and name != "verdict"]
+    return {**_line("verdict", found["verdict"]), "lines": lines}
 
 
 def _line(name: str, value: Mapping[str, Any]) -> dict[str, str]:

@@ -73,7 +73,7 @@ def write_report(
         pixels=found.get("pixels", ""),
         classes=bool(run.class_names),
         examined=run.model.rate is not None and "discrete" not in run.model.traits,
-        health=measured.health(workdir),
+        health=measured.health(workdir, found),
         health_command=f"python -m experiments.health --workdir={shlex.quote(str(workdir))}",
         with_prior=run.model.prior is not None,
         config=facts.config_rows(run.config),

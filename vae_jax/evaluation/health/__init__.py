@@ -2,6 +2,8 @@
 
 from vae_jax.evaluation.health.annealed_bound import Anneal
 from vae_jax.evaluation.health.examine import NEED, Extent, Subject, examine
+from vae_jax.evaluation.health.lines import codes_used, quick
+from vae_jax.evaluation.health.lines import gap as gap_line
 from vae_jax.evaluation.health.refinement import Effort
 from vae_jax.evaluation.health.summary import (
     Gap,
@@ -9,8 +11,6 @@ from vae_jax.evaluation.health.summary import (
     difference,
     facts,
     gap_facts,
-    gap_line,
-    lines_of,
     summarize_latents,
 )
-from vae_jax.evaluation.health.verdicts import Line, overall
+from vae_jax.evaluation.health.verdicts import Line, as_json, overall

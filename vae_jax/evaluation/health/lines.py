@@ -2,6 +2,7 @@
 
 import math
 
+from vae_jax.evaluation.code_usage import Usage
 from vae_jax.evaluation.health import verdicts
 from vae_jax.evaluation.health.information import Bracket
 from vae_jax.evaluation.health.summary import Gap, Summary, gaussian_kl, kl_text, moments_text, units_text
@@ -36,7 +37,9 @@ def units(summary: Summary) -> Line:
         if len(inactive) == size
         else "a smaller latent_dim, if beta is right"
     )
-    which = f"all {size} units" if len(inactive) == size else verdicts.units_named(inactive)
+    which = verdicts.units_named(inactive)
+    if len(inactive) == size:
+        which = f"all {size} units: the decoder ignores z, so all images are reconstructed alike"
     return Line(verdicts.UNITS, text, COLLAPSED, which, advice, numbers)
 
 
@@ -102,9 +105,8 @@ def two_sample(result: TwoSample) -> Line:
 
 def gap(gap: Gap, deviation: float) -> Line:
     """Return the line on the gap of the elbo, train less test, whose standard deviation between test images is `deviation`."""
-    text = (
-        f"elbo {gap.nats:.2f} ± {gap.error:.2f} nats, {abs(gap.nats) / deviation:.2f} of its deviation between images"
-    )
+    text = f"elbo {gap.nats:.2f} ± {gap.error:.2f} nats"
+    text += f", {abs(gap.nats) / deviation:.2f} of its deviation between images" if deviation else ""
     numbers = gap._asdict() | {"deviation": deviation}
     verdict, advice = CANNOT_TELL, "more images"
     if gap.nats - ERRORS * gap.error > GAP_SHARE * deviation:
@@ -112,3 +114,18 @@ def gap(gap: Gap, deviation: float) -> Line:
     elif gap.nats + ERRORS * gap.error < GAP_SHARE * deviation:
         verdict, advice = HEALTHY, ""
     return Line(verdicts.GAP, text, verdict, "", advice, numbers)
+
+
+def codes_used(usage: Usage, nats: float, num_images: int) -> Line:
+    """Return the line on the use of discrete codes; `nats`: the cost of an image's codes."""
+    size, per_image = len(usage.counts), usage.counts.sum() // num_images
+    text = f"{usage.used} of {size}, perplexity {usage.perplexity:.1f}; {per_image} codes of {size}: {nats:.2f} nats"
+    if usage.used > 1:
+        return Line(verdicts.CODES_USED, text, HEALTHY, numbers=usage.metrics)
+    which = "all images have the same code, so all are reconstructed alike"
+    return Line(verdicts.CODES_USED, text, COLLAPSED, which, "more epochs", numbers=usage.metrics)
+
+
+def quick(summary: Summary) -> list[Line]:
+    """Return the lines on the latent space that need no more than a final evaluation."""
+    return [units(summary), *([moments(summary)] if summary.standard_prior else [])]

@@ -77,7 +77,7 @@ def gaussian_kl(
     return max(0.0, float(plain - len(mean) / count)), math.sqrt(spread)
 
 
-def facts(summary: Summary, gap: Gap) -> dict[str, Any]:
+def facts(summary: Summary) -> dict[str, Any]:
     """Return the numbers for results.json."""
     latents: dict[str, Any] = {
         "kl_per_dimension": summary.kl.tolist(),
@@ -85,33 +85,12 @@ def facts(summary: Summary, gap: Gap) -> dict[str, Any]:
         "aggregate_mean": summary.mean.tolist(),
         "aggregate_variance": summary.variance.tolist(),
     }
-    return {"latents": latents, **gap_facts(gap)}
+    return {"latents": latents}
 
 
 def gap_facts(gap: Gap) -> dict[str, float]:
     """Return the numbers for results.json on the elbo of training images less that of test images."""
     return {"elbo_train_minus_test": gap.nats, "elbo_train_minus_test_error": gap.error}
-
-
-def gap_line(gap: Gap) -> str:
-    """Return the line on the same."""
-    return f"elbo, train minus test: {gap.nats:.2f} ± {gap.error:.2f} nats"
-
-
-def lines_of(summary: Summary, gap: Gap) -> list[str]:
-    """Return the lines to print below the table of splits."""
-    lines = [
-        f"latents, test: kl {kl_text(summary)}; {units_text(summary)}",
-        gap_line(gap),
-    ]
-    if not summary.active():
-        lines.append(
-            "no unit is active: the decoder ignores z, so all images are reconstructed alike (posterior collapse); in a new "
-            "run try kl_warmup_epochs, free_bits or a smaller beta"
-        )
-    if summary.standard_prior:
-        lines.insert(1, f"aggregate posterior, test: {moments_text(summary)} (the prior's: 0, 1)")
-    return lines
 
 
 def units_text(summary: Summary) -> str:

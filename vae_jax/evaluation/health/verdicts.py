@@ -13,7 +13,7 @@ ILLNESSES = (COLLAPSED, OVER_REGULARISED, OVERFITTING, PRIOR_HOLE)
 """The order in which they are printed: earlier ones explain later ones."""
 
 UNITS, RATE, DIVERGENCE, CODES = "active units", "mutual information", "marginal kl", "codes against draws"
-MOMENTS, GAP = "aggregate posterior", "train - test gap"
+MOMENTS, GAP, CODES_USED = "aggregate posterior", "train - test gap", "codes used"
 AMORTISATION, APPROXIMATION, REFINED_GAP = "amortisation gap", "approximation gap", "parts of that gap"
 REPRESENTATION = "representation"
 WIDTH = 22
@@ -32,22 +32,28 @@ class Line(NamedTuple):
     """The units or amounts concerned."""
     advice: str = ""
     numbers: Mapping[str, Any] = {}
+    note: str = ""
+    """The end of the conclusion, after the advice."""
 
     @property
     def text(self) -> str:
-        """The line `name  measured -> verdict: detail; try advice`."""
+        """The line `name  measured -> verdict: detail; try advice; note`."""
         return f"{self.name:<{WIDTH}}{self.measured} -> {self.conclusion}"
 
     @property
     def conclusion(self) -> str:
-        """The end of the line, `verdict: detail; try advice`."""
-        return (
-            self.verdict + (f": {self.detail}" if self.detail else "") + (f"; try {self.advice}" if self.advice else "")
-        )
+        """The end of the line, `verdict: detail; try advice; note`."""
+        advice = f"try {self.advice}" if self.advice else ""
+        return "; ".join(filter(None, (self.verdict + (f": {self.detail}" if self.detail else ""), advice, self.note)))
 
     def as_json(self) -> dict[str, Any]:
         """Return the entry of health.json."""
         return {"verdict": self.verdict, "text": self.text, **self.numbers}
+
+
+def as_json(lines: Sequence[Line]) -> dict[str, Any]:
+    """Return {verdict, name of a line: its entry, ...} for a JSON file."""
+    return {"verdict": overall(lines).as_json()} | {line.name: line.as_json() for line in lines}
 
 
 def units_named(units: Sequence[int]) -> str:
@@ -57,7 +63,7 @@ def units_named(units: Sequence[int]) -> str:
 
 
 def overall(lines: Sequence[Line]) -> Line:
-    """Return one verdict with every illness that a line names.
+    """Return one verdict with every illness that a line names; its note counts the checks that are undecided.
 
     Units without information are an illness only if all units are, or if half of them are and the elbo favours more
     information than the encoder gives. Otherwise the decoder does not need them, and removing them changes nothing.
@@ -73,15 +79,20 @@ def overall(lines: Sequence[Line]) -> Line:
         notes = [f"{len(units.numbers['inactive'])} of {units.numbers['size']} units carry nothing"]
         notes[0] += "" if OVER_REGULARISED in ill else " and are not missed"
     unknown = [line.name for line in lines if line.verdict == CANNOT_TELL and not _answered(line, by_name)]
-    notes += [f"cannot tell: {', '.join(unknown)}"] if unknown else []
+    notes += [f"{len(unknown)} of {_counted(lines)} checks undecided ({', '.join(unknown)})"] if unknown else []
     illnesses = [name for name in ILLNESSES if name in ill]
     if not illnesses:
         known = {line.verdict for line in lines} - {CANNOT_TELL}
-        return Line("verdict", "", HEALTHY if known else CANNOT_TELL, "; ".join(notes))
+        return Line("verdict", "", HEALTHY if known else CANNOT_TELL, note="; ".join(notes))
     details = [ill[name].detail for name in illnesses if ill[name].detail]
     # If beta is too large, do not advise to remove units.
     first = OVER_REGULARISED if OVER_REGULARISED in ill else illnesses[0]
-    return Line("verdict", "", ", ".join(illnesses), "; ".join([*details, *notes]), ill[first].advice)
+    return Line("verdict", "", ", ".join(illnesses), "; ".join(details), ill[first].advice, note="; ".join(notes))
+
+
+def _counted(lines: Sequence[Line]) -> int:
+    """Return the number of checks; the usefulness of codes is none."""
+    return sum(line.verdict in (*ILLNESSES, HEALTHY, CANNOT_TELL) and line.name != REPRESENTATION for line in lines)
 
 
 def _starved(units: Line, ill: Mapping[str, Line], by_name: Mapping[str, Line]) -> bool:
