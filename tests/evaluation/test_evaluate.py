@@ -5,7 +5,7 @@ import pytest
 from support.models import sample_of
 
 from vae_jax.evaluation.evaluate import make_evaluate
-from vae_jax.evaluation.per_image import active_units
+from vae_jax.evaluation.per_image import active_units, activity
 from vae_jax.models import make_model, require_rate
 from vae_jax.objectives import make_objective
 from vae_jax.system.devices import make_layout
@@ -131,3 +131,12 @@ def test_active_units_on_perfect_useless_and_duplicated_codes():
     assert active_units(np.concatenate([codes, codes, 0.05 * codes], axis=1)) == 6
     # A large offset must not cancel the digits of the variance.
     assert active_units(np.asarray(0.05 * codes + 1000, np.float32)) == 0
+
+
+def test_active_units_of_a_conditional_model_vary_within_classes():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 5, 2000)
+    between, within = 3.0 * labels[:, None], rng.normal(size=(2000, 2)) * [1.0, 1e-3]
+    means = (between + within).astype(np.float32)
+    np.testing.assert_allclose(activity(means, labels), [1, 1e-6], rtol=0.1)
+    assert (active_units(means, labels), active_units(means)) == (1, 2)

@@ -40,6 +40,8 @@ def load_arrays(config: Config) -> Source:
         "version": "1",
         "file": [str(file.resolve()), status.st_size, status.st_mtime_ns],
         "options": {name: config[name] for name in names},
+        # To a conditional model a negative label says that the class is unknown.
+        **({} if config.condition == "none" else {"condition": config.condition}),
     }
     return load_cached(cache_root(config), "arrays", key, lambda scratch: _build(config, at, file, scratch))
 
@@ -50,8 +52,10 @@ def _build(config: Config, at: str, file: Path, scratch: Path) -> Source:
     if values and len(values) < len(parts):
         raise InputError(f"{at}: labels for some of {', '.join(parts)} only; give them for all or for none")
     classes = np.unique(np.concatenate(values)) if values else np.zeros(0, np.int64)
+    if config.condition != "none":
+        classes = classes[classes >= 0]
     labels = {
-        part: np.zeros(len(images), np.int32) if given is None else np.searchsorted(classes, given).astype(np.int32)
+        part: np.zeros(len(images), np.int32) if given is None else _numbers(classes, given)
         for part, (_, images, given) in parts.items()
     }
     found = {}
@@ -60,6 +64,11 @@ def _build(config: Config, at: str, file: Path, scratch: Path) -> Source:
         pixels = map(fit, read_images(at, parts[part], rows))
         found[name] = Split(write_rows(scratch / f"{name}.npy", pixels, len(rows)), labels[part][rows])
     return Source(**found, class_names=tuple(str(value) for value in classes))
+
+
+def _numbers(classes: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Return the position of each label among the classes; -1, unknown, for one that is no class."""
+    return np.where(np.isin(given, classes), np.searchsorted(classes, given), -1).astype(np.int32)
 
 
 def _allot(labels: Mapping[str, np.ndarray], config: Config) -> Allotment:

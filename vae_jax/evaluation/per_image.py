@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int, Int32
 
 from vae_jax.evaluation.aggregate_posterior import Aggregate
 from vae_jax.evaluation.code_usage import Usage
@@ -34,6 +34,8 @@ class PerImage(NamedTuple):
     """Moments of the aggregate posterior, or None if the model has no prior or z is discrete."""
     usage: Usage | None = None
     """The use of discrete codes, or None if z is not discrete."""
+    labels: Int32[np.ndarray, " N"] | None = None
+    """The classes of the images if the model is conditional."""
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -45,7 +47,7 @@ class PerImage(NamedTuple):
         if self.discrete and "elbo" in metrics:
             metrics["bits_per_dim"] = -metrics["elbo"] / (self.num_elements * math.log(2))
         if self.aggregate is not None and self.means is not None:
-            metrics["active_units"] = active_units(self.means)
+            metrics["active_units"] = active_units(self.means, self.labels)
         if self.usage is not None:
             metrics |= self.usage.metrics
         return {name: metrics[name] for name in (*METRICS, *metrics) if name in metrics}
@@ -57,9 +59,18 @@ class PerImage(NamedTuple):
         return self._replace(terms=terms, means=means, aggregate=aggregate, usage=usage)
 
 
-def activity(means: Float[np.ndarray, "N Z"]) -> Float[np.ndarray, " Z"]:
-    """Return Var_x E_q[z_k], the variance of each posterior mean over the data."""
-    return means.astype(np.float64).var(axis=0)
+def activity(means: Float[np.ndarray, "N Z"], labels: Int[np.ndarray, " N"] | None = None) -> Float[np.ndarray, " Z"]:
+    """Return Var_x E_q[z_k], the variance of each posterior mean over the data.
+
+    With labels, those of a conditional model, it is the variance within classes: what differs between them is no information
+    about the image that the model was not given.
+    """
+    means = means.astype(np.float64)
+    if labels is None:
+        return means.var(axis=0)
+    for label in np.unique(labels):
+        means[labels == label] -= means[labels == label].mean(axis=0)
+    return np.square(means).mean(axis=0)
 
 
 def is_active(activity: Float[np.ndarray, " Z"], threshold: float = ACTIVE_VARIANCE) -> Bool[np.ndarray, " Z"]:
@@ -67,6 +78,6 @@ def is_active(activity: Float[np.ndarray, " Z"], threshold: float = ACTIVE_VARIA
     return activity > threshold
 
 
-def active_units(means: Float[np.ndarray, "N Z"]) -> int:
-    """Return the number of active latent dimensions."""
-    return int(is_active(activity(means)).sum())
+def active_units(means: Float[np.ndarray, "N Z"], labels: Int[np.ndarray, " N"] | None = None) -> int:
+    """Return the number of active latent dimensions; see `activity`."""
+    return int(is_active(activity(means, labels)).sum())

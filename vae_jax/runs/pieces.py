@@ -40,7 +40,7 @@ def as_labels(labels: Any, count: int, names: tuple[str, ...], name: str = "labe
     """Return the numbers i32[count] of classes that a caller gives; None if there are no classes and no labels.
 
     Args:
-        labels: numbers or names of classes, one for each row, or a single one for all.
+        labels: names of classes, or their positions in `names`, one for each row, or a single one for all.
         count: the number of rows.
         names: the names of classes 0, 1, ...; empty if the run is not conditional.
         name: the name of the argument, for messages.
@@ -64,12 +64,14 @@ def as_labels(labels: Any, count: int, names: tuple[str, ...], name: str = "labe
 
 
 def _class_number(label: Any, names: tuple[str, ...], name: str) -> int:
-    """Return the number of a class that is given by its name or number."""
+    """Return the number of a class that is given by its name, or by its position among the names, from 0."""
+    known: dict[Any, int] = {number: number for number in range(len(names))}
     if isinstance(label, str):
-        number = names.index(label) if label in names else int(label) if label.isdecimal() else -1
-    else:
-        number = int(label) if isinstance(label, int | float) and label == int(label) else -1
-    if not 0 <= number < len(names):
+        # Where names are numbers, text is never a position: "1" may name class 0.
+        positions = {} if any(name.isdecimal() for name in names) else {str(number): number for number in known}
+        known = positions | {name: number for number, name in enumerate(names)}
+    number = known.get(label)
+    if number is None or isinstance(label, bool):
         raise InputError(f"{name}={shown(label)}: no such class; choices: {listed(list(names))}")
     return number
 

@@ -33,8 +33,8 @@ class Run(Labelled):
         step: the training step that the parameters come from.
         workdir: the absolute path of its folder, or None if it was not loaded from one.
 
-    A conditional run (condition=label) takes the labels of its rows wherever it encodes or decodes: numbers or names of
-    classes, one for each row, or a single one for all. Other runs take none.
+    A conditional run (condition=label) takes the labels of its rows wherever it encodes or decodes: names of classes, or
+    their positions in `class_names`, one for each row, or a single one for all. Other runs take none.
 
     A pickle holds workdir and step. JAX does not survive `fork`: use the `spawn` start method of multiprocessing.
     """

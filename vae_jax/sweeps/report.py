@@ -58,7 +58,8 @@ def write_report(
 def _title(rows: Sequence[Row], last: bool) -> str:
     fewest, most = min(row.seeds for row in rows), max(row.seeds for row in rows)
     seeds = f"{fewest} to {most} seeds" if fewest < most else _counted(most)
-    return f"Test images, {seeds}" + ", last checkpoint" * last + ", mean and standard error" * (most > 1)
+    given = ", given the label" * all("given the label" in row.kind for row in rows)
+    return f"Test images, {seeds}" + given + ", last checkpoint" * last + ", mean and standard error" * (most > 1)
 
 
 def _counted(seeds: int) -> str:
@@ -78,7 +79,7 @@ def fig_images(runs: Sequence[Planned], last: bool) -> Any:
             return "the runs do not have the same test images"
         loaded = load_run(run.workdir, "latest" if last else "best")
         labels = labels_of_examples(loaded.labels_of(dataset, "test"), NUM_IMAGES)
-        samples = None if loaded.model.prior is None else loaded.sample(NUM_IMAGES, label=labels)
+        samples = None if loaded.model.prior is None else loaded.sample(len(images), label=labels)
         pictures.append((point_text(run.point), loaded.reconstruct(images, labels), samples))
     return figures.fig_sweep_images(originals / 255, pictures)
 
@@ -91,4 +92,5 @@ def _fig_rates(finished: Sequence[Finished]) -> Any:
     if why_not:
         return why_not
     seeds = _counted(len({run.seed for run, _ in finished}))
-    return figures.fig_rate_distortion(points, f"Rate and distortion, test images, last checkpoint, {seeds}")
+    given = ", given the label" * all("condition" in results for _, results in finished)
+    return figures.fig_rate_distortion(points, f"Rate and distortion, test images{given}, last checkpoint, {seeds}")

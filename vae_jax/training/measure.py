@@ -62,7 +62,8 @@ def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measu
         "num_images": {name: len(getattr(training.dataset, name).images) for name in SPLITS},
         "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
         "device": jax.devices()[0].device_kind,
-        **({} if training.model.given is None else {"condition": training.config.condition, "bounds_on": GIVEN}),
+        **({} if training.model.given is None else {"condition": training.config.condition}),
+        **({} if training.model.given is None or training.model.rate is None else {"bounds_on": GIVEN}),
         **{f"{name}/{metric}": value for name in SPLITS for metric, value in table[name].items()},
     }
     prior = training.model.prior
@@ -83,7 +84,7 @@ def _latent_space(test: PerImage, standard_prior: bool) -> tuple[dict[str, Any],
         return code_usage.facts(*about), [health.codes_used(*about)]
     assert test.means is not None
     assert test.aggregate is not None
-    summary = health.summarize_latents(test.means, test.aggregate, standard_prior)
+    summary = health.summarize_latents(test.means, test.aggregate, standard_prior, test.labels)
     return health.facts(summary), health.quick(summary)
 
 
@@ -112,7 +113,9 @@ def evaluate_run(workdir: Path, which: Which, folder: Path | None = None) -> tup
     Raises:
         InputError: not a run, or one without an intact checkpoint; raised before any data are read.
     """
-    training = prepare(load_run(workdir, which).config)
+    run = load_run(workdir, which)
+    training = prepare(run.config)
+    run.labels_of(training.dataset, "test")  # refuses other classes than those of the run
     with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
         measured = measure(training, checkpoints, which)
     epoch = measured.step / training.steps_per_epoch

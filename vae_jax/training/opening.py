@@ -73,7 +73,8 @@ def announce(training: Training, workdir: Path, console: Console) -> None:
     count = f"{parameters:,} parameters" + (f", and {own:,} of the objective" if own else "")
     console.line(
         f"{config.model} ({config.network}, {latents}, {count}) on "
-        f"{config.dataset} ({' x '.join(map(str, training.shape))}, {training.pixels} pixels, train/val/test {sizes}), "
+        f"{config.dataset} ({' x '.join(map(str, training.shape))}, {training.pixels} pixels, train/val/test {sizes}"
+        f"{', given the label' * (training.model.given is not None)}), "
         f"{devices.describe()}, in {workdir}"
     )
     if dark := dark_notice(config, training.dataset):
@@ -89,6 +90,10 @@ def announce(training: Training, workdir: Path, console: Console) -> None:
 
 def _restore(training: Training, checkpoints: Checkpoints) -> tuple[TrainState, Progress, list[str]]:
     """Return the latest state and progress, or the initial ones, with lines to print."""
+    if training.model.given is not None and (info := checkpoints.info()) is not None:
+        # Before the arrays, whose shapes depend on the number of classes.
+        assert_own(info, training.config, ["spec"])
+        assert_same_classes(training.config, spec_of(info.info), training.spec.class_names)
     restored = checkpoints.restore(training.state)
     if restored is None:
         return copy_state(training.state), Progress(), []
@@ -98,8 +103,6 @@ def _restore(training: Training, checkpoints: Checkpoints) -> tuple[TrainState, 
             f"dataset={training.config.dataset}: the run was trained on other data (other images, labels or sizes); a new "
             "run needs another --workdir"
         )
-    if training.model.given is not None:
-        assert_same_classes(training.config, spec_of(restored.info), training.spec.class_names)
     _assert_comparable(restored.info.get("config", {}), training)
     progress = Progress(**{name: restored.info[name] for name in Progress._fields})
     message, now = f"resumed after step {restored.step}", devices.describe()

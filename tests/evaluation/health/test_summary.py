@@ -32,7 +32,7 @@ def test_active_units_are_counted_at_three_thresholds():
 def test_useless_codes_are_collapsed_and_the_units_are_listed():
     line = health_lines.units(summary_of(useless(300)))
     assert line.verdict == COLLAPSED
-    assert line.detail == "all 3 units: the decoder ignores z, so all images are reconstructed alike"
+    assert line.detail == "all 3 units: the decoder ignores z, so reconstructions do not follow the image"
     assert line.text.startswith("active units          0 of 3 (0 above 0.001, 0 above 0.1); kl 0.00 to 0.00")
     half = codes_of(draws(300, 4) * np.array([1, 0, 1, 0]), 0.5)
     line = health_lines.units(summary_of(half))

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from vae_jax.artifacts.arrays import geometry
 from vae_jax.artifacts.arrays.rows import random_rows
 from vae_jax.artifacts.arrays.source import Source
+from vae_jax.data.labels import listed
 from vae_jax.errors import InputError, shown
 
 NUM_SAMPLES = 64
@@ -17,9 +18,7 @@ SAMPLES_OF_A_CLASS, MOST_SAMPLED = 10, 20
 MOST_PLANES = 10
 """The most classes of a conditional model for which the plane is decoded."""
 WALK_STEPS = 10
-"""An even number: of a conditional model the first half is decoded with the class of one end, the second with the other's."""
-MOST_NAMED = 20
-"""The most classes that an error names."""
+"""Must be even: for a conditional model each half of the walk is decoded with the class of its end."""
 
 Lookup = Callable[[str], Any]
 
@@ -61,7 +60,7 @@ def _class_number(text: str, names: Sequence[str], present: Sequence[int]) -> in
     """Return the number of a class that is given by its name or its number, and has test images."""
     number = names.index(text) if text in names else int(text) if text.isdecimal() else -1
     if number not in present:
-        known = ", ".join(names[k] for k in present[:MOST_NAMED]) + ", ..." * (len(present) > MOST_NAMED)
+        known = listed([names[k] for k in present])
         raise InputError(f"--numbers: {shown(text)}: no such class among the test images; choices: {known}")
     return number
 

@@ -79,7 +79,7 @@ ARRAYS: dict[str, Callable[[Source, Lookup], Any]] = {
     "manifold_even": manifold(lambda n, array: geometry.even_coordinates(n, array("manifold_reach"))),
     "manifold_classes": names_given(MOST_PLANES),
     "manifold_quantile": manifold(lambda n, _: geometry.quantile_coordinates(n)),
-    "active": lambda _, array: is_active(activity(array("latents"))),
+    "active": lambda source, array: is_active(activity(array("latents"), source.given)),
     "kl_per_dimension": lambda source, _: (
         source.kl_terms(source.test.images, *source.labels_of()).mean(axis=0, dtype=np.float64)
         if source.kl_terms and source.kl_of_dimensions

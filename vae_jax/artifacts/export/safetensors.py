@@ -32,7 +32,8 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
     with extra("safetensors"):
         import safetensors.numpy
     arrays, card = named(run), _card(run, workdir)
-    essential = {name: card[name] for name in ("what", "config", "image_shape", "step", "versions", "units")}
+    names = ("what", "condition", "classes", "config", "image_shape", "step", "versions", "units")
+    essential = {name: card[name] for name in names if name in card}
     metadata = {name: value if isinstance(value, str) else json.dumps(value) for name, value in essential.items()}
     return [
         Artefact(
@@ -84,4 +85,4 @@ def _metrics(run: Run, workdir: Path) -> dict[str, Any]:
         return {}
     if measured != run.step:
         return {}
-    return {name: value for name, value in results.items() if "/" in name or name == "pixels"}
+    return {name: value for name, value in results.items() if "/" in name or name in ("pixels", "bounds_on")}

@@ -74,7 +74,7 @@ def content(run: Run, dataset: Dataset) -> dict[str, Any]:
         },
         "planes": planes(codes, order, "KL" if by_kl else "variance"),
         "tiles": figures.plane_tiles(run.shape[1]),
-        "dimensions": dimensions(means, kl, order),
+        "dimensions": dimensions(means, kl, order, labels),
         "reach": max(SLIDER_REACH if with_prior else 0.0, _rounded_up(float(np.abs(codes).max(initial=0.0)))),
         "start": [0.0] * codes.shape[1] if with_prior else codes.mean(axis=0, dtype=np.float64).tolist(),
         "framing": framing(images),
@@ -117,10 +117,10 @@ def planes(codes: Float[np.ndarray, "N Z"], order: list[int], largest: str) -> l
 
 
 def dimensions(
-    means: Float[np.ndarray, "N Z"], kl: Float[np.ndarray, " K"] | None, order: list[int]
+    means: Float[np.ndarray, "N Z"], kl: Float[np.ndarray, " K"] | None, order: list[int], labels: Any = None
 ) -> list[dict[str, Any]]:
-    """Return {index, kl in nats or null, active} in the given order; without KL all are active."""
-    active = is_active(activity(means))
+    """Return {index, kl in nats or null, active} in the given order; without KL all are active. `labels`: see `activity`."""
+    active = is_active(activity(means, labels))
     return [
         {"index": k, "kl": None if kl is None else float(kl[k]), "active": bool(active[k]) or kl is None} for k in order
     ]

@@ -72,6 +72,7 @@ def write_report(
         table=[(name, measured.unit(name), cells) for name, cells in table],
         pixels=found.get("pixels", ""),
         classes=bool(run.class_names),
+        bounded=run.model.rate is not None,
         examined=run.model.rate is not None and "discrete" not in run.model.traits,
         health=measured.health(workdir, found),
         health_command=f"python -m experiments.health --workdir={shlex.quote(str(workdir))}",

@@ -98,7 +98,8 @@ def examine(
     yield whole
     refined = _refined(subject, extent, {"test": test, "train": train}, progress)
     yield gaps.amortisation(*refined)
-    yield gaps.approximation(refined[0], _annealed(subject, extent, test, train, progress), subject.prefix)
+    annealed = _annealed(subject, extent, test, train, progress)
+    yield gaps.approximation(refined[0], annealed, subject.prefix, test.conditional)
     yield gaps.refined_gap(whole, *refined)
     progress("reading classes from codes and pixels")
     yield from representation_lines(_labelled(train), _labelled(test), subject.seed, test.conditional)
@@ -107,7 +108,7 @@ def examine(
 def _code_lines(subject: Subject, test: Encoded) -> Iterator[Line]:
     codes, labels = test.codes, test.given(len(test.labels))
     prior = require_prior(subject.model)
-    summary = summarize_latents(codes.means, codes.aggregate(), prior.is_standard)
+    summary = summarize_latents(codes.means, codes.aggregate(), prior.is_standard, labels)
     yield lines.units(summary)
     yield lines.moments(summary)
     pairs, paired = information.pairs_of(subject.model, subject.params, codes, labels)

@@ -35,7 +35,9 @@ def amortisation(test: Refined, train: Refined) -> Line:
     return Line(verdicts.AMORTISATION, text, HEALTHY, numbers=numbers)
 
 
-def approximation(test: Refined, further: Mapping[str, Float[np.ndarray, " n"]], prefix: str = "") -> Line:
+def approximation(
+    test: Refined, further: Mapping[str, Float[np.ndarray, " n"]], prefix: str = "", conditional: bool = False
+) -> Line:
     """Return the line on the loss of the posteriors' family: log p(x) less the best elbo.
 
     Every bound on log p(x) is too low, and so is this estimate.
@@ -45,6 +47,7 @@ def approximation(test: Refined, further: Mapping[str, Float[np.ndarray, " n"]],
         further: more bounds on log p(x) of the first images by name, such as AIS. The bound with the largest mean over the
             shared images is used, with all of its images.
         prefix: the prefix of the bounds' names.
+        conditional: True if the bounds are on log p(x|y), y the label.
     """
     bounds = {prefix + name: values for name, values in {**test.bounds, **further}.items()}
     shared = min(len(values) for values in bounds.values())
@@ -52,7 +55,8 @@ def approximation(test: Refined, further: Mapping[str, Float[np.ndarray, " n"]],
     name = max(means, key=lambda bound: means[bound])
     values = bounds[name]
     gap = _mean(values - test.refined_elbo[: len(values)])
-    text = f"{gap.nats:.2f} ± {gap.error:.2f} nats or more: a lower estimate, log p(x) at least "
+    quantity = "log p(x given y)" if conditional else "log p(x)"
+    text = f"{gap.nats:.2f} ± {gap.error:.2f} nats or more: a lower estimate, {quantity} at least "
     text += f"{values.mean():.2f} ({name}, {len(values)} test images)"
     return Line(verdicts.APPROXIMATION, text, HEALTHY, numbers=gap._asdict() | {"num_shared": shared, "bounds": means})
 

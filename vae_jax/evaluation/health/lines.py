@@ -39,7 +39,7 @@ def units(summary: Summary) -> Line:
     )
     which = verdicts.units_named(inactive)
     if len(inactive) == size:
-        which = f"all {size} units: the decoder ignores z, so all images are reconstructed alike"
+        which = f"all {size} units: the decoder ignores z, so reconstructions do not follow the image"
     return Line(verdicts.UNITS, text, COLLAPSED, which, advice, numbers)
 
 
@@ -122,7 +122,7 @@ def codes_used(usage: Usage, nats: float, num_images: int) -> Line:
     text = f"{usage.used} of {size}, perplexity {usage.perplexity:.1f}; {per_image} codes of {size}: {nats:.2f} nats"
     if usage.used > 1:
         return Line(verdicts.CODES_USED, text, HEALTHY, numbers=usage.metrics)
-    which = "all images have the same code, so all are reconstructed alike"
+    which = "all images have the same code, so reconstructions do not follow the image"
     return Line(verdicts.CODES_USED, text, COLLAPSED, which, "more epochs", numbers=usage.metrics)
 
 

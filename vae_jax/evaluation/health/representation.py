@@ -105,10 +105,10 @@ def difference_error(
 
 
 def representation_lines(train: Labelled, test: Labelled, seed: int, conditional: bool = False) -> list[Line]:
-    """Return a line for each kind of probe, or one line if there are no labels.
-
-    A conditional model is given the class, so its codes need not hold it: the lines say so.
-    """
+    """Return a line for each kind of probe, or one line if there are no labels, or if the codes are computed from them."""
+    if conditional:
+        words = "codes are computed from the image and its class, so they give the class away"
+        return [Line(REPRESENTATION, words, CANNOT_TELL)]
     if len(np.unique(train.labels)) < 2:
         return [Line(REPRESENTATION, "the images have no labels, or all the same", CANNOT_TELL)]
     from threadpoolctl import threadpool_limits
@@ -121,8 +121,6 @@ def representation_lines(train: Labelled, test: Labelled, seed: int, conditional
         assert other.clusters is not None
         nmi_error = difference_error(test.labels, own.clusters, other.clusters)
     counts = f"{len(train.labels):,} train, {len(test.labels):,} test images"
-    if conditional:
-        counts += "; the model is given the class, so codes need not hold it"
     return [_line(way, probes, counts, len(test.labels), nmi_error) for way in LINES]
 
 

@@ -4,7 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from vae_jax.evaluation import per_image
 from vae_jax.evaluation.aggregate_posterior import Aggregate
@@ -45,9 +45,17 @@ class Gap(NamedTuple):
     error: float
 
 
-def summarize_latents(means: Float[np.ndarray, "N F"], aggregate: Aggregate, standard_prior: bool) -> Summary:
-    """Summarize one split from the noise-free z and the moments of its images; `standard_prior`: the prior is N(0, I)."""
-    activity = per_image.activity(means)
+def summarize_latents(
+    means: Float[np.ndarray, "N F"],
+    aggregate: Aggregate,
+    standard_prior: bool,
+    labels: Int[np.ndarray, " N"] | None = None,
+) -> Summary:
+    """Summarize one split from the noise-free z and the moments of its images.
+
+    `standard_prior`: the prior is N(0, I). `labels` are those of a conditional model; see `per_image.activity`.
+    """
+    activity = per_image.activity(means, labels)
     return Summary(aggregate.kl, activity, aggregate.z, aggregate.variance, standard_prior, len(means))
 
 

@@ -32,8 +32,8 @@ def assert_same_classes(config: Config, spec: Spec, names: tuple[str, ...]) -> N
     if spec.class_names != names:
         theirs, ours = (listed(list(classes)) or "none" for classes in (spec.class_names, names))
         raise InputError(
-            f"condition={config.condition}: the run was trained with the classes {theirs}, and the data have {ours}; a new "
-            "run needs another --workdir"
+            f"condition={config.condition}: the run was trained with the classes {theirs}, and the data have {ours}; "
+            "choices: data with those classes, or a new run in another --workdir"
         )
 
 
