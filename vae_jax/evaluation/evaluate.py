@@ -80,8 +80,8 @@ def make_evaluate(
             total = sums if total is None else jax.tree.map(np.add, total, sums)
         terms, means = jax.tree.map(lambda *arrays: np.concatenate(arrays, axis), *pieces)
         aggregate, usage = jax.tree.map(lambda values: values / count, total[0]), total[1]
-        labels = None if model.given is None else split.labels
-        return PerImage(terms, means, math.prod(split.images.shape[1:]), discrete, aggregate, usage, labels)
+        about = discrete, aggregate, usage, None if model.given is None else split.labels
+        return PerImage(terms, means, math.prod(split.images.shape[1:]), *about)
 
     return evaluate
 
