@@ -61,9 +61,8 @@ def make_evaluate(
             images = np.pad(images, [(0, size - len(images)), (0, 0), (0, 0), (0, 0)])
         indices = np.arange(start, start + size, dtype=np.int32).reshape(batches_per_call, batch_size)
         images = images.reshape(*indices.shape, *images.shape[1:])
-        labels = None
-        if model.given is not None:
-            labels = devices.put(np.resize(split.labels[start : start + size], indices.shape), sharding)
+        rows = np.resize(split.labels[start : start + size], indices.shape)
+        labels = None if model.given is None else devices.put(rows, sharding)
         return compiled(state, key, devices.put(images, sharding), devices.put(indices, sharding), hparams, labels)
 
     def evaluate(state: TrainState, key: Key[Array, "..."], split: Split, hparams: Hparams) -> PerImage:
