@@ -76,3 +76,12 @@ def test_without_labels_a_single_line_is_reported():
     found = lines(NOISE, np.zeros(500, np.int32))
     assert [line.measured for line in found.values()] == ["the images have no labels, or all the same"]
     assert found["representation"].verdict == CANNOT_TELL
+
+
+def test_codes_that_are_computed_from_the_class_are_not_asked_for_it():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 60).astype(np.int32)
+    images = rng.integers(0, 256, (60, 4, 4, 1), np.uint8)
+    both = Labelled(labels[:, None].astype(np.float32), images, labels)
+    (found,) = representation_lines(both, both, 0, conditional=True)
+    assert (found.verdict, "give the class away" in found.measured) == ("cannot tell", True)

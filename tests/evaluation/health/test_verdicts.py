@@ -69,3 +69,9 @@ def test_a_line_is_printed_on_one_line():
     text = units(2).text
     assert text == "active units           -> collapsed: z1 z2; try a smaller latent_dim"
     assert units(2).as_json()["inactive"] == [0, 1]
+
+
+def test_the_usefulness_of_codes_is_no_check_that_could_be_undecided():
+    unlabelled = line(verdicts.REPRESENTATION, CANNOT_TELL)
+    found = overall([units(0), line(verdicts.CODES, CANNOT_TELL), unlabelled])
+    assert found.note == "1 of 2 checks undecided (codes against draws)"
