@@ -3,6 +3,7 @@
 import functools
 import itertools
 import json
+import re
 import math
 from typing import Any
 
@@ -325,7 +326,9 @@ def test_a_run_uses_its_codes_ends_whole_and_is_resumed_bit_for_bit(make_config,
     changes = {"model": "quantized", "network": network, "channels": (8, 8), "log__tensorboard": False}
     results = train_and_evaluate(make_config(**changes, num_epochs=4), tmp_path / "whole")
     printed = capsys.readouterr().out
-    assert f"codes, test: {results['test/codes_used']:.0f} of 64 used, perplexity" in printed
+    used = f"{results['test/codes_used']:.0f} of 64, perplexity"
+    assert used in results["health"]["codes used"]["text"]
+    assert re.search(rf"codes used +{used}", printed)
     assert "left_out" not in results
     assert results["train/codes_used"] > 32
     assert "test/active_units" not in results
