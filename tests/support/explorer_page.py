@@ -5,6 +5,8 @@ from urllib.parse import parse_qs
 
 import numpy as np
 
+from vae_jax import data
+
 SHADE = 1.01 / 255
 """What rounding to a pixel takes, and a little of JavaScript's rounding."""
 
@@ -48,6 +50,31 @@ class Explorer:
 
     def content(self) -> dict:
         return self.page.evaluate("JSON.parse(document.getElementById('data').textContent).explorer")
+
+    def typical(self) -> int:
+        """The place on the page of the image that it opens on: nearest to its class's mean, with the median error."""
+        content, dataset = self.content(), data.load(self.run.config)
+        rows = np.array(content["points"]["rows"])
+        images, labels = dataset.test.images[rows], self.run.labels_of(dataset, "test")
+        given = None if labels is None else labels[rows]
+        codes = self.run.latents(images, given)
+        errors = np.square(self.run.reconstruct(images, given) - images / 255).mean(axis=(1, 2, 3))
+        classes = dataset.test.labels[rows] if content["points"]["labels"] else np.zeros(len(rows))
+        central = []
+        for label in np.unique(classes):
+            own = np.flatnonzero(classes == label)
+            central.append(own[np.square(codes[own] - codes[own].mean(axis=0)).sum(axis=1).argmin()])
+        return int(min(central, key=lambda i: abs(errors[i] - np.sort(errors)[len(errors) // 2])))
+
+    def at(self) -> int:
+        """The place on the page of the image that the point is the code of."""
+        return int(self.state()["at"]) - 1 if "at" in self.state() else self.typical()
+
+    def code(self, place: int) -> np.ndarray:
+        """The code of the image at a place on the page."""
+        dataset, row = data.load(self.run.config), self.content()["points"]["rows"][place]
+        labels = self.run.labels_of(dataset, "test")
+        return self.run.latents(dataset.test.images[row][None], None if labels is None else labels[row : row + 1])[0]
 
     def place(self, across: float, down: float) -> tuple[float, float]:
         """Where on the screen a share of the plane's width and height is."""

@@ -1,17 +1,53 @@
 """A browser for the tests of this folder: Debian's chromium or a replacement, driven by playwright."""
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from support.explorer_page import Explorer
 from support.network_page import SCRIPT
+
+from vae_jax.runs.loading import load_run
+from vae_jax.runs.run import Run
+from vae_jax.system.console import Console
+from vae_jax.train import train_and_evaluate
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 NETWORK = re.compile(r"^(?!file:|data:|blob:|about:)")
+QUICK = {"log__tensorboard": False, "num_epochs": 4, "learning_rate": 0.01}
+MODELS = {
+    "plane": {"latent_dim": 2},
+    "deep": {"latent_dim": 30, "hidden_dims": (32,)},
+    "ae": {"model": "ae", "objective": "reconstruction", "likelihood": "gaussian", "latent_dim": 3},
+    "line": {"dataset": "arrays", "latent_dim": 1, "batch_size": 16},
+    "colour": {
+        "dataset": "arrays",
+        "likelihood": "gaussian",
+        "gaussian.sigma": 0.3,
+        "batch_size": 16,
+        "network": "conv",
+        "channels": (8,),
+    },
+    "conditional": {"condition": "label", "latent_dim": 2, "num_epochs": 2},
+    "mixture": {"prior": "mixture", "mixture.components": 4, "latent_dim": 3, "num_epochs": 2},
+    "quantized": {"model": "quantized", "network": "conv", "channels": (8, 8), "vq.codes": 16, "num_epochs": 2},
+}
+"""Runs by name, as changes of the tests' small config; each is trained when a test first asks for it."""
+
+
+def own_images(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    ramp = np.linspace(0, 1, 12)[:, None, None] * rng.random((150, 1, 1, 3)) + 0.2 * rng.random((150, 12, 10, 3))
+    images = (255 * np.clip(ramp, 0, 1)).astype(np.uint8)
+    np.savez(folder / "colour.npz", images=images, labels=np.arange(150) % 2)
+    np.savez(folder / "line.npz", images=images[..., :1])  # no labels
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +67,30 @@ def browser() -> Iterator[Any]:
 def open_page(browser) -> Callable[[], AbstractContextManager[Any]]:
     """Open a page without network access; at the end it must have requested nothing and met no error."""
     return partial(_watched, browser)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, browser, make_config) -> Callable[[str], Run]:
+    """Return a trained run by its name in MODELS, with the folder of its page; without a browser nothing is trained."""
+    root = tmp_path_factory.mktemp("runs")
+    own_images(root)
+
+    @cache
+    def train(name: str) -> Run:
+        own = {"data_dir": f"{root}/{name}.npz", "split": (0.6, 0.2, 0.2)} if "dataset" in MODELS[name] else {}
+        with open(os.devnull, "w") as nowhere:
+            train_and_evaluate(make_config(**QUICK | MODELS[name] | own), root / name, Console(nowhere))
+        run = load_run(root / name)
+        run.workdir = root / name  # pyright: ignore[reportAttributeAccessIssue]
+        return run
+
+    return train
+
+
+@pytest.fixture
+def explorer(page, trained) -> Callable[..., Explorer]:
+    """Open the page of a run by its name in MODELS, with a state in its address."""
+    return lambda name, state="": Explorer(page, trained(name), state)
 
 
 @pytest.fixture

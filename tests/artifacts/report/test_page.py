@@ -1,70 +1,17 @@
 """The report in a browser, opened from disk: each control is compared with the run."""
 
-import os
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
-from support.explorer_page import SHADE, Explorer, draw
+from support.explorer_page import SHADE, draw
 
 from vae_jax import data
 from vae_jax.artifacts.arrays import geometry
 from vae_jax.artifacts.report import write_comparison
-from vae_jax.runs.loading import load_run
-from vae_jax.runs.run import Run
-from vae_jax.system.console import Console
-from vae_jax.train import train_and_evaluate
-
-QUICK = {"log__tensorboard": False, "num_epochs": 4, "learning_rate": 0.01}
-MODELS = {
-    "plane": {"latent_dim": 2},
-    "deep": {"latent_dim": 30, "hidden_dims": (32,)},
-    "ae": {"model": "ae", "objective": "reconstruction", "likelihood": "gaussian", "latent_dim": 3},
-    "line": {"dataset": "arrays", "latent_dim": 1, "batch_size": 16},
-    "colour": {
-        "dataset": "arrays",
-        "likelihood": "gaussian",
-        "gaussian.sigma": 0.3,
-        "batch_size": 16,
-        "network": "conv",
-        "channels": (8,),
-    },
-}
 
 
-def own_images(folder: Path) -> None:
-    rng = np.random.default_rng(0)
-    ramp = np.linspace(0, 1, 12)[:, None, None] * rng.random((150, 1, 1, 3)) + 0.2 * rng.random((150, 12, 10, 3))
-    images = (255 * np.clip(ramp, 0, 1)).astype(np.uint8)
-    np.savez(folder / "colour.npz", images=images, labels=np.arange(150) % 2)
-    np.savez(folder / "line.npz", images=images[..., :1])  # no labels
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory, browser, make_config) -> dict[str, Run]:
-    """Return trained runs, each with the folder of its page; without a browser nothing is trained."""
-    root, found = tmp_path_factory.mktemp("runs"), {}
-    own_images(root)
-    with open(os.devnull, "w") as nowhere:
-        for name, changes in MODELS.items():
-            own = {"data_dir": f"{root}/{name}.npz", "split": (0.6, 0.2, 0.2)} if "dataset" in changes else {}
-            config = make_config(**QUICK, **changes, **own)
-            train_and_evaluate(config, root / name, Console(nowhere))
-            found[name] = load_run(root / name)
-            found[name].workdir = root / name  # pyright: ignore[reportAttributeAccessIssue]
-    return found
-
-
-@pytest.fixture
-def explorer(page, runs):
-    def opened(name: str, state: str = "") -> Explorer:
-        return Explorer(page, runs[name], state)
-
-    return opened
-
-
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ["plane", "deep", "ae", "line", "colour"])
 def test_a_page_opens_without_other_files_and_decodes_its_initial_point(explorer, name, tmp_path):
     there = explorer(name)
     alone = tmp_path / "mailed.html"  # no other file of the run is next to it
@@ -72,8 +19,7 @@ def test_a_page_opens_without_other_files_and_decodes_its_initial_point(explorer
     there.page.goto(alone.as_uri())
     there.page.wait_for_selector("#decoded[data-shown]")
     there.settle()
-    start = there.content()["start"]
-    there.shows(start)
+    there.shows(there.code(there.typical()))
     assert (
         there.page.locator(".uplot").count()
         == there.page.evaluate("document.querySelectorAll('#charts > div').length")
@@ -86,7 +32,7 @@ def test_a_page_opens_without_other_files_and_decodes_its_initial_point(explorer
 @pytest.mark.parametrize("name", ["plane", "deep", "ae", "colour"])
 def test_the_plane_decodes_the_point_under_the_pointer_and_a_click_selects_it(explorer, name):
     there = explorer(name)
-    before = there.pixels()
+    before, before_z = there.pixels(), there.code(there.typical())
     there.page.mouse.move(*there.place(0.15, 0.9))
     there.settle()
     under = there.pixels()
@@ -102,8 +48,8 @@ def test_the_plane_decodes_the_point_under_the_pointer_and_a_click_selects_it(ex
     if "z" in state:  # no code is at this point
         there.shows(there.z())
         plane = there.content()["planes"][0]
-        off = np.array(plane["axes"]) @ (there.z() - np.array(there.content()["start"]))
-        np.testing.assert_allclose(there.z() - there.content()["start"], off @ np.array(plane["axes"]), atol=2e-3)
+        off = np.array(plane["axes"]) @ (there.z() - before_z)
+        np.testing.assert_allclose(there.z() - before_z, off @ np.array(plane["axes"]), atol=2e-3)
 
 
 def test_a_click_on_a_point_selects_its_image(explorer):
@@ -117,7 +63,7 @@ def test_a_click_on_a_point_selects_its_image(explorer):
             told = there.page.locator("#tip-text").text_content()
             there.page.mouse.click(*there.place(step, 0.5))
             there.settle()
-            row = there.content()["points"]["rows"][int(there.state()["at"]) - 1]
+            row = there.content()["points"]["rows"][there.at()]
             assert f"test image {row:,} (class " in told
             there.page.mouse.move(*there.place(0.5, 1.5))
             there.settle()
@@ -129,7 +75,7 @@ def test_a_click_on_a_point_selects_its_image(explorer):
 
 
 def test_the_keyboard_moves_the_point(explorer):
-    there = explorer("plane")
+    there = explorer("plane", "at=centre")
     there.page.focus("#plane")
     for key in ("ArrowRight", "Shift+ArrowRight", "ArrowUp"):
         there.page.keyboard.press(key)
@@ -141,12 +87,12 @@ def test_the_keyboard_moves_the_point(explorer):
     there.page.keyboard.press("Enter")
     there.settle()
     codes = there.run.encode(data.load(there.run.config).test.images).mean
-    row = there.content()["points"]["rows"][int(there.state()["at"]) - 1]
+    row = there.content()["points"]["rows"][there.at()]
     assert row == np.square(codes - [right, up]).sum(axis=1).argmin()
 
 
 def test_sliders_random_draws_and_reset(explorer):
-    there = explorer("deep")
+    there = explorer("deep", "at=centre")
     assert there.page.locator("#sliders .slider").count() + there.page.locator("#inactive .slider").count() == 30
     order = there.content()["dimensions"]
     assert [one["kl"] for one in order] == pytest.approx(
@@ -162,7 +108,8 @@ def test_sliders_random_draws_and_reset(explorer):
     assert 0.3 < drawn.std() < 2
     there.shows(drawn)
     there.click("#reset")
-    assert "z" not in there.state()
+    assert there.state()["at"] == "centre"
+    assert there.page.locator("#where").text_content().startswith("the centre of the prior (z = 0)")
     there.shows(np.zeros(30))
 
 
@@ -187,7 +134,7 @@ def test_the_nearest_images_are_those_at_the_smallest_distance(explorer):
     shown = there.page.eval_on_selector_all("#nearest button", "all => all.map(one => +one.dataset.index)")
     assert shown == expected.tolist()
     there.click("#nearest button:nth-child(2)")
-    assert int(there.state()["at"]) - 1 == expected[1]
+    assert there.at() == expected[1]
 
 
 @pytest.mark.parametrize(
@@ -288,7 +235,7 @@ def test_the_address_stores_the_view(explorer):
 )
 def test_an_invalid_address_shows_the_initial_view(explorer, state):
     there = explorer("plane", state)
-    there.shows(there.content()["start"])
+    there.shows(there.code(there.typical()))
 
 
 def test_a_drawing_is_encoded_as_by_the_run(explorer):
@@ -310,7 +257,7 @@ def test_a_drawing_is_encoded_as_by_the_run(explorer):
     np.testing.assert_allclose(centre, framing["centre"], atol=0.6)  # shifted if its box would exceed the image
     there.click("#tab-draw")
     there.click("#clear")
-    there.shows(there.content()["start"])
+    there.shows(there.code(there.typical()))
     there.page.uncheck("#frame")
     draw(there, np.pad(np.ones((2, 2)), ((0, 6), (0, 6))))
     assert there.pixels("seen")[:2, :2].min() > 0.5
@@ -328,7 +275,7 @@ def test_a_drawing_in_colour(explorer):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1600])
-def test_the_page_fits_any_width_in_light_and_dark(explorer, runs, tmp_path, scheme, width):
+def test_the_page_fits_any_width_in_light_and_dark(explorer, trained, tmp_path, scheme, width):
     there = explorer("deep")
     there.page.emulate_media(color_scheme=scheme)
     there.page.set_viewport_size({"width": width, "height": 900})
@@ -340,7 +287,7 @@ def test_the_page_fits_any_width_in_light_and_dark(explorer, runs, tmp_path, sch
         box = there.page.locator(selector).bounding_box()
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= width
-    write_comparison([runs[name].workdir for name in ("plane", "deep")], tmp_path / "c.html")  # pyright: ignore[reportAttributeAccessIssue]
+    write_comparison([trained(name).workdir for name in ("plane", "deep")], tmp_path / "c.html")  # pyright: ignore[reportAttributeAccessIssue]
     there.page.goto((tmp_path / "c.html").as_uri())
     there.page.wait_for_selector(".uplot")
     assert there.page.evaluate("document.documentElement.scrollWidth") <= width
@@ -356,10 +303,10 @@ def test_every_control_has_a_name(explorer):
     assert nameless == []
     there.page.keyboard.press("Tab")
     reached = set()
-    for _ in range(60):
+    for _ in range(100):
         reached.add(there.page.evaluate("document.activeElement.id"))
         there.page.keyboard.press("Tab")
-    assert {"plane", "plane-choice", "tiles", "pick", "go", "tab-dimensions", "sample", "reset", "others"} <= reached
+    assert {"plane", "plane-choice", "colour-choice", "tiles", "pick", "go", "tab-dimensions", "sample", "reset", "others", "save-z", "zoom-in"} <= reached
 
 
 def test_a_chart_shows_values_under_the_pointer(explorer):

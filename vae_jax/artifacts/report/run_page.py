@@ -14,11 +14,9 @@ from vae_jax.types import Dataset
 
 SCRIPTS = (
     "vendor/uPlot.iife.min.js",
-    *(
-        f"{name}.js"
-        for name in ("network", "curves", "engine", "pictures", "plane", "space", "address", "walk", "drawing")
-    ),
-    *(f"{name}.js" for name in ("explorer", "sliders", "walker", "pad", "main")),
+    *(f"{name}.js" for name in ("page", "network", "curves", "engine", "pictures", "plane", "colours", "legend", "space", "tsne")),
+    *(f"{name}.js" for name in ("address", "walk", "drawing", "stage", "pointer", "film", "samples", "codebook")),
+    *(f"{name}.js" for name in ("sliders", "walker", "pad", "explorer", "main")),
 )
 FIGURES = {
     "reconstructions": "Test images, above, and what the model makes of them, below",

@@ -8,23 +8,39 @@ const Address = (() => {
   const toText = (bytes) => btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
   const fromText = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
 
-  /** state: {plane, tool, decoded, picked, given, ends, way, t, z, image}; image is that of a drawing, or null. */
-  function write({ plane, tool, decoded, picked, given, ends, way, t, z, image }, space) {
+  /**
+   * state: {plane, colour, seen, frame, tool, decoded, picked, given, ends, way, t, z, image}; seen is the part of the plane
+   * that is shown, [u, v, size], or null for all of it; frame is that of the film, or -1; image is that of a drawing, or null.
+   */
+  function write({ plane, colour, seen, frame, tool, decoded, picked, given, ends, way, t, z, image }, space) {
     const fields = new URLSearchParams();
     const here = space.imageAt(z);
     if (plane) fields.set("plane", plane);
+    if (colour) fields.set("colour", colour);
+    if (seen) fields.set("seen", joined(seen));
+    if (frame >= 0) fields.set("film", frame);
     if (tool !== "dimensions") fields.set("tool", tool);
     if (decoded) fields.set("decoded", 1);
-    if (picked) fields.set("image", picked + 1);
-    if (given) fields.set("class", given);
+    if (picked !== space.typical) fields.set("image", picked + 1);
+    if (given !== space.given) fields.set("class", given);
     if (ends.join() !== space.firstEnds().join()) fields.set("ends", ends.join("-"));
     if (way !== "straight") fields.set("way", way);
     if (t) fields.set("t", +t.toFixed(3));
     if (image && image.length <= LARGEST_DRAWING) {
       fields.set("drawing", toText(Uint8Array.from(image, (value) => Math.round(255 * value))));
-    } else if (here >= 0) fields.set("at", here + 1);
-    else if (!space.isStart(z)) fields.set("z", z.map((value) => +value.toFixed(4)).join("_"));
+    } else if (here >= 0) {
+      if (here !== space.typical) fields.set("at", here + 1);
+    } else if (space.isStart(z)) fields.set("at", "centre");
+    else fields.set("z", joined(z));
     return fields.toString();
+  }
+
+  const joined = (numbers) => numbers.map((value) => +value.toFixed(4)).join("_");
+
+  /** Return `count` numbers joined by _, or null if they are not. */
+  function split(text, count) {
+    const numbers = (text ?? "").split("_").map(Number);
+    return text && numbers.length === count && numbers.every(Number.isFinite) ? numbers : null;
   }
 
   function whole(text, low, high) {
@@ -32,10 +48,11 @@ const Address = (() => {
   }
 
   function pointOf(fields, space) {
-    const given = (fields.get("z") ?? "").split("_").map(Number);
-    if (fields.has("z") && given.length === space.start.length && given.every(Number.isFinite)) return given;
+    const given = split(fields.get("z"), space.start.length);
+    if (given) return given;
+    if (fields.get("at") === "centre") return space.start;
     const at = whole(fields.get("at"), 0, space.codes.length);
-    return at ? space.codes[at - 1] : space.start;
+    return space.codes[at ? at - 1 : space.typical];
   }
 
   function imageOf(text, length) {
@@ -48,19 +65,23 @@ const Address = (() => {
   }
 
   /** Read the state from a hash; a missing or invalid field takes its default. */
-  function read(text, space, { planes, tools, imageLength, classes }) {
+  function read(text, space, { planes, colours, frames, tools, imageLength, classes }) {
     const fields = new URLSearchParams(text);
     const ends = (fields.get("ends") ?? "").split("-");
     return {
       plane: whole(fields.get("plane"), 0, planes - 1),
+      colour: whole(fields.get("colour"), 0, colours - 1),
+      seen: split(fields.get("seen"), 3),
+      frame: fields.has("film") ? whole(fields.get("film"), -1, frames - 1) : -1,
       tool: tools.includes(fields.get("tool")) ? fields.get("tool") : tools[0],
       decoded: fields.get("decoded") === "1",
-      picked: whole(fields.get("image"), 1, space.codes.length) - 1,
-      given: whole(fields.get("class"), 0, Math.max(0, classes - 1)),
+      picked: fields.has("image") ? whole(fields.get("image"), 1, space.codes.length) - 1 : space.typical,
+      given: fields.has("class") ? whole(fields.get("class"), 0, Math.max(0, classes - 1)) : space.given,
       ends: ends.length === 2 && ends.every(space.isEnd) ? ends : space.firstEnds(),
       way: fields.get("way") === "spherical" ? "spherical" : "straight",
       t: Math.min(1, Math.max(0, +fields.get("t") || 0)),
       z: pointOf(fields, space),
+      onWalk: fields.get("tool") === "walk" && +fields.get("t") > 0 && !["z", "at", "drawing"].some((name) => fields.has(name)),
       image: imageOf(fields.get("drawing"), imageLength),
     };
   }

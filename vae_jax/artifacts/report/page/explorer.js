@@ -1,80 +1,45 @@
-/* The explorer: one point z in latent space, moved on the plane, by sliders, along a walk, or by a drawing. */
+/* The explorer: one point z in latent space, moved on the plane, by sliders, along a walk, by a sample, or by a drawing. */
 "use strict";
 
-/** Small functions that every tool needs. */
-const Page = {
-  byId: (id) => document.getElementById(id),
-  clamp: (value, low, high) => Math.min(high, Math.max(low, value)),
-  number: (value) => value.toFixed(2).replace("-", "−"),
-  element: (name, parent, properties = {}) => parent.appendChild(Object.assign(document.createElement(name), properties)),
-  dark: matchMedia("(prefers-color-scheme: dark)"),
-
-  /** Delay a function until it has not been called for so many milliseconds. */
-  delayed(act, milliseconds) {
-    let timer = 0;
-    return () => {
-      clearTimeout(timer);
-      timer = setTimeout(act, milliseconds);
-    };
-  },
-};
-
 const Explorer = (() => {
-  const TOOLS = ["dimensions", "walk", "draw"];
-  const MOST_NAMES = 30; // the most classes in the legend
-  const { byId, clamp, element, number, delayed } = Page;
+  const MOST_MAPPED = 1000; // the most images that t-SNE places; the others lie beside their nearest ones
 
-  async function start(content, networkSource) {
-    const { points, planes, classes } = content; // classes: the names of those that a conditional model is given, else []
+  async function start(content, sources) {
+    const { byId, clamp, element, delayed } = Page;
+    const { points, classes } = content; // classes: the names of those that a conditional model is given, else []
     const { shape } = content.network;
     const space = Space.make(content);
     const { codes } = space;
-    const engine = Engine.start(content.network, networkSource);
+    const planes = [...content.planes];
+    if (codes.length > 10 && codes[0].length > 2) planes.push({ name: "t-SNE of the codes", kind: "map" });
+    const tools = ["dimensions", "walk", "samples", "draw"].filter((name) => byId(`tab-${name}`));
+    const engine = Engine.start(content.network, sources.network);
     const thumbnail = await Pictures.loadSheet(points.sheet);
     const draw = (canvas, pixels) => Pictures.show(canvas, pixels, shape);
     const view = Plane.create({
       canvas: byId("plane"),
       codes,
-      labels: points.labels,
-      colours: points.colours,
       least: content.network.with_prior ? 1 : 0, // at least one standard deviation of the prior: the codes may be all alike
+      rings: content.network.with_prior && !content.network.prior?.length && !content.network.draws,
       tilesAcross: content.tiles,
       theme: Curves.theme,
       decode: engine.decode,
       show: draw,
+      nearest: space.nearest,
+      resting: () => (byId("tiles").checked && retile(), remember()),
     });
 
-    // The state that the address holds, with that of the walk.
-    let z = [...space.start];
+    // The state that the address holds, with that of the walk and the film.
+    let z = [...codes[space.typical]];
     let plane = 0;
-    let tool = TOOLS[0];
-    let picked = 0;
-    let given = 0; // the class that points are decoded with
+    let colour = 0;
+    let tool = tools[0];
+    let picked = space.typical;
+    let given = space.given; // the class that points are decoded with
     let drawn = null; // {image, logvar} while z is the code of a drawing
 
-    const showDecoded = Engine.latest(({ point, label }) => engine.decode(point, label), (pixels) => {
-      const canvas = byId("decoded");
-      draw(canvas, pixels);
-      canvas.dataset.shown = String(+(canvas.dataset.shown ?? 0) + 1);
-      const speed = engine.milliseconds();
-      byId("speed").textContent = `Decoding one image takes ${speed < 0.1 ? "less than 0.1" : speed.toFixed(1)} ms here.`;
-    });
-
-    /** Return a text such as `PC 1 = 0.25`, kept on one line; empty for the second axis of a latent line. */
-    function coordinate(label, value) {
-      const name = label.replace(/ \(.*/, "").replace("principal component", "PC");
-      return label && `${name} = ${number(value)}`.replaceAll(" ", "\u00a0");
-    }
-
-    /** Show a decoded point and its caption on the stage: the current point, or the one under the pointer. */
-    function stage(point, title, label = given) {
-      showDecoded({ point, label });
-      const where = view.project(point).map((value, axis) => coordinate(planes[plane].labels[axis], value));
-      if (classes.length) where.push(`given\u00a0${classes[label]}`);
-      byId("where").textContent = [title, where.filter(Boolean).join(", ")].filter(Boolean).join(": ");
-    }
-
-    const stagePoint = () => stage(z, drawn ? "the code of your drawing" : space.nameOf(z));
+    const titleOfPoint = () => (drawn ? "the code of your image" : space.nameOf(z));
+    const stagePoint = () => stage.show(z, { title: titleOfPoint(), label: given, image: drawn?.image });
 
     /** Move to a point; `origin` names the tool that moved it and already shows it. */
     function go(point, origin, drawing = null) {
@@ -82,47 +47,34 @@ const Explorer = (() => {
       drawn = drawing;
       view.set({ z, spread: drawing?.logvar ?? null, hover: null });
       stagePoint();
-      showNearest();
-      if (origin !== "sliders") sliders.show();
+      sliders.show();
       if (origin !== "walk") walker.stop();
       if (origin !== "plane" && byId("tiles").checked) retile();
+      byId("belongs").textContent = `The tools hold the chosen point${titleOfPoint() ? `: ${titleOfPoint()}` : ""}`;
+      placeInset();
       remember();
+    }
+
+    /** Keep the decoded image in the corner of the plane away from the point. */
+    function placeInset() {
+      const [x, y] = view.placeOnScreen(z);
+      const side = byId("plane").clientWidth;
+      byId("inset").classList.toggle("left", x > 0.6 * side && y < 0.45 * side);
     }
 
     const showTiles = () => view.showTiles(byId("tiles").checked ? z : null);
     const retile = delayed(showTiles, 250);
 
-    function showNearest() {
-      const box = byId("nearest");
-      space.nearestTo(z).forEach((i, place) => {
-        const button = box.children[place] ?? makeThumb(box);
-        if (button.dataset.index === String(i)) return;
-        button.dataset.index = String(i);
-        button.title = space.titleOf(i);
-        button.setAttribute("aria-label", `go to ${space.titleOf(i)}`);
-        thumbnail(button.firstChild, i);
-      });
-    }
-
-    function makeThumb(box) {
-      const button = element("button", box, { type: "button" });
-      element("canvas", button);
-      button.addEventListener("click", () => pick(+button.dataset.index, true));
-      return button;
-    }
-
     /** Choose a test image, and optionally go to its code. */
     function pick(index, also) {
       picked = clamp(index, 0, codes.length - 1);
       byId("pick").value = picked + 1;
-      byId("picked-text").textContent =
-        `${space.titleOf(picked)}, number ${picked + 1} of ${codes.length.toLocaleString("en")} on this page`;
+      byId("pick").title = `${space.titleOf(picked)}, number ${picked + 1} of ${codes.length.toLocaleString("en")} on this page`;
       thumbnail(byId("picked"), picked);
       if (also) {
         give(points.labels[picked]);
         go(codes[picked], "image");
-      }
-      else remember();
+      } else remember();
     }
 
     function makePicker() {
@@ -136,12 +88,15 @@ const Explorer = (() => {
 
     /** Choose the class that points are decoded with; nothing if the model is not conditional. */
     function give(label) {
-      if (!classes.length || label === given) return;
-      given = label;
+      if (!classes.length) return;
       engine.choose(label);
       byId("class-choice").value = label;
+      if (label === given) return;
+      given = label;
       if (byId("tiles").checked) retile();
       walker.update(false);
+      samples.update(false);
+      sliders.paintEnds();
     }
 
     function makeClasses() {
@@ -181,38 +136,41 @@ const Explorer = (() => {
       stagePoint();
     }
 
-    function movePointer(event) {
-      const where = [event.offsetX, event.offsetY];
-      if (!view.inside(where)) return leavePlane();
-      const under = view.pointAt(where);
-      const point = under >= 0 ? codes[under] : view.moved(z, view.toPlane(where));
-      if (event.buttons && under < 0) return go(point, "plane");
-      view.set({ hover: point });
-      if (under >= 0) stage(point, space.titleOf(under), points.labels[under]);
-      else stage(point, "under the pointer");
-      showTip(under, where);
+    /** Return {under, point}: the index of the image at a place on the screen, or -1, and the point of latent space there. */
+    function lookUp(where) {
+      const under = view.pointAt(where, view.isMap() ? Infinity : undefined);
+      return { under, point: under >= 0 ? codes[under] : view.isMap() ? z : view.moved(z, view.toPlane(where)) };
     }
 
-    function pressPointer(event) {
-      const where = [event.offsetX, event.offsetY];
-      if (!view.inside(where)) return;
-      const under = view.pointAt(where);
-      if (under >= 0) pick(under, true);
-      else go(view.moved(z, view.toPlane(where)), "plane");
-    }
-
-    function pressKey(event) {
-      const directions = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] };
-      if (event.key === "Enter") pick(space.nearestTo(z)[0], true);
-      else if (event.key in directions) {
-        const step = view.step() * (event.shiftKey ? 5 : 1);
-        go(view.moved(z, view.project(z).map((value, axis) => value + step * directions[event.key][axis])), "plane");
-      } else return;
-      event.preventDefault();
-    }
+    const act = {
+      point: () => z,
+      hover(where) {
+        const { under, point } = lookUp(where);
+        view.set({ hover: point });
+        const title = under >= 0 ? space.titleOf(under) : "under the pointer";
+        stage.show(point, { title, label: under >= 0 ? points.labels[under] : given, hovering: true });
+        showTip(under, where);
+      },
+      leave: leavePlane,
+      choose(where) {
+        const { under, point } = lookUp(where);
+        if (under >= 0) pick(under, true);
+        else go(point, "plane");
+      },
+      drag: (where) => (view.isMap() ? act.choose(where) : go(view.moved(z, view.toPlane(where)), "plane")),
+      rest: () => byId("tiles").checked && retile(),
+      key(event) {
+        const directions = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] };
+        if (event.key === "Enter") pick(space.nearest(z), true);
+        else if (event.key in directions && !view.isMap()) {
+          const step = view.step() * (event.shiftKey ? 5 : 1);
+          go(view.moved(z, view.project(z).map((value, axis) => value + step * directions[event.key][axis])), "plane");
+        } else return false;
+        return true;
+      },
+    };
 
     function makePlane() {
-      const canvas = byId("plane");
       const choice = byId("plane-choice");
       planes.forEach(({ name }, i) => element("option", choice, { value: i, textContent: name }));
       choice.disabled = planes.length < 2;
@@ -220,44 +178,59 @@ const Explorer = (() => {
         choosePlane(+choice.value);
         remember();
       });
+      content.colourings.forEach(({ name }, i) => element("option", byId("colour-choice"), { value: i, textContent: name }));
+      byId("colour-choice").addEventListener("change", () => {
+        chooseColour(+byId("colour-choice").value);
+        remember();
+      });
       byId("tiles").addEventListener("change", () => {
         showTiles();
         remember();
       });
-      canvas.addEventListener("pointermove", movePointer);
-      canvas.addEventListener("pointerleave", leavePlane);
-      canvas.addEventListener("pointerdown", pressPointer);
-      canvas.addEventListener("pointerup", () => byId("tiles").checked && retile());
-      canvas.addEventListener("keydown", pressKey);
-      new ResizeObserver(() => view.refresh()).observe(canvas);
+      Pointer.create(byId("plane"), view, act);
+      new ResizeObserver(() => view.refresh()).observe(byId("plane"));
+      Page.dark.addEventListener("change", () => {
+        chooseColour(colour);
+        film.recolour();
+      });
     }
 
-    function makeLegend() {
-      const dots = points.classNames.map((name, k) => {
-        if (!points.labels.includes(k) || points.classNames.length > MOST_NAMES) return null;
-        const item = element("li", byId("legend"));
-        const dot = element("span", item);
-        item.append(name);
-        return dot;
+    function chooseColour(index) {
+      colour = index;
+      byId("colour-choice").value = colour;
+      const painted = Colours.paint(content.colourings[colour], points, Page.dark.matches);
+      view.colour(painted);
+      legend.show(painted);
+    }
+
+    /** Let t-SNE place the images in the background; the plane shows the map while it grows. */
+    function growMap(own) {
+      const first = content.planes[0];
+      const project = (code) => first.axes.map((axis) => axis.reduce((sum, weight, k) => sum + weight * (code[k] - first.centre[k]), 0));
+      own.map = codes.map(project);
+      const grown = Tsne.inBackground(codes, own.map, MOST_MAPPED, sources.tsne, (map, done) => {
+        own.map = map;
+        byId("plane").dataset.map = done ? "done" : "growing";
+        if (planes[plane] !== own) return;
+        view.choose(own);
+        stagePoint();
       });
-      const paint = () => {
-        dots.forEach((dot, k) => dot && (dot.style.background = Plane.visible(points.colours[k], Page.dark.matches)));
-        view.refresh();
-      };
-      Page.dark.addEventListener("change", paint);
-      paint();
+      grown.catch((error) => (byId("where").textContent = `t-SNE failed: ${error.message}`));
     }
 
     function choosePlane(index) {
       plane = index;
       byId("plane-choice").value = plane;
+      if (planes[plane].kind === "map" && !planes[plane].map) growMap(planes[plane]);
       view.choose(planes[plane]);
+      byId("tiles").disabled = view.isMap();
+      if (plane && film.frame() >= 0) film.show(-1);
       showTiles();
       stagePoint();
     }
 
     function makeTabs() {
-      TOOLS.forEach((name, i) => {
+      tools.forEach((name, i) => {
         const tab = byId(`tab-${name}`);
         tab.addEventListener("click", () => {
           chooseTool(name);
@@ -266,7 +239,7 @@ const Explorer = (() => {
         tab.addEventListener("keydown", (event) => {
           const move = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
           if (!move) return;
-          const next = byId(`tab-${TOOLS[(i + move + TOOLS.length) % TOOLS.length]}`);
+          const next = byId(`tab-${tools[(i + move + tools.length) % tools.length]}`);
           next.focus();
           next.click();
         });
@@ -275,7 +248,7 @@ const Explorer = (() => {
 
     function chooseTool(name) {
       tool = name;
-      for (const one of TOOLS) {
+      for (const one of tools) {
         const tab = byId(`tab-${one}`);
         tab.setAttribute("aria-selected", String(one === name));
         tab.tabIndex = one === name ? 0 : -1;
@@ -283,11 +256,36 @@ const Explorer = (() => {
       }
       walker.stop();
       walker.update(false);
+      samples.update(false);
+      sliders.paintEnds();
+    }
+
+    /** Write links that show what the page can do. */
+    function makeLinks() {
+      const ends = space.means.length > 1 ? space.firstEnds().map((end) => space.means.find(({ label }) => `c${label}` === end).name) : null;
+      const worst = space.worst + 1;
+      const last = content.planes.length - 1;
+      const links = [
+        [`tool=walk&t=0.5${space.means.length > 1 ? "" : "&way=straight"}`, ends ? `walk from the ${ends[0]} to the ${ends[1]}` : "walk between two images"],
+        ["decoded=1", "decode the whole plane"],
+        content.planes[last].name.includes("discriminants") && [`plane=${last}`, "the plane that separates the classes"],
+        byId("tab-samples") && ["tool=samples", "new images from the prior"],
+        film.count && ["film=0", "the first step of training"],
+        [`image=${worst}&at=${worst}`, "the worst reconstruction"],
+        content.framing && ["tool=draw", "draw by hand"],
+      ].filter(Boolean);
+      for (const [hash, text] of links) element("a", byId("try"), { href: `#${hash}`, textContent: text });
     }
 
     let written = null;
     const remember = delayed(() => {
-      const state = { plane, tool, decoded: byId("tiles").checked, picked, given, ...walker.state, z, image: drawn?.image };
+      const state = {
+        plane, colour, tool, picked, given, ...walker.state, z,
+        seen: view.isWhole() ? null : view.seen(),
+        frame: film.frame(),
+        decoded: byId("tiles").checked,
+        image: drawn?.image,
+      };
       written = Address.write(state, space);
       history.replaceState(null, "", written ? `#${written}` : location.pathname + location.search);
     }, 150);
@@ -296,35 +294,48 @@ const Explorer = (() => {
     function follow() {
       const text = location.hash.slice(1);
       if (text === written) return;
-      const limits = { planes: planes.length, tools: TOOLS, imageLength: shape[0] * shape[1] * shape[2], classes: classes.length };
+      const limits = {
+        planes: planes.length, colours: content.colourings.length, frames: film.count, tools, classes: classes.length,
+        imageLength: shape[0] * shape[1] * shape[2],
+      };
       const state = Address.read(text, space, limits);
       byId("tiles").checked = state.decoded;
       Object.assign(walker.state, { ends: state.ends, way: state.way, t: state.t });
       give(state.given);
       pick(state.picked, false);
+      chooseColour(state.colour);
       choosePlane(state.plane);
+      film.show(state.plane ? -1 : state.frame);
+      if (state.seen) view.see(state.seen);
       chooseTool(state.tool);
-      go(state.z, "address");
+      if (state.onWalk) walker.update(true);
+      else go(state.z, "address");
       if (state.image) pad.restore(state.image);
     }
 
     byId("explorer-body").hidden = false;
     const here = {
-      space, engine, view, shape, draw, thumbnail, go,
+      space, engine, view, shape, points, classes, draw, thumbnail, go, give, pick,
       drawPrior: engine.drawPrior,
       point: () => z,
+      plane: () => planes[plane],
       chosen: () => picked,
-      visible: () => tool === "walk",
+      given: () => given,
     };
-    const sliders = Sliders.create(here, content.dimensions, content.reach);
-    const walker = Walker.create(here);
-    const pad = Pad.create(here, content.framing);
+    const visible = (name) => () => tool === name;
+    const stage = Stage.create(here);
+    const legend = Legend.create(here);
+    const sliders = Sliders.create({ ...here, visible: visible("dimensions") }, content.dimensions, content.reach, content.kl_parts);
+    const walker = Walker.create({ ...here, visible: visible("walk") });
+    const samples = Samples.create({ ...here, visible: visible("samples") });
+    const pad = Pad.create({ ...here, open: () => chooseTool("draw") }, content.framing);
+    const film = Film.create({ ...here, onFirstPlane: () => plane && choosePlane(0), changed: () => remember() }, content.film);
     makePlane();
     makePicker();
     makeClasses();
     makeTabs();
+    makeLinks();
     follow();
-    makeLegend();
     addEventListener("hashchange", follow);
   }
 

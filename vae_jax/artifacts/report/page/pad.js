@@ -1,11 +1,12 @@
-/* The tool "Draw": a pad whose drawing is placed like the data, encoded, and shown. */
+/* The tool "Draw": a pad whose drawing, or an image file put on it, is placed like the data, encoded, and shown. */
 "use strict";
 
 const Pad = (() => {
   const SIDE = 280;
+  const OTHER_SIDE = 0.5; // the least distance of a file's border from the data's background at which it is inverted
 
   /**
-   * here: shape, engine, space, draw (canvas, pixels), go (z, origin, {image, logvar}); framing as in the page's content, null
+   * here: shape, engine, space, draw (canvas, pixels), go (z, origin, {image, logvar}), open () which shows this tool; framing as in the page's content, null
    * if the data have no plain background. Returns restore(image), which puts an image of the data's size on the pad.
    */
   function create(here, framing) {
@@ -19,6 +20,7 @@ const Pad = (() => {
     const light = background.reduce((a, b) => a + b, 0) / channels > 0.5;
     const ink = light ? "#000000" : "#ffffff";
 
+    const message = (text) => (byId("file-message").textContent = text);
     pad.width = SIDE;
     pad.height = Math.round((SIDE * shape[0]) / shape[1]);
     byId("brush").value = clamp(2.4 / shape[1], 0.07, 0.16);
@@ -54,6 +56,78 @@ const Pad = (() => {
       encode(seen);
     }
 
+    /** Invert the pad where light and dark are the other way round than in the data; return true if it did. */
+    function invertLike() {
+      const seen = source();
+      if (!framing) return false;
+      const border = [...Array(seen.width * seen.height).keys()].filter(
+        (i) => i % seen.width === 0 || i % seen.width === seen.width - 1 || i < seen.width || i >= seen.pixels.length / channels - seen.width,
+      );
+      const off = border.map((i) => Math.abs(seen.pixels[i * channels] - background[0])).toSorted((a, b) => a - b);
+      if (off[off.length >> 1] < OTHER_SIDE) return false;
+      const all = context.getImageData(0, 0, pad.width, pad.height);
+      all.data.forEach((value, i) => i % 4 < 3 && (all.data[i] = 255 - value));
+      context.putImageData(all, 0, 0);
+      return true;
+    }
+
+    /** Put a picture on the whole pad, its middle kept if its sides have another ratio. */
+    function cover(picture) {
+      const scale = Math.max(pad.width / picture.width, pad.height / picture.height);
+      const [width, height] = [picture.width * scale, picture.height * scale];
+      context.imageSmoothingEnabled = true;
+      context.drawImage(picture, (pad.width - width) / 2, (pad.height - height) / 2, width, height);
+      if (colourful) return false;
+      const all = context.getImageData(0, 0, pad.width, pad.height);
+      let coloured = false;
+      for (let i = 0; i < all.data.length; i += 4) {
+        const [r, g, b] = all.data.subarray(i, i + 3);
+        coloured ||= Math.max(r, g, b) - Math.min(r, g, b) > 16;
+        all.data[i] = all.data[i + 1] = all.data[i + 2] = Math.round(0.299 * r + 0.587 * g + 0.114 * b);
+      }
+      context.putImageData(all, 0, 0);
+      return coloured;
+    }
+
+    /** Encode an image file, and say what was done to it. */
+    async function open(file) {
+      let picture;
+      try {
+        picture = await createImageBitmap(file);
+      } catch {
+        return message(`${file.name} is not an image that this browser can read; choose a PNG, JPEG, WebP or GIF file.`);
+      }
+      clear();
+      const done = [];
+      if (picture.width !== shape[1] || picture.height !== shape[0]) {
+        done.push(`resized from ${picture.width} x ${picture.height} to ${shape[1]} x ${shape[0]} pixels`);
+      }
+      if (cover(picture)) done.push("its colours made grey");
+      if (invertLike()) done.push("inverted, because the data have the other background");
+      message(`${file.name}: ${done.length ? done.join("; ") : "taken as it is"}.`);
+      use(image());
+    }
+
+    byId("file").addEventListener("change", () => {
+      if (byId("file").files.length) open(byId("file").files[0]);
+      byId("file").value = ""; // the same file can be opened again
+    });
+    const body = byId("explorer-body");
+    body.addEventListener("dragover", (event) => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      body.classList.add("dropping");
+    });
+    body.addEventListener("dragleave", (event) => body.contains(event.relatedTarget) || body.classList.remove("dropping"));
+    body.addEventListener("drop", (event) => {
+      event.preventDefault();
+      body.classList.remove("dropping");
+      const file = event.dataTransfer?.files[0];
+      if (!file) return;
+      here.open();
+      open(file);
+    });
+
     function line(from, to) {
       context.strokeStyle = colourful ? byId("ink").value : ink;
       context.lineWidth = byId("brush").value * pad.width;
@@ -85,8 +159,9 @@ const Pad = (() => {
     for (const name of ["pointerup", "pointercancel"]) pad.addEventListener(name, () => (last = null));
     byId("clear").addEventListener("click", () => {
       clear();
+      message("");
       here.draw(byId("seen"), image());
-      here.go(here.space.start, "reset");
+      here.go(here.space.codes[here.space.typical], "reset");
     });
     byId("frame").addEventListener("change", () => use(image()));
     clear();

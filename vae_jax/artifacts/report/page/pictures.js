@@ -30,5 +30,19 @@ const Pictures = (() => {
     };
   }
 
-  return { show, loadSheet };
+  /** Return the mean squared difference of two images. */
+  function difference(a, b) {
+    let sum = 0;
+    for (let i = 0; i < a.length; i++) sum += (a[i] - b[i]) ** 2;
+    return sum / a.length;
+  }
+
+  /** Let the browser save a file with this name. */
+  function save(name, blob) {
+    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  }
+
+  return { show, loadSheet, difference, save };
 })();

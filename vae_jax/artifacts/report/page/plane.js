@@ -1,4 +1,4 @@
-/* A plane through the latent space: codes of test images, the current point, its spread, a walk. */
+/* A plane through the latent space, or a map of it by t-SNE: codes of test images, the current point, its spread, a walk. */
 "use strict";
 
 const Plane = (() => {
@@ -7,6 +7,9 @@ const Plane = (() => {
   const NEAR = 9; // the most CSS pixels between the pointer and the point that it selects
   const TICKS = 5;
   const GUTTER = "#262626"; // the line between decoded images, as in vae_jax/artifacts/figures/grid.py
+  const CLOSEST = 1 / 40; // the smallest share of the whole view that zooming shows
+  const OVER_TILES = 0.35; // the opacity of points over decoded images
+  const FADED = 0.07; // the opacity of points outside the highlighted class
 
   /** Return the coordinates [2] of z on a plane {centre, axes}. */
   function project({ centre, axes }, z) {
@@ -46,18 +49,26 @@ const Plane = (() => {
     return `rgb(${parts.map((part) => Math.round(part + (255 - part) * share)).join(" ")})`;
   }
 
+  /** Return the middle value of a list that is not empty. */
+  const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
+
   /**
-   * Draw the plane on a canvas. options: canvas, codes (arrays), labels, colours, least (the least half side that is shown),
-   * tilesAcross (the decoded plane's tiles along a side), theme (name -> colour), decode (z -> promise of pixels),
-   * show (canvas, pixels).
+   * Draw the plane on a canvas. options: canvas, codes (arrays), least (the least half side that is shown), rings (true if the
+   * prior is N(0, I), whose circles are drawn), tilesAcross (the decoded plane's tiles along a side), theme (name -> colour),
+   * decode (z -> promise of pixels), show (canvas, pixels), nearest (z) -> the index of the nearest code, resting () called when
+   * zooming or panning has ended.
    */
-  function create({ canvas, codes, labels, colours, least, tilesAcross, theme, decode, show }) {
-    let plane = null;
+  function create({ canvas, codes, least, rings, tilesAcross, theme, decode, show, nearest, resting }) {
+    let plane = null; // {centre, axes, labels}, or {map: [[u, v], ...]}: a place for each image, with nothing between them
     let points = [];
-    let view = null;
+    let view = null; // {low: [u, v], size}, the square that is shown
+    let whole = null; // the view that shows all
+    let paint = { colours: [], groups: null, names: [] }; // see Colours
+    let highlighted = -1;
     let state = { z: null, hover: null, spread: null, path: null };
-    let tiles = null; // the decoded plane: {canvas}
-    let ground = null; // the layer that changes only with plane, size and theme, drawn once
+    let frame = null; // {points, colours}: codes at an earlier step of training, in the place of the points
+    let tiles = null; // the decoded plane: {canvas, view}
+    let ground = null; // the layer that changes only with plane, view, size, colours and theme, drawn once
 
     const area = () => ({ left: MARGIN.left, top: MARGIN.top, size: canvas.clientWidth - MARGIN.left - MARGIN.right });
     const scale = () => area().size / view.size;
@@ -73,14 +84,11 @@ const Plane = (() => {
       const { left, top, size } = area();
       return x >= left && x <= left + size && y >= top && y <= top + size;
     };
+    const placeOf = (z) => (plane.map ? plane.map[nearest(z)] : project(plane, z));
 
-    function drawAxes(context) {
+    function drawTicks(context) {
       const { left, top, size } = area();
       const step = tickStep(view.size);
-      context.font = "12px system-ui, sans-serif";
-      context.strokeStyle = theme("--line");
-      context.fillStyle = theme("--quiet");
-      context.lineWidth = 1;
       const digits = Math.max(0, -Math.floor(Math.log10(step)));
       for (let axis = 0; axis < 2; axis++) {
         const first = Math.ceil(view.low[axis] / step);
@@ -96,29 +104,82 @@ const Plane = (() => {
           context.fillText(text, ...(axis === 0 ? [along, top + size + 6] : [left - 6, along]));
         }
       }
+    }
+
+    function drawAxes(context) {
+      const { left, top, size } = area();
+      context.font = "12px system-ui, sans-serif";
+      context.strokeStyle = theme("--line");
+      context.fillStyle = theme("--quiet");
+      context.lineWidth = 1;
+      context.strokeRect(left, top, size, size);
+      const labels = plane.labels ?? ["t-SNE: only neighbourhoods mean something", ""];
+      if (!plane.map) drawTicks(context);
       context.textAlign = "center";
       context.textBaseline = "bottom";
-      context.fillText(plane.labels[0], left + size / 2, canvas.clientHeight - 4);
+      context.fillText(labels[0], left + size / 2, canvas.clientHeight - 4);
       context.save();
       context.translate(10, top + size / 2);
       context.rotate(-Math.PI / 2);
       context.textBaseline = "middle";
-      context.fillText(plane.labels[1], 0, 0);
+      context.fillText(labels[1], 0, 0);
       context.restore();
     }
 
-    function drawPoints(context, faint) {
-      const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-      const shades = colours.map((colour) => visible(colour, dark));
-      const radius = codes.length > 600 ? 2.6 : 3.4;
-      context.globalAlpha = faint ? 0.35 : 0.8;
-      points.forEach((point, i) => {
-        context.fillStyle = labels.length ? shades[labels[i] % shades.length] : theme("--first");
+    function drawPoints(context) {
+      const radius = (codes.length > 600 ? 2.6 : 3.4) * Math.min(2, Math.sqrt(whole.size / view.size));
+      const opacity = tiles && !frame ? OVER_TILES : 0.8;
+      const shades = frame ? frame.colours : paint.colours;
+      (frame ? frame.points : points).forEach((point, i) => {
+        const faded = !frame && highlighted >= 0 && paint.groups && paint.groups[i] !== highlighted;
+        context.globalAlpha = faded ? FADED : opacity;
+        context.fillStyle = shades[i] ?? theme("--first");
         context.beginPath();
         context.arc(...toScreen(point), radius, 0, 2 * Math.PI);
         context.fill();
       });
       context.globalAlpha = 1;
+    }
+
+    /** Draw the circles of one and two standard deviations of N(0, I), which are circles on every plane of orthonormal axes. */
+    function drawRings(context) {
+      const middle = project(plane, codes[0].map(() => 0));
+      const [x, y] = toScreen(middle);
+      context.font = "12px system-ui, sans-serif";
+      context.textAlign = "center";
+      context.textBaseline = "bottom";
+      for (const deviations of [1, 2]) {
+        context.setLineDash([3, 4]);
+        context.strokeStyle = context.fillStyle = theme("--quiet");
+        context.lineWidth = 1;
+        context.beginPath();
+        context.arc(x, y, deviations * scale(), 0, 2 * Math.PI);
+        context.stroke();
+        context.setLineDash([]);
+        write(context, `${deviations}σ`, [x, y - deviations * scale() - 2], theme("--quiet"));
+      }
+    }
+
+    /** Write text with an edge in the background's colour. */
+    function write(context, text, [x, y], colour) {
+      context.lineJoin = "round";
+      context.lineWidth = 4;
+      context.strokeStyle = theme("--card");
+      context.strokeText(text, x, y);
+      context.fillStyle = colour;
+      context.fillText(text, x, y);
+    }
+
+    /** Write the name of each group at the median of its points. */
+    function drawNames(context) {
+      context.font = "bold 14px system-ui, sans-serif";
+      context.textAlign = "center";
+      context.textBaseline = "middle";
+      paint.names.forEach((name, group) => {
+        if (!name || (highlighted >= 0 && highlighted !== group)) return;
+        const own = points.filter((_, i) => paint.groups[i] === group);
+        if (own.length) write(context, name, toScreen([0, 1].map((axis) => median(own.map((point) => point[axis])))), theme("--ink"));
+      });
     }
 
     function paintGround() {
@@ -134,10 +195,15 @@ const Plane = (() => {
       context.beginPath();
       context.rect(left, top, size, size);
       context.clip();
-      if (tiles) {
-        context.imageSmoothingEnabled = tiles.canvas.width > size * ratio; // made smaller, lines of one pixel would be lost
-        context.drawImage(tiles.canvas, left, top, size, size);
-      } else drawPoints(context, false);
+      if (tiles?.canvas.width) {
+        const side = tiles.view.size * scale();
+        const [x, y] = toScreen([tiles.view.low[0], tiles.view.low[1] + tiles.view.size]);
+        context.imageSmoothingEnabled = tiles.canvas.width > side * ratio; // made smaller, lines of one pixel would be lost
+        context.drawImage(tiles.canvas, x, y, side, side);
+      }
+      drawPoints(context);
+      if (rings && !plane.map) drawRings(context);
+      if (!frame) drawNames(context);
       context.restore();
     }
 
@@ -169,7 +235,7 @@ const Plane = (() => {
     }
 
     function drawMarker(context, z, small) {
-      const [x, y] = toScreen(project(plane, z));
+      const [x, y] = toScreen(placeOf(z));
       const arm = small ? 3 : 13;
       context.beginPath();
       context.arc(x, y, small ? 5 : 8, 0, 2 * Math.PI);
@@ -181,7 +247,7 @@ const Plane = (() => {
       return [x, y];
     }
 
-    function paint() {
+    function paintAll() {
       if (!plane || !canvas.clientWidth) return;
       const ratio = devicePixelRatio || 1;
       if (canvas.width !== Math.round(canvas.clientWidth * ratio)) {
@@ -199,7 +265,7 @@ const Plane = (() => {
       context.beginPath();
       context.rect(left, top, size, size);
       context.clip();
-      if (state.path) {
+      if (state.path && !plane.map) {
         context.beginPath();
         state.path.forEach((z, i) => context[i ? "lineTo" : "moveTo"](...toScreen(project(plane, z))));
         strokeTwice(context, 2);
@@ -207,7 +273,7 @@ const Plane = (() => {
       if (state.hover) drawMarker(context, state.hover, true);
       if (!state.z) return;
       const place = drawMarker(context, state.z, false);
-      if (state.spread) drawSpread(context, place, state.spread);
+      if (state.spread && !plane.map) drawSpread(context, place, state.spread);
     }
 
     let asked = false;
@@ -216,19 +282,24 @@ const Plane = (() => {
       asked = true;
       requestAnimationFrame(() => {
         asked = false;
-        paint();
+        paintAll();
       });
+    }
+    function redraw() {
+      ground = null;
+      repaint();
     }
 
     /** Decode the plane through z in tilesAcross^2 pictures, one pixel of an image apart; a row appears when it is done. */
     async function decodeTiles(z) {
-      const own = (tiles = { canvas: document.createElement("canvas") });
+      const own = (tiles = { canvas: document.createElement("canvas"), view });
+      own.canvas.width = 0;
       const context = own.canvas.getContext("2d");
       const tile = document.createElement("canvas");
       for (let i = 0; i < tilesAcross * tilesAcross; i++) {
         const [row, column] = [Math.floor(i / tilesAcross), i % tilesAcross];
-        const u = view.low[0] + ((column + 0.5) / tilesAcross) * view.size;
-        const v = view.low[1] + (1 - (row + 0.5) / tilesAcross) * view.size;
+        const u = own.view.low[0] + ((column + 0.5) / tilesAcross) * own.view.size;
+        const v = own.view.low[1] + (1 - (row + 0.5) / tilesAcross) * own.view.size;
         show(tile, await decode(moved(plane, z, [u, v])));
         if (tiles !== own) return;
         if (i === 0) {
@@ -238,17 +309,15 @@ const Plane = (() => {
           context.fillRect(0, 0, own.canvas.width, own.canvas.height);
         }
         context.drawImage(tile, column * (tile.width + 1), row * (tile.height + 1));
-        if (column === tilesAcross - 1) {
-          ground = null;
-          repaint();
-        }
+        if (column === tilesAcross - 1) redraw();
       }
       canvas.dataset.tiles = "done";
     }
 
-    /** Return the index of the code nearest to a position on the screen, or -1 if none is near enough. */
-    function pointAt([x, y]) {
-      let [found, least] = [-1, NEAR];
+    /** Return the index of the code nearest to a position on the screen, or -1 if none is within `reach` CSS pixels. */
+    function pointAt([x, y], reach = NEAR) {
+      let [found, least] = [-1, reach];
+      if (frame) return found;
       points.forEach((point, i) => {
         const [px, py] = toScreen(point);
         const distance = Math.hypot(px - x, py - y);
@@ -257,20 +326,54 @@ const Plane = (() => {
       return found;
     }
 
+    /** Show the square from `low`, no larger than the whole view and within it. */
+    function look(low, size) {
+      size = Math.min(whole.size, Math.max(CLOSEST * whole.size, size));
+      const kept = low.map((from, axis) => Math.min(whole.low[axis] + whole.size - size, Math.max(whole.low[axis], from)));
+      view = { low: kept, size };
+      redraw();
+      resting();
+    }
+
     return {
-      project: (z) => project(plane, z),
+      project: (z) => (plane.map ? null : project(plane, z)),
       moved: (z, coordinates) => moved(plane, z, coordinates),
+      isMap: () => Boolean(plane.map),
       toPlane,
-      toScreen,
       inside,
       pointAt,
+      placeOnScreen: (z) => toScreen(placeOf(z)),
       step: () => view.size / 60,
+      /** Zoom by a factor, so that the place under [x, y] stays there; a factor above 1 enlarges. */
+      zoom(factor, at) {
+        const size = Math.min(whole.size, Math.max(CLOSEST * whole.size, view.size / factor));
+        const fixed = toPlane(at ?? [area().left + area().size / 2, area().top + area().size / 2]);
+        look(fixed.map((place, axis) => place - ((place - view.low[axis]) * size) / view.size), size);
+      },
+      pan: ([dx, dy]) => look([view.low[0] - dx / scale(), view.low[1] + dy / scale()], view.size),
+      showAll: () => look(whole.low, whole.size),
+      isWhole: () => view.size > 0.999 * whole.size,
+      /** The view as numbers [u, v, size], and back. */
+      seen: () => [...view.low, view.size],
+      see: ([u, v, size]) => look([u, v], size),
       choose(chosen) {
         plane = chosen;
-        points = codes.map((code) => project(plane, code));
-        view = extent(points, least);
-        ground = tiles = null;
-        repaint();
+        points = plane.map ?? codes.map((code) => project(plane, code));
+        whole = view = extent(points, plane.map ? 0 : least);
+        tiles = null;
+        redraw();
+      },
+      colour(painted) {
+        paint = painted;
+        redraw();
+      },
+      highlight(group) {
+        highlighted = group;
+        redraw();
+      },
+      showFrame(shown) {
+        frame = shown;
+        redraw();
       },
       set(change) {
         state = { ...state, ...change };
@@ -279,14 +382,12 @@ const Plane = (() => {
       showTiles(z) {
         delete canvas.dataset.tiles;
         tiles = null;
-        ground = null;
-        if (z) decodeTiles(z);
-        repaint();
+        if (z && !plane.map) decodeTiles(z);
+        redraw();
       },
       refresh() {
-        ground = null;
         canvas.width = 0;
-        repaint();
+        redraw();
       },
     };
   }

@@ -23,10 +23,18 @@ const Space = (() => {
       }));
   }
 
+  /** Return the most frequent label among `indices` and its count, {label, count}. */
+  function commonest(labels, indices) {
+    const counts = new Map();
+    for (const i of indices) counts.set(labels[i], (counts.get(labels[i]) ?? 0) + 1);
+    const [label, count] = [...counts].reduce((best, one) => (one[1] > best[1] ? one : best));
+    return { label, count };
+  }
+
   const same = (a, b) => a.every((value, k) => Math.abs(value - b[k]) < 1e-6);
 
   /** Make the space from the page's content. An end of a walk is "c3", the mean of class 3, or "i7", image 7 of the page. */
-  function make({ points, start, network }) {
+  function make({ points, start, network, classes }) {
     const codes = unpackCodes(points.codes);
     const means = classMeans(codes, points.labels, points.classNames);
 
@@ -38,19 +46,66 @@ const Space = (() => {
     /** Return the index of the image whose code is z, or -1. */
     const imageAt = (z) => codes.findIndex((code) => same(code, z));
 
+    const learned = network.prior?.length || network.draws; // below another layer, 0 is not the prior's centre
+    const centre = !network.with_prior ? "mean code" : learned ? "origin (z = 0)" : "centre of the prior (z = 0)";
+
     /** Return the name of a point, if it has one. */
     function nameOf(z) {
       const here = imageAt(z);
       if (here >= 0) return titleOf(here);
-      if (!same(z, start)) return "";
-      if (network.prior?.length || network.draws) return "the origin"; // below another layer, 0 is not the prior's centre
-      return network.with_prior ? "the prior's middle" : "the mean code";
+      return same(z, start) ? `the ${centre}` : "";
+    }
+
+    function distanceOf(i, z) {
+      let sum = 0;
+      for (let k = 0; k < z.length; k++) sum += (z[k] - codes[i][k]) ** 2;
+      return sum;
+    }
+
+    /** Return the index of the code nearest to z. */
+    function nearest(z) {
+      let [found, least] = [0, Infinity];
+      for (let i = 0; i < codes.length; i++) {
+        const distance = distanceOf(i, z);
+        if (distance < least) [found, least] = [i, distance];
+      }
+      return found;
     }
 
     /** Return the indices of the images whose codes are nearest to z, nearest first. */
     function nearestTo(z) {
-      const distances = codes.map((code) => code.reduce((sum, value, k) => sum + (value - z[k]) ** 2, 0));
+      const distances = codes.map((_, i) => distanceOf(i, z));
       return [...distances.keys()].sort((a, b) => distances[a] - distances[b]).slice(0, NEAREST);
+    }
+
+    const errors = VaeNetwork.unpack(points.errors);
+    const ordered = errors.toSorted();
+
+    /**
+     * Return the index of the first image to show: of those nearest to the mean of a class, or of all without classes, the one
+     * whose reconstruction error is nearest to the median of all images.
+     */
+    function findTypical() {
+      if (!means.length) return nearest(codes[0].map((_, k) => codes.reduce((sum, code) => sum + code[k], 0) / codes.length));
+      const off = (i) => Math.abs(errors[i] - ordered[ordered.length >> 1]);
+      const central = means.map(({ z, label }) => {
+        const own = [...codes.keys()].filter((i) => points.labels[i] === label);
+        return own.reduce((a, b) => (distanceOf(b, z) < distanceOf(a, z) ? b : a));
+      });
+      return central.reduce((a, b) => (off(b) < off(a) ? b : a));
+    }
+
+    /** Return words such as "looks like 3: 5 of 5 neighbours"; empty without classes. */
+    function likeness(indices) {
+      if (!points.labels.length) return "";
+      const { label, count } = commonest(points.labels, indices);
+      return `looks like ${points.classNames[label]}: ${count} of ${indices.length} neighbours`;
+    }
+
+    /** Return the share of test images with a smaller reconstruction error. */
+    function shareBelow(error) {
+      const above = ordered.findIndex((one) => one >= error);
+      return (above < 0 ? ordered.length : above) / ordered.length;
     }
 
     /** Return two classes far apart in the list, such as 3 and 7 of ten, else the first and the last image. */
@@ -72,7 +127,13 @@ const Space = (() => {
       return text[0] === "c" ? means.some(({ label }) => label === index) : index < codes.length;
     }
 
-    return { codes, means, start, isStart: (z) => same(z, start), titleOf, imageAt, nameOf, nearestTo, firstEnds, endPoint, isEnd };
+    const typical = findTypical();
+    const worst = errors.reduce((most, error, i) => (error > errors[most] ? i : most), 0);
+    const given = classes.length ? points.labels[typical] : 0; // the class of the first view, for a conditional model
+    return {
+      codes, means, start, centre, given, typical, worst, errors, titleOf, imageAt, nameOf, nearest, nearestTo, likeness, shareBelow,
+      firstEnds, endPoint, isEnd, isStart: (z) => same(z, start),
+    };
   }
 
   return { make };

@@ -1,0 +1,127 @@
+"""The page at first sight, and all that follows the pointer."""
+
+import numpy as np
+import pytest
+from support.explorer_page import SHADE, draw
+
+from vae_jax import data
+
+
+def box(there, selector: str) -> dict[str, float]:
+    found = there.page.locator(selector).first.bounding_box()
+    assert found is not None, selector
+    return found
+
+
+def test_the_page_opens_on_a_typical_test_image_beside_its_reconstruction(explorer):
+    there = explorer("deep")
+    place = there.typical()
+    row = there.content()["points"]["rows"][place]
+    image = data.load(there.run.config).test.images[row]
+    np.testing.assert_allclose(there.pixels("original"), image / 255, atol=SHADE)
+    there.shows(there.code(place))
+    assert f"Test image {row:,} (class " in there.page.locator("#original-title").text_content()
+    assert there.page.locator("#decoded-title").text_content() == "Its reconstruction"
+    left, right = box(there, "#original"), box(there, "#decoded")
+    assert left["y"] == right["y"]
+    assert left["x"] + left["width"] < right["x"]
+    assert there.page.locator(".about").get_attribute("open") is None
+    assert there.page.locator("h1").bounding_box()["height"] < 40  # one line
+
+
+def test_a_model_without_labels_opens_on_the_image_nearest_to_the_mean_code(explorer):
+    there = explorer("line")
+    codes = there.run.latents(data.load(there.run.config).test.images[there.content()["points"]["rows"]])
+    there.shows(codes[np.square(codes - codes.mean(axis=0)).sum(axis=1).argmin()])
+    assert there.page.locator("#likeness").text_content() == ""
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "state", "visible"),
+    [
+        (1600, 1000, "", ("h1", "#plane", "#original", "#decoded", "#sliders .slider", "#legend")),
+        (1024, 768, "tool=walk&t=0.5", ("#decoded", "#play", "#along", "#strip button:last-child", "#plane")),
+        (360, 760, "", ("#plane", "#inset", "#tab-draw", "#reset", "#sliders .slider input")),
+    ],
+)
+def test_image_plane_and_tools_are_on_one_screen(explorer, width, height, state, visible):
+    there = explorer("deep")
+    there.page.set_viewport_size({"width": width, "height": height})
+    there.open(state)
+    for selector in visible:
+        found = box(there, selector)
+        assert found["y"] >= 0, selector
+        assert found["y"] + found["height"] <= height, selector
+    if width < 900:  # the plane and its inset stay while the tools scroll
+        there.page.mouse.wheel(0, 500)
+        there.page.evaluate("scrollTo(0, 500)")
+        there.settle()
+        assert box(there, "#plane")["y"] == pytest.approx(0, abs=1)
+        np.testing.assert_array_equal(there.pixels("inset"), there.pixels("decoded"))
+
+
+def test_the_nearest_images_and_their_class_follow_the_pointer(explorer):
+    there = explorer("plane")
+    page, chosen = there.page, there.page.locator("#likeness").text_content()
+    nearest = "all => all.map(one => +one.dataset.index)"
+    before = page.eval_on_selector_all("#nearest button", nearest)
+    opacity = "getComputedStyle(document.getElementById('panel-dimensions')).opacity"
+    assert float(page.evaluate(opacity)) == 1
+    page.mouse.move(*there.place(0.2, 0.2))
+    there.settle()
+    under = page.eval_on_selector_all("#nearest button", nearest)
+    assert under != before
+    labels = [there.content()["points"]["labels"][i] for i in under]
+    commonest = max(labels, key=labels.count)
+    count = labels.count(commonest)
+    told = page.locator("#likeness").text_content()
+    assert told.endswith(f"{count} of 5 neighbours")
+    if labels.count(commonest) > 2:
+        assert told == f"looks like {commonest}: {count} of 5 neighbours"
+    assert float(page.evaluate(opacity)) < 1  # the tools belong to another point, and say to which
+    assert page.locator("#belongs").text_content().startswith("The tools hold the chosen point: test image")
+    page.mouse.move(*there.place(0.5, 1.5))
+    there.settle()
+    assert page.eval_on_selector_all("#nearest button", nearest) == before
+    assert page.locator("#likeness").text_content() == chosen
+
+
+def test_away_from_the_images_the_nearest_one_is_shown_dimmed_with_its_name(explorer):
+    there = explorer("plane", "z=2.5_2.5")
+    index = int(there.page.locator("#nearest button").first.get_attribute("data-index"))
+    row = there.content()["points"]["rows"][index]
+    image = data.load(there.run.config).test.images[row]
+    np.testing.assert_allclose(there.pixels("original"), image / 255, atol=SHADE)
+    assert there.page.locator("#original-title").text_content().startswith(f"Nearest: {row:,}")
+    assert "dim" in there.page.locator("figure:has(#original)").get_attribute("class")
+
+
+def test_a_drawing_is_called_like_or_unlike_the_data_by_its_error(explorer):
+    there = explorer("plane", "tool=draw")
+    there.page.uncheck("#frame")
+    rng = np.random.default_rng(0)
+    draw(there, rng.random((8, 8)), threshold=0.5)
+    told = there.page.locator("#error").text_content()
+    assert told.endswith(": unlike the data")
+    seen, shown = there.pixels("seen"), there.pixels("decoded")
+    error = np.square(seen - shown).mean()
+    assert float(told.split()[2].strip(",")) == pytest.approx(error, abs=2e-3)
+    there.click("#clear")
+    test = data.load(there.run.config).test
+    errors = np.square(there.run.reconstruct(test.images) - test.images / 255).mean(axis=(1, 2, 3))
+    assert not there.page.locator("#error").text_content().endswith("data")
+    share = (errors[there.content()["points"]["rows"]] < errors[there.content()["points"]["rows"][there.at()]]).mean()
+    assert f"larger than for {round(100 * share)}% of test images" in there.page.locator("#error").text_content()
+
+
+@pytest.mark.parametrize("tool", ["dimensions", "walk", "samples", "draw"])
+def test_touch_targets_are_44_pixels_high(explorer, tool):
+    there = explorer("deep")
+    there.page.set_viewport_size({"width": 360, "height": 760})
+    there.open(f"tool={tool}")
+    small = there.page.evaluate(
+        """() => [...document.querySelectorAll('button, select, input:not([type=checkbox], [type=radio], [type=file], [type=color]), summary, nav a, .check')]
+          .filter(e => e.offsetParent && e.getBoundingClientRect().height < 43.5 && !e.closest('#charts, #brush'))
+          .map(e => `${e.id || e.textContent.trim()} ${e.getBoundingClientRect().height}`)"""
+    )
+    assert small == []
