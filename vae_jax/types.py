@@ -1,8 +1,7 @@
 """The vocabulary of the package: the axis legend, the NamedTuples of pure functions, the data, the training state.
 
-Axes: B examples, H height, W width, C channels, F decoder outputs per pixel, Z latent dimensions, K terms of the KL
-(one per latent dimension of each stochastic layer), N examples of a split, T steps of a chunk. Images are NHWC.
-Log-probabilities are in nats.
+Axes: B examples, H height, W width, C channels, F decoder outputs per pixel, Z latent dimensions, K terms of the KL (one per
+latent dimension of each stochastic layer), N examples of a split, T steps of a chunk. Images are NHWC. Log-probabilities: nats.
 """
 
 import math
@@ -176,6 +175,8 @@ class Prior(NamedTuple):
     """True if z is one array [B, Z] and the prior is N(0, I), so that planes, Q-Q plots and tests of moments make sense."""
     prepare: Callable[[Params], Params] | None = None
     """(params) -> params in which what log_prob and sample derive from all params is computed, for use in loops; or None."""
+    component: "Callable[[Params, Any], Int32[Array, ' B']] | None" = None
+    """(params, z) -> the component of a mixture that most probably drew each z; None: the prior is no mixture."""
     traits: frozenset[str] = frozenset()
     """See `Model.traits`, of which they become a part."""
 
@@ -197,8 +198,7 @@ class Rate(NamedTuple):
     """The terms that make an elbo of a reconstruction."""
 
     kl_terms: Callable[[Params, Any, Draw], Float[Array, "B K"]]
-    """(params, posterior, draw) -> the terms of KL(q(z|x) || p(z)) [B, K], nats; kl is their sum. In closed form where there
-    is one, else log q - log p of the draw, which may be negative."""
+    """(params, posterior, draw) -> the terms of KL(q(z|x) || p(z)) [B, K], nats: closed forms, or log q - log p of the draw."""
     kl_names: Callable[[], tuple[str, ...]]
     """() -> the names of the K columns, such as "z1", "upper z1" or "kl"; a function, because K may be a mistyped 10^9."""
     log_posterior: Callable[[Params, Any, Any], PerExample] | None

@@ -49,17 +49,22 @@ def filmed_rows(num_images: int) -> Int[np.ndarray, " M"]:
 
 
 def load_frames(
-    workdir: Path, num_images: int
+    workdir: Path, num_images: int, most: int | None = None, size: int | None = None
 ) -> tuple[list[int], Float[np.ndarray, "F M Z"], Int[np.ndarray, " M"]] | None:
     """Return (steps, latents, indices of their test images), or None without frames.
 
     Args:
         workdir: the run's directory.
         num_images: the number of test images; damaged frames, and frames for another number, are left out.
+        most: the most frames to read, evenly spread, the first and the last among them; None: all.
+        size: Z; frames of another size are left out; None: that of the last frame.
     """
-    chosen = filmed_rows(num_images)
-    loaded = [(step, _read(path)) for step, path in _frames(workdir / FOLDER)]
-    kept = [(step, latents) for step, latents in loaded if latents is not None and len(latents) == len(chosen)]
+    chosen, frames = filmed_rows(num_images), _frames(workdir / FOLDER)
+    picked = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), most or len(frames))).round().astype(int))
+    loaded = [(frames[i][0], _read(frames[i][1])) for i in picked]
+    fitting = [(step, latents) for step, latents in loaded if latents is not None and len(latents) == len(chosen)]
+    size = size or (fitting[-1][1].shape[1] if fitting else 0)
+    kept = [(step, latents) for step, latents in fitting if latents.shape[1] == size]
     return ([step for step, _ in kept], np.stack([latents for _, latents in kept]), chosen) if kept else None
 
 

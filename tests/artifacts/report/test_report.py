@@ -17,7 +17,7 @@ from support.paths import ROOT
 
 from vae_jax import data
 from vae_jax.artifacts.arrays import geometry
-from vae_jax.artifacts.report import explorer, facts, measured, sprites, write_comparison, write_report
+from vae_jax.artifacts.report import explorer, facts, measured, planes, shown, sprites, write_comparison, write_report
 from vae_jax.artifacts.report.comparison import differing, overlaid
 from vae_jax.artifacts.report.page import as_json
 from vae_jax.commands import compare, report
@@ -379,27 +379,27 @@ def test_planes_and_dimensions_of_codes():
     rng = np.random.default_rng(0)
     codes = (rng.normal(size=(500, 4)) * [0.01, 2, 1, 0.5]).astype(np.float32)
     order = geometry.by_kl(codes, np.array([0.0, 3.0, 2.0, 1.0, 9.0]))  # the last, of a layer above, has no place in it
-    components, units = explorer.planes(codes, order, "KL")
+    components, units = planes.planes(codes, order, "KL")
     found = (codes - components["centre"]) @ np.array(components["axes"]).T
     np.testing.assert_allclose(found, geometry.project(codes)[0], atol=1e-4)
     assert units["labels"] == ["z2", "z3"]
     np.testing.assert_array_equal(units["axes"], np.eye(4)[[1, 2]])
-    listed = explorer.dimensions(codes, np.array([0.0, 3.0, 2.0, 1.0]), order)
+    listed = planes.dimensions(codes, np.array([0.0, 3.0, 2.0, 1.0]), order)
     assert [(one["index"], one["kl"], one["active"]) for one in listed] == [
         (1, 3, True),
         (2, 2, True),
         (3, 1, True),
         (0, 0, False),
     ]
-    assert len(explorer.planes(codes[:, :2], [1, 0], "KL")) == len(explorer.planes(codes[:, :1], [0], "KL")) == 1
+    assert len(planes.planes(codes[:, :2], [1, 0], "KL")) == len(explorer.planes(codes[:, :1], [0], "KL")) == 1
 
 
 def test_large_images_are_fewer_and_smaller_on_the_page(trained):
     run = load_run(trained["vae"])
     split = Split(np.zeros((5000, 8, 8, 1), np.uint8), np.zeros(5000, np.int32))
-    assert len(explorer._rows(run, Dataset(split, split, split))) == explorer.MOST_POINTS
+    assert len(shown._rows(run, Dataset(split, split, split))) == shown.MOST_POINTS
     run.shape = (300, 200, 3)
-    assert len(explorer._rows(run, Dataset(split, split, split))) == explorer.MOST_TILE_BYTES // (64 * 43 * 3)
+    assert len(shown._rows(run, Dataset(split, split, split))) == shown.MOST_TILE_BYTES // (64 * 43 * 3)
 
 
 @pytest.mark.slow

@@ -3,10 +3,13 @@
 import math
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.special import ndtri
 
 from vae_jax.evaluation.per_image import activity
+
+LEAST_SHARE = 1e-3
+"""The share of the mean variance within classes that `discriminant_axes` adds to every direction."""
 
 Axes = tuple[Float[np.ndarray, " Z"], Float[np.ndarray, "Z 2"]]
 
@@ -15,8 +18,7 @@ def principal_axes(latents: Float[np.ndarray, "N Z"]) -> tuple[Axes, tuple[str, 
     """Return (centre [Z], axes [Z, 2]) for `(latents - centre) @ axes`, and the names of the two coordinates.
 
     The axes are the latents' own if Z = 2, else two principal components; a single dimension is drawn against zero. The name
-    of a component holds its share of the total variance. Its sign makes the largest weight positive, so that the picture
-    does not flip between machines.
+    of a component holds its share of the total variance.
     """
     size = latents.shape[1]
     if size <= 2:
@@ -24,10 +26,42 @@ def principal_axes(latents: Float[np.ndarray, "N Z"]) -> tuple[Axes, tuple[str, 
     centre = latents.mean(axis=0, dtype=np.float64)
     _, singular, axes = np.linalg.svd(latents.astype(np.float64) - centre, full_matrices=False)
     axes = np.pad(axes[:2], ((0, 2 - len(axes[:2])), (0, 0)))
-    axes = axes * np.sign(np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1))
+    axes = _signed(axes)
     share = np.pad(singular, (0, 2))[:2] ** 2 / max(float((singular**2).sum()), np.finfo(np.float64).tiny)
     names = [f"principal component {i + 1} ({share[i]:.0%} of variance)" for i in range(2)]
     return (centre, axes.T), (names[0], names[1])
+
+
+def discriminant_axes(latents: Float[np.ndarray, "N Z"], labels: Int[np.ndarray, " N"]) -> tuple[Axes, tuple[str, str]]:
+    """Return (centre [Z], axes [Z, 2]) of the plane in which classes differ most, and the names of the two coordinates.
+
+    The axes span the first two linear discriminants (Fisher 1936): the directions of the largest variance between classes
+    for a variance within classes of 1. They are orthonormal, so that a point of the plane is a point of the latent space.
+    A share of the mean variance is added within classes, so that dimensions that carry nothing do not count.
+
+    Args:
+        latents: the codes of the images, Z > 1.
+        labels: at least three different ones.
+    """
+    centre = latents.mean(axis=0, dtype=np.float64)
+    codes = latents.astype(np.float64) - centre
+    _, classes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    means = np.stack([codes[classes == k].mean(axis=0) for k in range(len(counts))])
+    within = codes - means[classes]
+    scatter = within.T @ within / len(codes)
+    scatter += LEAST_SHARE * np.trace(scatter) / len(scatter) * np.eye(len(scatter))
+    values, vectors = np.linalg.eigh(scatter)
+    whiten = vectors / np.sqrt(np.maximum(values, np.finfo(np.float64).tiny))
+    _, singular, directions = np.linalg.svd(np.sqrt(counts / len(codes))[:, None] * means @ whiten, full_matrices=False)
+    axes = np.linalg.qr(whiten @ directions[:2].T)[0].T
+    share = singular[:2] ** 2 / max(float((singular**2).sum()), np.finfo(np.float64).tiny)
+    names = [f"linear discriminant {i + 1} ({share[i]:.0%} of class differences)" for i in range(2)]
+    return (centre, _signed(axes).T), (names[0], names[1])
+
+
+def _signed(axes: Float[np.ndarray, "2 Z"]) -> Float[np.ndarray, "2 Z"]:
+    """Make the largest weight of every axis positive, so that a picture does not flip between machines."""
+    return axes * np.sign(np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1))
 
 
 def project(latents: Float[np.ndarray, "N Z"]) -> tuple[Float[np.ndarray, "N 2"], tuple[str, str]]:

@@ -65,12 +65,16 @@ def embed(
     }
 
 
-def packed(array: np.ndarray) -> dict[str, Any]:
-    """Return an array as `VaeNetwork.unpack` takes it, stored like the weights: {dtype, shape, numbers}."""
+def packed(array: np.ndarray, dtype: Dtype | None = None) -> dict[str, Any]:
+    """Return an array as `VaeNetwork.unpack` takes it: {dtype, shape, numbers}.
+
+    Without a dtype it is stored like the weights: float16 if its numbers are many. Float16 takes only arrays that it can hold.
+    """
     fits = bool(np.all(np.abs(array) <= LARGEST_HALF))
-    dtype: Dtype = "float16" if fits and array.size > LARGEST_EXACT else "float32"
-    numbers = base64.b64encode(array.astype(STORED[dtype]).tobytes()).decode()
-    return {"dtype": dtype, "shape": list(array.shape), "numbers": numbers}
+    rounded = array.size > LARGEST_EXACT if dtype is None else dtype == "float16"
+    chosen: Dtype = "float16" if fits and rounded else "float32"
+    numbers = base64.b64encode(array.astype(STORED[chosen]).tobytes()).decode()
+    return {"dtype": chosen, "shape": list(array.shape), "numbers": numbers}
 
 
 def _arrays(layers: Layers) -> list[np.ndarray]:

@@ -1,29 +1,31 @@
 """The data of the page's explorer: the network, encoded test images, planes to show them on, ranges of sliders."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from vae_jax.artifacts import arrays
 from vae_jax.artifacts.arrays import geometry
+from vae_jax.artifacts.report.colourings import colourings
 from vae_jax.artifacts.report.embedded_model import embed, packed
-from vae_jax.artifacts.report.sprites import framing, sheet, tile_size
-from vae_jax.evaluation.per_image import activity, is_active
+from vae_jax.artifacts.report.film import film
+from vae_jax.artifacts.report.planes import dimensions, planes
+from vae_jax.artifacts.report.shown import Shown, encoded
+from vae_jax.artifacts.report.sprites import framing, hexadecimal, sheet
 from vae_jax.models.networks import Layers
 from vae_jax.runs.run import Run
 from vae_jax.types import Dataset
 
-MOST_POINTS, FEWEST_POINTS = 2000, 100
-MOST_TILE_BYTES = 2**23
-"""The most bytes of all thumbnails together, before compression."""
 MOST_NUMBERS = 6_000_000
 """The most weights in a page: 12 MB as float16, 16 MB as text."""
 NUM_DRAWS = 500
 """The draws from a learned prior that a page holds."""
 SLIDER_REACH = 4.0
 """The least standard deviations of the prior that a slider covers."""
+SHADE = 1 / 255
+"""The least difference between pixels that a screen shows."""
 
 
 def too_large(layers: Layers) -> str:
@@ -34,51 +36,88 @@ def too_large(layers: Layers) -> str:
     return f"The network has {count:,} weights, more than the {MOST_NUMBERS:,} that a page can carry, so nothing is decoded here."
 
 
-def content(run: Run, dataset: Dataset) -> dict[str, Any]:
-    """Return everything that the explorer draws, as JSON; only `reason` if the network is too large.
+def content(run: Run, dataset: Dataset, workdir: Path | None = None) -> dict[str, Any]:
+    """Return everything that the explorer draws, as JSON; only `reason` if the page cannot run the network.
 
     Returns:
-        network: see `embed`. classes: the names of those that a conditional model is given, else []. points: the codes of
-        random test images, their labels, indices in the test split and thumbnails.
-        planes: {name, axes [2][Z], centre [Z], labels} to show them on; tiles: the decoded plane's tiles along a side.
-        dimensions: {index, kl, active} on the whole test split, largest KL first. reach: the range of a slider.
+        network: see `embed`. classes: the names of those that a conditional model is given, else []. points: see `_points`.
+        colourings: see `colourings`. planes: see `planes`. film: see `film`; null without a workdir.
+        tiles: the decoded plane's tiles along a side. dimensions: {index, kl, active} on the whole test split, largest KL
+        first. kl_parts: see `_kl_parts`. reach: the range of a slider. finite: false if a decoded image has a pixel that is
+        no number. alike: true if all codes are decoded to the same image.
     """
     # Here, not above: matplotlib is a large part of the start-up time.
     from vae_jax.artifacts import figures
 
-    if run.model.layers is None or run.model.place is None:
-        return {"reason": f"The page cannot run a model={run.config.model}, so nothing is decoded here."}
-    layers = run.model.layers(run.params)
-    reason = too_large(layers)
-    if reason:
+    layers, reason = _layers(run)
+    if layers is None:
         return {"reason": reason}
-    rows = np.sort(_rows(run, dataset))
-    images = dataset.test.images[rows]
-    labels = run.labels_of(dataset, "test")
-    means = run.latents(dataset.test.images, labels)
-    codes = means[rows]
+    shown = encoded(run, dataset)
+    if not np.isfinite(shown.means).all():
+        return {"reason": "The codes of the test images are not finite numbers, so nothing is decoded here."}
+    codes, means, labels = shown.codes, shown.means, run.labels_of(dataset, "test")
     with_prior, by_kl = run.model.prior is not None, "columns" in run.model.traits
-    kl = run.kl_terms(dataset.test.images, labels).mean(axis=0, dtype=np.float64) if by_kl else None
-    order = geometry.by_kl(means, kl)
+    kl = _mean_kl(run, dataset)
+    order = geometry.by_kl(means, kl if by_kl else None)
+    classes = shown.split.labels if dataset.class_names else None
+    drawn = planes(codes, order, "KL" if by_kl else "variance", geometry.by_kl(means, None), classes)
     return {
         "reason": "",
         "network": embed(layers, draws=_draws(run, layers), num_classes=len(run.class_names)),
         "classes": list(run.class_names),
-        "points": {
-            "codes": packed(codes),
-            "rows": rows.tolist(),
-            "labels": dataset.test.labels[rows].tolist() if dataset.class_names else [],
-            "classNames": list(dataset.class_names),
-            "colours": [_hexadecimal(colour) for colour in figures.class_colours(len(dataset.class_names))],
-            "sheet": sheet(images),
-        },
-        "planes": planes(codes, order, "KL" if by_kl else "variance"),
+        "points": _points(shown, dataset.class_names),
+        "colourings": colourings(run, codes, shown.given, shown.errors, bool(dataset.class_names)),
+        "planes": drawn,
+        "film": None if workdir is None else film(workdir, dataset, drawn[0]),
         "tiles": figures.plane_tiles(run.shape[1]),
-        "dimensions": dimensions(means, kl, order, labels),
+        "dimensions": dimensions(means, kl if by_kl else None, order, labels),
+        "kl_parts": _kl_parts(run, kl),
         "reach": max(SLIDER_REACH if with_prior else 0.0, _rounded_up(float(np.abs(codes).max(initial=0.0)))),
         "start": [0.0] * codes.shape[1] if with_prior else codes.mean(axis=0, dtype=np.float64).tolist(),
-        "framing": framing(images),
+        "framing": framing(shown.split.images),
+        "finite": bool(np.isfinite(shown.decoded).all()),
+        "alike": bool((np.ptp(shown.decoded, axis=0) < SHADE).all()),
     }
+
+
+def _layers(run: Run) -> tuple[Layers | None, str]:
+    """Return the network's layers and "", or None and the reason why the page cannot run it."""
+    if run.model.layers is None or run.model.place is None:
+        return None, f"The page cannot run a model={run.config.model}, so nothing is decoded here."
+    layers = run.model.layers(run.params)
+    reason = too_large(layers)
+    return (None, reason) if reason else (layers, "")
+
+
+def _points(shown: Shown, class_names: tuple[str, ...]) -> dict[str, Any]:
+    """Return the codes of random test images, the errors of their reconstructions, labels, indices and thumbnails."""
+    from vae_jax.artifacts import figures
+
+    return {
+        "codes": packed(shown.codes),
+        "errors": packed(shown.errors),
+        "rows": shown.rows.tolist(),
+        "labels": shown.split.labels.tolist() if class_names else [],
+        "classNames": list(class_names),
+        "colours": [hexadecimal(colour) for colour in figures.class_colours(len(class_names))],
+        "sheet": sheet(shown.split.images),
+    }
+
+
+def _mean_kl(run: Run, dataset: Dataset) -> Float[np.ndarray, " K"] | None:
+    """Return the mean terms of the KL on the test split; None without a rate, or if there is a single term."""
+    rate = run.model.rate
+    if rate is None or ("columns" not in run.model.traits and len(rate.kl_names()) < 2):
+        return None
+    return run.kl_terms(dataset.test.images, run.labels_of(dataset, "test")).mean(axis=0, dtype=np.float64)
+
+
+def _kl_parts(run: Run, kl: Float[np.ndarray, " K"] | None) -> list[dict[str, Any]] | None:
+    """Return {name, nats} of every term of the KL; None if the terms are those of the latent dimensions."""
+    if run.model.rate is None or kl is None or ("columns" in run.model.traits and len(kl) == run.config.latent_dim):
+        return None
+    names = run.model.rate.kl_names()
+    return [{"name": name, "nats": nats} for name, nats in zip(names, kl.tolist(), strict=True)]
 
 
 def _draws(run: Run, layers: Layers) -> Float[np.ndarray, "N Z"] | None:
@@ -87,52 +126,9 @@ def _draws(run: Run, layers: Layers) -> Float[np.ndarray, "N Z"] | None:
     return None if by_itself else run.sample_prior(NUM_DRAWS, run.config.seed)
 
 
-def _rows(run: Run, dataset: Dataset) -> np.ndarray:
-    height, width = tile_size(run.shape)
-    most = MOST_TILE_BYTES // (height * width * run.shape[2])
-    source = arrays.Source(
-        run.latents, run.decode, run.reconstruct, dataset.test, dataset.class_names, {}, run.config.seed
-    )
-    return arrays.random_rows(source, min(MOST_POINTS, max(FEWEST_POINTS, most)))
-
-
-def planes(codes: Float[np.ndarray, "N Z"], order: list[int], largest: str) -> list[dict[str, Any]]:
-    """Return the plane itself for two dimensions, else that of two principal components and that of the first two in `order`.
-
-    `largest` names the quantity by which the dimensions are ordered.
-    """
-    size = codes.shape[1]
-    (centre, axes), labels = geometry.principal_axes(codes)
-    own = {"centre": centre.tolist(), "axes": axes.T.tolist(), "labels": list(labels)}
-    if size <= 2:
-        return [{"name": "the latent plane" if size == 2 else "the latent line", **own}]
-    chosen = order[:2]
-    units = {
-        "name": f"the two dimensions of largest {largest}",
-        "centre": [0.0] * size,
-        "axes": np.eye(size)[chosen].tolist(),
-        "labels": [f"z{k + 1}" for k in chosen],
-    }
-    return [{"name": "principal components", **own}, units]
-
-
-def dimensions(
-    means: Float[np.ndarray, "N Z"], kl: Float[np.ndarray, " K"] | None, order: list[int], labels: Any = None
-) -> list[dict[str, Any]]:
-    """Return {index, kl in nats or null, active} in the given order; without KL all are active. `labels`: see `activity`."""
-    active = is_active(activity(means, labels))
-    return [
-        {"index": k, "kl": None if kl is None else float(kl[k]), "active": bool(active[k]) or kl is None} for k in order
-    ]
-
-
 def _rounded_up(value: float) -> float:
     """Round up to two digits, so that a slider's end can be read; 1 for nothing."""
     if not value or not math.isfinite(value):
         return 1.0
     unit = 10.0 ** (math.floor(math.log10(value)) - 1)
     return math.ceil(value / unit) * unit
-
-
-def _hexadecimal(rgba: Float[np.ndarray, " 4"]) -> str:
-    return "#" + "".join(f"{round(255 * part):02x}" for part in rgba[:3])

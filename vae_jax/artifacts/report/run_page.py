@@ -1,7 +1,7 @@
 """The page of one run: its facts, its numbers, its figures, and its latent space to explore."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +55,8 @@ def write_report(
     if not stands.complete:
         found = {}
     splits, table = facts.result_table(workdir, found)
-    drawn = explorer.content(run, dataset)
-    embedded, linked = figures(workdir, path.parent)
+    drawn = explorer.content(run, dataset, workdir)
+    embedded, linked = figures(workdir, path.parent, {"animation"} if drawn.get("film") else set())
     text = render(
         "report.html.j2",
         SCRIPTS,
@@ -92,10 +92,17 @@ def _commands(run: Run, workdir: Path) -> list[tuple[str, str]]:
     ]
 
 
-def figures(workdir: Path, folder: Path) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    """Return {caption, url} of the figures in the page, and of those that a page in `folder` only links."""
+def figures(
+    workdir: Path, folder: Path, without: Collection[str] = ()
+) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """Return {caption, url} of the figures in the page, and of those that a page in `folder` only links.
+
+    Figures whose names are in `without` are left out.
+    """
     embedded, linked, size = [], [], 0
     for name, caption in FIGURES.items():
+        if name in without:
+            continue
         for file in _files(workdir / "figures", name):
             size += file.stat().st_size
             if size <= MOST_FIGURE_BYTES and file.suffix == ".png":

@@ -4,10 +4,10 @@ import math
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
 from vae_jax.keys import count
-from vae_jax.models.priors.gaussians import Components, mixture_log_prob, mixture_sample
+from vae_jax.models.priors.gaussians import Components, mixture_component, mixture_log_prob, mixture_sample
 from vae_jax.types import Config, Encode, Params, PerExample, Prior, Sample, Spec
 
 Z = Float[Array, "B Z"]
@@ -31,7 +31,10 @@ def make_mixture(config: Config, spec: Spec, encode: Encode) -> Prior:
     def log_prob(params: Params, z: Z) -> PerExample:
         return mixture_log_prob(components(params), z)
 
+    def component(params: Params, z: Z) -> Int32[Array, " B"]:
+        return mixture_component(components(params), z)
+
     def sample(params: Params, key: PRNGKeyArray, n: int, temperature: float = 1.0) -> Z:
         return mixture_sample(components(params), key, n, temperature)
 
-    return Prior(init, log_prob, sample, is_standard=False)
+    return Prior(init, log_prob, sample, is_standard=False, component=component)

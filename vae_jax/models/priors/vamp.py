@@ -5,11 +5,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
 from vae_jax.errors import InputError
 from vae_jax.keys import count
-from vae_jax.models.priors.gaussians import Components, mixture_log_prob, mixture_sample
+from vae_jax.models.priors.gaussians import Components, mixture_component, mixture_log_prob, mixture_sample
 from vae_jax.types import Config, Encode, Params, PerExample, Prior, Sample, Spec
 
 Z = Float[Array, "B Z"]
@@ -60,7 +60,10 @@ def make_vamp(config: Config, spec: Spec, encode: Encode) -> Prior:
     def log_prob(params: Params, z: Z) -> PerExample:
         return mixture_log_prob(components(params), z)
 
+    def component(params: Params, z: Z) -> Int32[Array, " B"]:
+        return mixture_component(components(params), z)
+
     def sample(params: Params, key: PRNGKeyArray, n: int, temperature: float = 1.0) -> Z:
         return mixture_sample(components(params), key, n, temperature)
 
-    return Prior(init, log_prob, sample, is_standard=False, prepare=prepare, traits=frozenset({"sample"}))
+    return Prior(init, log_prob, sample, False, prepare, component, traits=frozenset({"sample"}))
