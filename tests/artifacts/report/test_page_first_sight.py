@@ -121,7 +121,7 @@ def test_touch_targets_are_44_pixels_high(explorer, tool):
     there.open(f"tool={tool}")
     small = there.page.evaluate(
         """() => [...document.querySelectorAll('button, select, input:not([type=checkbox], [type=radio], [type=file], [type=color]), summary, nav a, .check')]
-          .filter(e => e.offsetParent && e.getBoundingClientRect().height < 43.5 && !e.closest('#charts, #brush'))
+          .filter(e => e.offsetParent && e.getBoundingClientRect().height < 43.5)
           .map(e => `${e.id || e.textContent.trim()} ${e.getBoundingClientRect().height}`)"""
     )
     assert small == []

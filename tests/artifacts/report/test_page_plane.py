@@ -217,8 +217,8 @@ def test_the_affinities_of_t_sne_have_the_perplexity_that_was_asked_for(tsne):
         low, high = 1e-6, 1e6
         for _ in range(200):
             beta = np.sqrt(low * high)
-            own = np.exp(-beta * (d[i] - np.delete(d[i], i).min()))
-            own[i] = 0
+            away = d[i] - np.delete(d[i], i).min()
+            own = np.where(np.arange(60) == i, 0, np.exp(-beta * np.maximum(away, 0)))
             own /= own.sum()
             entropy = -(own[own > 0] * np.log(own[own > 0])).sum()
             low, high = (beta, high) if entropy > np.log(10) else (low, beta)

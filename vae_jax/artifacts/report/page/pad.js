@@ -75,7 +75,7 @@ const Pad = (() => {
     function cover(picture) {
       const scale = Math.max(pad.width / picture.width, pad.height / picture.height);
       const [width, height] = [picture.width * scale, picture.height * scale];
-      context.imageSmoothingEnabled = true;
+      context.imageSmoothingEnabled = scale < 1; // an image of the data's own size comes back as it was
       context.drawImage(picture, (pad.width - width) / 2, (pad.height - height) / 2, width, height);
       if (colourful) return false;
       const all = context.getImageData(0, 0, pad.width, pad.height);
