@@ -152,7 +152,7 @@ def test_flags_are_read_in_any_order():
 
 def test_the_default_name_of_a_run_has_file_dataset_and_latent_size(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(train, "train_and_evaluate", lambda config, workdir, console: seen.append(workdir) or {})
+    monkeypatch.setattr(train, "train_and_evaluate", lambda config, workdir, *_: seen.append(workdir) or {})
     assert main.run([VAE, "--config.latent_dim=100"]) == 0
     assert main.run([VAE, "--config.latent_dim=100", "--config.num_epochs=3"]) == 0
     assert main.run([VAE]) == 0
@@ -161,12 +161,21 @@ def test_the_default_name_of_a_run_has_file_dataset_and_latent_size(tmp_path, mo
     assert not Path(seen[0]).exists()
 
 
+def test_a_run_is_given_the_command_line_that_starts_it_and_none_that_resumes_it(make_config, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(train, "train_and_evaluate", lambda config, workdir, console, words: seen.append(words) or {})
+    (tmp_path / "config.json").write_text(config_lib.to_json(make_config()))
+    first = [VAE, "--config.seed=3", f"--workdir={tmp_path}"]
+    assert main.run(first) == main.run([f"--workdir={tmp_path}"]) == 0
+    assert [list(words) for words in seen] == [first, []]
+
+
 @pytest.mark.parametrize(
     "error",
     [MemoryError(), MemoryError("Unable to allocate 9 GiB"), RuntimeError("RESOURCE_EXHAUSTED: Out of memory\n")],
 )
 def test_too_little_memory_is_reported_in_one_line(capsys, monkeypatch, tmp_path, error):
-    def too_large(config, workdir, console):
+    def too_large(*_):
         raise error
 
     monkeypatch.setattr(train, "train_and_evaluate", too_large)
@@ -177,7 +186,7 @@ def test_too_little_memory_is_reported_in_one_line(capsys, monkeypatch, tmp_path
 
 
 def test_an_internal_error_keeps_its_traceback(monkeypatch, tmp_path):
-    def broken(config, workdir, console):
+    def broken(*_):
         raise ZeroDivisionError
 
     monkeypatch.setattr(train, "train_and_evaluate", broken)

@@ -35,7 +35,7 @@ def _run(argv: list[str]) -> int:
         else:
             settings = command_line.overridden(read_config(Path(flags.workdir)), flags.overrides)
         workdir = flags.workdir or Path("runs", config.run_name(settings, Path(flags.config).stem))
-        results = train.train_and_evaluate(settings, Path(workdir), console)
+        results = train.train_and_evaluate(settings, Path(workdir), console, argv if flags.config else ())
     return int("left_out" in results)
 
 

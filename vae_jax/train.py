@@ -1,6 +1,7 @@
 """The one loop: train, validate, save; at the end the final evaluation, the figures and the page."""
 
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,16 @@ from vae_jax.training.session import Session, best_metric, is_complete
 from vae_jax.types import Config
 
 
-def train_and_evaluate(config: Config, workdir: Path, console: Console | None = None) -> dict[str, Any]:
+def train_and_evaluate(
+    config: Config, workdir: Path, console: Console | None = None, arguments: Sequence[str] = ()
+) -> dict[str, Any]:
     """Train the run in workdir, from the start or from its last checkpoint, evaluate its best checkpoint and draw it.
 
     Args:
         config: validated.
         workdir: the run's directory; created if it is missing.
         console: where progress is printed; by default the standard output.
+        arguments: the command line that gave the config, which a new run stores; none if it came from elsewhere.
 
     Returns:
         The content of results.json, with metrics as `test/elbo`; "left_out" names figures that failed, if any did.
@@ -45,7 +49,7 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
     training.ready()
     stop_message = f"stopped; resume with: {workdir_lib.resume_command(workdir)}"
     with ExitStack() as files:
-        processes.first_alone(lambda: files.enter_context(workdir_lib.open_run(config, workdir)))
+        processes.first_alone(lambda: files.enter_context(workdir_lib.open_run(config, workdir, arguments)))
         stop = files.enter_context(signals.deferred())
         session = files.enter_context(open_session(training, workdir, stop, console))
         if isinstance(session, dict):

@@ -111,7 +111,7 @@ def test_a_damaged_config_json_is_accepted_or_refused(count, trained, tmp_path, 
         assert file.read_bytes() == content
 
     with monkeypatch.context() as patch:
-        patch.setattr(train, "train_and_evaluate", lambda config, workdir, console: {})
+        patch.setattr(train, "train_and_evaluate", lambda config, workdir, *_: {})
         for_all(files, count, check)
     monkeypatch.setattr(train, "conclude", lambda *given: {})  # no figures: they take most of a short run
     train_two_steps(accepted, trained, as_run, tmp_path / "runs")

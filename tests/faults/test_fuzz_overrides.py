@@ -110,7 +110,7 @@ def test_a_random_command_line_is_accepted_or_refused(count, trained, tmp_path, 
 
     before = entries(tmp_path, Path("runs"))
     with monkeypatch.context() as patch:
-        patch.setattr(train, "train_and_evaluate", lambda config, workdir, console: {})
+        patch.setattr(train, "train_and_evaluate", lambda config, workdir, *_: {})
         for_all(lines, count, check)
     assert entries(tmp_path, Path("runs")) == before
     monkeypatch.setattr(train, "conclude", lambda *given: {})  # no figures: they take most of a short run

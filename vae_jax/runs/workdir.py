@@ -6,20 +6,22 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from vae_jax import config as config_lib
 from vae_jax.errors import InputError, shown
+from vae_jax.runs import command
 from vae_jax.system import disk, locks
 from vae_jax.types import Config
 
 CONFIG = "config.json"
 RESULTS, PAGE = "results.json", "report.html"
-FILES, FOLDERS = (CONFIG, RESULTS, "metrics.jsonl", PAGE), ("checkpoints", "figures", "latents", "profile")
-BEFORE_CHECKPOINT = (CONFIG, "metrics.jsonl", "events.out.tfevents.*", "checkpoints", locks.FILE, "*.tmp")
+FILES = (CONFIG, command.FILE, RESULTS, "metrics.jsonl", PAGE)
+FOLDERS = ("checkpoints", "figures", "latents", "profile")
+BEFORE_CHECKPOINT = (CONFIG, command.FILE, "metrics.jsonl", "events.out.tfevents.*", "checkpoints", locks.FILE, "*.tmp")
 """The names that a run may have before its first checkpoint."""
 
 
@@ -134,10 +136,11 @@ def _assert_same_run(config: Config, workdir: Path) -> bool:
 
 
 @contextmanager
-def open_run(config: Config, workdir: Path) -> Iterator[None]:
+def open_run(config: Config, workdir: Path, arguments: Sequence[str] = ()) -> Iterator[None]:
     """Context manager: create and lock workdir, and make sure that it holds a config.json.
 
-    The config of an existing run stays until `record` is called.
+    The config of an existing run stays until `record` is called. For a new run the command line is stored too: `arguments`,
+    the words that gave the config; none if it was not given by a command line.
 
     Raises:
         InputError: see `check`; or the folder cannot be created or written.
@@ -148,6 +151,7 @@ def open_run(config: Config, workdir: Path) -> Iterator[None]:
             lock.enter_context(locks.locked(workdir))
             if not _assert_same_run(config, workdir):
                 record(config, workdir)
+                command.record(arguments, config, workdir)
         except OSError as error:
             raise InputError(f"--workdir={workdir}: cannot be written: {error.strerror}") from None
         yield

@@ -17,7 +17,17 @@ from support.paths import ROOT
 
 from vae_jax import data
 from vae_jax.artifacts.arrays import geometry
-from vae_jax.artifacts.report import explorer, facts, measured, planes, shown, sprites, write_comparison, write_report
+from vae_jax.artifacts.report import (
+    commands,
+    explorer,
+    facts,
+    measured,
+    planes,
+    shown,
+    sprites,
+    write_comparison,
+    write_report,
+)
 from vae_jax.artifacts.report.comparison import differing, overlaid
 from vae_jax.artifacts.report.page import as_json
 from vae_jax.commands import compare, report
@@ -126,7 +136,7 @@ def test_the_page_lists_the_keys_that_differ_from_the_defaults(page):
 
 def test_the_commands_on_the_page_train_the_same_run(trained):
     config = load_run(trained["z5"]).config
-    words = shlex.split(facts.reproduce_command(config))
+    words = shlex.split(commands.reproduce_command(config))
     assert words[:3] == ["python", "-m", "vae_jax.main"]
     flags = command_line.parse([word.replace("configs/", f"{ROOT}/configs/") for word in words[3:]])
     again = command_line.read_file(flags.config, flags.overrides)

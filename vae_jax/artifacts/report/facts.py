@@ -1,6 +1,5 @@
 """The words and numbers of a run's page, from its config, results, metrics and folder."""
 
-import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,13 +34,17 @@ WIDTHS = ("hidden_dims", "channels")
 
 
 def title(config: Config) -> str:
-    """Return a title such as `Convolutional denoising autoencoder on mnist`, of the titles of the chosen entries."""
+    """Return a title such as `Convolutional denoising autoencoder on mnist`."""
+    return f"{model_title(config)} on {data_name(config)}"
+
+
+def model_title(config: Config) -> str:
+    """Return a title such as `Convolutional denoising autoencoder`, of the titles of the chosen entries."""
     names = dict(chosen(flatten(config)))
     name = ENTRIES["model", config.model].title or config.model
     for by in TITLED:
         name = _inserted(ENTRIES[by, names[by]].title if by in names else "", name)
-    name = _inserted("Conditional {}" if config.condition != "none" else "", name)
-    return f"{name} on {_data_name(config)}"
+    return _inserted("Conditional {}" if config.condition != "none" else "", name)
 
 
 def _inserted(own: str, name: str) -> str:
@@ -50,7 +53,7 @@ def _inserted(own: str, name: str) -> str:
     return own.replace("{}", small) if own else name
 
 
-def _data_name(config: Config) -> str:
+def data_name(config: Config) -> str:
     """Return the name of the data set, or of the folder or file of a person's own images."""
     own = config.train_dir or config.data_dir if config.dataset in ("folder", "arrays") else ""
     return Path(own).name or config.dataset
@@ -100,13 +103,8 @@ def _saved_at(workdir: Path, step: int) -> str:
     return f", saved {datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def reproduce_command(config: Config) -> str:
-    """Return the command that trains the same run again: every key that differs from its default."""
-    flags = [f"--config.{name}={_written(value)}" for name, value in changed(config).items()]
-    return shlex.join(["python", "-m", "vae_jax.main", "--config=configs/base.py", *flags])
-
-
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
+    """Return a config value as a command line takes it."""
     return ",".join(map(str, value)) if isinstance(value, tuple) and value else str(value)
 
 
@@ -133,7 +131,7 @@ def config_rows(config: Config) -> list[dict[str, Any]]:
 
 def shown(value: Any) -> str:
     """Return a config value as text for a table."""
-    return "(empty)" if value in ("", ()) else _written(value)
+    return "(empty)" if value in ("", ()) else written(value)
 
 
 def result_table(workdir: Path, results: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, list[str]]]]:

@@ -5,7 +5,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from vae_jax.artifacts.report import explorer, facts, measured
+from vae_jax.artifacts.report import explorer, facts, measured, summary
+from vae_jax.artifacts.report.codebook import codebook
+from vae_jax.artifacts.report.commands import commands
 from vae_jax.artifacts.report.page import data_url, render
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.run import Run
@@ -56,16 +58,19 @@ def write_report(
         found = {}
     splits, table = facts.result_table(workdir, found)
     drawn = explorer.content(run, dataset, workdir)
+    codes = codebook(run, dataset, found)
     embedded, linked = figures(workdir, path.parent, {"animation"} if drawn.get("film") else set())
     text = render(
         "report.html.j2",
         SCRIPTS,
-        {"curves": measured.curves(workdir), "explorer": drawn},
+        {"curves": measured.curves(workdir), "explorer": drawn, "codebook": codes},
         title=facts.title(run.config),
         name=workdir.resolve().name,
+        headline=summary.headline(run, found, drawn, codes),
+        banners=summary.banners(run, stands, found, drawn, codes),
         stands=stands,
         header=facts.header(run, dataset, workdir, stands, found),
-        commands=_commands(run, workdir),
+        commands=commands(run, workdir),
         splits=splits,
         table=[(name, measured.unit(name), cells) for name, cells in table],
         pixels=found.get("pixels", ""),
@@ -81,15 +86,6 @@ def write_report(
         reason=drawn["reason"],
     )
     disk.write(path, text)
-
-
-def _commands(run: Run, workdir: Path) -> list[tuple[str, str]]:
-    """Return (purpose, command) rows."""
-    return [
-        ("Continue it", workdir_lib.resume_command(workdir)),
-        ("Train it again", facts.reproduce_command(run.config)),
-        ("Write this page again", f"python -m experiments.report --workdir={shlex.quote(str(workdir))}"),
-    ]
 
 
 def figures(
