@@ -24,7 +24,7 @@ NETWORK = re.compile(r"^(?!file:|data:|blob:|about:)")
 QUICK = {"log__tensorboard": False, "num_epochs": 4, "learning_rate": 0.01}
 MODELS = {
     "plane": {"latent_dim": 2},
-    "deep": {"latent_dim": 30, "hidden_dims": (32,)},
+    "deep": {"latent_dim": 30, "hidden_dims": (32,), "log.latent_every_steps": 20},
     "ae": {"model": "ae", "objective": "reconstruction", "likelihood": "gaussian", "latent_dim": 3},
     "line": {"dataset": "arrays", "latent_dim": 1, "batch_size": 16},
     "colour": {

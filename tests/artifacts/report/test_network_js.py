@@ -65,6 +65,9 @@ def test_a_conditional_network_is_given_the_class_as_in_jax(engine, changes):
     run = random_run(shape, 4, condition="label", **changes)
     description = embed(layers_of(run), num_classes=4)
     assert description["latent_dim"] == run.config.latent_dim
+    folded = run.config.network == "mlp"  # the label is given once, and not beside each of the 20 pixels
+    kernel = next(layer for layer in description["encoder"] if layer["arrays"])["arrays"]["kernel"]
+    assert kernel["shape"][-2] == (20 * 3 + 4 if folded else 3 + 4)
     run, rng = as_embedded(run, description["dtype"]), np.random.default_rng(1)
     pixels, z = rng.random(shape).astype(np.float32), rng.normal(size=run.config.latent_dim).astype(np.float32)
     asked = {"description": description, "pixels": pixels.ravel().tolist(), "z": z.tolist()}

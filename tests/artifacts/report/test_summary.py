@@ -36,9 +36,9 @@ def quantized():
     )
 
 
-def test_a_headline_names_the_model_the_data_the_bound_and_the_use_of_z(vae):
+def test_a_headline_names_the_size_the_bound_and_the_use_of_z(vae):
     line = summary.headline(vae, RESULTS, drawn(True, False, True), None)
-    assert line == "Variational autoencoder · digits 3 x 2 · test elbo −17.31 nats · 2 of 3 latent dimensions active"
+    assert line == "3 x 2 · test elbo −17.31 nats · 2 of 3 latent dimensions active"
     assert "not evaluated yet" in summary.headline(vae, {}, drawn(True, False, True), None)
     assert summary.headline(vae, {}, drawn(True), {"used": 5, "size": 6}).endswith("5 of 6 codes used")
     large = {"reason": "too large"}
@@ -49,7 +49,7 @@ def test_a_headline_names_the_model_the_data_the_bound_and_the_use_of_z(vae):
 def test_an_autoencoder_is_measured_by_its_squared_error():
     run = random_run((3, 2, 3), model="ae", objective="reconstruction", hidden_dims=(5,), latent_dim=4)
     line = summary.headline(run, {"test/mse": 0.0123, "test/loss": -3.0}, drawn(True), None)
-    assert line == "Autoencoder · digits 3 x 2 colour · test mse 0.01230 per pixel · 4 latent dimensions"
+    assert line == "3 x 2 colour · test mse 0.01230 per pixel · 4 latent dimensions"
 
 
 def banners_of(run, stands=DONE, found=RESULTS, content=None, codes=None):

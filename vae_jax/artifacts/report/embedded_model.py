@@ -44,6 +44,7 @@ def embed(
         and prior, lists of {kind, output, numbers, arrays}, an array being {offset, shape} with the offset in numbers, not
         bytes; weights, the base64 of one little-endian buffer that holds all arrays; draws, `packed`, or null.
     """
+    layers = fold_labels(layers, num_classes)
     dtype, offset = dtype or embedded_dtype(layers), 0
     described: dict[str, list[dict[str, Any]]] = {}
     for name, side in layers._asdict().items():
@@ -63,6 +64,23 @@ def embed(
         "weights": base64.b64encode(buffer).decode(),
         "draws": None if draws is None else packed(draws),
     }
+
+
+def fold_labels(layers: Layers, num_classes: int) -> Layers:
+    """Return layers whose dense encoder gets the label once, behind all pixels, and not beside each of them.
+
+    The label is the same at every pixel, so the weights of a class are summed over pixels: the result is the same, and the
+    encoder of a conditional model is a tenth as large. Other layers are returned as they are.
+    """
+    flatten, *rest = layers.encoder
+    if not num_classes or flatten.kind != "reshape" or rest[0].kind != "dense":
+        return layers
+    kernel, channels = rest[0].arrays["kernel"], layers.decoder[-1].output[2]
+    by_pixel = kernel.reshape(-1, channels + num_classes, kernel.shape[1])
+    of_classes = by_pixel[:, channels:].sum(axis=0, dtype=np.float64).astype(kernel.dtype)
+    folded = np.concatenate([by_pixel[:, :channels].reshape(-1, kernel.shape[1]), of_classes])
+    dense = rest[0]._replace(arrays=rest[0].arrays | {"kernel": folded})
+    return layers._replace(encoder=[flatten._replace(output=(len(folded),)), dense, *rest[1:]])
 
 
 def packed(array: np.ndarray, dtype: Dtype | None = None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from vae_jax.artifacts.arrays import geometry
 from vae_jax.artifacts.report.colourings import colourings
-from vae_jax.artifacts.report.embedded_model import embed, packed
+from vae_jax.artifacts.report.embedded_model import embed, fold_labels, packed
 from vae_jax.artifacts.report.film import film
 from vae_jax.artifacts.report.planes import dimensions, planes
 from vae_jax.artifacts.report.shown import Shown, encoded
@@ -85,7 +85,7 @@ def _layers(run: Run) -> tuple[Layers | None, str]:
     if run.model.layers is None or run.model.place is None:
         return None, f"The page cannot run a model={run.config.model}, so nothing is decoded here."
     layers = run.model.layers(run.params)
-    reason = too_large(layers)
+    reason = too_large(fold_labels(layers, len(run.class_names)))
     return (None, reason) if reason else (layers, "")
 
 

@@ -34,17 +34,13 @@ WIDTHS = ("hidden_dims", "channels")
 
 
 def title(config: Config) -> str:
-    """Return a title such as `Convolutional denoising autoencoder on mnist`."""
-    return f"{model_title(config)} on {data_name(config)}"
-
-
-def model_title(config: Config) -> str:
-    """Return a title such as `Convolutional denoising autoencoder`, of the titles of the chosen entries."""
+    """Return a title such as `Convolutional denoising autoencoder on mnist`, of the titles of the chosen entries."""
     names = dict(chosen(flatten(config)))
     name = ENTRIES["model", config.model].title or config.model
     for by in TITLED:
         name = _inserted(ENTRIES[by, names[by]].title if by in names else "", name)
-    return _inserted("Conditional {}" if config.condition != "none" else "", name)
+    name = _inserted("Conditional {}" if config.condition != "none" else "", name)
+    return f"{name} on {_data_name(config)}"
 
 
 def _inserted(own: str, name: str) -> str:
@@ -53,7 +49,7 @@ def _inserted(own: str, name: str) -> str:
     return own.replace("{}", small) if own else name
 
 
-def data_name(config: Config) -> str:
+def _data_name(config: Config) -> str:
     """Return the name of the data set, or of the folder or file of a person's own images."""
     own = config.train_dir or config.data_dir if config.dataset in ("folder", "arrays") else ""
     return Path(own).name or config.dataset

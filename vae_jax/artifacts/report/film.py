@@ -15,7 +15,7 @@ MOST_FRAMES, MOST_CODES = 40, 500
 
 
 def film(workdir: Path, dataset: Dataset, plane: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return {steps [F], epochs [F] or null, points [F, M, 2], labels [M]} of stored frames; None if there are none.
+    """Return {steps [F], epochs [F] or null, points [F, M, 2], labels [M]} of stored frames; None if there are not two.
 
     The points are float16 and lie on the plane, so that they can take the place of the page's points. Frames that are
     damaged, not finite, or of another latent size, are left out.
@@ -26,7 +26,7 @@ def film(workdir: Path, dataset: Dataset, plane: Mapping[str, Any]) -> dict[str,
     steps, latents, rows = loaded
     finite = np.flatnonzero(np.isfinite(latents).all(axis=(1, 2)))
     steps, latents = [steps[i] for i in finite], latents[finite]
-    if not steps:
+    if len(steps) < 2:
         return None
     kept = _spread(len(rows), MOST_CODES)
     points = (latents[:, kept] - np.array(plane["centre"])) @ np.array(plane["axes"]).T

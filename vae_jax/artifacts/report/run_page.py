@@ -67,6 +67,7 @@ def write_report(
         title=facts.title(run.config),
         name=workdir.resolve().name,
         headline=summary.headline(run, found, drawn, codes),
+        codebook=codes,
         banners=summary.banners(run, stands, found, drawn, codes),
         stands=stands,
         header=facts.header(run, dataset, workdir, stands, found),

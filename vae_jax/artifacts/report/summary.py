@@ -17,12 +17,10 @@ Codebook = Mapping[str, Any] | None
 
 
 def headline(run: Run, results: Mapping[str, Any], drawn: Drawn, codebook: Codebook) -> str:
-    """Return one line with the model, the data, the best known number and the use of z."""
+    """Return the size of the images, the best known number and the use of z, to stand beside `facts.title` on one line."""
     height, width, channels = run.shape
-    data = f"{facts.data_name(run.config)} {height} x {width}{' colour' if channels == 3 else ''}"
-    return " · ".join(
-        [facts.model_title(run.config), data, _measured(results), _use_of_z(run, results, drawn, codebook)]
-    )
+    size = f"{height} x {width}{' colour' if channels == 3 else ''}"
+    return " · ".join([size, _measured(results), _use_of_z(run, results, drawn, codebook)])
 
 
 def _measured(results: Mapping[str, Any]) -> str:

@@ -324,7 +324,11 @@ globalThis.VaeNetwork = (() => {
     const weights = decodeNumbers(decodeBase64(description.weights), description.dtype);
     const { shape, latent_dim: latentDim, with_prior: withPrior } = description;
     const classes = description.num_classes ?? 0; // of a conditional model
-    const encoder = chain(description.encoder, [shape[0], shape[1], shape[2] + classes], weights);
+    // A dense encoder gets the label once, behind all pixels; a convolution gets it beside each pixel.
+    const first = description.encoder.find(({ arrays }) => arrays.kernel);
+    const once = first?.kind === "dense" && first.arrays.kernel.shape[0] === count(shape) + classes;
+    const labelled = once ? [count(shape) + classes] : [shape[0], shape[1], shape[2] + classes];
+    const encoder = chain(description.encoder, labelled, weights);
     const decoder = chain(description.decoder, [latentDim + classes], weights);
     const upperDim = description.prior.length ? description.prior[0].arrays.kernel.shape[0] : 0;
     const prior = chain(description.prior, [upperDim], weights);
@@ -344,7 +348,7 @@ globalThis.VaeNetwork = (() => {
 
     /** Pixels [H, W, C] in [0, 1], of a conditional model a class -> {mean [Z], logvar [Z]}; logvar is null without a prior. */
     function encode(pixels, label) {
-      const features = encoder(besides(pixels, shape[2], label));
+      const features = encoder(besides(pixels, once ? pixels.length : shape[2], label));
       return {
         mean: features.slice(0, latentDim),
         logvar: withPrior ? features.slice(latentDim, 2 * latentDim) : null,
