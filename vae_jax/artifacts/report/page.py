@@ -11,7 +11,12 @@ import jinja2
 from markupsafe import Markup
 
 FOLDER = Path(__file__).parent / "page"
-STYLES = ("vendor/uPlot.min.css", "page.css")
+STYLES = {
+    "report.html.j2": ("vendor/uPlot.min.css", "page.css", "curves.css", "figures.css"),
+    "compare.html.j2": ("vendor/uPlot.min.css", "page.css", "curves.css", "runs.css"),
+    "index.html.j2": ("page.css", "runs.css"),
+}
+"""The styles of each template, in their order."""
 
 
 def render(template: str, scripts: tuple[str, ...], data: Mapping[str, Any], **values: Any) -> str:
@@ -32,7 +37,7 @@ def render(template: str, scripts: tuple[str, ...], data: Mapping[str, Any], **v
     )
     sources = [_read(name) for name in scripts]
     return environment.get_template(template).render(
-        styles=[Markup(_read(name)) for name in STYLES],
+        styles=[Markup(_read(name)) for name in STYLES[template]],
         scripts=[(Path(name).name, Markup(source)) for name, source in zip(scripts, sources, strict=True)],
         hashes=" ".join(f"'sha256-{_digest(source)}'" for source in sources),
         data=Markup(as_json(data)),

@@ -18,7 +18,7 @@ SCRIPTS = (
         f"{name}.js"
         for name in ("network", "curves", "engine", "pictures", "plane", "space", "address", "walk", "drawing")
     ),
-    *(f"{name}.js" for name in ("explorer", "sliders", "walker", "pad", "main")),
+    *(f"{name}.js" for name in ("explorer", "sliders", "walker", "pad", "figures", "main")),
 )
 FIGURES = {
     "reconstructions": "Test images, above, and what the model makes of them, below",
@@ -62,7 +62,12 @@ def write_report(
     text = render(
         "report.html.j2",
         SCRIPTS,
-        {"curves": measured.curves(workdir), "explorer": drawn},
+        {
+            "curves": measured.without_mirrors(measured.curves(workdir)),
+            "best_epoch": found.get("best_epoch"),
+            "explorer": drawn,
+            "boxes": [figure.get("boxes", []) for figure in embedded],
+        },
         title=facts.title(run.config),
         name=workdir.resolve().name,
         stands=stands,

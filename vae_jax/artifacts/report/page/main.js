@@ -3,7 +3,7 @@
 
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  Curves.show(data.curves, document.getElementById("charts"));
+  Curves.show(data.curves, document.getElementById("charts"), data);
   if (!data.explorer || data.explorer.reason) return;
   Explorer.start(data.explorer, document.getElementById("network.js").textContent);
 })();
