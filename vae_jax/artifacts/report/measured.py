@@ -26,9 +26,9 @@ def unit(name: str) -> str:
 
 
 def curves(workdir: Path) -> list[dict[str, Any]]:
-    """Return {name, unit, series: [{name, place, epochs, values}]} for each logged metric; null for values that are not finite.
+    """Return {name, unit, series: [{name, place, epochs, values}]} for each logged metric.
 
-    `place` is the number of a line's colour in all charts.
+    A value that is not finite is null. `place` is the number of a line's colour in all charts.
     """
     series = history(read_metrics(workdir))
     parts = [series.get(f"train/{name}") for name in ("reconstruction", "kl")]

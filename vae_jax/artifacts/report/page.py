@@ -3,11 +3,15 @@
 import base64
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
+import numpy as np
+from jaxtyping import Float
 from markupsafe import Markup
 
 FOLDER = Path(__file__).parent / "page"
@@ -56,6 +60,19 @@ def as_json(data: Any) -> str:
 def data_url(kind: str, content: bytes) -> str:
     """Return a file as `data:image/png;base64,...`."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def address(file: Path, folder: Path) -> str:
+    """Return the address of a file for a page in `folder`: relative if possible, so that both can be moved together."""
+    try:
+        return quote(Path(os.path.relpath(file.resolve(), folder.resolve())).as_posix())
+    except ValueError:  # another drive of Windows
+        return file.resolve().as_uri()
+
+
+def hexadecimal(rgba: Float[np.ndarray, " 4"]) -> str:
+    """Return a colour as #rrggbb."""
+    return "#" + "".join(f"{round(255 * part):02x}" for part in rgba[:3])
 
 
 def _read(name: str) -> str:

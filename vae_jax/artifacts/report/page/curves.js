@@ -3,8 +3,8 @@
 
 const Curves = (() => {
   const HEIGHT = 240;
-  // Okabe and Ito's colours after the page's own two, then dashes: lines differ without colour too.
-  const FURTHER = ["#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
+  // Okabe and Ito's colours, then dashes: lines differ without colour too.
+  const COLOURS = ["--first", "--second", "--third", "--fourth", "--fifth", "--sixth"];
   const EPOCHS = [1, 2, 5].flatMap((first) => [0, 1, 2, 3, 4, 5, 6].map((power) => first * 10 ** power)).sort((a, b) => a - b);
   const DASHES = [[], [8, 5], [2, 4], [12, 4, 2, 4]];
   const WIDTHS = { seed: 1, mean: 3 };
@@ -17,8 +17,8 @@ const Curves = (() => {
   }
 
   function strokeOf(index) {
-    const colours = [theme("--first"), theme("--second"), ...FURTHER];
-    return { stroke: colours[index % colours.length], dash: DASHES[Math.floor(index / colours.length) % DASHES.length] };
+    const dash = DASHES[Math.floor(index / COLOURS.length) % DASHES.length];
+    return { stroke: theme(COLOURS[index % COLOURS.length]), dash };
   }
 
   /** Convert series, each with its own epochs, to uPlot's columns on the union of all epochs; missing values are undefined. */
@@ -163,7 +163,7 @@ const Curves = (() => {
     const own = lines.map((one, i) => ({
       label: one.name,
       ...strokeOf(one.place ?? i),
-      show: !state.hidden.has(one.group),
+      show: !state.hidden.has(one.group) && !state.hidden.has(one.role),
       width: WIDTHS[one.role] ?? 2,
       alpha: one.role === "seed" ? 0.5 : 1,
       spanGaps: true,
@@ -200,7 +200,7 @@ const Curves = (() => {
         { label: "epoch", value: (_, value) => (value == null ? `${epochText(data[0].at(-1))}, the last` : epochText(value)) },
         ...seriesOf(curve.series, data, state, smooth),
       ],
-      axes: [{ ...axis, incrs: EPOCHS }, { ...axis, size: 64, ...ticks }],
+      axes: [{ ...axis, incrs: EPOCHS, size: 34 }, { ...axis, size: 64, ...ticks }],
       hooks: {
         draw: [(chart) => state.best != null && markBest(chart, state.best, rises)],
         setCursor: [(chart) => state.together && showValues(chart, curve.series, data)],
@@ -265,7 +265,7 @@ const Curves = (() => {
    * Draw all charts; they follow the window's width and the change between light and dark.
    *
    * `best_epoch` is marked in every chart, if there is one. With `together` the page has one legend for all charts: a line's
-   * `group` can be hidden by `toggle` of the returned object, and the values are in a box at the pointer.
+   * `group` or `role` can be hidden by `toggle` of the returned object, and the values are in a box at the pointer.
    */
   function show(curves, parent, { best_epoch: best = null, together = false } = {}) {
     const state = { best, together, log: false, smooth: 0, hidden: new Set() };

@@ -27,10 +27,9 @@
     image.replaceWith(layers);
     layers.append(image);
     if (boxes.length) {
-      const panels = new Image();
-      panels.src = image.src;
-      panels.alt = "";
+      const panels = document.createElement("span");
       panels.className = "panels";
+      panels.style.backgroundImage = `url("${image.src}")`;
       panels.style.clipPath = clipOf(boxes);
       layers.append(panels);
     }
