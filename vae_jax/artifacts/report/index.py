@@ -73,14 +73,15 @@ def _row(run: run_row.Row, picture: str, root: Path, folder: Path) -> dict[str, 
         "data": "",
         "kind": "",
         "changes": [],
+        "values": [],
         "epochs": "",
         "planned": "",
         "metrics": {},
     }
     if run.config is None:
         return row
-    counted = [name for name in naming.read_values(run.config) if name not in IN_COLUMNS]
-    own = {name: value for name, value in facts.changed(run.config).items() if name in counted}
+    values = naming.read_values(run.config)
+    own = [name for name in facts.changed(run.config) if name in values and name not in IN_COLUMNS]
     metrics = {
         name: {"value": value, "text": format_value(name, value), "split": "" if split == "test" else "validation"}
         for name, (value, split) in run.metrics.items()
@@ -89,7 +90,8 @@ def _row(run: run_row.Row, picture: str, root: Path, folder: Path) -> dict[str, 
         "model": facts.title(run.config).rpartition(" on ")[0],
         "data": facts.data_name(run.config),
         "kind": run_row.kind_of(run.config),
-        "changes": [f"{name}={naming.short(value)}" for name, value in own.items()],
+        "changes": [f"{name}={naming.short(values[name])}" for name in own],
+        "values": [f"{name}={naming.short(value)}" for name, value in values.items()],
         "epochs": "" if run.state == "damaged" else f"{run.epochs:g}",
         "planned": f" of {run.config.num_epochs}" if run.state in ("running", "stopped") else "",
         "metrics": metrics,
