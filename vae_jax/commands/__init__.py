@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vae_jax.system.command import run_command
 
-COMMANDS = ("evaluate", "nll", "health", "visualize", "report", "compare", "sample", "export", "sweep")
+COMMANDS = ("evaluate", "nll", "health", "visualize", "report", "compare", "index", "sample", "export", "sweep")
 
 
 def run(name: str) -> None:

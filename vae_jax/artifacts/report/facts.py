@@ -40,7 +40,7 @@ def title(config: Config) -> str:
     for by in TITLED:
         name = _inserted(ENTRIES[by, names[by]].title if by in names else "", name)
     name = _inserted("Conditional {}" if config.condition != "none" else "", name)
-    return f"{name} on {_data_name(config)}"
+    return f"{name} on {data_name(config)}"
 
 
 def _inserted(own: str, name: str) -> str:
@@ -49,7 +49,7 @@ def _inserted(own: str, name: str) -> str:
     return own.replace("{}", small) if own else name
 
 
-def _data_name(config: Config) -> str:
+def data_name(config: Config) -> str:
     """Return the name of the data set, or of the folder or file of a person's own images."""
     own = config.train_dir or config.data_dir if config.dataset in ("folder", "arrays") else ""
     return Path(own).name or config.dataset

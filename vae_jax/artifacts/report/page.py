@@ -3,15 +3,24 @@
 import base64
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
+import numpy as np
+from jaxtyping import Float
 from markupsafe import Markup
 
 FOLDER = Path(__file__).parent / "page"
-STYLES = ("vendor/uPlot.min.css", "page.css")
+STYLES = {
+    "report.html.j2": ("vendor/uPlot.min.css", "page.css", "curves.css", "figures.css"),
+    "compare.html.j2": ("vendor/uPlot.min.css", "page.css", "curves.css", "runs.css"),
+    "index.html.j2": ("page.css", "runs.css"),
+}
+"""The styles of each template, in their order."""
 
 
 def render(template: str, scripts: tuple[str, ...], data: Mapping[str, Any], **values: Any) -> str:
@@ -32,7 +41,7 @@ def render(template: str, scripts: tuple[str, ...], data: Mapping[str, Any], **v
     )
     sources = [_read(name) for name in scripts]
     return environment.get_template(template).render(
-        styles=[Markup(_read(name)) for name in STYLES],
+        styles=[Markup(_read(name)) for name in STYLES[template]],
         scripts=[(Path(name).name, Markup(source)) for name, source in zip(scripts, sources, strict=True)],
         hashes=" ".join(f"'sha256-{_digest(source)}'" for source in sources),
         data=Markup(as_json(data)),
@@ -51,6 +60,19 @@ def as_json(data: Any) -> str:
 def data_url(kind: str, content: bytes) -> str:
     """Return a file as `data:image/png;base64,...`."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def address(file: Path, folder: Path) -> str:
+    """Return the address of a file for a page in `folder`: relative if possible, so that both can be moved together."""
+    try:
+        return quote(Path(os.path.relpath(file.resolve(), folder.resolve())).as_posix())
+    except ValueError:  # another drive of Windows
+        return file.resolve().as_uri()
+
+
+def hexadecimal(rgba: Float[np.ndarray, " 4"]) -> str:
+    """Return a colour as #rrggbb."""
+    return "#" + "".join(f"{round(255 * part):02x}" for part in rgba[:3])
 
 
 def _read(name: str) -> str:

@@ -18,7 +18,7 @@ SCRIPTS = (
     "vendor/uPlot.iife.min.js",
     *(f"{name}.js" for name in ("page", "network", "curves", "engine", "pictures", "plane", "colours", "legend", "space", "tsne")),
     *(f"{name}.js" for name in ("address", "walk", "drawing", "stage", "pointer", "film", "samples", "codebook")),
-    *(f"{name}.js" for name in ("sliders", "walker", "pad", "explorer", "main")),
+    *(f"{name}.js" for name in ("sliders", "walker", "pad", "explorer", "figures", "main")),
 )
 FIGURES = {
     "reconstructions": "Test images, above, and what the model makes of them, below",
@@ -63,7 +63,13 @@ def write_report(
     text = render(
         "report.html.j2",
         SCRIPTS,
-        {"curves": measured.curves(workdir), "explorer": drawn, "codebook": codes},
+        {
+            "curves": measured.without_mirrors(measured.curves(workdir)),
+            "best_epoch": found.get("best_epoch"),
+            "explorer": drawn,
+            "codebook": codes,
+            "boxes": [figure.get("boxes", []) for figure in embedded],
+        },
         title=facts.title(run.config),
         name=workdir.resolve().name,
         headline=summary.headline(run, found, drawn, codes),

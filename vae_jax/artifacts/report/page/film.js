@@ -3,6 +3,7 @@
 
 const Film = (() => {
   const SECONDS = 6; // for all frames
+  const SLOWEST = 300; // the most milliseconds of a frame
 
   /**
    * here: view, points, onFirstPlane () which shows the plane that the film was made on, changed (). film: null, or
@@ -55,7 +56,7 @@ const Film = (() => {
         if (++frame < count - 1) return show(frame);
         stop();
         show(-1); // the last frame is the trained model, with all its points
-      }, (1000 * SECONDS) / count);
+      }, Math.min(SLOWEST, (1000 * SECONDS) / count));
     }
     byId("film-play").addEventListener("click", () => (playing ? stop() : play()));
     scrubber.addEventListener("input", () => {
