@@ -77,6 +77,7 @@ ARRAYS = {
     "corner_rows": corner_rows,
     "corners": corners,
     "corner_originals": lambda source, array: unit(source.test.images[array("corner_rows")]),
+    "corner_given": lambda source, _: source.given is not None,
     "corner_names": lambda source, array: tuple(
         source.class_names[source.test.labels[row]] if source.class_names else f"image {row}"
         for row in array("corner_rows")

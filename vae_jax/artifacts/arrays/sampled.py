@@ -32,7 +32,7 @@ def names_given(most: int) -> Compute:
 def at_temperatures(source: Source, array: Lookup) -> Any:
     """Return the same draws at every temperature [T, n, H, W, C]; None if the prior has no temperature.
 
-    Of a conditional model the draws have the shown classes in turn.
+    Of a conditional model the draws have the shown classes.
     """
     if source.sample is None or source.sample_prior is None:
         return None
@@ -40,12 +40,14 @@ def at_temperatures(source: Source, array: Lookup) -> Any:
     if np.array_equal(cold, warm):
         return None
     labels = () if source.given is None else (array("temperature_labels"),)
-    return np.stack([source.sample(NUM_AT_A_TEMPERATURE, source.seed, *labels, temperature=t) for t in TEMPERATURES])
+    count = len(labels[0]) if labels else NUM_AT_A_TEMPERATURE
+    return np.stack([source.sample(count, source.seed, *labels, temperature=t) for t in TEMPERATURES])
 
 
 def temperature_labels(source: Source, array: Lookup) -> Any:
-    """Return the classes of the draws of a conditional model."""
-    return np.resize(array("shown_classes"), NUM_AT_A_TEMPERATURE)
+    """Return the classes of the draws of a conditional model, equally many of each."""
+    shown = array("shown_classes")[:NUM_AT_A_TEMPERATURE]
+    return np.repeat(shown, NUM_AT_A_TEMPERATURE // len(shown))
 
 
 ARRAYS = {

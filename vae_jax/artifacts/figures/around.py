@@ -44,13 +44,15 @@ def fig_variations(
     the column that is nearest to it is framed. If the rows differ in their coordinates, the headings are percentiles.
     """
     rows, columns = variations.shape[:2]
-    values = [f"{value:.1f}".replace("-", "−") for value in variation_own]
+    values = [f"{round(float(value), 1) + 0.0:.1f}".replace("-", "−") for value in variation_own]  # 0.0, not -0.0
     names = [f"z{k + 1} = {value}" for k, value in zip(traversal_dimensions, values, strict=True)]
     label = label_room(names)
     scale = 2 if rows >= TALL else 1
     room = few_or_many(rows) - label - MARGIN - GUTTER
     cells = grid(list(variations), columns, room * columns // (columns + scale))
-    image = grid([variation_original[:1], variation_original[1:]], 1, scale * cells.shape[1] // columns)
+    gap = _gap(cells.shape[1], columns)
+    tile = (cells.shape[1] + gap) // columns - gap
+    image = grid([variation_original[:1], variation_original[1:]], 1, scale * tile + 2)
     height = max(len(cells), len(image))
     panels = [np.concatenate([part, page(height - len(part), part.shape[1])]) for part in (cells, image)]
     note = wrapped(inactive_note(active, rows), (cells.shape[1] + image.shape[1]) // NOTE_CHARACTER, 3)
@@ -59,7 +61,7 @@ def fig_variations(
     title += "\nwhich is at the right, above its reconstruction"
     figure = framed(beside(*panels), title, label, HEADINGS, bottom)
     label_rows(figure, cells, names, label, HEADINGS)
-    _frame_own(figure, cells, variations.shape[3], variation_coordinates, variation_own)
+    _frame_own(figure, cells, variation_coordinates, variation_own)
     wide, high = figure.get_figwidth() * DPI, figure.get_figheight() * DPI
     figure.text(label / wide, (bottom - 10) / high, note, va="top", fontsize=8, color=QUIET)
     alike = bool((variation_coordinates == variation_coordinates[:1]).all())
@@ -71,13 +73,12 @@ def fig_variations(
 def _frame_own(
     figure: Figure,
     cells: Float[np.ndarray, "h w 3"],
-    own_width: int,
     coordinates: Float[np.ndarray, "rows n"],
     own: Float[np.ndarray, " rows"],
 ) -> None:
     """Frame the cell of every row whose coordinate is nearest to the image's own."""
     rows, columns = coordinates.shape
-    gap = next(gap for gap in range(2, cells.shape[1] + 1) if gap == light_gap((cells.shape[1] + gap) // columns - gap))
+    gap = _gap(cells.shape[1], columns)
     pitch = (cells.shape[1] + gap) / columns, (cells.shape[0] + gap) / rows
     for i, j in enumerate(np.abs(coordinates - own[:, None]).argmin(axis=1)):
         corner = (j * pitch[0] - gap / 2 - 0.5, i * pitch[1] - gap / 2 - 0.5)
@@ -85,10 +86,18 @@ def _frame_own(
         figure.axes[0].add_patch(frame)
 
 
-def fig_corners(corners: Images, corner_originals: Images, corner_names: tuple[str, ...]) -> Figure:
+def _gap(width: int, columns: int) -> int:
+    """Return the screen pixels between the images of a grid of this width."""
+    return next(gap for gap in range(2, width + 2) if gap == light_gap((width + gap) // columns - gap))
+
+
+def fig_corners(
+    corners: Images, corner_originals: Images, corner_names: tuple[str, ...], corner_given: bool = False
+) -> Figure:
     """Draw a square grid of decoded points between the codes of four test images, which are drawn outside its corners.
 
-    corners f32 [n*n, H, W, C] and the names are in reading order; the four corners of the grid are reconstructions.
+    corners f32 [n*n, H, W, C] and the names are in reading order; the four corners of the grid are reconstructions. With
+    corner_given, each quarter is decoded given the class of its corner.
     """
     size = round(len(corners) ** 0.5)
     rows = [corners[i : i + size] for i in range(0, len(corners), size)]
@@ -100,6 +109,7 @@ def fig_corners(corners: Images, corner_originals: Images, corner_names: tuple[s
     left, middle, right = (
         np.concatenate([part, page(height - len(part), part.shape[1])]) for part in (sides[0], picture, sides[1])
     )
-    names = ", ".join(shortened(name, 24) for name in corner_names)
-    title = wrapped(f"Between the codes of four test images, which are outside: {names}", LINE * 3 // 4, 2)
+    names = ", ".join(shortened(name, 12) for name in corner_names)
+    given = "each quarter given the class of its corner: " if corner_given else "which are outside: "
+    title = f"Between the codes of four test images\n{plain(given + names)}"
     return framed(beside(left, middle, right), title, MARGIN)

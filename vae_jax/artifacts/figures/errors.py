@@ -78,10 +78,11 @@ def _add_histogram(
     bins = min(MOST_BINS, max(10, int(2 * len(finite) ** 0.5)))
     if len(finite):
         spread = np.ptp(finite) > 1e-6 * np.abs(finite).max()
-        axes.hist(finite, bins=bins if spread else 1, color=BLUE, alpha=0.75)
+        counts, edges = np.histogram(finite, bins if spread else 1)
+        axes.stairs(counts, edges, fill=True, color=BLUE, alpha=0.75)
     for values, colour in zip(marked, COLOURS, strict=True):
-        for value in values[np.isfinite(values)]:
-            axes.axvline(value, color=colour, linewidth=1)
+        axes.vlines(values[np.isfinite(values)], 0, 1, color=colour, linewidth=1, transform=axes.get_xaxis_transform())
+    axes.set_ylim(bottom=0)
     axes.set_xlabel("mean squared error of a pixel in [0, 1]", fontsize=9)
     axes.set_ylabel("test images", fontsize=9)
     axes.tick_params(labelsize=8)

@@ -14,6 +14,8 @@ from vae_jax.artifacts.figures.text import plain, shortened
 STRENGTH = 0.4
 """The strength of the decoded tiles under the points; white is the rest."""
 SIDE = 960
+MOST_POINTS, FEW = 2500, 1000
+"""The most points, chosen at random, which must leave the tiles visible; and the most whose edges are white."""
 
 
 def fig_plane(
@@ -28,7 +30,7 @@ def fig_plane(
     """Draw the codes as points over the decoded plane, whose tiles stand at their coordinates.
 
     The tiles f32 [n*n, H, W, C] are in reading order; the centres of the outer ones are at plane_ends, the low and the high end
-    of both axes. Codes beyond the tiles are left out. Of a conditional model there is a page for each class of plane_classes,
+    of both axes. Codes beyond the tiles are left out, and beyond 2,500 of them. Of a conditional model there is a page for each class of plane_classes,
     with the codes of that class over the plane given it.
     """
     if not plane_classes:
@@ -59,17 +61,17 @@ def _page(
     axes = figure.add_subplot()
     faded = 1 - STRENGTH * (1 - picture)
     axes.imshow(faded, extent=(left, right, low, high), interpolation="antialiased", aspect="auto")
-    order = np.random.default_rng(0).permutation(np.flatnonzero(np.isfinite(points).all(axis=1)))
+    order = np.random.default_rng(0).permutation(np.flatnonzero(np.isfinite(points).all(axis=1)))[:MOST_POINTS]
     colours = class_colours(len(class_names))[labels[order]] if class_names else PALETTE[0]
     area = np.clip(12000 / max(len(order), 1), 5, 22)
-    axes.scatter(*points[order].T, s=area, c=colours, edgecolors="white", linewidths=0.25)
+    axes.scatter(*points[order].T, s=area, c=colours, edgecolors="white", linewidths=0.25 if len(order) <= FEW else 0)
     axes.set_xlim(left, right)
     axes.set_ylim(low, high)
     axes.set_box_aspect((high - low) / (right - left) * picture.shape[0] / picture.shape[1])
-    axes.set_title(f"Codes of test images over the decoded plane{given}", fontsize=12)
+    axes.set_title(f"Codes of {len(order):,} test images over the decoded plane{given}", fontsize=12)
     axes.set_xlabel(axis_names[0], fontsize=9)
     axes.set_ylabel(axis_names[1], fontsize=9)
     axes.tick_params(labelsize=8)
-    name_colours(figure, labels, class_names)
+    name_colours(figure, labels, () if given else class_names)
     mark_images(axes, [(0.0, 0.0, 1.0, 1.0)])
     return figure
