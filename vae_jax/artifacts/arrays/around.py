@@ -32,7 +32,7 @@ def variations(source: Source, array: Lookup) -> Variations | None:
     """Decode the code of the first example with each shown dimension moved; None if numbers are no z."""
     if source.decode is None:
         return None
-    row, chosen = example_rows(source, 1)[0], array("traversal_dimensions")
+    row, chosen = int(example_rows(source, 1)[0]), array("traversal_dimensions")
     codes = array("latents")
     steps = np.tile(array("traversal_coordinates"), (len(chosen), 1))
     if source.sample is None:

@@ -66,7 +66,7 @@ def square_around(latents: Float[np.ndarray, "N 2"]) -> Float[np.ndarray, "2 2"]
     return (low + high) / 2 + np.array([[-half], [half]])
 
 
-def between_corners(corners: Float[np.ndarray, "4 Z"], n: int) -> Float[np.ndarray, "n*n Z"]:
+def between_corners(corners: Float[np.ndarray, "4 Z"], n: int) -> Float[np.ndarray, "points Z"]:
     """Return a square of n x n points in reading order, bilinear between its corners, which are in reading order too."""
     t = np.linspace(0, 1, n)
     left, right = (straight_walk(corners[i], corners[i + 2], n) for i in (0, 1))

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Float, Int, Num, UInt8
 
 from vae_jax.artifacts.arrays.lookups import Lookup, parts
 from vae_jax.artifacts.arrays.source import Source
@@ -50,7 +50,7 @@ def nearest(
         bounds = np.concatenate([bounds, np.take_along_axis(squares, among, axis=1)], axis=1)
         best = np.argpartition(bounds, min(kept, bounds.shape[1]) - 1, axis=1)[:, :kept]
         found, bounds = (np.take_along_axis(part, best, axis=1) for part in (found, bounds))
-    exact = np.stack([_distances(point, others[row]) for point, row in zip(points, found, strict=True)])
+    exact = _distances(points, others, found)
     exact[np.isinf(bounds)] = np.inf
     order = np.lexsort((found, exact), axis=1)[:, :k]
     return np.take_along_axis(found, order, axis=1), np.take_along_axis(exact, order, axis=1)
@@ -60,16 +60,25 @@ def _flat(values: Num[np.ndarray, "N *D"]) -> Float[np.ndarray, "N E"]:
     return unit(values).reshape(len(values), -1).astype(np.float32, copy=False)
 
 
-def _distances(point: Float[np.ndarray, " E"], others: Num[np.ndarray, "n *D"]) -> Float[np.ndarray, " n"]:
-    return np.linalg.norm(_flat(others).astype(np.float64) - point, axis=1)
+def _distances(
+    points: Float[np.ndarray, "M E"], others: Num[np.ndarray, "N *D"], chosen: Int[np.ndarray, "M k"]
+) -> Float[np.ndarray, "M k"]:
+    """Return the distances of every point from the others chosen for it, without rounding that depends on the origin."""
+    step = max(1, BLOCK // (chosen.shape[1] * points.shape[1]))
+    parts = []
+    for start in range(0, len(points), step):
+        rows = chosen[start : start + step]
+        near = _flat(others[rows.ravel()]).reshape(*rows.shape, -1)
+        parts.append(np.linalg.norm(near.astype(np.float64) - points[start : start + step, None], axis=2))
+    return np.concatenate(parts)
 
 
 def pairs(source: Source, array: Lookup) -> Any:
     """Return (samples, nearest training images, distances per pixel, share) for `figures.fig_neighbours`.
 
-    The share is that of samples which are nearer to one of M random training images than to any of M validation images, which
-    come from the same images by chance; test images may be of other writers or cameras, and are only taken without validation
-    images. Samples are smoother than images, and thus nearer to all of them, but to both alike.
+    The share is that of `_share` with the validation images, which were parted from the training images by chance. Test images
+    may be of other writers or cameras, and are only taken without validation images. It is None if one split is binarised and
+    the other is not.
     """
     if source.sample is None or source.train is None or len(source.train.images) < 2:
         return None
@@ -81,28 +90,37 @@ def pairs(source: Source, array: Lookup) -> Any:
     closest = np.argsort(distances[:, 0], kind="stable")[:NUM_PAIRS]
     shown = np.concatenate([np.arange(NUM_PAIRS), closest])
     per_pixel = distances[shown, 0] / np.sqrt(samples[0].size)
-    return (
-        samples[shown],
-        unit(train[found[shown, 0]]),
-        per_pixel,
-        (*_share(samples, train, others.images, source.seed), split),
-    )
+    comparable = _binary(train) == _binary(others.images)
+    share = (*_share(samples, train, others.images, source.seed), split) if comparable else None
+    return samples[shown], unit(train[found[shown, 0]]), per_pixel, share
+
+
+def _binary(images: UInt8[np.ndarray, "N H W C"]) -> bool:
+    """Return True if the first images are black and white, without grey."""
+    return bool(np.isin(images[:NUM_SAMPLED], (0, 255)).all())
 
 
 def _share(
     samples: Float[np.ndarray, "n H W C"],
-    train: Num[np.ndarray, "N H W C"],
-    others: Num[np.ndarray, "M H W C"],
+    train: UInt8[np.ndarray, "N H W C"],
+    others: UInt8[np.ndarray, "M H W C"],
     seed: int,
 ) -> tuple[float, float, int]:
-    """Return the share of samples nearer to a training image than to another, its standard error, the number of each."""
+    """Return the share of samples that are nearer to a training image than to another image, its standard error, the number of each.
+
+    As many random images of each are compared. Samples are smoother than images, and thus nearer to all of them, but to both
+    alike. Samples that are nearest to the same image count as one in the standard error.
+    """
     rng, count = np.random.default_rng(seed), min(len(train), len(others), MOST_CODES)
-    near = [
-        nearest(samples, part[np.sort(rng.choice(len(part), count, replace=False))], 1)[1][:, 0]
-        for part in (train, others)
-    ]
-    share = float((near[0] < near[1]).mean() + (near[0] == near[1]).mean() / 2)
-    return share, float(np.sqrt(max(share * (1 - share), 1 / len(samples)) / len(samples))), count
+    chosen = [part[np.sort(rng.choice(len(part), count, replace=False))] for part in (train, others)]
+    found, distances = (
+        np.concatenate(both, axis=1) for both in zip(*(nearest(samples, c, 1) for c in chosen), strict=True)
+    )
+    nearer = np.where(distances[:, 0] == distances[:, 1], 0.5, distances[:, 0] < distances[:, 1])
+    side = distances.argmin(axis=1)
+    _, sizes = np.unique(np.stack([side, found[np.arange(len(side)), side]]), axis=1, return_counts=True)
+    independent = len(samples) ** 2 / np.square(sizes).sum()
+    return float(nearer.mean()), float(0.5 / np.sqrt(independent)), count
 
 
 def class_matrix(source: Source, array: Lookup) -> Any:

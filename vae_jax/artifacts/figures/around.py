@@ -13,7 +13,6 @@ from vae_jax.artifacts.figures.grid import (
     LINE_HEIGHT,
     MARGIN,
     WIDTH,
-    Images,
     beside,
     framed,
     grid,
@@ -25,13 +24,15 @@ from vae_jax.artifacts.figures.grid import (
 from vae_jax.artifacts.figures.text import inactive_note, plain, shortened, wrapped
 
 NOTE_CHARACTER = 10
+LARGE = 24
+"""The width of images that take the full width of the page, to be enlarged at all."""
 TALL = 4
 """The fewest rows beside which the image is drawn at twice the scale."""
 
 
 def fig_variations(
     variations: Float[np.ndarray, "rows n H W C"],
-    variation_original: Images,
+    variation_original: Float[np.ndarray, "2 H W C"],
     variation_coordinates: Float[np.ndarray, "rows n"],
     variation_own: Float[np.ndarray, " rows"],
     variation_name: str,
@@ -48,7 +49,7 @@ def fig_variations(
     names = [f"z{k + 1} = {value}" for k, value in zip(traversal_dimensions, values, strict=True)]
     label = label_room(names)
     scale = 2 if rows >= TALL else 1
-    room = few_or_many(rows) - label - MARGIN - GUTTER
+    room = (few_or_many(rows) if variations.shape[3] < LARGE else WIDTH) - label - MARGIN - GUTTER
     cells = grid(list(variations), columns, room * columns // (columns + scale))
     gap = _gap(cells.shape[1], columns)
     tile = (cells.shape[1] + gap) // columns - gap
@@ -92,7 +93,10 @@ def _gap(width: int, columns: int) -> int:
 
 
 def fig_corners(
-    corners: Images, corner_originals: Images, corner_names: tuple[str, ...], corner_given: bool = False
+    corners: Float[np.ndarray, "P H W C"],
+    corner_originals: Float[np.ndarray, "4 H W C"],
+    corner_names: tuple[str, ...],
+    corner_given: bool = False,
 ) -> Figure:
     """Draw a square grid of decoded points between the codes of four test images, which are drawn outside its corners.
 
@@ -101,7 +105,7 @@ def fig_corners(
     """
     size = round(len(corners) ** 0.5)
     rows = [corners[i : i + size] for i in range(0, len(corners), size)]
-    picture = grid(rows, size, (WIDTH * 3 // 4 - 2 * (MARGIN + GUTTER)) * size // (size + 4))
+    picture = grid(rows, size, (WIDTH - 2 * (MARGIN + GUTTER)) * size // (size + 4))
     images = [grid([image[None]], 1, 2 * picture.shape[1] // size) for image in corner_originals]
     between = page(max(GUTTER, len(picture) - 2 * len(images[0])), images[0].shape[1])
     sides = [np.concatenate([images[i], between, images[i + 2]]) for i in (0, 1)]

@@ -85,8 +85,10 @@ def fig_traversal(
     traversal_coordinates: Float[np.ndarray, " n"],
     active: Bool[np.ndarray, " Z"],
     traversal_class: tuple[str, ...] = (),
+    kl_per_dimension: Float[np.ndarray, " K"] | None = None,
 ) -> Figure:
-    """Draw a row for each active latent dimension, largest KL first: it takes the coordinates, all others are zero.
+    """Draw a row for each active latent dimension, largest KL first (without one, largest variance of the codes): it takes the
+    coordinates, all others are zero.
 
     Of a conditional model all are decoded given one class, which the title names. A line says how many of the active dimensions
     are not drawn, and how many dimensions are inactive.
@@ -96,7 +98,7 @@ def fig_traversal(
     picture = grid(list(traversal), columns, few_or_many(len(names)) - label - MARGIN)
     note = wrapped(inactive_note(active, len(names)), picture.shape[1] // NOTE_CHARACTER, 3)
     bottom = MARGIN + LINE_HEIGHT * len(note.splitlines())
-    title = "One latent dimension at a time, largest KL first"
+    title = f"One latent dimension at a time, largest {'variance' if kl_per_dimension is None else 'KL'} first"
     for name in traversal_class:
         title += f", given class {plain(shortened(name, LINE // 4))}"
     figure = framed(picture, title, label, HEADINGS, bottom)

@@ -12,7 +12,6 @@ from vae_jax.artifacts.figures.grid import (
     MARGIN,
     TITLE,
     WIDTH,
-    Images,
     beside,
     framed,
     grid,
@@ -22,6 +21,8 @@ from vae_jax.artifacts.figures.grid import (
 LABEL = 200
 CHART, AXIS = 300, 70
 """The screen pixels of the histogram, and of the numbers and the name under it."""
+LAST_NUMBER = 25
+"""The screen pixels by which the last number under the histogram may be wider than it."""
 NAMES = ("best", "median", "worst")
 COLOURS = ("#117733", QUIET, ORANGE)
 MOST_BINS = 60
@@ -30,7 +31,7 @@ MOST_BINS = 60
 def fig_errors(
     errors: Float[np.ndarray, " N"],
     error_values: Float[np.ndarray, "3 k"],
-    error_originals: Images | Float[np.ndarray, "3 k H W C"],
+    error_originals: Float[np.ndarray, "3 k H W C"],
     error_reconstructions: Float[np.ndarray, "3 k H W C"],
     error_inputs: Float[np.ndarray, "3 k H W C"] | None = None,
 ) -> Figure:
@@ -72,7 +73,7 @@ def _add_histogram(
     width: float,
     height: float,
 ) -> None:
-    left, wide = span
+    left, wide = span[0], span[1] - LAST_NUMBER
     axes = figure.add_axes((left / width, 1 - (TITLE + CHART) / height, wide / width, CHART / height))
     finite = np.asarray(errors, float)[np.isfinite(errors)]
     bins = min(MOST_BINS, max(10, int(2 * len(finite) ** 0.5)))

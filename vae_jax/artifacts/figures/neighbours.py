@@ -23,6 +23,8 @@ LABEL = 250
 MOST_WRITTEN = 12
 """The most classes whose shares are written in the cells."""
 FEW_COLUMNS = 12
+LARGEST_ERROR = 0.15
+"""The largest standard error of a share that is written."""
 CONFUSED = 3
 """The number of pairs of classes that the title of the matrix names."""
 
@@ -31,13 +33,13 @@ def fig_neighbours(
     neighbour_samples: Images,
     neighbour_images: Images,
     neighbour_distances: Float[np.ndarray, " n"],
-    neighbour_share: tuple[float, float, int, str],
+    neighbour_share: tuple[float, float, int, str] | None = None,
 ) -> Figure:
     """Draw samples above the training images that are nearest to them in pixels, nearest pairs last.
 
     neighbour_distances are root mean squared differences of a pixel. neighbour_share holds the share of samples that are
     nearer to one of M training images than to any of M images that the model was not trained on, its standard error, M, and
-    the name of the other images' split. It is about a half if nothing is memorised.
+    the name of the other images' split; None if they cannot be compared.
     """
     half = len(neighbour_samples) // 2
     rows = [part[span] for span in (slice(half), slice(half, None)) for part in (neighbour_samples, neighbour_images)]
@@ -45,13 +47,7 @@ def fig_neighbours(
     first, last = (grid(pair, columns, WIDTH - LABEL - MARGIN) for pair in (rows[:2], rows[2:]))
     between = LINE_HEIGHT + 14
     picture = np.concatenate([first, page(between, first.shape[1]), last])
-    share, error, count, split = neighbour_share
-    note = wrapped(
-        f"{share:.0%} ± {error:.0%} of samples are nearer to one of {count:,} training images than to any of {count:,} "
-        f"{split} images: 50% if nothing is memorised, 100% if all samples are copies",
-        92,
-        2,
-    )
+    note = wrapped(_verdict(*neighbour_share) if neighbour_share else "", 92, 2)
     top = TITLE + LINE_HEIGHT * len(note.splitlines())
     figure = framed(picture, "Samples and their nearest training images", LABEL, top, MARGIN + between)
     width, height = figure.get_figwidth() * DPI, figure.get_figheight() * DPI
@@ -64,6 +60,15 @@ def fig_neighbours(
             x = (LABEL + (j + 0.5) * first.shape[1] / columns) / width
             figure.text(x, y, f"{value:.2f}", ha="center", va="top", fontsize=8, color=QUIET)
     return figure
+
+
+def _verdict(share: float, error: float, count: int, split: str) -> str:
+    if error > LARGEST_ERROR:
+        return "most samples are near the same few images, which says nothing about copies"
+    return (
+        f"{share:.0%} ± {error:.0%} of samples are nearer to one of {count:,} training images than to any of {count:,} "
+        f"{split} images: 50% if nothing is memorised, 100% if all samples are copies"
+    )
 
 
 def fig_neighbour_classes(
@@ -80,7 +85,7 @@ def fig_neighbour_classes(
     own = float(np.diag(neighbour_matrix).mean())
     figure.suptitle(f"{own:.0%} of the {neighbour_count} nearest codes are of the same class", fontsize=12)
     axes = figure.add_subplot()
-    drawn = axes.imshow(neighbour_matrix, cmap="Blues", vmin=0, vmax=1)
+    drawn = axes.imshow(neighbour_matrix, cmap="Blues", vmin=0)
     axes.set_title(_most_confused(neighbour_matrix, neighbour_names, int(11 * side)), fontsize=8, color=QUIET)
     axes.set_xlabel("class of the neighbours", fontsize=9)
     axes.set_ylabel("class of the image", fontsize=9)
@@ -95,7 +100,7 @@ def fig_neighbour_classes(
     axes.tick_params(labelsize=8, length=2)
     if classes <= MOST_WRITTEN:
         for (i, k), share in np.ndenumerate(neighbour_matrix):
-            colour = "white" if share > 0.5 else "0.25"
+            colour = "white" if share > 0.6 * neighbour_matrix.max() else "0.25"
             if share >= 0.005:
                 axes.text(k, i, f"{share:.0%}".rstrip("%"), ha="center", va="center", fontsize=8, color=colour)
     bar = figure.colorbar(drawn, ax=axes, shrink=0.7)

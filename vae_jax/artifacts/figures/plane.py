@@ -7,7 +7,7 @@ from jaxtyping import Float, Int32
 from matplotlib.figure import Figure
 
 from vae_jax.artifacts.figures.colours import PALETTE, class_colours, name_colours
-from vae_jax.artifacts.figures.grid import DPI, Images, grid
+from vae_jax.artifacts.figures.grid import DPI, grid
 from vae_jax.artifacts.figures.pixels import mark_images
 from vae_jax.artifacts.figures.text import plain, shortened
 
@@ -19,7 +19,7 @@ MOST_POINTS, FEW = 2500, 1000
 
 
 def fig_plane(
-    plane_tiles: Images | Float[np.ndarray, "Y N H W C"],
+    plane_tiles: Float[np.ndarray, "P H W C"] | Float[np.ndarray, "Y P H W C"],
     plane_ends: Float[np.ndarray, "2 2"],
     plane_classes: tuple[str, ...],
     points: Float[np.ndarray, "N 2"],
@@ -29,9 +29,9 @@ def fig_plane(
 ) -> Figure | list[Figure]:
     """Draw the codes as points over the decoded plane, whose tiles stand at their coordinates.
 
-    The tiles f32 [n*n, H, W, C] are in reading order; the centres of the outer ones are at plane_ends, the low and the high end
-    of both axes. Codes beyond the tiles are left out, and beyond 2,500 of them. Of a conditional model there is a page for each class of plane_classes,
-    with the codes of that class over the plane given it.
+    The tiles f32 [n*n, H, W, C] are in reading order; the centres of the outer ones are at plane_ends, the low and the high
+    end of both axes. Codes beyond the tiles are left out; of more than 2,500 codes, random ones are drawn. Of a conditional
+    model there is a page for each class of plane_classes, with the codes of that class over the plane given it.
     """
     if not plane_classes:
         return _page(plane_tiles, plane_ends, points, axis_names, labels, class_names, "")
@@ -44,7 +44,7 @@ def fig_plane(
 
 
 def _page(
-    tiles: Images,
+    tiles: Float[np.ndarray, "P H W C"],
     ends: Float[np.ndarray, "2 2"],
     points: Float[np.ndarray, "N 2"],
     axis_names: tuple[str, str],
