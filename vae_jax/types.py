@@ -120,6 +120,8 @@ class Likelihood(NamedTuple):
     """True if log_prob is a mass over the pixel values of the config's data; bits_per_dim exists only then."""
     refit: Callable[[Params, Params, Int32[Array, ""], int], Params] | None = None
     """(params, grads, step, num_elements) -> params after a step, or None if the optimizer sets them."""
+    sigma: Callable[[Params, Outputs], Images] | None = None
+    """(params, outputs) -> the learned standard deviation of every pixel [B,H,W,C], or None if none is learned."""
 
 
 SAMPLE_IMAGES, SAMPLE_BYTES = 1000, 2**24

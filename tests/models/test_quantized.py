@@ -3,8 +3,8 @@
 import functools
 import itertools
 import json
-import re
 import math
+import re
 from typing import Any
 
 import jax

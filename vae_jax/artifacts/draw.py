@@ -3,7 +3,7 @@
 import inspect
 import itertools
 from collections.abc import Callable, Collection, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from vae_jax.artifacts.arrays.needs import NEEDS
 from vae_jax.artifacts.arrays.table import ARRAYS
 from vae_jax.errors import InputError, TrainingError
 from vae_jax.runs import latent_frames
+from vae_jax.runs.learned_sigma import pixel_sigma
 from vae_jax.runs.run import Run
 from vae_jax.runs.writer import history, read_metrics
 from vae_jax.system import disk
@@ -64,11 +65,22 @@ def make_source(
         kl_names=() if model.rate is None else model.rate.kl_names(),
         kl_of_dimensions="columns" in model.traits,
         given=run.labels_of(dataset, "test"),
+        train=dataset.train,
+        val=dataset.val,
+        sample_prior=run.sample_prior if with_prior else None,
+        pixel_sigma=partial(pixel_sigma, run) if model.likelihood.sigma is not None else None,
+        steps_per_epoch=_steps_per_epoch(workdir),
         corrupt=run.corrupt if run.corrupts else None,
         film=lambda: latent_frames.load_frames(workdir, len(dataset.test.images)),
         request=request,
         progress=progress,
     )
+
+
+def _steps_per_epoch(workdir: Path) -> float | None:
+    """Return the training steps of an epoch, by the last row of the metrics that names one."""
+    counts = [row["step"] / row["epoch"] for row in read_metrics(workdir) if row.get("epoch")]
+    return counts[-1] if counts else None
 
 
 def draw_figures(source: arrays.Source, figures: dict[str, Callable[..., Any]]) -> Iterator[Drawn]:

@@ -56,8 +56,12 @@ class Functions:
 
     @cached_property
     def prior(self) -> Callable[..., Any]:
-        """(params, keys [n]) -> n draws of z from the prior."""
-        return jax.jit(jax.vmap(self._prior_one, in_axes=(None, 0)))
+        """(params, keys [n], temperature) -> n draws of z from the prior."""
+
+        def draws(params: Params, keys: Any, temperature: float) -> Any:
+            return jax.vmap(lambda key: self._prior_one(params, key, temperature))(keys)
+
+        return jax.jit(draws, static_argnums=2)
 
     def noise_free_of(self, params: Params, rows: tuple[Any, Any]) -> Any:
         """Return the noise-free z; not compiled."""
@@ -75,5 +79,5 @@ class Functions:
         terms = () if model.rate is None else model.rate.kl_terms(params, posterior, draw)
         return jax.tree.map(lambda a: a[0], (draw.z, terms))
 
-    def _prior_one(self, params: Params, key: Any) -> Any:
-        return jax.tree.map(lambda a: a[0], require_prior(self._model).sample(params, key, 1))
+    def _prior_one(self, params: Params, key: Any, temperature: float) -> Any:
+        return jax.tree.map(lambda a: a[0], require_prior(self._model).sample(params, key, 1, temperature))

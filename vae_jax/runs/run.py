@@ -25,9 +25,7 @@ class Run(Labelled):
     """A trained model with its config; arrays in and out are numpy, images are [N, H, W, C].
 
     Attributes:
-        config: the run's configuration.
-        model: its pure functions.
-        params: its parameters.
+        config, model, params: the run's configuration, its pure functions and its parameters.
         spec: the facts about its data.
         shape: (H, W, C) of its images.
         step: the training step that the parameters come from.
@@ -101,22 +99,24 @@ class Run(Labelled):
             raise InputError(f"objective={self.config.objective}: does not corrupt its input; choices: denoising")
         return np.asarray(self._corrupt(jax.random.key(seed), jnp.asarray(unit(self._as_images(x)))))
 
-    def sample(self, n: int, seed: int = 0, label: Any = None) -> Pixels:
+    def sample(self, n: int, seed: int = 0, label: Any = None, temperature: float = 1.0) -> Pixels:
         """Return pixel means of n draws from the prior, of a conditional run given a class; the first do not depend on n.
+
+        A temperature below 1 keeps the draws nearer to the prior's modes; the prior of discrete codes has none.
 
         Raises:
             InputError: the model has no prior, or n is negative; or the label is missing, or no class.
         """
-        z = self._drawn_from_prior(n, seed)
+        z = self._drawn_from_prior(n, seed, temperature)
         return self._in_pieces(self._functions.decode, self.with_labels(z, label, "label"))
 
-    def sample_prior(self, n: int, seed: int = 0) -> Float[np.ndarray, "N F"]:
+    def sample_prior(self, n: int, seed: int = 0, temperature: float = 1.0) -> Float[np.ndarray, "N F"]:
         """Return n draws from the prior as numbers, those that `sample` decodes.
 
         Raises:
             InputError: see `sample`.
         """
-        return self._in_pieces(self._functions.view, self._drawn_from_prior(n, seed))
+        return self._in_pieces(self._functions.view, self._drawn_from_prior(n, seed, temperature))
 
     def sample_posterior(self, x: np.ndarray, seed: int = 0, labels: Any = None) -> Float[np.ndarray, "N F"]:
         """Draw one z from the posterior of every image, as numbers; see `encode`.
@@ -157,11 +157,13 @@ class Run(Labelled):
     def _latents_size(self) -> int:
         return jax.eval_shape(self.model.view, self.params, self._point).shape[1]
 
-    def _drawn_from_prior(self, n: int, seed: int) -> Any:
+    def _drawn_from_prior(self, n: int, seed: int, temperature: float) -> Any:
         require_prior(self.model, self.config.model)
         if n < 0:
             raise InputError(f"n={n}: not a number of images, at least 0")
-        return jax.device_get(self._functions.prior(self.params, jax.random.split(jax.random.key(seed), n)))
+        return jax.device_get(
+            self._functions.prior(self.params, jax.random.split(jax.random.key(seed), n), temperature)
+        )
 
     def _sampled(self, x: np.ndarray, labels: Any, seed: int) -> tuple[Any, Any]:
         """Draw z from every posterior, and its terms of the KL; each row has its own key, so it depends on its index alone."""

@@ -306,7 +306,20 @@ def test_every_control_has_a_name(explorer):
     for _ in range(100):
         reached.add(there.page.evaluate("document.activeElement.id"))
         there.page.keyboard.press("Tab")
-    assert {"plane", "plane-choice", "colour-choice", "tiles", "pick", "go", "tab-dimensions", "sample", "reset", "others", "save-z", "zoom-in"} <= reached
+    assert {
+        "plane",
+        "plane-choice",
+        "colour-choice",
+        "tiles",
+        "pick",
+        "go",
+        "tab-dimensions",
+        "sample",
+        "reset",
+        "others",
+        "save-z",
+        "zoom-in",
+    } <= reached
 
 
 def test_a_chart_shows_values_under_the_pointer(explorer):

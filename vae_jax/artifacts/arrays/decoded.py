@@ -1,4 +1,4 @@
-"""Points that are chosen to be decoded: the plane, traversals, walks and samples; of a conditional model with their classes."""
+"""Points that are chosen to be decoded: the plane, traversals and walks; of a conditional model with their classes."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,37 +7,53 @@ import numpy as np
 from jaxtyping import Float
 
 from vae_jax.artifacts.arrays import geometry
+from vae_jax.artifacts.arrays.lookups import Compute, Lookup
 from vae_jax.artifacts.arrays.rows import random_rows
 from vae_jax.artifacts.arrays.source import Source
 from vae_jax.data.labels import listed
 from vae_jax.errors import InputError, shown
 
-NUM_SAMPLES = 64
-SAMPLES_OF_A_CLASS, MOST_SAMPLED = 10, 20
-"""The samples of each class of a conditional model, and the most classes that are shown."""
 MOST_PLANES = 10
 """The most classes of a conditional model for which the plane is decoded."""
 WALK_STEPS = 10
 """Must be even: for a conditional model each half of the walk is decoded with the class of its end."""
 
-Lookup = Callable[[str], Any]
 
-
-def manifold(coordinates: Callable[[int, Lookup], Float[np.ndarray, " n"]]) -> Callable[[Source, Lookup], Any]:
+def manifold(coordinates: Callable[[int, Lookup], Float[np.ndarray, " n"]]) -> Compute:
     """Make a function that decodes the plane at (size, arrays) -> coordinates; of a conditional model once for each class."""
 
     def decoded(source: Source, array: Lookup) -> Any:
         # Here, not above: matplotlib is a large part of the start-up time.
         from vae_jax.artifacts.figures import plane_tiles
 
-        if source.decode is None or not source.standard_prior or array("latents").shape[1] != 2:
+        if not source.standard_prior or array("latents").shape[1] != 2:
             return None
-        points = geometry.plane(coordinates(plane_tiles(source.test.images.shape[2]), array))
-        if source.given is None:
-            return source.decode(points)
-        return np.stack([source.decode(points, k) for k in array("shown_classes")[:MOST_PLANES]])
+        return _decoded_plane(
+            source, array, geometry.plane(coordinates(plane_tiles(source.test.images.shape[2]), array))
+        )
 
     return decoded
+
+
+def _decoded_plane(source: Source, array: Lookup, points: Float[np.ndarray, "n 2"]) -> Any:
+    """Decode points of the plane; of a conditional model once for each class."""
+    if source.decode is None:
+        return None
+    if source.given is None:
+        return source.decode(points)
+    return np.stack([source.decode(points, k) for k in array("shown_classes")[:MOST_PLANES]])
+
+
+def plane_of_codes(source: Source, array: Lookup) -> Any:
+    """Decode the square that holds the codes, whatever the prior is; None unless there are two dimensions."""
+    # Here, not above: matplotlib is a large part of the start-up time.
+    from vae_jax.artifacts.figures import plane_tiles
+
+    if array("latents").shape[1] != 2:
+        return None
+    low, high = array("plane_ends")
+    points = geometry.plane(np.linspace(0, 1, plane_tiles(source.test.images.shape[2])))
+    return _decoded_plane(source, array, (low + (high - low) * points).astype(np.float32))
 
 
 def shown_dimensions(_: Source, array: Lookup) -> list[int]:
@@ -92,22 +108,7 @@ def _named_given(source: Source, name: str, point: Any, label: int) -> tuple[str
     return name if source.given is None else f"{name} (given {source.class_names[label]})", point, label
 
 
-def samples(source: Source, array: Lookup) -> Any:
-    """Return samples from the prior; of a conditional model SAMPLES_OF_A_CLASS of each shown class, in its order."""
-    if source.sample is None or source.given is None:
-        return source.sample and source.sample(NUM_SAMPLES, source.seed)
-    labels = np.repeat(array("shown_classes")[:MOST_SAMPLED], SAMPLES_OF_A_CLASS)
-    return source.sample(len(labels), source.seed, labels)
-
-
-def names_given(most: int) -> Callable[[Source, Lookup], tuple[str, ...]]:
-    """Make a function that returns the names of the first shown classes of a conditional model; none for other models."""
-    return lambda source, array: (
-        () if source.given is None else tuple(source.class_names[k] for k in array("shown_classes")[:most])
-    )
-
-
-def walk(steps: Callable[..., Any]) -> Callable[[Source, Lookup], Any]:
+def walk(steps: Callable[..., Any]) -> Compute:
     """Make a function that decodes the walk (start, end, n) -> points between the two ends."""
 
     def decoded(source: Source, array: Lookup) -> Any:

@@ -92,6 +92,22 @@ def plane(coordinates: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n*n 2"]:
     return np.stack([z1.ravel(), z2.ravel()], axis=1).astype(np.float32)
 
 
+def square_around(latents: Float[np.ndarray, "N 2"]) -> Float[np.ndarray, "2 2"]:
+    """Return the low and the high corner of a square that holds 99% of the latents on both axes."""
+    finite = np.where(np.isfinite(latents), latents, np.nan).astype(np.float64)
+    low, high = np.nan_to_num(np.nanquantile(finite, [0.005, 0.995], axis=0))
+    half = max(float((high - low).max()) / 2, 1e-3)
+    return (low + high) / 2 + np.array([[-half], [half]])
+
+
+def between_corners(corners: Float[np.ndarray, "4 Z"], n: int) -> Float[np.ndarray, "points Z"]:
+    """Return a square of n x n points in reading order, bilinear between its corners, which are in reading order too."""
+    t = np.linspace(0, 1, n)
+    left, right = (straight_walk(corners[i], corners[i + 2], n) for i in (0, 1))
+    points = (1 - t)[None, :, None] * left[:, None] + t[None, :, None] * right[:, None]
+    return points.reshape(n * n, -1).astype(np.float32)
+
+
 def straight_walk(start: Float[np.ndarray, " Z"], end: Float[np.ndarray, " Z"], n: int) -> Float[np.ndarray, "n Z"]:
     """Return n points at equal steps on the straight line between two points, both included."""
     t = np.linspace(0, 1, n)[:, None]

@@ -10,6 +10,15 @@ NEEDS = {
     "manifold_even": "a model with the prior N(0, I) (a vae) and latent_dim=2",
     "normal_quantiles": "a model with the prior N(0, I) (a vae)",
     "film_steps": "latents stored while training: --config.log.latent_every_steps=N",
+    "temperature_samples": "a prior with a temperature (any but that of discrete codes)",
+    "neighbour_samples": "a model with a prior, and at least 2 training images",
+    "neighbour_matrix": "test images of at least two named classes",
+    "plane_tiles": "latent_dim=2 and " + CONTINUOUS,
+    "variations": "a model with " + CONTINUOUS,
+    "corners": "at least 4 test images and a model with " + CONTINUOUS,
+    "activity_epochs": "latents stored while training: --config.log.latent_every_steps=N",
+    "sigma_map": "a likelihood that learns sigma: gaussian with gaussian.sigma_mode=learned or optimal, or "
+    "discretized_logistic",
     "tsne_points": "at least 4 test images",
 }
 """The needs of an array that a run may lack; any array that is not listed needs a model with a prior."""

@@ -35,7 +35,7 @@ class Source(NamedTuple):
     """Metric -> (epochs, values)."""
     seed: int
     sample: Callable[..., Float[np.ndarray, "N H W C"]] | None = None
-    """(n, seed) -> pixel means of n draws from the prior; None without a prior."""
+    """(n, seed, temperature=1.0) -> pixel means of n draws from the prior; None without a prior."""
     standard_prior: bool = False
     """True if the prior is N(0, I)."""
     sample_posterior: Callable[..., Float[np.ndarray, "N F"]] | None = None
@@ -51,6 +51,16 @@ class Source(NamedTuple):
     given: Int[np.ndarray, " N"] | None = None
     """The labels of the test images if the model is conditional: every function above then takes labels as its last argument,
     one for each row, or a single one for all; None for other models."""
+    train: Split | None = None
+    """The training split, among which samples have neighbours; None: it is not known."""
+    val: Split | None = None
+    """The validation split, from the same images."""
+    sample_prior: Callable[..., Float[np.ndarray, "N F"]] | None = None
+    """(n, seed, temperature) -> draws from the prior as numbers; None without a prior."""
+    pixel_sigma: Callable[..., Float[np.ndarray, "N H W C"]] | None = None
+    """(images u8[N,H,W,C]) -> the learned standard deviation of every pixel; None if none is learned."""
+    steps_per_epoch: float | None = None
+    """The training steps of an epoch, or None if there is no log."""
     corrupt: Callable[..., Float[np.ndarray, "N H W C"]] | None = None
     """(images u8[N,H,W,C], seed) -> the corrupted images that a denoiser encodes; None for other models."""
     request: Request = Request()

@@ -5,23 +5,22 @@ from typing import Any
 
 import numpy as np
 
-from vae_jax.artifacts.arrays import geometry, normality, tsne
+from vae_jax.artifacts.arrays import around, geometry, neighbours, normality, reconstruction_errors, sampled, tsne
 from vae_jax.artifacts.arrays.decoded import (
     MOST_PLANES,
-    MOST_SAMPLED,
-    Lookup,
     manifold,
-    names_given,
-    samples,
+    plane_of_codes,
     shown_dimensions,
     traversal,
     walk,
     walk_ends,
 )
+from vae_jax.artifacts.arrays.lookups import Compute, Lookup, computed_from, part, parts
 from vae_jax.artifacts.arrays.rows import example_rows, in_turn, random_rows
+from vae_jax.artifacts.arrays.sampled import names_given
 from vae_jax.artifacts.arrays.source import Source
 from vae_jax.data.preprocess import unit
-from vae_jax.evaluation.per_image import activity, is_active
+from vae_jax.evaluation.per_image import ACTIVE_VARIANCE, activity, is_active
 
 TRAVERSAL_STEPS = 11
 MOST_TRAVERSED = 20
@@ -48,15 +47,16 @@ def _film(source: Source, _: Lookup) -> Any:
     return steps, ((latents - centre) @ axes).astype(np.float32), rows, names
 
 
-def _part(name: str, index: int) -> Callable[[Source, Lookup], Any]:
-    return lambda _, array: None if array(name) is None else array(name)[index]
+def _activity(source: Source, array: Lookup) -> Any:
+    """Return the variance of every dimension's code in each frame [F, Z], of a conditional model within classes."""
+    film = source.film and source.film()
+    if not film or not source.steps_per_epoch or len(film[0]) < 2:
+        return None
+    labels = None if source.given is None else source.given[film[2]]
+    return np.array(film[0]) / source.steps_per_epoch, np.stack([activity(frame, labels) for frame in film[1]])
 
 
-def _from(name: str, compute: Callable[[Any], Any]) -> Callable[[Source, Lookup], Any]:
-    return lambda _, array: None if array(name) is None else compute(array(name))
-
-
-ARRAYS: dict[str, Callable[[Source, Lookup], Any]] = {
+ARRAYS: dict[str, Compute] = {
     "history": lambda source, _: source.history or None,
     "originals": lambda source, _: unit(source.test.images[example_rows(source)]),
     "corrupted": lambda source, _: (
@@ -67,17 +67,18 @@ ARRAYS: dict[str, Callable[[Source, Lookup], Any]] = {
         *source.labels_of(example_rows(source)),
     ),
     "shown_classes": lambda source, _: np.unique(source.test.labels).tolist(),
-    "samples": samples,
-    "sample_classes": names_given(MOST_SAMPLED),
     "latents": lambda source, _: source.latents(source.test.images, *source.labels_of()),
     "projection": lambda _, array: geometry.project(array("latents")),
-    "points": _part("projection", 0),
-    "axis_names": _part("projection", 1),
+    "points": part("projection", 0),
+    "axis_names": part("projection", 1),
     "labels": lambda source, _: source.test.labels,
     "class_names": lambda source, _: source.class_names,
     "manifold_reach": lambda _, array: geometry.reach_of(array("latents")),
     "manifold_even": manifold(lambda n, array: geometry.even_coordinates(n, array("manifold_reach"))),
     "manifold_classes": names_given(MOST_PLANES),
+    "plane_ends": computed_from("latents", geometry.square_around),
+    "plane_tiles": plane_of_codes,
+    "plane_classes": names_given(MOST_PLANES),
     "manifold_quantile": manifold(lambda n, _: geometry.quantile_coordinates(n)),
     "active": lambda source, array: is_active(activity(array("latents"), source.given)),
     "kl_per_dimension": lambda source, _: (
@@ -108,16 +109,23 @@ ARRAYS: dict[str, Callable[[Source, Lookup], Any]] = {
         if source.sample_posterior and source.standard_prior
         else None
     ),
-    "quantiles": _from("posterior_samples", normality.quantiles),
-    "normal_quantiles": _part("quantiles", 0),
-    "sample_quantiles": _part("quantiles", 1),
-    "qq_band": _from("posterior_samples", lambda z: normality.band(len(z))),
-    "ks_distances": _from("posterior_samples", normality.ks_distances),
-    "ks_bound": _from("posterior_samples", lambda z: normality.ks_bound(len(z))),
+    "quantiles": computed_from("posterior_samples", normality.quantiles),
+    "normal_quantiles": part("quantiles", 0),
+    "sample_quantiles": part("quantiles", 1),
+    "qq_band": computed_from("posterior_samples", lambda z: normality.band(len(z))),
+    "ks_distances": computed_from("posterior_samples", normality.ks_distances),
+    "ks_bound": computed_from("posterior_samples", lambda z: normality.ks_bound(len(z))),
     "film": _film,
-    "film_steps": _part("film", 0),
-    "film_points": _part("film", 1),
+    "film_steps": part("film", 0),
+    "film_points": part("film", 1),
     "film_labels": lambda source, array: None if array("film") is None else source.test.labels[array("film")[2]],
-    "film_axis_names": _part("film", 3),
+    "film_axis_names": part("film", 3),
+    "activity_frames": _activity,
+    **parts("activity_frames", "activity_epochs", "activity_values"),
+    "activity_bound": lambda *_: ACTIVE_VARIANCE,
+    **around.ARRAYS,
+    **neighbours.ARRAYS,
+    **reconstruction_errors.ARRAYS,
+    **sampled.ARRAYS,
 }
 """Name -> function (source, lookup of the other arrays) -> array, or None if the run has no such array."""

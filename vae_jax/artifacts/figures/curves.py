@@ -39,7 +39,7 @@ def fig_curves(history: History) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
         note = _draw_lines(axes, history, name)
         if axes.lines:
-            axes.legend(title=note, fontsize=8, title_fontsize=7, loc="best", framealpha=0.8, edgecolor="none")
+            axes.legend(title=note, fontsize=8, title_fontsize=8, loc="best", framealpha=0.8, edgecolor="none")
     return figure
 
 

@@ -1,6 +1,7 @@
 """Decoded points of latent space: the plane of two dimensions, a walk, one dimension after another."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -84,30 +85,41 @@ def fig_traversal(
     traversal_coordinates: Float[np.ndarray, " n"],
     active: Bool[np.ndarray, " Z"],
     traversal_class: tuple[str, ...] = (),
+    kl_per_dimension: Float[np.ndarray, " K"] | None = None,
 ) -> Figure:
-    """Draw a row for each active latent dimension, largest KL first: it takes the coordinates, all others are zero.
+    """Draw a row for each active latent dimension, largest KL first (without one, largest variance of the codes): it takes the
+    coordinates, all others are zero.
 
     Of a conditional model all are decoded given one class, which the title names. A line says how many of the active dimensions
     are not drawn, and how many dimensions are inactive.
     """
     names = [f"z{k + 1}" + ("" if active[k] else " (inactive)") for k in traversal_dimensions]
     label, columns = label_room(names), len(traversal_coordinates)
-    picture = grid(list(traversal), columns, WIDTH * (4 if len(names) <= FEW_ROWS else 3) // 4 - label - MARGIN)
+    picture = grid(list(traversal), columns, few_or_many(len(names)) - label - MARGIN)
     note = wrapped(inactive_note(active, len(names)), picture.shape[1] // NOTE_CHARACTER, 3)
     bottom = MARGIN + LINE_HEIGHT * len(note.splitlines())
-    title = "One latent dimension at a time, largest KL first"
+    title = f"One latent dimension at a time, largest {'variance' if kl_per_dimension is None else 'KL'} first"
     for name in traversal_class:
         title += f", given class {plain(shortened(name, LINE // 4))}"
     figure = framed(picture, title, label, HEADINGS, bottom)
     label_rows(figure, picture, names, label, top=HEADINGS)
     width, height = figure.get_figwidth() * DPI, figure.get_figheight() * DPI
     figure.text(label / width, (bottom - 10) / height, note, va="top", fontsize=8, color=QUIET)
-    apart = picture.shape[1] // columns >= COORDINATE
-    for j, value in enumerate(traversal_coordinates):
-        if not apart and j not in (0, columns // 2, columns - 1):
-            continue
-        x = (label + (j + 0.5) * picture.shape[1] / columns) / width
-        figure.text(
-            x, 1 - (HEADINGS - 14) / height, f"{value:.1f}".replace("-", "−"), ha="center", va="center", fontsize=8
-        )
+    headings = [f"{value:.1f}".replace("-", "−") for value in traversal_coordinates]
+    columns_named(figure, picture.shape[1], headings, label)
     return figure
+
+
+def few_or_many(rows: int) -> int:
+    """Return the width of a figure of so many rows of images: a smaller one of many rows, which is tall."""
+    return WIDTH * (4 if rows <= FEW_ROWS else 3) // 4
+
+
+def columns_named(figure: Figure, width: int, names: Sequence[str], left: int, top: int = HEADINGS) -> None:
+    """Write a name above every column of a grid, or above the first, the middle and the last of narrow columns."""
+    wide, high, columns = figure.get_figwidth() * DPI, figure.get_figheight() * DPI, len(names)
+    apart = width // columns >= COORDINATE
+    for j, name in enumerate(names):
+        if apart or j in (0, columns // 2, columns - 1):
+            x = (left + (j + 0.5) * width / columns) / wide
+            figure.text(x, 1 - (top - 14) / high, name, ha="center", va="center", fontsize=8)

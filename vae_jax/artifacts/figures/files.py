@@ -1,13 +1,16 @@
 """A finished Figure as PNG bytes or as pixels, so that no other package needs matplotlib."""
 
 import io
+import json
 
 import numpy as np
 from jaxtyping import Float, UInt8
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from vae_jax.artifacts.figures.pixels import BOXES, image_boxes
 from vae_jax.artifacts.figures.style import default_style
 
 LARGE = 150_000
@@ -17,11 +20,12 @@ LARGE = 150_000
 def png_bytes(figure: Figure) -> bytes:
     """Return the figure as a PNG file's bytes; the same figure gives the same bytes (no date, no version in them).
 
-    Pictures of more than 150 kB (dense scatters, colour photographs) are reduced to the 256 colours that fit them best.
+    Pictures of more than 150 kB (dense scatters, colour photographs) are reduced to the 256 colours that fit them best. The
+    parts that show images are listed in the file; see `pixels`.
     """
     image = Image.fromarray(rgb(figure))
-    full = _png(image, figure.dpi)
-    return full if len(full) <= LARGE else _png(image.quantize(256, Image.Quantize.MEDIANCUT), figure.dpi)
+    full = _png(image, figure)
+    return full if len(full) <= LARGE else _png(image.quantize(256, Image.Quantize.MEDIANCUT), figure)
 
 
 @default_style()
@@ -49,7 +53,9 @@ def as_files(name: str, drawn: Figure | list[Figure] | bytes) -> dict[str, bytes
     return {f"{file}.png": png_bytes(page) for file, page in zip(names, pages, strict=True)}
 
 
-def _png(image: Image.Image, dpi: float) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "png", optimize=True, dpi=(dpi, dpi))
+def _png(image: Image.Image, figure: Figure) -> bytes:
+    buffer, info, boxes = io.BytesIO(), PngInfo(), image_boxes(figure)
+    if boxes:
+        info.add_text(BOXES, json.dumps(boxes))
+    image.save(buffer, "png", optimize=True, dpi=(figure.dpi, figure.dpi), pnginfo=info)
     return buffer.getvalue()

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
+from vae_jax.artifacts.figures.pixels import mark_images, rectangles
 from vae_jax.artifacts.figures.text import wrapped
 
 DPI = 150
@@ -15,6 +16,7 @@ TITLE = 70
 MARGIN = 15
 GAP = 0.8  # light grey: seen beside black and beside white backgrounds
 DARK = 0.15
+PAGE = np.nan  # white, and no part of an image
 
 GUTTER = 20
 PANEL = (WIDTH - 2 * MARGIN - GUTTER) // 2
@@ -34,12 +36,12 @@ def grid(
     """Return one picture of all rows, at the largest whole-number scale that is no wider than `width` screen pixels.
 
     Between images is a light gap, or a dark one of one pixel of an image, for images that continue each other.
-    C = 3 is shown in colour, C = 1 in grey; other channel counts as the grey mean of their channels.
+    C = 3 is shown in colour, C = 1 in grey; other channel counts as the grey mean of their channels. NaN is the page.
     """
     own, room = rows[0].shape[2], width // columns
     rows = [resized(as_rgb(row), room * own // (own + 1) if dark else room - 2) for row in rows]
     _, height, wide, _ = rows[0].shape
-    gap = max(1, wide // own) if dark else max(2, round(0.03 * wide))
+    gap = max(1, wide // own) if dark else light_gap(wide)
     picture = np.full(
         (len(rows) * (height + gap) - gap, columns * (wide + gap) - gap, 3), DARK if dark else GAP, np.float32
     )
@@ -48,8 +50,13 @@ def grid(
         for j, image in enumerate(row):
             left = j * (wide + gap)
             picture[top : top + height, left : left + wide] = image
-        picture[top : top + height + gap, len(row) * (wide + gap) :] = 1  # the page, where the last row is short
+        picture[top : top + height + gap, len(row) * (wide + gap) :] = PAGE  # where the last row is short
     return picture
+
+
+def light_gap(wide: int) -> int:
+    """Return the screen pixels between images of this width in a grid that is not dark."""
+    return max(2, round(0.03 * wide))
 
 
 def plane_tiles(width: int) -> int:
@@ -58,9 +65,16 @@ def plane_tiles(width: int) -> int:
     return 13 if width <= SMALL else min(PANEL // (shown + 1), 20)
 
 
-def beside(left: Float[np.ndarray, "h a 3"], right: Float[np.ndarray, "h b 3"]) -> Float[np.ndarray, "h w 3"]:
-    """Return two pictures of one height side by side, with the page between them."""
-    return np.concatenate([left, np.ones((len(left), GUTTER, 3), np.float32), right], axis=1)
+def page(height: int, width: int) -> Float[np.ndarray, "h w 3"]:
+    """Return a picture of nothing but the page."""
+    return np.full((height, width, 3), PAGE, np.float32)
+
+
+def beside(*pictures: Float[np.ndarray, "h _ 3"]) -> Float[np.ndarray, "h w 3"]:
+    """Return pictures of one height side by side, with the page between them."""
+    first, *others = pictures
+    parted = [part for other in others for part in (page(len(first), GUTTER), other)]
+    return np.concatenate([first, *parted], axis=1)
 
 
 def as_rgb(images: Images) -> Float[np.ndarray, "N H W 3"]:
@@ -92,7 +106,9 @@ def framed(
     start = left if left != MARGIN else (width - picture.shape[1]) / 2
     axes = figure.add_axes((start / width, bottom / height, picture.shape[1] / width, picture.shape[0] / height))
     # As bytes: matplotlib resamples floats with several copies of eight bytes a number.
-    axes.imshow((picture * 255).round().astype(np.uint8), interpolation="nearest", aspect="auto")
+    pixels = (np.nan_to_num(picture, nan=1.0) * 255).round().astype(np.uint8)
+    axes.imshow(pixels, interpolation="nearest", aspect="auto")
+    mark_images(axes, rectangles(~np.isnan(picture[..., 0])))
     axes.set_axis_off()
     figure.suptitle(title, fontsize=12, y=1 - 0.5 * TITLE / height, va="center")
     return figure

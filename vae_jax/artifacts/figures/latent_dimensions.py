@@ -14,6 +14,8 @@ from vae_jax.artifacts.figures.colours import BLUE, ORANGE, QUIET
 from vae_jax.artifacts.figures.text import inactive_note, wrapped
 
 MOST_NAMED = 30
+ACROSS_CHARACTERS = 76
+"""The most characters of names, each as long as the longest, that fit under the bars; longer ones are upright."""
 FEWEST_BARS = 6
 """The number of bars that fill the width; of fewer, none is wider."""
 ACROSS = 6
@@ -58,8 +60,10 @@ def fig_kl_per_dimension(
     spare = max(0, FEWEST_BARS - len(order)) / 2
     axes.set_xlim(0.3 - spare, len(order) + 0.7 + spare)
     if len(order) <= MOST_NAMED:
-        axes.set_xticks(places, [kl_names[k] for k in order])
-    axes.tick_params(labelsize=6 if 20 < len(order) <= MOST_NAMED else 8)
+        names = [kl_names[k] for k in order]
+        upright = len(names) * max(map(len, names)) > ACROSS_CHARACTERS
+        axes.set_xticks(places, names, rotation=90 if upright else 0)
+    axes.tick_params(labelsize=8)
     axes.grid(axis="y", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -100,7 +104,7 @@ def fig_qq(
             axes.plot(normal_quantiles, sample_quantiles[:, k], ".", color=BLUE, markersize=2)
             above = bool(ks_distances[k] > ks_bound)
             style: dict[str, Any] = {"color": ORANGE, "fontweight": "bold"} if above else {}
-            axes.set_title(f"z{k + 1}  KS {ks_distances[k]:.3f}", fontsize=7, pad=2, **style)
+            axes.set_title(f"z{k + 1}  KS {ks_distances[k]:.3f}", fontsize=8, pad=2, **style)
         figures.append(figure)
     return figures
 
@@ -134,7 +138,7 @@ def _page(count: int, bound: float, note: str) -> tuple[Figure, list[Axes]]:
     cells = [figure.add_subplot(grid[i // columns, i % columns]) for i in range(count)]
     for i, axes in enumerate(cells):
         axes.set_xticks([-2, 0, 2])
-        axes.tick_params(labelsize=6, length=2, pad=1)
+        axes.tick_params(labelsize=8, length=2, pad=1)
         axes.tick_params(labelbottom=i + columns >= count, labelleft=i % columns == 0)
         axes.spines[["top", "right"]].set_visible(False)
     return figure, cells

@@ -19,6 +19,7 @@ from vae_jax.artifacts.figures.grid import (
     grid,
     label_room,
     label_rows,
+    page,
 )
 from vae_jax.artifacts.figures.text import wrapped
 
@@ -116,8 +117,8 @@ def fig_sweep_images(originals: Images, rows: Sequence[tuple[str, Images, Images
         both = columns + len(sampled)
         right = [np.ones_like(sampled) if samples is None else samples for _, _, samples in rows]
         pictures = [grid(part, len(part[0]), room * len(part[0]) // both - GUTTER // 2) for part in (left, right)]
-        page = np.ones((len(pictures[0]) - len(pictures[1]), pictures[1].shape[1], 3), np.float32)
-        picture = beside(pictures[0], np.concatenate([page, pictures[1]]))
+        above = page(len(pictures[0]) - len(pictures[1]), pictures[1].shape[1])
+        picture = beside(pictures[0], np.concatenate([above, pictures[1]]))
         title = "Reconstructions (left) and samples from the prior (right)"
     figure = framed(picture, title, left=label)
     label_rows(figure, picture, names, label)

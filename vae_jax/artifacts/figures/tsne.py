@@ -8,6 +8,7 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 from vae_jax.artifacts.figures.colours import class_colours, name_colours
 from vae_jax.artifacts.figures.grid import Images, as_rgb, resized
+from vae_jax.artifacts.figures.pixels import mark_images
 
 THUMBNAIL = 34
 """The most screen pixels of a thumbnail's side. An image's pixel is a whole number of screen pixels, or the reverse."""
@@ -57,13 +58,18 @@ def _add_thumbnails(
 ) -> None:
     _, high, wide, _ = images.shape
     images = resized(images, max(1, THUMBNAIL * wide // max(high, wide)))[:, :THUMBNAIL]
-    places = axes.transData.transform(points)
-    for i in _apart(places, np.array(images.shape[2:0:-1]) + 2.0 * FRAME + 1, axes):
+    places, size = axes.transData.transform(points), np.array(images.shape[2:0:-1]) + 2.0 * FRAME
+    (left, low), (right, top) = axes.get_window_extent().get_points()
+    whole, boxes = np.array([right - left, top - low]), []
+    for i in _apart(places, size + 1, axes):
+        corner = (np.array([places[i, 0] - left, top - places[i, 1]]) - size / 2) / whole
+        boxes.append((*corner.tolist(), *(size / whole).tolist()))
         picture = np.tile(colours[i, :3], (images.shape[1] + 2 * FRAME, images.shape[2] + 2 * FRAME, 1))
         picture[FRAME:-FRAME, FRAME:-FRAME] = images[i]
         # An OffsetImage's zoom is in points per pixel of the image: here a pixel is a pixel of the screen.
         image = OffsetImage(picture, zoom=72 / figure.dpi, interpolation="nearest")
         axes.add_artist(AnnotationBbox(image, (points[i, 0], points[i, 1]), frameon=False, pad=0))
+    mark_images(axes, boxes)
 
 
 def _apart(places: Float[np.ndarray, "N 2"], size: Float[np.ndarray, " 2"], axes: Axes) -> Int[np.ndarray, " n"]:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from vae_jax.artifacts.boxes import read_boxes
 from vae_jax.artifacts.report import explorer, facts, measured, summary
 from vae_jax.artifacts.report.codebook import codebook
 from vae_jax.artifacts.report.commands import commands
@@ -16,18 +17,30 @@ from vae_jax.types import Dataset
 
 SCRIPTS = (
     "vendor/uPlot.iife.min.js",
-    *(f"{name}.js" for name in ("page", "network", "curves", "engine", "pictures", "plane", "colours", "legend", "space", "tsne")),
+    *(
+        f"{name}.js"
+        for name in ("page", "network", "curves", "engine", "pictures", "plane", "colours", "legend", "space", "tsne")
+    ),
     *(f"{name}.js" for name in ("address", "walk", "drawing", "stage", "pointer", "film", "samples", "codebook")),
     *(f"{name}.js" for name in ("sliders", "walker", "pad", "explorer", "figures", "main")),
 )
 FIGURES = {
     "reconstructions": "Test images, above, and what the model makes of them, below",
+    "errors": "How large the reconstruction error is, with the best, the median and the worst test images",
     "samples": "Drawn from the prior",
+    "temperatures": "The same draws, nearer to the prior's modes and farther from them",
+    "neighbours": "Are samples copies? Each is above the training image that is nearest to it in pixels",
     "manifold": "The plane of the latent space, decoded",
+    "plane": "The codes of test images over the decoded plane",
     "traversal": "One latent dimension at a time, the others at 0",
+    "variations": "One latent dimension at a time, the others as in a test image",
+    "corners": "Between four test images, at the corners",
     "kl_per_dimension": "What each latent dimension carries",
+    "activity": "How much the codes vary in each latent dimension, while the model was trained",
     "latent_scatter": "All test images in the latent space",
     "tsne": "t-SNE of the test images' latents",
+    "neighbour_classes": "Which classes are confused: in each row the classes of the nearest codes",
+    "sigma": "The learned standard deviation of pixels, and their error",
     "walk": "From one class or image to another",
     "qq": "Codes against the prior, dimension by dimension",
     "animation": "The latent space while it was trained",
@@ -97,10 +110,11 @@ def write_report(
 
 def figures(
     workdir: Path, folder: Path, without: Collection[str] = ()
-) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    """Return {caption, url} of the figures in the page, and of those that a page in `folder` only links.
+) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """Return {caption, url, boxes} of the figures in the page, and {caption, url} of those that a page in `folder` links.
 
-    Figures whose names are in `without` are left out.
+    boxes are the parts that show images, which a dark page does not invert; see `boxes.read_boxes`. Figures whose names are in
+    `without` are left out.
     """
     embedded, linked, size = [], [], 0
     for name, caption in FIGURES.items():
@@ -109,7 +123,8 @@ def figures(
         for file in _files(workdir / "figures", name):
             size += file.stat().st_size
             if size <= MOST_FIGURE_BYTES and file.suffix == ".png":
-                embedded.append({"caption": caption, "url": data_url("image/png", file.read_bytes())})
+                png = file.read_bytes()
+                embedded.append({"caption": caption, "url": data_url("image/png", png), "boxes": read_boxes(png)})
             else:
                 linked.append({"caption": caption, "url": _address(file, folder)})
     return embedded, linked

@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from vae_jax.artifacts.report import facts
 from vae_jax.artifacts.report.facts import Standing
 from vae_jax.runs.run import Run
 from vae_jax.system.formatting import format_value

@@ -62,6 +62,9 @@ def make_gaussian(config: Config) -> Likelihood:
     def sample(params: Params, key: PRNGKeyArray, outputs: Images) -> Images:
         return normal_sample(key, outputs, jnp.broadcast_to(logvar_of(params, outputs), outputs.shape))
 
+    def sigma(params: Params, outputs: Images) -> Images:
+        return jnp.broadcast_to(jnp.exp(0.5 * logvar_of(params, outputs)), outputs.shape)
+
     def pixel_mean(params: Params, outputs: Images) -> Images:
         return jnp.clip(outputs, 0.0, 1.0)
 
@@ -74,6 +77,7 @@ def make_gaussian(config: Config) -> Likelihood:
         output_bias=jnp.asarray,
         discrete=False,
         refit=refit if config.gaussian.sigma_mode == "optimal" else None,
+        sigma=None if given else sigma,
     )
 
 

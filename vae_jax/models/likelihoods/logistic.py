@@ -1,5 +1,7 @@
 """The discretised logistic likelihood for 8-bit pixels."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -40,12 +42,15 @@ def make_discretized_logistic(config: Config) -> Likelihood:
         drawn = mean + jnp.exp(log_scale) * jax.random.logistic(key, mean.shape, mean.dtype)
         return jnp.round(jnp.clip(drawn, 0, 1) * (LEVELS - 1)) / (LEVELS - 1)
 
+    def sigma(params: Params, outputs: Outputs) -> Images:
+        return jnp.exp(_split(outputs)[1]) * (math.pi / math.sqrt(3))
+
     def output_bias(mean_image: Float[Array, "H W C"]) -> Float[Array, "H W F"]:
         clipped, scale = jnp.clip(mean_image, 0.001, 0.999), jnp.exp(INITIAL_LOG_SCALE)
         mean = clipped + scale * (jnp.log(-jnp.expm1(-clipped / scale)) - jnp.log(-jnp.expm1((clipped - 1) / scale)))
         return jnp.concatenate([mean, jnp.full_like(mean, INITIAL_LOG_SCALE)], axis=-1)
 
-    return Likelihood(2, lambda key: {}, log_prob, pixel_mean, sample, output_bias, discrete=True)
+    return Likelihood(2, lambda key: {}, log_prob, pixel_mean, sample, output_bias, discrete=True, sigma=sigma)
 
 
 def _split(outputs: Outputs) -> tuple[Images, Images]:
