@@ -120,7 +120,7 @@ def test_touch_targets_are_44_pixels_high(explorer, tool):
     there.page.set_viewport_size({"width": 360, "height": 760})
     there.open(f"tool={tool}")
     small = there.page.evaluate(
-        """() => [...document.querySelectorAll('button, select, input:not([type=checkbox], [type=radio], [type=file], [type=color]), summary, nav a, .check')]
+        """() => [...document.querySelectorAll('button, select, input[type=number], input[type=range], summary, nav a, .check')]
           .filter(e => e.offsetParent && e.getBoundingClientRect().height < 43.5)
           .map(e => `${e.id || e.textContent.trim()} ${e.getBoundingClientRect().height}`)"""
     )

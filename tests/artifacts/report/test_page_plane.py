@@ -11,7 +11,10 @@ from vae_jax import data
 
 PAGE = Path(ROOT) / "vae_jax" / "artifacts" / "report" / "page"
 ARCS = """() => { window.arcs = []; const arc = CanvasRenderingContext2D.prototype.arc;
-  CanvasRenderingContext2D.prototype.arc = function (...a) { window.arcs.push([...a, this.globalAlpha, this.fillStyle]); arc.apply(this, a); }; }"""
+  CanvasRenderingContext2D.prototype.arc = function (...a) {
+    window.arcs.push([...a, this.globalAlpha, this.fillStyle]);
+    arc.apply(this, a);
+  }; }"""
 TOUCH = """([kind, id, x, y]) => { const plane = document.getElementById('plane'), box = plane.getBoundingClientRect();
   plane.dispatchEvent(new PointerEvent(kind, { pointerId: id, pointerType: 'touch', bubbles: true,
     clientX: box.left + x * box.width, clientY: box.top + y * box.height })); }"""
@@ -230,7 +233,8 @@ def test_t_sne_keeps_clusters_that_overlap_on_the_plane_apart(tsne):
     rng = np.random.default_rng(2)
     labels = np.arange(150) % 5
     rows = 4 * rng.normal(size=(5, 12))[labels] + rng.normal(size=(150, 12))
-    grown = """([rows]) => { let last; Tsne.run({ rows, places: rows.map(r => [r[0], r[1]]), steps: 300 }, m => (last = m)); return last; }"""
+    grown = """([rows]) => { let last; const places = rows.map(r => [r[0], r[1]]);
+      Tsne.run({ rows, places, steps: 300 }, m => (last = m)); return last; }"""
     places = np.array(tsne(grown, [rows.tolist()]))
     score = KNeighborsClassifier(5).fit(places[::2], labels[::2]).score(places[1::2], labels[1::2])
     assert score > 0.97

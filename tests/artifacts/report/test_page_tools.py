@@ -179,7 +179,8 @@ def test_the_codes_of_a_quantized_model_are_shown_with_their_usage(page, trained
     assert content["counts"] == results["codes"]["counts"]
     assert page.locator("#code-maps figure").count() == len(content["maps"])
     inked = page.evaluate(
-        "() => { const c = document.getElementById('usage'); return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].filter((v, i) => i % 4 === 3 && v > 0).length / c.width / c.height; }"
+        """() => { const c = document.getElementById('usage'), d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+        return d.filter((v, i) => i % 4 === 3 && v > 0).length / c.width / c.height; }"""
     )
     used = np.sort(content["counts"])[::-1]
     assert inked == pytest.approx((used / used[0]).mean(), abs=0.15)

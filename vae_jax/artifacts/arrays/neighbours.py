@@ -106,7 +106,7 @@ def _share(
     others: UInt8[np.ndarray, "M H W C"],
     seed: int,
 ) -> tuple[float, float, int]:
-    """Return the share of samples that are nearer to a training image than to another image, its standard error, the number of each.
+    """Return the share of samples nearer to a training image than to another image, its standard error, and the number of each.
 
     As many random images of each are compared. Samples are smoother than images, and thus nearer to all of them, but to both
     alike. Samples that are nearest to the same image count as one in the standard error.
