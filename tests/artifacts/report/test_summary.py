@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.random_run import random_run
 
-from vae_jax.artifacts.report import codebook, commands, summary
+from vae_jax.artifacts.report import codebook, commands, run_page, summary
 from vae_jax.artifacts.report.facts import Standing
 from vae_jax.config import flatten
 from vae_jax.runs import command
@@ -150,3 +150,13 @@ def test_keys_that_the_starting_version_did_not_know_are_left_out_of_the_command
     (tmp_path / command.FILE).write_text(json.dumps(stored))
     assert "seed" not in commands.again(make_config(seed=8), tmp_path)
     assert flatten(config)["seed"] == 0
+
+
+def test_the_animation_is_linked_only_if_the_page_has_no_film(tmp_path):
+    (tmp_path / "figures").mkdir()
+    for name in ("animation.gif", "samples.png"):
+        (tmp_path / "figures" / name).write_bytes(b"picture")
+    embedded, linked = run_page.figures(tmp_path, tmp_path)
+    assert (len(embedded), [one["url"] for one in linked]) == (1, ["figures/animation.gif"])
+    embedded, linked = run_page.figures(tmp_path, tmp_path, {"animation"})
+    assert (len(embedded), linked) == (1, [])
