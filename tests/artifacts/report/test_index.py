@@ -77,6 +77,9 @@ def test_every_run_has_a_state_and_every_damage_its_reason(runs):
         "trained on": "stopped",
     }
     assert rows["stopped"].detail.startswith(f"process {os.getpid()} on ")
+    with locks.locked(runs / "grey"):  # continued after its results
+        again = run_row.read(runs / "grey")
+    assert (again.state, again.metrics["elbo"]) == ("running", (-100.0, "val"))
     assert rows["first & best"].metrics == {"elbo": (-90.0, "test"), "mse": (0.02, "test")}
     assert rows["trained on"].metrics == {"elbo": (-40.0, "val"), "mse": (0.02, "val")}
     assert (rows["trained on"].epochs, rows["first & best"].epochs) == (5, 2)
@@ -104,10 +107,10 @@ def test_runs_are_found_at_any_depth_and_other_folders_are_named(runs):
 
 def test_a_half_row_that_is_being_written_is_no_damage_and_only_the_end_is_read(runs, make_config):
     workdir = make_run(runs / "long", make_config(num_epochs=9), elbo=None)
-    row = json.dumps({"step": 5, "epoch": 5, "val/elbo": -7.0}) + "\n"
+    row = json.dumps({"step": 5, "epoch": 5, "val/elbo": -7.25}) + "\n"
     (workdir / "metrics.jsonl").write_text("damage\n" * 20_000 + row * 2_000 + '{"step": 6, "ep')
     found = run_row.read(workdir)
-    assert (found.state, found.metrics["elbo"]) == ("stopped", (-7.0, "val"))
+    assert (found.state, found.metrics["elbo"]) == ("stopped", (-7.25, "val"))
 
 
 def test_the_command_says_what_it_wrote_and_where(runs, tmp_path, capsys):

@@ -31,7 +31,7 @@ def opened(page, tmp_path):
             for caption in CAPTIONS
         )
         body = f'<div class="figures">{parts}</div>'
-        data = {"boxes": [[[0.25, 0.25, 0.5, 0.5]], []]}  # of the third figure nothing is known
+        data = {"boxes": [[[0.25, 0.25, 0.5, 0.5], [0.4, 0.4, 0.2, 0.2]], []]}  # nothing is known of the third figure
         page.goto(write_page(tmp_path / "page.html", body, ("figures.js",), data))
         return page
 

@@ -34,13 +34,17 @@ WIDTHS = ("hidden_dims", "channels")
 
 
 def title(config: Config) -> str:
-    """Return a title such as `Convolutional denoising autoencoder on mnist`, of the titles of the chosen entries."""
+    """Return a title such as `Convolutional denoising autoencoder on mnist`."""
+    return f"{model_title(config)} on {data_name(config)}"
+
+
+def model_title(config: Config) -> str:
+    """Return a title such as `Convolutional denoising autoencoder`, of the titles of the chosen entries."""
     names = dict(chosen(flatten(config)))
     name = ENTRIES["model", config.model].title or config.model
     for by in TITLED:
         name = _inserted(ENTRIES[by, names[by]].title if by in names else "", name)
-    name = _inserted("Conditional {}" if config.condition != "none" else "", name)
-    return f"{name} on {data_name(config)}"
+    return _inserted("Conditional {}" if config.condition != "none" else "", name)
 
 
 def _inserted(own: str, name: str) -> str:

@@ -87,7 +87,7 @@ def _row(run: run_row.Row, picture: str, root: Path, folder: Path) -> dict[str, 
         for name, (value, split) in run.metrics.items()
     }
     return row | {
-        "model": facts.title(run.config).rpartition(" on ")[0],
+        "model": facts.model_title(run.config),
         "data": facts.data_name(run.config),
         "kind": run_row.kind_of(run.config),
         "changes": [f"{name}={naming.short(values[name])}" for name in own],

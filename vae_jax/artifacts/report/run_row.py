@@ -106,9 +106,9 @@ def _last_rows(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - TAIL))
-        lines = file.read().split(b"\n")[
-            size > TAIL : -1
-        ]  # a half line at the end is being written, or was when it was killed
+        lines = file.read().split(b"\n")
+    # The first line may be the end of one, and the last one half written: by a run now, or before it was killed.
+    lines = lines[size > TAIL : -1]
     rows = []
     for line in filter(None, lines):
         try:

@@ -193,6 +193,7 @@ const Curves = (() => {
       scales: { x: { time: false } },
       legend: { show: !state.together },
       cursor: {
+        y: false,
         sync: { key: "curves", scales: ["x", null] },
         dataIdx: (_, i, at) => (i ? nearest(data[0], data[((i - 1) % count) + 1], at) : at),
       },

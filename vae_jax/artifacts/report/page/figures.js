@@ -17,7 +17,7 @@
       corner(left, top + height),
       corner(left, top),
     ]);
-    return `polygon(evenodd, ${points.join(", ")}, 0% 0%)`;
+    return `polygon(nonzero, ${points.join(", ")}, 0% 0%)`;
   }
 
   /** Return a figure as layers: the image, which is inverted in the dark, and the same one above it, cut to its panels. */
