@@ -32,10 +32,9 @@ Corrupt = Callable[..., Images]
 
 
 class Batch(NamedTuple):
-    """The images of a training step or of an evaluation."""
+    """The images of a training step or of an evaluation, pixels in [0, 1]."""
 
     x: Images
-    """Pixels in [0, 1]."""
     labels: Int32[Array, " B"] | None = None
     """The classes, -1 where unknown; None if neither the model nor the objective reads them."""
 
@@ -199,8 +198,7 @@ class Rate(NamedTuple):
     """The terms that make an elbo of a reconstruction."""
 
     kl_terms: Callable[[Params, Any, Draw], Float[Array, "B K"]]
-    """(params, posterior, draw) -> the terms of KL(q(z|x) || p(z)) [B, K], nats; kl is their sum. In closed form where there
-    is one, else log q - log p of the draw, which may be negative."""
+    """(params, posterior, draw) -> the terms of the kl [B, K], nats: in closed form, or log q - log p of the draw, if need be."""
     kl_names: Callable[[], tuple[str, ...]]
     """() -> the names of the K columns, such as "z1", "upper z1" or "kl"; a function, because K may be a mistyped 10^9."""
     log_posterior: Callable[[Params, Any, Any], PerExample] | None
