@@ -31,10 +31,9 @@ Corrupt = Callable[..., Images]
 
 
 class Batch(NamedTuple):
-    """The images of a training step or of an evaluation."""
+    """The images of a training step or of an evaluation, pixels in [0, 1]."""
 
     x: Images
-    """Pixels in [0, 1]."""
     labels: Int32[Array, " B"] | None = None
     """The classes, -1 where unknown; None if neither the model nor the objective reads them."""
 

@@ -13,6 +13,7 @@ from vae_jax.artifacts.arrays import geometry, neighbours, reconstruction_errors
 from vae_jax.artifacts.boxes import read_boxes
 from vae_jax.artifacts.draw import draw_figures
 from vae_jax.artifacts.figures import FIGURES, fig_samples, png_bytes
+from vae_jax.artifacts.report import run_page
 from vae_jax.types import Split
 
 RNG = np.random.default_rng(0)
@@ -287,3 +288,13 @@ def test_pictures_beside_each_other_have_a_box_each_and_charts_have_none():
     assert (pixels[left[1] : left[3], left[2] + 1 : right[0] - 1] == 255).all()
     assert read_boxes(png_bytes(FIGURES["curves"]({}))) == []  # pyright: ignore[reportArgumentType]
     assert read_boxes(b"no picture") == []
+
+
+def test_the_page_gets_the_boxes_of_its_figures(tmp_path):
+    (tmp_path / "figures").mkdir()
+    png = png_bytes(fig_samples(np.zeros((4, 8, 8, 1), np.float32)))
+    (tmp_path / "figures" / "samples.png").write_bytes(png)
+    ((figure,), linked) = run_page.figures(tmp_path, tmp_path)
+    assert figure["boxes"] == read_boxes(png) != []
+    assert linked == []
+    assert set(run_page.FIGURES) | {"curves"} == set(FIGURES)

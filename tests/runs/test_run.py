@@ -103,6 +103,13 @@ def test_samples_depend_on_the_seed_and_not_on_their_number(workdirs):
     assert np.abs(run.sample(4, seed=2) - run.sample(4, seed=3)).max() > 1e-3
 
 
+def test_draws_from_the_prior_shrink_with_the_temperature(workdirs):
+    run = vae_jax.load_run(workdirs / "vae")
+    z = run.sample_prior(4, 2)
+    np.testing.assert_array_equal(run.sample_prior(4, 2, temperature=0.5), z / 2)
+    np.testing.assert_array_equal(run.sample(4, 2, temperature=0.5), run.decode(z / 2))
+
+
 def test_the_best_or_the_latest_checkpoint_is_loaded(workdirs):
     assert vae_jax.load_run(workdirs / "vae", "latest").step == 40
     with pytest.raises(InputError, match="which=Best: no such checkpoint; choices: best, latest"):

@@ -45,6 +45,18 @@ def test_samples_of_a_gaussian_have_the_learned_sigma(make_config, key):
     assert x.std() == pytest.approx(np.exp(-1.5), rel=4 / np.sqrt(2 * COUNT))
 
 
+def test_a_learned_sigma_is_the_standard_deviation_of_samples_and_others_have_none(make_config, key):
+    learned = make_likelihood(make_config(likelihood="gaussian", gaussian__sigma_mode="learned"))
+    logistic = make_likelihood(make_config(likelihood="discretized_logistic"))
+    for likelihood, params, pixel in ((learned, {"logvar": jnp.float32(-3)}, [0.5]), (logistic, {}, [0.5, -4.0])):
+        x, _ = drawn(likelihood, params, key, pixel)
+        assert likelihood.sigma is not None
+        outputs = jnp.float32(pixel)[None, None, None]
+        assert x.std() == pytest.approx(likelihood.sigma(params, outputs).item(), rel=0.03)
+    for changes in ({"likelihood": "gaussian"}, {"likelihood": "bernoulli"}):
+        assert make_likelihood(make_config(**changes)).sigma is None
+
+
 @pytest.mark.parametrize(("mean", "log_scale"), [(0.3, -5.5), (0.02, -4.0), (0.7, -1.0), (0.4, -9.0)])
 def test_samples_of_the_logistic_are_levels_with_its_masses(make_config, key, mean, log_scale):
     likelihood = make_likelihood(make_config(likelihood="discretized_logistic"))

@@ -106,9 +106,9 @@ def _share(
     others: UInt8[np.ndarray, "M H W C"],
     seed: int,
 ) -> tuple[float, float, int]:
-    """Return the share of samples nearer to a training image than to another image, its standard error, and the number of each.
+    """Return the share of samples that are nearer to a training image than to another, its standard error, the number of each.
 
-    As many random images of each are compared. Samples are smoother than images, and thus nearer to all of them, but to both
+    Equally many random images of both are compared. Samples are smoother than images, and thus nearer to all of them, but to both
     alike. Samples that are nearest to the same image count as one in the standard error.
     """
     rng, count = np.random.default_rng(seed), min(len(train), len(others), MOST_CODES)

@@ -86,7 +86,7 @@ def fig_neighbour_classes(
     figure.suptitle(f"{own:.0%} of the {neighbour_count} nearest codes are of the same class", fontsize=12)
     axes = figure.add_subplot()
     drawn = axes.imshow(neighbour_matrix, cmap="Blues", vmin=0)
-    axes.set_title(_most_confused(neighbour_matrix, neighbour_names, int(11 * side)), fontsize=8, color=QUIET)
+    axes.set_title(_most_confused(neighbour_matrix, neighbour_names, int(13 * side)), fontsize=8, color=QUIET)
     axes.set_xlabel("class of the neighbours", fontsize=9)
     axes.set_ylabel("class of the image", fontsize=9)
     if classes <= MOST_NAMES:
@@ -100,7 +100,7 @@ def fig_neighbour_classes(
     axes.tick_params(labelsize=8, length=2)
     if classes <= MOST_WRITTEN:
         for (i, k), share in np.ndenumerate(neighbour_matrix):
-            colour = "white" if share > 0.6 * neighbour_matrix.max() else "0.25"
+            colour = "white" if share > 0.5 * neighbour_matrix.max() else "0.25"
             if share >= 0.005:
                 axes.text(k, i, f"{share:.0%}".rstrip("%"), ha="center", va="center", fontsize=8, color=colour)
     bar = figure.colorbar(drawn, ax=axes, shrink=0.7)
