@@ -184,6 +184,7 @@ class Prior(NamedTuple):
 
 LogDensity = Callable[[Params, Any], PerExample]
 """(params, z) -> a log-density of z [B], nats."""
+Refit = Callable[[PRNGKeyArray, Params, Params, Int32[Array, ""]], dict[str, Params]]
 
 
 @runtime_checkable
@@ -258,7 +259,7 @@ class Model(NamedTuple):
     """The places of z, each with a vector or a code: (h, w) of a grid, (T,) of a row; (): z is not divided."""
     penalty: Callable[[Params, Any, Draw], PerExample] | None = None
     """(params, posterior, draw) -> the model's own term of the loss [B], nats."""
-    refit: "Refit | None" = None
+    refit: Refit | None = None
     """(key, params, grads, step) -> {name: subtree} of params that a rule sets in the optimizer's place."""
     layers: Callable[[Params], Any] | None = None
     """(params) -> `networks.layers.Layers`, for exports and the page; None: both leave the networks out."""
@@ -269,9 +270,6 @@ class Model(NamedTuple):
     """Facts that others ask about. "columns": there is one column of kl_terms for each dimension of the view. "conv": the
     networks are convolutional. "dropout": a key changes what encode and decode return. "sample": init reads `Sample.images`.
     "discrete": z is made of codes. "deterministic": q(z|x) is 1 for one z, so every importance weight is the elbo."""
-
-
-Refit = Callable[[PRNGKeyArray, Params, Params, Int32[Array, ""]], dict[str, Params]]
 
 
 class Split(NamedTuple):
