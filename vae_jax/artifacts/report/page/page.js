@@ -4,7 +4,7 @@
 const Page = {
   byId: (id) => document.getElementById(id),
   clamp: (value, low, high) => Math.min(high, Math.max(low, value)),
-  number: (value) => value.toFixed(2).replace("-", "−"),
+  number: (value) => value.toFixed(2).replace(/^-0\.00$/, "0.00").replace("-", "−"),
   element: (name, parent, properties = {}) => parent.appendChild(Object.assign(document.createElement(name), properties)),
   dark: matchMedia("(prefers-color-scheme: dark)"),
 

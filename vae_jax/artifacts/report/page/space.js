@@ -95,10 +95,12 @@ const Space = (() => {
       return central.reduce((a, b) => (off(b) < off(a) ? b : a));
     }
 
-    /** Return words such as "looks like 3: 5 of 5 neighbours"; empty without classes. */
+    /** Return words such as "looks like 3: 5 of 5 neighbours", if one class has most of them; empty without classes. */
     function likeness(indices) {
       if (!points.labels.length) return "";
       const { label, count } = commonest(points.labels, indices);
+      const names = [...new Set(indices.map((i) => points.classNames[points.labels[i]]))];
+      if (2 * count <= indices.length) return `between classes: ${names.join(", ")}`;
       return `looks like ${points.classNames[label]}: ${count} of ${indices.length} neighbours`;
     }
 
