@@ -25,6 +25,8 @@ def test_runs_are_named_by_what_differs(make_config):
         ("latent_dim=3", 0),
     ]
     assert named([make_config(), make_config(seed=1)]) == ["seed 0", "seed 1"]
+    both = [make_config(), make_config(likelihood="gaussian", dataset="mnist")]
+    assert named(both)[1] == "dataset=mnist, likelihood=gaussian"  # the data say more
     assert named([make_config(), make_config(log__tensorboard=False)]) == ["(run0)", "(run1)"]
     assert named([make_config(learning_rate=1 / 3), make_config()])[0] == "learning_rate=0.3333"
 

@@ -313,7 +313,7 @@ def test_runs_are_compared_by_the_keys_that_differ(trained, tmp_path):
     found = {json.loads((run / "results.json").read_text())["test/mse"] for run in runs}
     assert all(f"{mse:.5f}" in page for mse in found)
     names = [group["name"] for group in data_of(page)["groups"]]
-    assert names == ["latent_dim=3", "latent_dim=5", "model=ae, latent_dim=3"]
+    assert names == ["model=vae, latent_dim=3", "model=vae, latent_dim=5", "model=ae, latent_dim=3"]
     charts = {chart["name"]: [line["name"] for line in chart["series"]] for chart in data_of(page)["curves"]}
     assert charts["loss, grey pixels, gaussian"] == names[2:]
     assert charts["mse"] == names  # whatever the likelihood

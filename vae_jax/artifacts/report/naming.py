@@ -15,6 +15,8 @@ USUAL = 2 / 3
 """The share of runs from which a value is usual, and left out of a name with many keys."""
 COUNTED = [key.name for key in KEYS if key.identity or key.name == "num_epochs"]
 """The keys that decide a run's numbers; the seed comes last in a name."""
+FIRST = ("model", "dataset")
+"""The keys that say most come first in a name."""
 
 
 class Named(NamedTuple):
@@ -27,10 +29,10 @@ class Named(NamedTuple):
 
 
 def differing(configs: Sequence[Config]) -> list[str]:
-    """Return the keys that have several values in the configs that read them, the seed last."""
+    """Return the keys that have several values in the configs that read them: model and data first, the seed last."""
     values = [read_values(config) for config in configs]
     found = [name for name in COUNTED if len({repr(own[name]) for own in values if name in own}) > 1]
-    return sorted(found, key=lambda name: name == "seed")
+    return sorted(found, key=lambda name: (name == "seed", name not in FIRST))
 
 
 def read_values(config: Config) -> dict[str, Any]:
