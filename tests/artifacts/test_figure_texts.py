@@ -78,7 +78,7 @@ def wrong_texts(figure: Figure) -> list[str]:
     figure.draw_without_rendering()
     hidden = undrawn_labels(figure)
     texts = [text for text in figure.findobj(Text) if text.get_visible() and id(text) not in hidden]
-    small = [text.get_text() for text in texts if text.get_text().strip() and text.get_fontsize() < SMALLEST]
+    small = [text.get_text() for text in texts if text.get_text().strip() and float(text.get_fontsize()) < SMALLEST]
     boxes = [(text.get_text(), Text.get_window_extent(text)) for text in texts if text.get_text().strip()]
     page = figure.bbox.padded(0.5)
     wrong = [f"{name!r} leaves the page" for name, box in boxes if not all(page.contains(*at) for at in box.corners())]

@@ -26,8 +26,7 @@ class Run(Labelled):
 
     Attributes:
         config, model, params: the run's configuration, its pure functions and its parameters.
-        spec: the facts about its data.
-        shape: (H, W, C) of its images.
+        spec, shape: the facts about its data, and (H, W, C) of its images.
         step: the training step that the parameters come from.
         workdir: the absolute path of its folder, or None if it was not loaded from one.
 
@@ -161,9 +160,8 @@ class Run(Labelled):
         require_prior(self.model, self.config.model)
         if n < 0:
             raise InputError(f"n={n}: not a number of images, at least 0")
-        return jax.device_get(
-            self._functions.prior(self.params, jax.random.split(jax.random.key(seed), n), temperature)
-        )
+        keys = jax.random.split(jax.random.key(seed), n)
+        return jax.device_get(self._functions.prior(self.params, keys, temperature))
 
     def _sampled(self, x: np.ndarray, labels: Any, seed: int) -> tuple[Any, Any]:
         """Draw z from every posterior, and its terms of the KL; each row has its own key, so it depends on its index alone."""

@@ -83,7 +83,7 @@ def _frame_own(
     pitch = (cells.shape[1] + gap) / columns, (cells.shape[0] + gap) / rows
     for i, j in enumerate(np.abs(coordinates - own[:, None]).argmin(axis=1)):
         corner = (j * pitch[0] - gap / 2 - 0.5, i * pitch[1] - gap / 2 - 0.5)
-        frame = Rectangle(corner, pitch[0], pitch[1], fill=False, edgecolor=ORANGE, linewidth=1.5, clip_on=False)
+        frame = Rectangle(corner, pitch[0], pitch[1], fill=False, edgecolor=ORANGE, linewidth=1.5)
         figure.axes[0].add_patch(frame)
 
 

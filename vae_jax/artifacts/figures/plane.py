@@ -6,10 +6,11 @@ import numpy as np
 from jaxtyping import Float, Int32
 from matplotlib.figure import Figure
 
-from vae_jax.artifacts.figures.colours import PALETTE, class_colours, name_colours
+from vae_jax.artifacts.figures.colours import PALETTE, class_colours
 from vae_jax.artifacts.figures.grid import DPI, grid
 from vae_jax.artifacts.figures.pixels import mark_images
-from vae_jax.artifacts.figures.text import plain, shortened
+from vae_jax.artifacts.figures.scatter import name_classes
+from vae_jax.artifacts.figures.text import MOST_NAMES, plain, shortened
 
 STRENGTH = 0.4
 """The strength of the decoded tiles under the points; white is the rest."""
@@ -56,7 +57,7 @@ def _page(
     half = (ends[1] - ends[0]) / (size - 1) / 2
     (left, low), (right, high) = ends[0] - half, ends[1] + half
     picture = grid([tiles[i : i + size] for i in range(0, len(tiles), size)], size, SIDE, dark=True)
-    figure = Figure(figsize=(8, 7), dpi=DPI)
+    figure = Figure(figsize=(7.2, 7), dpi=DPI)
     figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.08)
     axes = figure.add_subplot()
     faded = 1 - STRENGTH * (1 - picture)
@@ -72,6 +73,7 @@ def _page(
     axes.set_xlabel(axis_names[0], fontsize=9)
     axes.set_ylabel(axis_names[1], fontsize=9)
     axes.tick_params(labelsize=8)
-    name_colours(figure, labels, () if given else class_names)
+    if not given and 0 < len(class_names) <= MOST_NAMES and len(order):
+        name_classes(figure, axes, points[order], labels[order], class_names, class_colours(len(class_names)))
     mark_images(axes, [(0.0, 0.0, 1.0, 1.0)])
     return figure

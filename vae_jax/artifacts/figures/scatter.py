@@ -45,11 +45,11 @@ def fig_latent_scatter(
     axes.set_ylabel(axis_names[1], fontsize=10)
     axes.tick_params(labelsize=8)
     if 0 < len(class_names) <= MOST_NAMES and len(kept):
-        _name_classes(figure, axes, points[kept], labels[kept], class_names, colours)
+        name_classes(figure, axes, points[kept], labels[kept], class_names, colours)
     return figure
 
 
-def _name_classes(
+def name_classes(
     figure: Figure,
     axes: Axes,
     points: Float[np.ndarray, "N 2"],

@@ -23,9 +23,9 @@ def fig_sigma(sigma_map: Float[np.ndarray, "H W"], error_map: Float[np.ndarray, 
     figure = Figure(figsize=(5.4 if single else 8, 4.4), dpi=150)
     figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.08)
     figure.suptitle(f"Learned sigma {sigma:.3g}, root mean squared error {error:.3g}", fontsize=12)
-    ends = (float(pick([pick(sigma_map), pick(error_map)])) for pick in (np.nanmin, np.nanmax))
+    low, high = (float(pick([pick(sigma_map), pick(error_map)])) for pick in (np.nanmin, np.nanmax))
     cells = figure.subplots(1, len(maps), squeeze=False)[0]
-    drawn = ScalarMappable(Normalize(*ends), MAP)
+    drawn = ScalarMappable(Normalize(low, high), MAP)
     for axes, (name, values) in zip(cells, maps.items(), strict=True):
         axes.imshow(drawn.to_rgba(values), interpolation="nearest")
         axes.set_title(f"{name}, {values.min():.2g} to {values.max():.2g}", fontsize=9, color=QUIET)

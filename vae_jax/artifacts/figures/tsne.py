@@ -58,10 +58,10 @@ def _add_thumbnails(
 ) -> None:
     _, high, wide, _ = images.shape
     images = resized(images, max(1, THUMBNAIL * wide // max(high, wide)))[:, :THUMBNAIL]
-    places, size = axes.transData.transform(points), np.array(images.shape[2:0:-1]) + 2.0 * FRAME
+    places, size = axes.transData.transform(points), np.array(images.shape[2:0:-1]) * 1.0
     (left, low), (right, top) = axes.get_window_extent().get_points()
     whole, boxes = np.array([right - left, top - low]), []
-    for i in _apart(places, size + 1, axes):
+    for i in _apart(places, size + 2 * FRAME + 1, axes):
         corner = (np.array([places[i, 0] - left, top - places[i, 1]]) - size / 2) / whole
         boxes.append((*corner.tolist(), *(size / whole).tolist()))
         picture = np.tile(colours[i, :3], (images.shape[1] + 2 * FRAME, images.shape[2] + 2 * FRAME, 1))
