@@ -6,15 +6,19 @@ written to health.json. Nothing is trained except the posteriors of single image
 """
 
 import json
-import sys
+import time
 
 from vae_jax import data
 from vae_jax.commands import arguments
 from vae_jax.evaluation import health, nll
 from vae_jax.models import require_continuous, require_rate
 from vae_jax.runs.loading import load_run
-from vae_jax.system import disk
-from vae_jax.system.console import Console
+from vae_jax.system import disk, signals
+from vae_jax.system.console import ERASE_LINE, Console
+from vae_jax.system.formatting import format_seconds
+
+TRUSTED_SHARE = 0.1
+"""The finished share of the work from which on the time left follows from the elapsed time."""
 
 
 def main(argv: list[str]) -> None:
@@ -41,14 +45,11 @@ def main(argv: list[str]) -> None:
         console.line("the run is conditional: log p(x) below is log p(x given y), y the label")
     if caveat := nll.caveat(kind):
         console.line(f"log p(x) below: {caveat}")
-    lines = []
     effort, anneal = health.Effort(steps=flags.steps), health.Anneal(num_temperatures=flags.temperatures)
     extent = health.Extent(flags.num_images, flags.num_refined, effort, anneal)
-    for line in health.examine(subject, extent, progress=_progress):
-        console.line(line.text)
-        lines.append(line)
-    verdict = health.overall(lines)
-    console.line(f"\n{verdict.name}: {verdict.conclusion}")
+    stopped = f"{ERASE_LINE if console.interactive else ''}stopped; nothing was written"
+    with signals.leaving(stopped), console:
+        lines = _print_lines(subject, extent, console)
     given = ("which", "num_images", "num_refined", "steps", "temperatures")
     facts = {name: getattr(flags, name) for name in given} | {"step": run.step, "seed": config.seed}
     facts |= {"dataset": config.dataset, **kind}
@@ -56,7 +57,30 @@ def main(argv: list[str]) -> None:
     console.line(f"\nwritten to {path}")
 
 
-def _progress(text: str) -> None:
-    """Print progress for a person at a terminal; a file does not get it."""
-    if sys.stderr.isatty():
-        print(text, file=sys.stderr)
+def _print_lines(subject: health.Subject, extent: health.Extent, console: Console) -> list[health.Line]:
+    """Print the estimated time, the lines as they are measured, with a bar below them on a terminal, and the verdict."""
+    lines, started, estimated = [], time.monotonic(), 0.0
+
+    def begin(seconds: float) -> None:
+        nonlocal estimated
+        estimated = seconds
+        console.line(f"this takes about {format_seconds(_rounded(seconds))}\n")
+
+    def progress(part: str, share: float) -> None:
+        elapsed = time.monotonic() - started
+        left = elapsed * (1 - share) / share if share > TRUSTED_SHARE else estimated * (1 - share)
+        console.work(f"{part}, {format_seconds(_rounded(left))} left", share)
+
+    for line in health.examine(subject, extent, begin, progress):
+        console.line(line.text)
+        lines.append(line)
+    console.stop()
+    verdict = health.overall(lines)
+    console.line(f"\n{verdict.name}: {verdict.conclusion}")
+    return lines
+
+
+def _rounded(seconds: float) -> float:
+    """Return the seconds to about one part in ten, at least 1."""
+    unit = next(unit for unit in (1, 5, 10, 60) if seconds < 20 * unit or unit == 60)
+    return max(1, unit * round(seconds / unit))
