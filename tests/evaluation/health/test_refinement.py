@@ -200,3 +200,16 @@ def test_overfitting_is_attributed_to_both_if_they_agree_within_the_errors():
     found = [gaps.refined_gap(whole, gained(nats), gained(0.0)) for nats in (0.0, 10.0, 20.0)]
     assert [line.detail for line in found] == ["mostly the decoder", "encoder and decoder alike", "mostly the encoder"]
     assert ["encoder" in line.advice for line in found] == [False, False, True]
+
+
+def test_two_splits_share_the_size_of_blocks_that_leaves_the_least_over(monkeypatch):
+    monkeypatch.setattr(refinement, "IMAGES_OF_A_BLOCK", 250)
+    assert refinement.block_size(359, 500) == 125
+    assert refinement.block_size(500, 500) == 250
+    assert refinement.block_size(60, 60) in range(125, 251)
+
+
+def test_images_that_fill_up_the_last_block_are_left_out():
+    found = make_refine(linear_gaussian(), Effort(steps=2, samples=5))({}, jax.random.key(0), IMAGES[:50], size=30)
+    assert {len(values) for values in jax.tree.leaves(found)} == {50}
+    np.testing.assert_allclose(found.elbo, linear_log_p(IMAGES[:50]), rtol=1e-3)
