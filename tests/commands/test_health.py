@@ -1,6 +1,7 @@
 """The health report of a run."""
 
 import json
+import re
 
 import pytest
 
@@ -18,6 +19,8 @@ def test_health_prints_a_line_per_check_and_stores_the_numbers(runs, capsys):
         assert found[name]["text"] == line
     assert "grey pixels, bernoulli" in out.splitlines()[0]
     assert "not an nll" in out.splitlines()[1]
+    assert re.fullmatch(r"this takes about (\d+ min )?\d+ s", out.splitlines()[2])
+    assert "\r" not in out  # no bar outside of a terminal
     assert {"grey_iwae_500", "grey_ais_5"} <= found["approximation gap"]["bounds"].keys()
     assert (found["pixels"], found["steps"], found["temperatures"]) == ("grey", 20, 5)
     (line,) = [line for line in out.splitlines() if line.startswith("verdict: ")]

@@ -141,6 +141,23 @@ def test_a_count_has_a_bar_that_starts_at_the_given_number():
     assert plain.getvalue() == ""
 
 
+def test_a_work_has_one_bar_whose_words_change_and_that_never_goes_back():
+    stream = io.StringIO()
+    with Console(stream, interactive=True) as console:
+        console.work("refining, 20 s left", 0.25)
+        console.work("annealing, 10 s left", 0.6)
+        console.work("annealing, 12 s left", 0.5)
+        console.line("a line")
+    assert "|  25%  refining, 20 s left" in stream.getvalue().replace(" |  25%", "|  25%")
+    assert " 60%  annealing, 12 s left" in stream.getvalue()
+    assert " 50%" not in stream.getvalue()
+    assert screen(stream.getvalue()) == ["a line", ""]
+    plain = io.StringIO()
+    with Console(plain) as console:
+        console.work("refining, 20 s left", 0.25)
+    assert plain.getvalue() == ""
+
+
 def test_a_dumb_terminal_gets_plain_lines(monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
 

@@ -2,19 +2,24 @@
 
 Prints one line for each thing that can be wrong with a VAE, with a verdict (collapsed, over-regularised, overfitting, prior
 hole, healthy, cannot tell) and advice. Further lines say what the codes are good for; one verdict sums up. The numbers are
-written to health.json. Nothing is trained except the posteriors of single images and small classifiers.
+written to health.json. Nothing is trained except the posteriors of single images and small classifiers. The report first says
+how long it will take: some 20 s for the digits on an idle core. Fewer --num_refined and --num_images take less.
 """
 
 import json
-import sys
+import time
 
 from vae_jax import data
 from vae_jax.commands import arguments
 from vae_jax.evaluation import health, nll
 from vae_jax.models import require_continuous, require_rate
 from vae_jax.runs.loading import load_run
-from vae_jax.system import disk
-from vae_jax.system.console import Console
+from vae_jax.system import disk, signals
+from vae_jax.system.console import ERASE_LINE, Console
+from vae_jax.system.formatting import format_seconds
+
+TRUSTED_SHARE = 0.1
+"""The finished share of the work from which on the time left follows from the elapsed time."""
 
 
 def main(argv: list[str]) -> None:
@@ -24,10 +29,11 @@ def main(argv: list[str]) -> None:
     parser.add_output()
     parser.add_argument("--num_images", type=arguments.count, default=10_000, help="most images per split (10,000)")
     parser.add_argument("--num_refined", type=arguments.count, default=500, help="images to refine posteriors of (500)")
-    parser.add_argument("--steps", type=arguments.count, default=300, help="steps of refinement (300)")
+    parser.add_argument("--steps", type=arguments.count, default=300, help="steps of a refinement (300)")
     parser.add_argument("--temperatures", type=arguments.count, default=400, help="steps of annealing 100 images (400)")
     flags = parser.parse_args(argv)
-    run, console = load_run(flags.workdir, flags.which), Console()
+    console = Console()
+    run = load_run(flags.workdir, flags.which)
     require_rate(run.model, run.config.model)
     require_continuous(run.model, health.NEED, run.config.model)
     path = arguments.output_folder(flags) / "health.json"
@@ -41,22 +47,42 @@ def main(argv: list[str]) -> None:
         console.line("the run is conditional: log p(x) below is log p(x given y), y the label")
     if caveat := nll.caveat(kind):
         console.line(f"log p(x) below: {caveat}")
-    lines = []
     effort, anneal = health.Effort(steps=flags.steps), health.Anneal(num_temperatures=flags.temperatures)
     extent = health.Extent(flags.num_images, flags.num_refined, effort, anneal)
-    for line in health.examine(subject, extent, progress=_progress):
-        console.line(line.text)
-        lines.append(line)
-    verdict = health.overall(lines)
-    console.line(f"\n{verdict.name}: {verdict.conclusion}")
+    stopped = f"{ERASE_LINE if console.interactive else ''}stopped; nothing was written"
+    with signals.leaving(stopped), console:
+        lines = _print_lines(subject, extent, console)
     given = ("which", "num_images", "num_refined", "steps", "temperatures")
     facts = {name: getattr(flags, name) for name in given} | {"step": run.step, "seed": config.seed}
     facts |= {"dataset": config.dataset, **kind}
     disk.write(path, json.dumps(facts | health.as_json(lines), indent=2) + "\n")
-    console.line(f"\nwritten to {path}")
+    console.line(f"\nwritten to {path}; done in {format_seconds(console.seconds)}")
 
 
-def _progress(text: str) -> None:
-    """Print progress for a person at a terminal; a file does not get it."""
-    if sys.stderr.isatty():
-        print(text, file=sys.stderr)
+def _print_lines(subject: health.Subject, extent: health.Extent, console: Console) -> list[health.Line]:
+    """Print the estimated time, the lines as they are measured, with a bar below them on a terminal, and the verdict."""
+    lines, started, estimated = [], time.monotonic(), 0.0
+
+    def begin(seconds: float) -> None:
+        nonlocal estimated
+        estimated = seconds
+        console.line(f"this takes about {format_seconds(_rounded(seconds))}\n")
+
+    def progress(part: str, share: float) -> None:
+        elapsed = time.monotonic() - started
+        left = elapsed * (1 - share) / share if share > TRUSTED_SHARE else estimated * (1 - share)
+        console.work(f"{part}, {format_seconds(_rounded(left))} left", share)
+
+    for line in health.examine(subject, extent, begin, progress):
+        console.line(line.text)
+        lines.append(line)
+    console.stop()
+    verdict = health.overall(lines)
+    console.line(f"\n{verdict.name}: {verdict.conclusion}")
+    return lines
+
+
+def _rounded(seconds: float) -> float:
+    """Return the seconds to about one part in ten, at least 1."""
+    unit = next(unit for unit in (1, 5, 10, 60) if seconds < 20 * unit or unit == 60)
+    return max(1, unit * round(seconds / unit))

@@ -6,7 +6,8 @@ from tqdm import tqdm
 
 BAR = "epoch {epoch} |{bar:16}| {percentage:3.0f}%  {rate_noinv_fmt}  ETA {remaining}  {loss}"
 COUNT_BAR = "{desc} |{bar:16}| {n_fmt} of {total_fmt}  {rate_noinv_fmt}  ETA {remaining}"
-"""Both bars are narrower than 80 columns: if the terminal's own ^C made them wrap, half a bar would stay."""
+WORK_BAR = "|{bar:16}| {percentage:3.0f}%  {desc}"
+"""The bars are narrower than 80 columns: if the terminal's own ^C made them wrap, half a bar would stay."""
 
 
 class Bar(tqdm):

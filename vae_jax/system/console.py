@@ -7,33 +7,15 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-from vae_jax.system.bar import BAR, COUNT_BAR, Bar
+from vae_jax.system.bar import BAR, COUNT_BAR, WORK_BAR, Bar
 from vae_jax.system.formatting import Value, format_table, format_value, headline, shown_terms, wrapped
+from vae_jax.system.stream import Stream, discard
 
 ERASE_LINE = "\r\x1b[K"
 MOST_EPOCH_LINES = 20
 """The largest number of epochs with a line on a terminal, where the bar shows the others; elsewhere all have one."""
-
-
-@runtime_checkable
-class Stream(Protocol):
-    """A text stream, as far as the console needs it."""
-
-    def write(self, text: str, /) -> object:
-        """Write text."""
-
-    def flush(self) -> None:
-        """Pass the text on to the reader."""
-
-    def isatty(self) -> bool:
-        """Return True if the stream is a terminal."""
-        ...
-
-    def fileno(self) -> int:
-        """Return the file descriptor, or raise OSError."""
-        ...
 
 
 class Console:
@@ -101,6 +83,14 @@ class Console:
         if self._bar is not None:
             self._guarded(self._bar.update, number)
 
+    def work(self, words: str, share: float) -> None:
+        """Show a bar of a work whose finished share is 0 to 1, with words on its current part."""
+        if self.interactive and not self._silent and self._bar is None:
+            self._guarded(self._open_bar, 1.0, 0, {"desc": words, "bar_format": WORK_BAR})
+        if self._bar is not None:
+            self._bar.n = max(self._bar.n, min(share, 1.0))
+            self._guarded(self._bar.set_description_str, words)
+
     def prints_epoch(self, epoch: int, num_epochs: int) -> bool:
         """Return True if this epoch has a line."""
         return epoch % self._lines_every == 0 or epoch == num_epochs
@@ -139,7 +129,7 @@ class Console:
         options = {"bar_format": BAR, "unit": " images", "unit_scale": True}
         self._open_bar(images_per_epoch * num_epochs, round(images_per_epoch * done_epochs), options)
 
-    def _open_bar(self, total: int, done: int, options: dict[str, Any]) -> None:
+    def _open_bar(self, total: float, done: int, options: dict[str, Any]) -> None:
         screen = {"file": self._stream, "leave": False, "dynamic_ncols": True}
         pace = {"mininterval": 0.1, "miniters": 1, "smoothing": 0.1}
         self._bar = Bar(total=total, initial=done, **screen, **pace, **options)
@@ -166,14 +156,4 @@ class Console:
             write(*arguments)
         except OSError:
             self._silent, self._bar = True, None
-            _discard(self._stream)
-
-
-def _discard(stream: Stream) -> None:
-    """Send the rest to /dev/null: Python flushes the stream at exit, and would complain and exit with code 120."""
-    try:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, stream.fileno())
-        os.close(null)
-    except (OSError, ValueError):
-        pass
+            discard(self._stream)

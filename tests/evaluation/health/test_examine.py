@@ -9,9 +9,9 @@ import pytest
 from support.constructed import EXACT_VARIANCE, SIZE, linear_gaussian, linear_images, two_layers
 
 from vae_jax.errors import InputError
-from vae_jax.evaluation.health import Anneal, Effort, Extent, Subject, examine, overall, verdicts
+from vae_jax.evaluation.health import Anneal, Effort, Extent, Subject, examine, overall, verdicts, work
 from vae_jax.evaluation.health.codes import make_draw_codes
-from vae_jax.evaluation.health.examine import _drawn, _encode, _key
+from vae_jax.evaluation.health.subject import draw_binary, encode_split, key_of
 from vae_jax.evaluation.health.verdicts import CANNOT_TELL, COLLAPSED, HEALTHY
 from vae_jax.models import make_model
 from vae_jax.randomness import epoch_order, keys_of
@@ -111,9 +111,9 @@ def test_images_without_a_finite_code_are_counted():
 
 def test_training_images_of_a_dynamic_run_are_binarised_like_test_images():
     subject = Subject(linear_gaussian(), {}, dataset(100), 0, "dynamic")
-    seen = _encode(subject, make_draw_codes(subject.model), "train", 50, 0).images
+    seen = encode_split(subject, make_draw_codes(subject.model), "train", 50, 0).images
     assert set(np.unique(seen)) == {0, 255}
-    grey = _encode(subject._replace(binarize="none"), make_draw_codes(subject.model), "train", 50, 0).images
+    grey = encode_split(subject._replace(binarize="none"), make_draw_codes(subject.model), "train", 50, 0).images
     assert len(np.unique(grey)) > 2
     assert seen.mean() == pytest.approx(grey.mean(), rel=0.1)
 
@@ -121,9 +121,9 @@ def test_training_images_of_a_dynamic_run_are_binarised_like_test_images():
 def test_health_uses_other_random_draws_than_the_run():
     """The run uses the keys fold_in(key(seed), 0 to 2), and default_rng([seed, epoch]) for the order of an epoch."""
     subject = Subject(linear_gaussian(), {}, dataset(100), 7)
-    own = [jax.random.key_data(_key(subject, number)).tolist() for number in range(6)]
+    own = [jax.random.key_data(key_of(subject, number)).tolist() for number in range(6)]
     assert not [key for key in keys_of(7) if jax.random.key_data(key).tolist() in own]
-    seen = _encode(subject, make_draw_codes(subject.model), "train", 100, 0).images
+    seen = encode_split(subject, make_draw_codes(subject.model), "train", 100, 0).images
     assert not np.array_equal(seen, subject.dataset.train.images[epoch_order(7, 0, 100, 100)[0]])
 
 
@@ -136,6 +136,23 @@ def test_bounds_on_grey_pixels_have_the_prefix_grey():
 
 def test_grey_pixels_are_the_probabilities_of_binarised_pixels():
     images = np.repeat(np.array([0, 51, 204, 255], np.uint8), 1000).reshape(4, 10, 10, 10)
-    drawn = _drawn(images, np.random.default_rng(0))
+    drawn = draw_binary(images, np.random.default_rng(0))
     assert set(np.unique(drawn)) == {0, 255}
     np.testing.assert_allclose(drawn.mean(axis=(1, 2, 3)) / 255, [0, 0.2, 0.8, 1], atol=4 * 0.4 / np.sqrt(1000))
+
+
+def test_the_time_is_estimated_before_the_first_line_and_the_progress_never_goes_back():
+    seen = []
+    extent = EXTENT._replace(anneal=Anneal(num_temperatures=5), effort=Effort(steps=30, samples=20))
+    subject = Subject(linear_gaussian(), {}, dataset(60), 0)
+    found = examine(subject, extent, lambda seconds: seen.append(("begin", seconds)), lambda *at: seen.append(at))
+    seen += [("line", line.name) for line in found]
+    kinds = [name for name, _ in seen]
+    assert kinds.index("begin") == 0
+    assert kinds.count("begin") == 1
+    assert 0 < seen[0][1] < 600
+    shares = [share for name, share in seen if name not in ("begin", "line")]
+    assert shares == sorted(shares)
+    assert shares[0] == 0
+    assert 0.5 < shares[-1] <= 1
+    assert list(dict.fromkeys(name for name in kinds if name not in ("begin", "line"))) == list(work.PARTS)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from support.constructed import EXACT_VARIANCE, linear_gaussian, linear_images, linear_log_p
 
-from vae_jax.evaluation.health import gaps, refinement
+from vae_jax.evaluation.health import gaps, optimisation, refinement
+from vae_jax.evaluation.health.effort import Effort, Refined
 from vae_jax.evaluation.health.lines import gap as gap_line
-from vae_jax.evaluation.health.refinement import Effort, make_refine
+from vae_jax.evaluation.health.refinement import make_refine
 from vae_jax.evaluation.health.summary import difference
 from vae_jax.evaluation.health.verdicts import HEALTHY, OVER_REGULARISED, OVERFITTING
 from vae_jax.types import Posterior
@@ -29,7 +30,8 @@ def two_blocks(monkeypatch):
 def refined(shift: float = 0.0, widen: float = 1.0, effort: Effort = EFFORT):
     told = []
     found = make_refine(linear_gaussian(shift, widen), effort)({}, jax.random.key(0), IMAGES, told.append)
-    assert told == [30, 60]
+    assert told == sorted(told)
+    assert 0 < told[0] < 0.5 < told[-1] <= 1
     return found
 
 
@@ -91,19 +93,19 @@ def ascend(optax_apply):
     ids=["a sum for a mean", "the bound's sign", "the weight's sign", "another image's weight"],
 )
 def test_mutants_of_the_weights_are_detected(monkeypatch, name, mutant):
-    monkeypatch.setattr(refinement, name, mutant)
+    monkeypatch.setattr(optimisation, name, mutant)
     monkeypatch.setattr(f"{__name__}.refined", refined.__wrapped__, raising=True)
     with pytest.raises(AssertionError):
         check_all()
 
 
 def test_a_mutant_of_the_step_is_detected(monkeypatch):
-    monkeypatch.setattr(refinement.optax, "apply_updates", ascend(refinement.optax.apply_updates))
+    monkeypatch.setattr(optimisation.optax, "apply_updates", ascend(optimisation.optax.apply_updates))
     found = refined.__wrapped__(**WIDE)
     assert found.gain.mean() < 0.2 * closed_form_gap(**WIDE)
 
 
-refinement_weigh = refinement.weigh
+refinement_weigh = optimisation.weigh
 
 
 def test_the_gain_has_no_selection_bias(monkeypatch):
@@ -113,7 +115,7 @@ def test_the_gain_has_no_selection_bias(monkeypatch):
         numbers = jax.lax.bitcast_convert_type(posterior.mean.sum(axis=1), jnp.int32)
         return jax.vmap(lambda number: jax.random.normal(jax.random.fold_in(key, number)))(numbers)
 
-    monkeypatch.setattr(refinement, "weigh", noise)
+    monkeypatch.setattr(optimisation, "weigh", noise)
     gain = refined.__wrapped__(effort=Effort(steps=2, starts=6, samples_to_choose=50, samples=50)).gain
     assert abs(gain.mean()) < 4 * gain.std() / np.sqrt(len(gain))
 
@@ -193,8 +195,21 @@ def test_overfitting_is_attributed_to_both_if_they_agree_within_the_errors():
     none = np.zeros(100)
 
     def gained(nats: float):
-        return refinement.Refined(none, rng.normal(nats, 10, 100), {}, none, none)
+        return Refined(none, rng.normal(nats, 10, 100), {}, none, none)
 
     found = [gaps.refined_gap(whole, gained(nats), gained(0.0)) for nats in (0.0, 10.0, 20.0)]
     assert [line.detail for line in found] == ["mostly the decoder", "encoder and decoder alike", "mostly the encoder"]
     assert ["encoder" in line.advice for line in found] == [False, False, True]
+
+
+def test_two_splits_share_the_size_of_blocks_that_leaves_the_least_over(monkeypatch):
+    monkeypatch.setattr(refinement, "IMAGES_OF_A_BLOCK", 250)
+    assert refinement.block_size(359, 500) == 125
+    assert refinement.block_size(500, 500) == 250
+    assert refinement.block_size(60, 60) in range(125, 251)
+
+
+def test_images_that_fill_up_the_last_block_are_left_out():
+    found = make_refine(linear_gaussian(), Effort(steps=2, samples=5))({}, jax.random.key(0), IMAGES[:50], size=30)
+    assert {len(values) for values in jax.tree.leaves(found)} == {50}
+    np.testing.assert_allclose(found.elbo, linear_log_p(IMAGES[:50]), rtol=1e-3)

@@ -13,7 +13,7 @@ from vae_jax.randomness import fold_range
 from vae_jax.types import Images, Model, Params
 
 ACCEPTANCE, ROUNDS, LEAPFROG = 0.65, 3, 10
-"""With more ROUNDS, sizes follow faster changes between temperatures. LEAPFROG is the number of steps in a transition."""
+"""With more ROUNDS, sizes follow faster changes between temperatures. LEAPFROG is the usual number of steps in a transition."""
 FIRST_SIZE, WARM_UP, GAIN = 0.5, 50, 0.2
 """Tuning starts with this step size and WARM_UP transitions at the first temperature. A transition changes the log step size by
 GAIN times the difference between its acceptance and the desired one."""
@@ -27,6 +27,7 @@ def tune_step_sizes(
     num_temperatures: int,
     num_chains: int = 16,
     labels: Classes = None,
+    num_leapfrog: int = LEAPFROG,
 ) -> Float32[np.ndarray, " T"]:
     """Return a step size per temperature with which chains for these images have the acceptance ACCEPTANCE.
 
@@ -42,6 +43,7 @@ def tune_step_sizes(
         num_temperatures: T.
         num_chains: the number of chains per image.
         labels: the classes of the images, for a conditional model.
+        num_leapfrog: the number of steps in a transition.
 
     Raises:
         InputError: the model has no prior.
@@ -57,7 +59,7 @@ def tune_step_sizes(
 
         def step(carry: tuple[State, Scalar], at: tuple[Array, Scalar]) -> tuple[tuple[State, Scalar], Scalar]:
             (state, size), (number, beta) = carry, at
-            state, accepted = transition(target, fold_each(chains, number), state, beta, size, LEAPFROG)
+            state, accepted = transition(target, fold_each(chains, number), state, beta, size, num_leapfrog)
             return (state, size * jnp.exp(GAIN * (accepted.mean() - ACCEPTANCE))), size
 
         numbered = (jnp.arange(1, len(betas) + 1), jnp.asarray(betas))

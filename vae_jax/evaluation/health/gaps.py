@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float
 
 from vae_jax.evaluation.health import verdicts
+from vae_jax.evaluation.health.effort import Refined
 from vae_jax.evaluation.health.lines import ERRORS
-from vae_jax.evaluation.health.refinement import Refined
 from vae_jax.evaluation.health.summary import Gap, difference
 from vae_jax.evaluation.health.verdicts import HEALTHY, OVER_REGULARISED, OVERFITTING, Line
 

@@ -4,73 +4,122 @@ log p(x) - elbo = (log p(x) - elbo of the best q of the family) + (that - elbo o
 the amortisation gap (Cremer et al. 2018, eq. 4).
 """
 
+import time
 from collections.abc import Callable
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
-from jaxtyping import Array, Float, Key, PRNGKeyArray, UInt8
+from jaxtyping import PRNGKeyArray, UInt8
 
 from vae_jax.data.preprocess import unit
-from vae_jax.evaluation.estimators.diagnostics import log_mean
 from vae_jax.evaluation.health.codes import Labels
-from vae_jax.models import given, prepared, require_rate
-from vae_jax.objectives.weights import weigh
-from vae_jax.randomness import fold_range
-from vae_jax.types import Batch, Model, Params, PerExample
+from vae_jax.evaluation.health.effort import Effort, Refined
+from vae_jax.evaluation.health.optimisation import (
+    STEPS_OF_A_CALL,
+    Compiled,
+    compile_refinement,
+    num_scouting,
+    refine_block,
+)
+from vae_jax.models import prepared
+from vae_jax.types import Batch, Model, Params
 
 IMAGES_OF_A_BLOCK = 250
-PAIRS_OF_A_CALL = 1000
-"""The number of pairs of image and sample that are decoded at once."""
+"""The most images that are optimised at once. All blocks have the same size, so everything is compiled once."""
 
 
-class Effort(NamedTuple):
-    """The effort of optimising posteriors and of measuring them."""
+class Speed(NamedTuple):
+    """Times measured on this machine, seconds."""
 
-    steps: int = 300
-    """The number of Adam steps; the step size falls to 0 as a cosine."""
-    learning_rate: float = 0.05
-    samples_of_a_step: int = 2
-    starts: int = 2
-    """The number of starts: the encoder's posterior of the image, and its posteriors of `starts - 1` other images."""
-    samples_to_choose: int = 50
-    """The number of samples of each candidate posterior, to choose an image's best."""
-    samples: int = 500
-    """The number of new samples, shared by the encoder's posterior and the best one."""
+    compilation: float
+    """The compilation of the step, or its loading from the cache."""
+    decoder_pass: float
+    """The time to decode one z, with the derivative for z."""
 
 
-class Refined(NamedTuple):
-    """B images under the encoder's posteriors and under the best ones found, nats."""
+class Refine(NamedTuple):
+    """The optimisation of posteriors, see `make_refine`; compiled at the first call."""
 
-    elbo: Float[np.ndarray, " B"]
-    """The elbo under the encoder's posterior, a mean over samples."""
-    refined_elbo: Float[np.ndarray, " B"]
-    """The elbo under the best posterior, with the same random numbers."""
-    bounds: dict[str, Float[np.ndarray, " B"]]
-    """Bounds on log p(x), `iwae_S`, from samples of the encoder's posteriors and of the best ones."""
-    kl: Float[np.ndarray, " B"]
-    refined_kl: Float[np.ndarray, " B"]
-    """The KL(q || p) of the best posterior; `kl` is that of the encoder's."""
+    compiled: Compiled
+    effort: Effort
 
-    @property
-    def gain(self) -> Float[np.ndarray, " B"]:
-        """The amortisation gap of each image, as far as the optimisation converged."""
-        return self.refined_elbo - self.elbo
+    def __call__(
+        self,
+        params: Params,
+        key: PRNGKeyArray,
+        images: UInt8[np.ndarray, "B H W C"],
+        progress: Callable[[float], None] = lambda share: None,
+        labels: Labels = None,
+        size: int | None = None,
+        num_samples: int | None = None,
+    ) -> Refined:
+        """Optimise the posterior of every image.
+
+        Args:
+            params: the parameters.
+            key: the key for all draws.
+            images: the images.
+            progress: called with the finished share of the work.
+            labels: the images' labels, for a conditional model.
+            size: the number of images of a block, see `block_size`; None: at most IMAGES_OF_A_BLOCK.
+            num_samples: the number of new samples; None: `effort.samples`.
+        """
+        results, params = [], prepared(self.compiled.model, params)
+        effort, size = (
+            self.effort._replace(samples=num_samples or self.effort.samples),
+            min(size or IMAGES_OF_A_BLOCK, len(images)),
+        )
+        for start in range(0, len(images), size):
+
+            def report(share: float, start: int = start) -> None:
+                progress(min(1.0, (start + share * size) / len(images)))
+
+            batch, keys = _block(images, labels, start, size), jax.random.fold_in(key, start)
+            refined = refine_block(self.compiled, params, keys, batch, effort, report)
+            left = len(images) - start
+            results.append(jax.tree.map(lambda values, left=left: values[:left], refined))
+        return jax.tree.map(lambda *arrays: np.concatenate(arrays), *results)
+
+    def measure_speed(
+        self, params: Params, images: UInt8[np.ndarray, "B H W C"], labels: Labels = None, size: int | None = None
+    ) -> Speed:
+        """Compile the step and time a few steps of the first block; their results are not used."""
+        compiled, params, size = (
+            self.compiled,
+            prepared(self.compiled.model, params),
+            min(size or IMAGES_OF_A_BLOCK, len(images)),
+        )
+        batch, key = _block(images, labels, 0, size), jax.random.key(0)
+        posterior = jax.block_until_ready(compiled.encode(params, batch))
+        started, state = time.monotonic(), compiled.init(posterior)
+        jax.block_until_ready(compiled.steps(params, batch, posterior, state, key, 0, 0))
+        ready = time.monotonic()
+        jax.block_until_ready(compiled.steps(params, batch, posterior, state, key, 0, STEPS_OF_A_CALL))
+        passes = STEPS_OF_A_CALL * self.effort.samples_of_a_step * size
+        return Speed(ready - started, (time.monotonic() - ready) / passes)
+
+    def passes(self, num_images: int, num_samples: int | None = None) -> float:
+        """Return the number of decoder passes with derivative for so many images; one without derivative counts half."""
+        effort = self.effort
+        scouting = num_scouting(effort)
+        steps = effort.samples_of_a_step * (effort.starts * scouting + effort.steps - scouting)
+        chosen = (effort.starts + 2) * effort.samples_to_choose
+        return num_images * (steps + chosen / 2 + (num_samples or effort.samples))
 
 
-Refine = Callable[..., Refined]
-"""(params, key, images u8[B,H,W,C], progress, labels=None) -> Refined; `progress`, if given, is called with the number of
-finished images; a conditional model needs the images' labels."""
+def block_size(*counts: int) -> int:
+    """Return the size of blocks for several numbers of images, at most IMAGES_OF_A_BLOCK, that fills up the last ones best."""
+    sizes = range(-(-IMAGES_OF_A_BLOCK // 2), IMAGES_OF_A_BLOCK + 1)
+    return min(sizes, key=lambda size: (sum(-(-count // size) * size for count in counts), -size))
 
 
 def make_refine(model: Model, effort: Effort = Effort()) -> Refine:  # noqa: B008 - immutable
     """Make a function that optimises the elbo of every image over its posterior, a pytree of any numbers.
 
     The decoder is fixed, and so are parts of z that follow from other parts, such as upper layers from a sampled lower one:
-    their loss counts as the family's. The cost is steps x samples_of_a_step x starts decoder passes and derivatives per image.
+    their loss counts as the family's. `Refine.passes` is the cost.
 
     Args:
         model: a model with a prior.
@@ -79,101 +128,10 @@ def make_refine(model: Model, effort: Effort = Effort()) -> Refine:  # noqa: B00
     Raises:
         InputError: the model has no prior.
     """
-    compiled = _compile(model, effort)
-
-    def refine(
-        params: Params,
-        key: PRNGKeyArray,
-        images: UInt8[np.ndarray, "B H W C"],
-        progress: Callable[[int], None] = lambda done: None,
-        labels: Labels = None,
-    ) -> Refined:
-        results, params = [], prepared(model, params)
-        for start in range(0, len(images), IMAGES_OF_A_BLOCK):
-            block = slice(start, start + IMAGES_OF_A_BLOCK)
-            batch = Batch(jnp.asarray(unit(images[block])), None if labels is None else jnp.asarray(labels[block]))
-            results.append(_refine_block(compiled, params, jax.random.fold_in(key, start), batch, effort))
-            progress(start + len(batch.x))
-        return jax.tree.map(lambda *arrays: np.concatenate(arrays), *results)
-
-    return refine
+    return Refine(compile_refinement(model, effort), effort)
 
 
-class _Compiled(NamedTuple):
-    encode: Callable[..., Any]
-    step: Callable[..., Any]
-    """(params, batch, posterior, optimizer state, key) -> (posterior, optimizer state)."""
-    init: Callable[..., Any]
-    log_weights: Callable[..., Float[Array, "S B"]]
-    kl: Callable[..., PerExample]
-
-
-def _compile(family: Model, effort: Effort) -> _Compiled:
-    optimizer = optax.adam(optax.cosine_decay_schedule(effort.learning_rate, effort.steps))
-    require_rate(family)
-
-    def encode(params: Params, batch: Batch) -> Any:
-        return given(family, batch.labels).encode(params, batch.x)
-
-    def elbo(params: Params, batch: Batch, posterior: Any, key: PRNGKeyArray) -> PerExample:
-        model = given(family, batch.labels)
-        _, rate = require_rate(model)
-        draw = model.reparameterize(params, key, posterior)
-        likelihood = model.log_likelihood(params, batch.x, model.decode(params, draw.z))
-        return likelihood - rate.kl_terms(params, posterior, draw).sum(axis=1)
-
-    def loss(posterior: Any, params: Params, batch: Batch, keys: Key[Array, " S"]) -> Float[Array, ""]:
-        # A sum over images: each gets the gradient that it would have alone, and Adam treats every number separately.
-        return -jax.vmap(partial(elbo, params, batch, posterior))(keys).mean(axis=0).sum()
-
-    def step(params: Params, batch: Batch, posterior: Any, state: Any, key: PRNGKeyArray) -> tuple[Any, Any]:
-        gradient = jax.grad(loss)(posterior, params, batch, jax.random.split(key, effort.samples_of_a_step))
-        updates, state = optimizer.update(gradient, state)
-        return optax.apply_updates(posterior, updates), state
-
-    def log_weights(params: Params, keys: Key[Array, " S"], batch: Batch, posterior: Any) -> Float[Array, "S B"]:
-        model = given(family, batch.labels)
-        return jax.vmap(lambda key: weigh(model, params, key, batch.x, posterior))(keys)
-
-    def kl(params: Params, key: PRNGKeyArray, batch: Batch, posterior: Any) -> PerExample:
-        model = given(family, batch.labels)
-        _, rate = require_rate(model)
-        return rate.kl_terms(params, posterior, model.reparameterize(params, key, posterior)).sum(axis=1)
-
-    return _Compiled(jax.jit(encode), jax.jit(step), optimizer.init, jax.jit(log_weights), jax.jit(kl))
-
-
-def _refine_block(compiled: _Compiled, params: Params, key: PRNGKeyArray, batch: Batch, effort: Effort) -> Refined:
-    key_steps, key_choose, key_measure, key_starts = jax.random.split(key, 4)
-    initial = compiled.encode(params, batch)
-    candidates, scores = (
-        [initial],
-        [_weights(compiled, params, key_choose, batch, initial, effort.samples_to_choose).mean(axis=1)],
-    )
-    for i in range(effort.starts):
-        order = (
-            jax.random.permutation(jax.random.fold_in(key_starts, i), len(batch.x)) if i else jnp.arange(len(batch.x))
-        )
-        posterior = jax.tree.map(lambda leaf, order=order: leaf[order], initial)
-        state = compiled.init(posterior)
-        for key_step in jax.random.split(jax.random.fold_in(key_steps, i), effort.steps):
-            posterior, state = compiled.step(params, batch, posterior, state, key_step)
-        candidates.append(posterior)
-        scores.append(_weights(compiled, params, key_choose, batch, posterior, effort.samples_to_choose).mean(axis=1))
-    best = np.nan_to_num(np.stack(scores), nan=-np.inf).argmax(axis=0)
-    chosen = jax.tree.map(lambda *leaves: jnp.stack(leaves)[best, np.arange(len(batch.x))], *candidates)
-    log_weights = [_weights(compiled, params, key_measure, batch, q, effort.samples) for q in (initial, chosen)]
-    name = f"iwae_{effort.samples}"
-    bounds = {f"{name} of the encoder": log_mean(log_weights[0]), name: log_mean(log_weights[1])}
-    kl, refined_kl = (np.asarray(compiled.kl(params, key_measure, batch, q), np.float64) for q in (initial, chosen))
-    return Refined(log_weights[0].mean(axis=1), log_weights[1].mean(axis=1), bounds, kl, refined_kl)
-
-
-def _weights(
-    compiled: _Compiled, params: Params, key: PRNGKeyArray, batch: Batch, posterior: Any, num_samples: int
-) -> Float[np.ndarray, "B S"]:
-    """Return log weights of every image's samples; sample s has the key fold_in(key, s) for every posterior."""
-    size = min(num_samples, max(1, PAIRS_OF_A_CALL // len(batch.x)))
-    calls = [fold_range(key, start + jnp.arange(size)) for start in range(0, num_samples, size)]
-    log_weights = [jax.device_get(compiled.log_weights(params, keys, batch, posterior)) for keys in calls]
-    return np.concatenate(log_weights)[:num_samples].T.astype(np.float64)
+def _block(images: UInt8[np.ndarray, "N H W C"], labels: Labels, start: int, size: int) -> Batch:
+    """Return `size` images from `start` on; after the last image they are repeated from the first."""
+    rows = np.arange(start, start + size) % len(images)
+    return Batch(jnp.asarray(unit(images[rows])), None if labels is None else jnp.asarray(labels[rows]))
