@@ -200,17 +200,17 @@ def test_the_film_has_at_most_forty_frames_of_five_hundred_codes_on_the_first_pl
 def test_frames_that_are_damaged_or_foreign_are_left_out_of_the_film(tmp_path):
     images = dataset(30, classes=0)
     assert film.film(tmp_path, images, PLANE) is None
-    store_frames(tmp_path, (0, 10, 20), 30)
+    store_frames(tmp_path, (0, 5, 10, 20), 30)
     (tmp_path / FOLDER / "10.npy").write_bytes(b"broken")
     np.save(tmp_path / FOLDER / "20.npy", np.zeros((30, 7), np.float32))
     found = film.film(tmp_path, images, PLANE)
     assert found is not None
-    assert (found["steps"], found["epochs"], found["labels"]) == ([0], None, [])
+    assert (found["steps"], found["epochs"], found["labels"]) == ([0, 5], None, [])
     loaded = load_frames(tmp_path, 30)
     assert loaded is not None
     assert (loaded[0], loaded[1].shape) == ([20], (1, 30, 7))
-    np.save(tmp_path / FOLDER / "0.npy", np.full((30, 2), np.nan, np.float32))
-    assert film.film(tmp_path, images, PLANE) is None
+    np.save(tmp_path / FOLDER / "5.npy", np.full((30, 2), np.nan, np.float32))
+    assert film.film(tmp_path, images, PLANE) is None  # one frame is no film
     assert film.film(tmp_path, dataset(31), PLANE) is None
     assert len(filmed_rows(30)) == 30
 

@@ -15,6 +15,7 @@ const Pointer = (() => {
     const down = new Map(); // the pointers that are pressed: id -> [x, y]
     let mode = ""; // "press", "pan", "drag" or "pinch"
     let start = null;
+    let still = true; // until a press has moved by more than SLOP
 
     const placeOf = (event) => {
       const bounds = canvas.getBoundingClientRect();
@@ -29,6 +30,7 @@ const Pointer = (() => {
       if (event.isTrusted) canvas.setPointerCapture(event.pointerId);
       down.set(event.pointerId, where);
       start = where;
+      still = true;
       if (down.size === 2) mode = "pinch";
       else if (event.pointerType === "touch") {
         mode = "drag";
@@ -51,14 +53,15 @@ const Pointer = (() => {
       if (!before) return view.inside(where) ? act.hover(where) : act.leave();
       if (mode === "pinch" && down.size === 2) return pinch(event, where);
       down.set(event.pointerId, where);
-      if (mode === "press" && apart(where, start) > SLOP) mode = "pan";
+      if (apart(where, start) > SLOP) still = false;
+      if (mode === "press" && !still) mode = "pan";
       if (mode === "pan") view.pan([where[0] - before[0], where[1] - before[1]]);
-      else if (mode === "drag" && view.inside(where)) act.drag(where);
+      else if (mode === "drag" && !still && view.inside(where)) act.drag(where);
     }
 
     function release(event) {
       if (!down.delete(event.pointerId)) return;
-      if (mode === "press" && event.type === "pointerup") act.choose(placeOf(event));
+      if (still && mode !== "pinch" && event.type === "pointerup" && event.pointerType !== "touch") act.choose(placeOf(event));
       if (!down.size) mode = "";
       act.rest();
     }
