@@ -11,7 +11,7 @@ from vae_jax.training import measure
 
 def test_training_draws_the_quick_figures_at_the_end(runs):
     names = {name: {path.stem for path in (runs[name] / "figures").iterdir()} for name in runs}
-    assert names["ae"] == {"curves", "reconstructions", "latent_scatter"}
+    assert names["ae"] == {"curves", "reconstructions", "errors", "latent_scatter"}
     assert names["vae"] == names["ae"] | {"samples", "manifold", "traversal", "kl_per_dimension", "animation"}
 
 

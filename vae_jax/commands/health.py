@@ -1,7 +1,7 @@
 """Examine a trained run: `python -m experiments.health --workdir=RUN [--which=best|latest]`
 
 Prints one line for each thing that can be wrong with a VAE, with a verdict (collapsed, over-regularised, overfitting, prior
-hole, healthy, cannot tell) and advice. Further lines say what the codes are good for; one verdict sums up. The numbers are
+hole, healthy, undecided) and advice. Further lines say what the codes are good for; one verdict sums up. The numbers are
 written to health.json. Nothing is trained except the posteriors of single images and small classifiers. The report first says
 how long it will take: some 20 s for the digits on an idle core. Fewer --num_refined and --num_images take less.
 """
@@ -16,10 +16,9 @@ from vae_jax.models import require_continuous, require_rate
 from vae_jax.runs.loading import load_run
 from vae_jax.system import disk, signals
 from vae_jax.system.console import ERASE_LINE, Console
-from vae_jax.system.formatting import format_seconds
+from vae_jax.system.formatting import about_seconds, format_seconds
 
-TRUSTED_SHARE = 0.1
-"""The finished share of the work from which on the time left follows from the elapsed time."""
+TRUSTED_SHARE = 0.1  # the finished share of the work from which on the time left follows from the elapsed time
 
 
 def main(argv: list[str]) -> None:
@@ -52,9 +51,8 @@ def main(argv: list[str]) -> None:
     stopped = f"{ERASE_LINE if console.interactive else ''}stopped; nothing was written"
     with signals.leaving(stopped), console:
         lines = _print_lines(subject, extent, console)
-    given = ("which", "num_images", "num_refined", "steps", "temperatures")
-    facts = {name: getattr(flags, name) for name in given} | {"step": run.step, "seed": config.seed}
-    facts |= {"dataset": config.dataset, **kind}
+    facts = {name: getattr(flags, name) for name in ("which", "num_images", "num_refined", "steps", "temperatures")}
+    facts |= {"step": run.step, "seed": config.seed, "dataset": config.dataset, **kind}
     disk.write(path, json.dumps(facts | health.as_json(lines), indent=2) + "\n")
     console.line(f"\nwritten to {path}; done in {format_seconds(console.seconds)}")
 
@@ -66,12 +64,12 @@ def _print_lines(subject: health.Subject, extent: health.Extent, console: Consol
     def begin(seconds: float) -> None:
         nonlocal estimated
         estimated = seconds
-        console.line(f"this takes about {format_seconds(_rounded(seconds))}\n")
+        console.line(f"this takes about {about_seconds(seconds)}\n")
 
     def progress(part: str, share: float) -> None:
         elapsed = time.monotonic() - started
         left = elapsed * (1 - share) / share if share > TRUSTED_SHARE else estimated * (1 - share)
-        console.work(f"{part}, {format_seconds(_rounded(left))} left", share)
+        console.work(f"{part}, {about_seconds(left)} left", share)
 
     for line in health.examine(subject, extent, begin, progress):
         console.line(line.text)
@@ -80,9 +78,3 @@ def _print_lines(subject: health.Subject, extent: health.Extent, console: Consol
     verdict = health.overall(lines)
     console.line(f"\n{verdict.name}: {verdict.conclusion}")
     return lines
-
-
-def _rounded(seconds: float) -> float:
-    """Return the seconds to about one part in ten, at least 1."""
-    unit = next(unit for unit in (1, 5, 10, 60) if seconds < 20 * unit or unit == 60)
-    return max(1, unit * round(seconds / unit))

@@ -87,6 +87,12 @@ def format_seconds(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def about_seconds(seconds: float) -> str:
+    """Return a time to about one part in ten, at least 1 s."""
+    unit = next(unit for unit in (1, 5, 10, 60) if seconds < 20 * unit or unit == 60)
+    return format_seconds(max(1, unit * round(seconds / unit)))
+
+
 def format_table(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Value]]]) -> str:
     """Return a text table: names of the columns, one line per row; no newline at the end."""
     cells = [["", *columns], *([name, *(format_value(name, value) for value in values)] for name, values in rows)]

@@ -217,7 +217,7 @@ def test_the_affinities_of_t_sne_have_the_perplexity_that_was_asked_for(tsne):
     got = np.array(tsne("([rows]) => Array.from(Tsne.affinities(rows, 10))", [rows.tolist()])).reshape(60, 60)
     expected = np.zeros((60, 60))
     for i in range(60):
-        low, high = 1e-6, 1e6
+        low, high, own = 1e-6, 1e6, np.zeros(60)
         for _ in range(200):
             beta = np.sqrt(low * high)
             away = d[i] - np.delete(d[i], i).min()

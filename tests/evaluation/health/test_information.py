@@ -17,7 +17,7 @@ from vae_jax.evaluation.health.information import (
     model_pairs,
     mutual_information,
 )
-from vae_jax.evaluation.health.verdicts import CANNOT_TELL, COLLAPSED, HEALTHY, PRIOR_HOLE
+from vae_jax.evaluation.health.verdicts import COLLAPSED, HEALTHY, PRIOR_HOLE, UNDECIDED
 from vae_jax.models.distributions import normal_log_prob
 from vae_jax.types import Model
 
@@ -123,11 +123,11 @@ def test_perfect_codes_are_saturated_and_get_no_verdict():
     # Without its own encoder the density of a code is 0, but the information is at most the KL.
     assert rate.high == pytest.approx(codes.kl.mean())
     line = lines.information(rate, 400)
-    assert line.verdict == CANNOT_TELL
+    assert line.verdict == UNDECIDED
     assert "saturated, at least 5.99" in line.text
     assert "ceiling log 400 = 5.99" in line.text
     assert divergence.low == 0
-    assert lines.divergence(divergence).verdict == CANNOT_TELL
+    assert lines.divergence(divergence).verdict == UNDECIDED
 
 
 def test_useless_codes_have_no_information_and_match_the_prior():

@@ -6,7 +6,7 @@ from sklearn.metrics import normalized_mutual_info_score
 from support.constructed import draws, linear_images
 
 from vae_jax.evaluation.health.representation import Labelled, difference_error, representation_lines
-from vae_jax.evaluation.health.verdicts import CANNOT_TELL
+from vae_jax.evaluation.health.verdicts import UNDECIDED
 
 IMAGES = linear_images(500, 1)
 NOISE = draws(500, 2, seed=9)
@@ -75,7 +75,7 @@ def test_scores_are_reported_for_codes_components_and_pixels():
 def test_without_labels_a_single_line_is_reported():
     found = lines(NOISE, np.zeros(500, np.int32))
     assert [line.measured for line in found.values()] == ["the images have no labels, or all the same"]
-    assert found["representation"].verdict == CANNOT_TELL
+    assert found["representation"].verdict == UNDECIDED
 
 
 def test_codes_that_are_computed_from_the_class_are_not_asked_for_it():
@@ -84,4 +84,4 @@ def test_codes_that_are_computed_from_the_class_are_not_asked_for_it():
     images = rng.integers(0, 256, (60, 4, 4, 1), np.uint8)
     both = Labelled(labels[:, None].astype(np.float32), images, labels)
     (found,) = representation_lines(both, both, 0, conditional=True)
-    assert (found.verdict, "give the class away" in found.measured) == ("cannot tell", True)
+    assert (found.verdict, "give the class away" in found.measured) == ("undecided", True)

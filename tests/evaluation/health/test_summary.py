@@ -7,7 +7,7 @@ from support.constructed import codes_of, draws, duplicated, exact, perfect, scr
 from vae_jax.evaluation.health import difference, overall, quick, summarize_latents
 from vae_jax.evaluation.health import lines as health_lines
 from vae_jax.evaluation.health.summary import gaussian_kl
-from vae_jax.evaluation.health.verdicts import CANNOT_TELL, COLLAPSED, HEALTHY, PRIOR_HOLE
+from vae_jax.evaluation.health.verdicts import COLLAPSED, HEALTHY, PRIOR_HOLE, UNDECIDED
 
 
 def summary_of(codes, means=None):
@@ -79,7 +79,7 @@ def test_moments_of_few_images_are_healthy_and_their_error_agrees_with_repetitio
 def test_moments_near_the_threshold_get_no_verdict():
     hole = health_lines.HOLE_NATS
     codes = codes_of(draws(100, 5) + np.sqrt(2 * hole / 5), 1e-4)
-    assert health_lines.moments(summary_of(codes)).verdict == CANNOT_TELL
+    assert health_lines.moments(summary_of(codes)).verdict == UNDECIDED
 
 
 def test_moments_do_not_detect_scrambled_codes():
@@ -89,7 +89,7 @@ def test_moments_do_not_detect_scrambled_codes():
 def test_a_prior_that_is_not_standard_gets_no_verdict_on_moments():
     codes = exact(100, 3, 0.3)
     summary = summarize_latents(codes.means, codes.aggregate(), standard_prior=False)
-    assert health_lines.moments(summary).verdict == CANNOT_TELL
+    assert health_lines.moments(summary).verdict == UNDECIDED
     assert len(quick(summary)) == len(quick(summary_of(codes))) - 1
 
 
@@ -109,4 +109,4 @@ def test_the_gap_and_its_error_give_the_verdict():
     assert health_lines.gap(found, 2.0).verdict == "overfitting"
     assert health_lines.gap(found, 100.0).verdict == HEALTHY  # significant, but small beside the spread
     assert health_lines.gap(difference(second, first), 2.0).verdict == HEALTHY
-    assert health_lines.gap(found._replace(error=3.0), 2.0).verdict == CANNOT_TELL
+    assert health_lines.gap(found._replace(error=3.0), 2.0).verdict == UNDECIDED

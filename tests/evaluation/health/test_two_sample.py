@@ -10,7 +10,7 @@ from support.constructed import draws, duplicated, exact, scrambled
 
 from vae_jax.evaluation.health import lines, two_sample
 from vae_jax.evaluation.health.two_sample import area, two_sample_test
-from vae_jax.evaluation.health.verdicts import CANNOT_TELL, HEALTHY, PRIOR_HOLE
+from vae_jax.evaluation.health.verdicts import HEALTHY, PRIOR_HOLE, UNDECIDED
 
 COUNT = 1200
 
@@ -47,7 +47,7 @@ def test_dependent_dimensions_are_a_hole(codes):
 
 def test_a_test_with_few_codes_is_inconclusive():
     found = two_sample_test(exact(200, 2, 0.2).points, draws(200, 2, seed=8), 0)
-    assert lines.two_sample(found).verdict == CANNOT_TELL
+    assert lines.two_sample(found).verdict == UNDECIDED
 
 
 def check_area(area):

@@ -4,12 +4,12 @@ import pytest
 
 from vae_jax.evaluation.health import verdicts
 from vae_jax.evaluation.health.verdicts import (
-    CANNOT_TELL,
     COLLAPSED,
     HEALTHY,
     OVER_REGULARISED,
     OVERFITTING,
     PRIOR_HOLE,
+    UNDECIDED,
     Line,
     overall,
 )
@@ -27,7 +27,7 @@ def line(name: str, verdict: str, detail: str = "", advice: str = "") -> Line:
 
 STARVED = line(verdicts.AMORTISATION, OVER_REGULARISED, "", "a smaller beta")
 FED = line(verdicts.AMORTISATION, HEALTHY)
-RATE, DIVERGENCE = line(verdicts.RATE, CANNOT_TELL), line(verdicts.DIVERGENCE, CANNOT_TELL)
+RATE, DIVERGENCE = line(verdicts.RATE, UNDECIDED), line(verdicts.DIVERGENCE, UNDECIDED)
 CODES = line(verdicts.CODES, HEALTHY)
 
 
@@ -47,11 +47,11 @@ CODES = line(verdicts.CODES, HEALTHY)
         ),
         ([units(0), line(verdicts.CODES, PRIOR_HOLE), line(verdicts.GAP, OVERFITTING)], "overfitting, prior hole", ""),
         (
-            [units(0), RATE, DIVERGENCE, line(verdicts.CODES, CANNOT_TELL)],
+            [units(0), RATE, DIVERGENCE, line(verdicts.CODES, UNDECIDED)],
             HEALTHY,
             "y; 2 of 4 checks undecided (marginal",
         ),
-        ([RATE], CANNOT_TELL, ""),
+        ([RATE], UNDECIDED, ""),
     ],
 )
 def test_the_overall_verdict_follows_from_the_lines(lines, verdict, words):
@@ -72,6 +72,6 @@ def test_a_line_is_printed_on_one_line():
 
 
 def test_the_usefulness_of_codes_is_no_check_that_could_be_undecided():
-    unlabelled = line(verdicts.REPRESENTATION, CANNOT_TELL)
-    found = overall([units(0), line(verdicts.CODES, CANNOT_TELL), unlabelled])
+    unlabelled = line(verdicts.REPRESENTATION, UNDECIDED)
+    found = overall([units(0), line(verdicts.CODES, UNDECIDED), unlabelled])
     assert found.note == "1 of 2 checks undecided (codes against draws)"

@@ -7,7 +7,7 @@ from vae_jax.evaluation.health import verdicts
 from vae_jax.evaluation.health.information import Bracket
 from vae_jax.evaluation.health.summary import Gap, Summary, gaussian_kl, kl_text, moments_text, units_text
 from vae_jax.evaluation.health.two_sample import TwoSample
-from vae_jax.evaluation.health.verdicts import CANNOT_TELL, COLLAPSED, HEALTHY, OVERFITTING, PRIOR_HOLE, Line
+from vae_jax.evaluation.health.verdicts import COLLAPSED, HEALTHY, OVERFITTING, PRIOR_HOLE, UNDECIDED, Line
 
 ERRORS = 3.0
 """The standard errors by which a number must exceed a threshold to count as above it."""
@@ -46,10 +46,10 @@ def units(summary: Summary) -> Line:
 def moments(summary: Summary) -> Line:
     """Return the line on the mean and variance of all codes together."""
     if not summary.standard_prior:
-        return Line(verdicts.MOMENTS, "the prior is not N(0, I)", CANNOT_TELL)
+        return Line(verdicts.MOMENTS, "the prior is not N(0, I)", UNDECIDED)
     nats, error = gaussian_kl(summary.mean, summary.variance, summary.num_images)
     text = f"{moments_text(summary)}: {nats:.2f} ± {error:.2f} nats from N(0, I), or more"
-    verdict, advice = CANNOT_TELL, ""
+    verdict, advice = UNDECIDED, ""
     if nats - ERRORS * error > HOLE_NATS:
         verdict, advice = PRIOR_HOLE, "a larger beta"
     elif nats + ERRORS * error < HOLE_NATS:
@@ -66,7 +66,7 @@ def information(bracket: Bracket, num_images: int) -> Line:
     numbers = bracket._asdict() | {"ceiling": ceiling}
     if bracket.low > ceiling - SATURATED:
         text = f"saturated, at least {bracket.low:.2f} ± {bracket.low_error:.2f} nats ({words})"
-        return Line(verdicts.RATE, text, CANNOT_TELL, "", "", numbers)
+        return Line(verdicts.RATE, text, UNDECIDED, "", "", numbers)
     text = (
         f"{bracket.low:.2f} ± {bracket.low_error:.2f} to {bracket.high:.2f} ± {bracket.high_error:.2f} nats ({words})"
     )
@@ -78,7 +78,7 @@ def information(bracket: Bracket, num_images: int) -> Line:
 def divergence(bracket: Bracket) -> Line:
     """Return the line on the distance of all codes together from the prior."""
     text = f"{bracket.low:.2f} ± {bracket.low_error:.2f} to {bracket.high:.2f} ± {bracket.high_error:.2f} nats"
-    verdict = CANNOT_TELL
+    verdict = UNDECIDED
     if bracket.low - ERRORS * bracket.low_error > HOLE_NATS:
         verdict = PRIOR_HOLE
     elif bracket.high + ERRORS * bracket.high_error < HOLE_NATS:
@@ -93,7 +93,7 @@ def two_sample(result: TwoSample) -> Line:
     text = f"a classifier is right in {result.accuracy:.3f} ± {result.accuracy_error:.3f}, auc {result.auc:.3f} ± "
     text += f"{result.auc_error:.3f}, {certainty}, {2 * result.num_held_out:,} held out"
     reach = ERRORS * result.accuracy_error
-    verdict, advice = CANNOT_TELL, ""
+    verdict, advice = UNDECIDED, ""
     if result.accuracy - reach > HOLE_ACCURACY:
         verdict, advice = PRIOR_HOLE, "a larger beta, a smaller latent_dim"
     elif result.num_held_out < ENOUGH_CODES:
@@ -108,7 +108,7 @@ def gap(gap: Gap, deviation: float) -> Line:
     text = f"elbo {gap.nats:.2f} ± {gap.error:.2f} nats"
     text += f", {abs(gap.nats) / deviation:.2f} of its deviation between images" if deviation else ""
     numbers = gap._asdict() | {"deviation": deviation}
-    verdict, advice = CANNOT_TELL, "more images"
+    verdict, advice = UNDECIDED, "more images"
     if gap.nats - ERRORS * gap.error > GAP_SHARE * deviation:
         verdict, advice = OVERFITTING, "more images, early_stopping, dropout"
     elif gap.nats + ERRORS * gap.error < GAP_SHARE * deviation:

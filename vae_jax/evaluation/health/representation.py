@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int, Int32, UInt8
 
 from vae_jax.data.preprocess import unit
-from vae_jax.evaluation.health.verdicts import CANNOT_TELL, REPRESENTATION, Line
+from vae_jax.evaluation.health.verdicts import REPRESENTATION, UNDECIDED, Line
 
 NEIGHBOURS = 10
 NMI_TOLERANCE = 0.05
@@ -108,9 +108,9 @@ def representation_lines(train: Labelled, test: Labelled, seed: int, conditional
     """Return a line for each kind of probe, or one line if there are no labels, or if the codes are computed from them."""
     if conditional:
         words = "codes are computed from the image and its class, so they give the class away"
-        return [Line(REPRESENTATION, words, CANNOT_TELL)]
+        return [Line(REPRESENTATION, words, UNDECIDED)]
     if len(np.unique(train.labels)) < 2:
-        return [Line(REPRESENTATION, "the images have no labels, or all the same", CANNOT_TELL)]
+        return [Line(REPRESENTATION, "the images have no labels, or all the same", UNDECIDED)]
     from threadpoolctl import threadpool_limits
 
     # See `two_sample_test`: 12 s for 10,000 images of MNIST, on a busy machine 80 s with threads.

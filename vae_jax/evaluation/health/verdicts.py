@@ -8,7 +8,7 @@ OVER_REGULARISED = "over-regularised"
 OVERFITTING = "overfitting"
 PRIOR_HOLE = "prior hole"
 HEALTHY = "healthy"
-CANNOT_TELL = "cannot tell"
+UNDECIDED = "undecided"
 ILLNESSES = (COLLAPSED, OVER_REGULARISED, OVERFITTING, PRIOR_HOLE)
 """The order in which they are printed: earlier ones explain later ones."""
 
@@ -78,12 +78,12 @@ def overall(lines: Sequence[Line]) -> Line:
         ill.pop(COLLAPSED)
         notes = [f"{len(units.numbers['inactive'])} of {units.numbers['size']} units carry nothing"]
         notes[0] += "" if OVER_REGULARISED in ill else " and are not missed"
-    unknown = [line.name for line in lines if line.verdict == CANNOT_TELL and not _answered(line, by_name)]
+    unknown = [line.name for line in lines if line.verdict == UNDECIDED and not _answered(line, by_name)]
     notes += [f"{len(unknown)} of {_counted(lines)} checks undecided ({', '.join(unknown)})"] if unknown else []
     illnesses = [name for name in ILLNESSES if name in ill]
     if not illnesses:
-        known = {line.verdict for line in lines} - {CANNOT_TELL}
-        return Line("verdict", "", HEALTHY if known else CANNOT_TELL, note="; ".join(notes))
+        known = {line.verdict for line in lines} - {UNDECIDED}
+        return Line("verdict", "", HEALTHY if known else UNDECIDED, note="; ".join(notes))
     details = [ill[name].detail for name in illnesses if ill[name].detail]
     # If beta is too large, do not advise to remove units.
     first = OVER_REGULARISED if OVER_REGULARISED in ill else illnesses[0]
@@ -92,7 +92,7 @@ def overall(lines: Sequence[Line]) -> Line:
 
 def _counted(lines: Sequence[Line]) -> int:
     """Return the number of checks; the usefulness of codes is none."""
-    return sum(line.verdict in (*ILLNESSES, HEALTHY, CANNOT_TELL) and line.name != REPRESENTATION for line in lines)
+    return sum(line.verdict in (*ILLNESSES, HEALTHY, UNDECIDED) and line.name != REPRESENTATION for line in lines)
 
 
 def _starved(units: Line, ill: Mapping[str, Line], by_name: Mapping[str, Line]) -> bool:
@@ -103,11 +103,11 @@ def _starved(units: Line, ill: Mapping[str, Line], by_name: Mapping[str, Line]) 
 
 
 def _answered(line: Line, by_name: Mapping[str, Line]) -> bool:
-    """Return True if a line that cannot tell leaves no open question.
+    """Return True if an undecided line leaves no open question.
 
     A saturated rate is large enough, the classifier answers for the mixtures and for the moments, and the usefulness of codes
     is not an illness.
     """
     if line.name in (MOMENTS, DIVERGENCE):
-        return CODES in by_name and by_name[CODES].verdict != CANNOT_TELL
+        return CODES in by_name and by_name[CODES].verdict != UNDECIDED
     return line.name in (RATE, REPRESENTATION)
