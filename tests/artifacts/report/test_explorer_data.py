@@ -182,7 +182,7 @@ def test_the_film_has_at_most_forty_frames_of_five_hundred_codes_on_the_first_pl
     images = dataset(600)
     store_frames(tmp_path, range(0, 500, 5), 600)
     (tmp_path / "metrics.jsonl").write_text('{"step": 10, "epoch": 2}\n{"step": 495, "epoch": 99}\n')
-    found = film.film(tmp_path, images, PLANE)
+    found = film.film(tmp_path, images, PLANE, 99_999)
     assert found is not None
     steps = found["steps"]
     assert (len(steps), steps[0], steps[-1]) == (40, 0, 495)
@@ -199,19 +199,20 @@ def test_the_film_has_at_most_forty_frames_of_five_hundred_codes_on_the_first_pl
 
 def test_frames_that_are_damaged_or_foreign_are_left_out_of_the_film(tmp_path):
     images = dataset(30, classes=0)
-    assert film.film(tmp_path, images, PLANE) is None
+    assert film.film(tmp_path, images, PLANE, 99_999) is None
     store_frames(tmp_path, (0, 5, 10, 20), 30)
     (tmp_path / FOLDER / "10.npy").write_bytes(b"broken")
     np.save(tmp_path / FOLDER / "20.npy", np.zeros((30, 7), np.float32))
-    found = film.film(tmp_path, images, PLANE)
+    found = film.film(tmp_path, images, PLANE, 99_999)
     assert found is not None
     assert (found["steps"], found["epochs"], found["labels"]) == ([0, 5], None, [])
     loaded = load_frames(tmp_path, 30)
     assert loaded is not None
     assert (loaded[0], loaded[1].shape) == ([20], (1, 30, 7))
+    assert film.film(tmp_path, images, PLANE, 3) is None  # the frame of step 5 is later than the model
     np.save(tmp_path / FOLDER / "5.npy", np.full((30, 2), np.nan, np.float32))
-    assert film.film(tmp_path, images, PLANE) is None  # one frame is no film
-    assert film.film(tmp_path, dataset(31), PLANE) is None
+    assert film.film(tmp_path, images, PLANE, 99_999) is None  # one frame is no film
+    assert film.film(tmp_path, dataset(31), PLANE, 99_999) is None
     assert len(filmed_rows(30)) == 30
 
 

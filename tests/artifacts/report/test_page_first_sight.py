@@ -1,5 +1,7 @@
 """The page at first sight, and all that follows the pointer."""
 
+import base64
+
 import numpy as np
 import pytest
 from support.explorer_page import SHADE, draw
@@ -93,6 +95,59 @@ def test_away_from_the_images_the_nearest_one_is_shown_dimmed_with_its_name(expl
     np.testing.assert_allclose(there.pixels("original"), image / 255, atol=SHADE)
     assert there.page.locator("#original-title").text_content().startswith(f"Nearest: {row:,}")
     assert "dim" in there.page.locator("figure:has(#original)").get_attribute("class")
+
+
+def test_the_links_to_sections_keep_the_view(explorer):
+    there = explorer("plane", "tool=walk&z=0.5_0.25")
+    there.page.click("nav a[href='#results']")
+    there.settle()
+    there.shows([0.5, 0.25])
+    assert there.page.locator("#panel-walk").is_visible()
+
+
+def test_equal_codes_keep_their_own_images(explorer):
+    there = explorer("plane")
+    page = there.page
+    html = (there.run.workdir / "report.html").read_text()
+    content = there.content()
+    size = len(content["points"]["rows"])
+    same = base64.b64encode(np.zeros((size, 2), "<f4").tobytes()).decode()
+    html = html.replace(content["points"]["codes"]["numbers"], same)
+    (there.run.workdir / "same.html").write_text(html)
+    page.goto((there.run.workdir / "same.html").as_uri())
+    page.wait_for_selector("#decoded[data-shown]")
+    number = int(page.locator("#pick").input_value())
+    there.click("#next")
+    row = content["points"]["rows"][number]
+    assert page.locator("#original-title").text_content().startswith(f"Test image {row:,} (class")
+    assert there.state()["at"] == there.state()["image"] == str(number + 1)
+
+
+def test_another_class_than_that_of_the_image_is_not_called_its_reconstruction(explorer):
+    there = explorer("conditional")
+    assert there.page.locator("#decoded-title").text_content() == "Its reconstruction"
+    label = there.content()["points"]["labels"][there.at()]
+    there.set("#class-choice", (label + 1) % 10)
+    assert there.page.locator("#decoded-title").text_content() == f"Decoded as {(label + 1) % 10}"
+    assert there.page.locator("#error").text_content().strip() == ""
+    assert there.page.locator("#likeness").text_content() == ""  # z does not hold the class
+    worst = there.page.locator("#try a", has_text="worst")
+    there.click("#try a:has-text('worst')")
+    assert worst.count() == 1
+    assert there.page.locator("#decoded-title").text_content() == "Its reconstruction"
+
+
+def test_errors_that_are_not_finite_leave_a_page_that_works(explorer):
+    there = explorer("plane")
+    html, content = (there.run.workdir / "report.html").read_text(), there.content()
+    errors = content["points"]["errors"]["numbers"]
+    wrong = np.frombuffer(base64.b64decode(errors), "<f4").copy()
+    wrong[:5] = np.nan
+    html = html.replace(errors, base64.b64encode(wrong.tobytes()).decode())
+    (there.run.workdir / "nan.html").write_text(html)
+    there.page.goto((there.run.workdir / "nan.html").as_uri() + "#colour=1")
+    there.page.wait_for_selector("#decoded[data-shown]")
+    assert "test images" in there.page.locator("#error").text_content()
 
 
 def test_a_drawing_is_called_like_or_unlike_the_data_by_its_error(explorer):

@@ -80,13 +80,11 @@ def test_two_fingers_zoom_and_one_moves_the_point(explorer):
     ):
         there.page.evaluate(TOUCH, event)
     there.settle()
-    whole = there.page.evaluate("1")
-    assert whole
-    there_size = seen(there)[2]
+    np.testing.assert_array_equal(there.z(), point)  # a pinch does not move it
+    size = seen(there)[2]
     there.click("#zoom-all")
     there.click("#zoom-in")
-    assert there_size == pytest.approx(seen(there)[2] * 1.5 / 2, rel=0.02)  # twice as far apart: half of the whole
-    assert point.shape == (2,)
+    assert size == pytest.approx(seen(there)[2] * 1.5 / 2, rel=0.02)  # twice as far apart: half of the whole
 
 
 def test_the_legend_highlights_a_class_and_the_prior_has_rings(explorer):
@@ -160,6 +158,26 @@ def test_the_film_shows_earlier_codes_on_the_first_plane(explorer):
     assert there.page.locator("#film-play").text_content() == "Pause"
     there.click("#film-play")
     assert "film" in there.state()
+    there.click("#film-play")
+    there.page.select_option("#plane-choice", "1")  # another plane ends the film
+    there.page.wait_for_timeout(700)
+    assert there.page.locator("#plane-choice").input_value() == "1"
+    assert there.page.locator("#film-play").text_content() == "Play the training"
+
+
+def test_the_film_has_the_legend_of_its_own_colours(explorer):
+    there = explorer("deep", "colour=1")
+    assert there.page.locator("#legend .scale").count() == 1
+    there.set("#frame-number", 0)
+    there.page.evaluate(ARCS)
+    there.page.locator("#legend button").nth(2).click()
+    there.settle()
+    labels = np.array(there.content()["film"]["labels"])
+    arcs = [arc for arc in there.page.evaluate("window.arcs") if arc[2] < 8 and arc[5] < 1][: len(labels)]
+    np.testing.assert_array_equal([arc[5] < 0.2 for arc in arcs], labels != 2)
+    there.set("#frame-number", there.page.locator("#frame-number").get_attribute("max"))
+    assert there.page.locator("#legend .scale").count() == 1
+    assert there.page.locator("#frame-title").text_content() == f"trained: step {there.run.step:,}"
 
 
 def test_t_sne_is_computed_in_the_page_and_a_click_goes_to_an_image(explorer):
@@ -168,6 +186,12 @@ def test_t_sne_is_computed_in_the_page_and_a_click_goes_to_an_image(explorer):
     page.select_option("#plane-choice", label="t-SNE of the codes")
     page.wait_for_selector("#plane[data-map=done]", timeout=60_000)
     assert page.is_disabled("#tiles")
+    there.click("#zoom-in")
+    kept = there.page.url.partition("#")[2]
+    there.open(kept)
+    page.wait_for_selector("#plane[data-map=done]", timeout=60_000)
+    there.settle()
+    assert "seen" in there.state()
     page.mouse.click(*there.place(0.4, 0.4))
     page.mouse.move(*there.place(0.5, 1.5))
     there.settle()

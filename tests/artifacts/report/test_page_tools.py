@@ -94,7 +94,10 @@ def test_samples_of_a_conditional_model_have_the_chosen_class_or_all(explorer):
     there.page.check("#each-class")
     there.settle()
     assert there.page.locator("#samples .row-name").all_text_contents() == list(there.run.class_names)
-    there.click("#samples button >> nth=13")  # rows of six: class 2, its second draw
+    there.page.focus("#samples button >> nth=13")  # rows of six: class 2, its second draw
+    there.page.keyboard.press("Enter")
+    there.settle()
+    assert "class 2" in there.page.evaluate("document.activeElement.getAttribute('aria-label')")  # the focus is kept
     np.testing.assert_allclose(there.z(), z, atol=1e-3)
     assert there.page.locator("#class-choice").input_value() == "2"
 
@@ -117,12 +120,26 @@ def test_a_dropped_image_is_encoded_as_it_is(explorer):
     assert there.page.locator("#original-title").text_content() == "Your image"
 
 
+def test_a_dropped_image_that_is_placed_like_the_data_is_said_to_be(explorer):
+    there = explorer("plane")
+    image = data.load(there.run.config).test.images[5]
+    assert drop(there, "five.png", png(image[..., 0])) == "five.png: centred and scaled like the data."
+
+
+def test_an_empty_pad_is_not_encoded(explorer):
+    there = explorer("plane", "tool=draw&at=20&image=20")
+    there.page.uncheck("#frame")
+    there.settle()
+    assert there.state()["at"] == "20"
+
+
 def test_a_dropped_photograph_is_resized_made_grey_and_inverted_and_the_page_says_so(explorer):
     there = explorer("plane")
     paper = np.full((90, 60, 3), 240, np.uint8)
     paper[20:70, 25:35] = (20, 20, 120)
     told = drop(there, "photo.png", png(paper))
-    assert told.startswith("photo.png: resized from 60 x 90 to 8 x 8 pixels; its colours made grey; inverted")
+    assert told.startswith("photo.png: resized from 60 x 90 to 8 x 8 pixels; its colours made grey; centred")
+    assert "; inverted" in told
     assert there.page.locator("#panel-draw").is_visible()
     seen = there.pixels("seen")
     assert seen[0, 0, 0] < 0.2

@@ -36,9 +36,10 @@ def rectangles(covered: Bool[np.ndarray, "h w"]) -> list[Box]:
     Each is a run of pixels of a row, extended down over the rows that have the very same run.
     """
     high, wide = covered.shape
+    changed = [0, *(np.flatnonzero((covered[1:] != covered[:-1]).any(axis=1)) + 1).tolist(), high]
     open_runs: dict[tuple[int, int], int] = {}
     found = []
-    for row in range(high + 1):
+    for row in changed:
         runs = _runs(covered[row]) if row < high else []
         for run in [run for run in open_runs if run not in runs]:
             found.append((run, open_runs.pop(run), row))

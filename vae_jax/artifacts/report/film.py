@@ -14,17 +14,17 @@ from vae_jax.types import Dataset
 MOST_FRAMES, MOST_CODES = 40, 500
 
 
-def film(workdir: Path, dataset: Dataset, plane: Mapping[str, Any]) -> dict[str, Any] | None:
+def film(workdir: Path, dataset: Dataset, plane: Mapping[str, Any], last: int) -> dict[str, Any] | None:
     """Return {steps [F], epochs [F] or null, points [F, M, 2], labels [M]} of stored frames; None if there are not two.
 
     The points are float16 and lie on the plane, so that they can take the place of the page's points. Frames that are
-    damaged, not finite, or of another latent size, are left out.
+    damaged, not finite, of another latent size, or later than the step `last` of the model, are left out.
     """
     loaded = load_frames(workdir, len(dataset.test.images), MOST_FRAMES, len(plane["centre"]))
     if loaded is None:
         return None
     steps, latents, rows = loaded
-    finite = np.flatnonzero(np.isfinite(latents).all(axis=(1, 2)))
+    finite = np.flatnonzero(np.isfinite(latents).all(axis=(1, 2)) & (np.array(steps) <= last))
     steps, latents = [steps[i] for i in finite], latents[finite]
     if len(steps) < 2:
         return None

@@ -81,7 +81,7 @@ def _ignoring(run: Run, results: Mapping[str, Any], drawn: Drawn, codebook: Code
     if _active(run, results, drawn) == 0:
         return (
             f"This model ignores its latent space: none of its {run.config.latent_dim} dimensions is active, so all codes "
-            "are decoded to almost the same picture."
+            f"{'given one class ' * bool(run.class_names)}are decoded to almost the same picture."
         )
     if drawn.get("alike", False):
         return "This model ignores its latent space: all codes are decoded to the same picture."

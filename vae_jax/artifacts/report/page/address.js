@@ -14,7 +14,7 @@ const Address = (() => {
    */
   function write({ plane, colour, seen, frame, tool, decoded, picked, given, ends, way, t, z, image }, space) {
     const fields = new URLSearchParams();
-    const here = space.imageAt(z);
+    const here = space.imageAt(z, picked);
     if (plane) fields.set("plane", plane);
     if (colour) fields.set("colour", colour);
     if (seen) fields.set("seen", joined(seen));

@@ -3,6 +3,7 @@
 
 const Colours = (() => {
   const MOST_NAMES = 30; // the most groups in the legend, and the most whose names are written on the plane
+  const UNKNOWN = "#888888"; // of a value that is not a number
   const RAMP = ["#440154", "#3b528b", "#21918c", "#5ec962", "#fde725"]; // five stops of viridis (van der Walt and Smith 2015)
 
   const parts = (colour) => [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
@@ -35,7 +36,7 @@ const Colours = (() => {
       const { low, high, unit } = colouring;
       const share = (value) => (high > low ? (value - low) / (high - low) : 0.5);
       return {
-        colours: Array.from(values, (value) => lit(ramp(share(value)))),
+        colours: Array.from(values, (value) => (Number.isFinite(value) ? lit(ramp(share(value))) : UNKNOWN)),
         groups: null,
         names: [],
         legend: [],

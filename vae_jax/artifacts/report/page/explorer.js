@@ -38,15 +38,15 @@ const Explorer = (() => {
     let given = space.given; // the class that points are decoded with
     let drawn = null; // {image, logvar} while z is the code of a drawing
 
-    const titleOfPoint = () => (drawn ? "the code of your image" : space.nameOf(z));
-    const stagePoint = () => stage.show(z, { title: titleOfPoint(), label: given, image: drawn?.image });
+    const titleOfPoint = () => (drawn ? "the code of your image" : space.nameOf(z, picked));
+    const stagePoint = (moving = false) => stage.show(z, { title: titleOfPoint(), label: given, image: drawn?.image, moving });
 
     /** Move to a point; `origin` names the tool that moved it and already shows it. */
     function go(point, origin, drawing = null) {
       z = Array.from(point);
       drawn = drawing;
       view.set({ z, spread: drawing?.logvar ?? null, hover: null });
-      stagePoint();
+      stagePoint(origin === "walk");
       sliders.show();
       if (origin !== "walk") walker.stop();
       if (origin !== "plane" && byId("tiles").checked) retile();
@@ -198,9 +198,15 @@ const Explorer = (() => {
     function chooseColour(index) {
       colour = index;
       byId("colour-choice").value = colour;
-      const painted = Colours.paint(content.colourings[colour], points, Page.dark.matches);
-      view.colour(painted);
-      legend.show(painted);
+      view.colour(Colours.paint(content.colourings[colour], points, Page.dark.matches));
+      showLegend();
+    }
+
+    /** Show the legend of the points; of the film, whose codes always have the colours of their classes. */
+    function showLegend() {
+      const { labels } = points;
+      const shown = film.frame() >= 0 && labels.length ? { kind: "class" } : content.colourings[colour];
+      legend.show(Colours.paint(shown, points, Page.dark.matches));
     }
 
     /** Let t-SNE place the images in the background; the plane shows the map while it grows. */
@@ -212,8 +218,9 @@ const Explorer = (() => {
         own.map = map;
         byId("plane").dataset.map = done ? "done" : "growing";
         if (planes[plane] !== own) return;
-        view.choose(own);
-        stagePoint();
+        view.choose(own, true);
+        if (done && own.seen) view.see(own.seen);
+        if (done) own.seen = null;
       });
       grown.catch((error) => (byId("where").textContent = `t-SNE failed: ${error.message}`));
     }
@@ -224,6 +231,7 @@ const Explorer = (() => {
       if (planes[plane].kind === "map" && !planes[plane].map) growMap(planes[plane]);
       view.choose(planes[plane]);
       byId("tiles").disabled = view.isMap();
+      if (plane) film.stop();
       if (plane && film.frame() >= 0) film.show(-1);
       showTiles();
       stagePoint();
@@ -271,7 +279,7 @@ const Explorer = (() => {
         content.planes[last].name.includes("discriminants") && [`plane=${last}`, "the plane that separates the classes"],
         byId("tab-samples") && ["tool=samples", "new images from the prior"],
         film.count && ["film=0", "the first step of training"],
-        [`image=${worst}&at=${worst}`, "the worst reconstruction"],
+        [`image=${worst}&at=${worst}${classes.length ? `&class=${points.labels[space.worst]}` : ""}`, "the worst reconstruction"],
         content.framing && ["tool=draw", "draw by hand"],
       ].filter(Boolean);
       for (const [hash, text] of links) element("a", byId("try"), { href: `#${hash}`, textContent: text });
@@ -281,7 +289,7 @@ const Explorer = (() => {
     const remember = delayed(() => {
       const state = {
         plane, colour, tool, picked, given, ...walker.state, z,
-        seen: view.isWhole() ? null : view.seen(),
+        seen: planes[plane].seen ?? (view.isWhole() ? null : view.seen()),
         frame: film.frame(),
         decoded: byId("tiles").checked,
         image: drawn?.image,
@@ -293,7 +301,8 @@ const Explorer = (() => {
     /** Restore the state in the address. */
     function follow() {
       const text = location.hash.slice(1);
-      if (text === written) return;
+      if (text === written || (text && byId(text))) return; // the page's own sections keep the view
+      film.stop();
       const limits = {
         planes: planes.length, colours: content.colourings.length, frames: film.count, tools, classes: classes.length,
         imageLength: shape[0] * shape[1] * shape[2],
@@ -306,7 +315,8 @@ const Explorer = (() => {
       chooseColour(state.colour);
       choosePlane(state.plane);
       film.show(state.plane ? -1 : state.frame);
-      if (state.seen) view.see(state.seen);
+      if (view.isMap() && byId("plane").dataset.map !== "done") planes[plane].seen = state.seen; // until it has grown
+      else if (state.seen) view.see(state.seen);
       chooseTool(state.tool);
       if (state.onWalk) walker.update(true);
       else go(state.z, "address");
@@ -329,7 +339,7 @@ const Explorer = (() => {
     const walker = Walker.create({ ...here, visible: visible("walk") });
     const samples = Samples.create({ ...here, visible: visible("samples") });
     const pad = Pad.create({ ...here, open: () => chooseTool("draw") }, content.framing);
-    const film = Film.create({ ...here, onFirstPlane: () => plane && choosePlane(0), changed: () => remember() }, content.film);
+    const film = Film.create({ ...here, onFirstPlane: () => plane && choosePlane(0), changed: (turned) => (turned && showLegend(), remember()) }, content.film, content.step);
     makePlane();
     makePicker();
     makeClasses();

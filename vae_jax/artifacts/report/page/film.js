@@ -6,14 +6,15 @@ const Film = (() => {
   const SLOWEST = 300; // the most milliseconds of a frame
 
   /**
-   * here: view, points, onFirstPlane () which shows the plane that the film was made on, changed (). film: null, or
-   * {steps [F], epochs [F] or null, points: packed [F, M, 2], labels [M]}. Returns show (frame, or -1 for the trained model),
-   * recolour (), and frame () -> the frame that is shown, or -1.
+   * here: view, points, onFirstPlane () which shows the plane that the film was made on, changed (turned), turned being true if
+   * the film begins or ends. film: null, or {steps [F], epochs [F] or null, points: packed [F, M, 2], labels [M]}; step: that of
+   * the trained model. Returns show (frame, or -1 for the trained model), stop (), recolour (), frame () -> the frame that is
+   * shown, or -1, and count.
    */
-  function create(here, film) {
+  function create(here, film, step) {
     const { byId } = Page;
     byId("film").hidden = !film;
-    if (!film) return { show: () => {}, recolour: () => {}, frame: () => -1, count: 0 };
+    if (!film) return { show: () => {}, stop: () => {}, recolour: () => {}, frame: () => -1, count: 0 };
     const numbers = VaeNetwork.unpack(film.points);
     const count = film.steps.length;
     const size = numbers.length / count / 2;
@@ -30,15 +31,16 @@ const Film = (() => {
     }
 
     function show(frame) {
+      const turned = frame < 0 !== shown < 0;
       shown = frame;
       if (frame >= 0) here.onFirstPlane();
       const lit = (label) => Plane.visible(here.points.colours[label], Page.dark.matches);
-      here.view.showFrame(frame < 0 ? null : { points: pointsOf(frame), colours: film.labels.map(lit) });
+      here.view.showFrame(frame < 0 ? null : { points: pointsOf(frame), colours: film.labels.map(lit), groups: film.labels });
       scrubber.value = frame < 0 ? count - 1 : frame;
-      const text = frame < 0 ? `trained: ${title(count - 1)}` : title(frame);
+      const text = frame < 0 ? `trained: step ${step.toLocaleString("en")}` : title(frame);
       byId("frame-title").textContent = text;
       scrubber.setAttribute("aria-valuetext", text);
-      here.changed();
+      here.changed(turned);
     }
 
     let playing = 0;
@@ -63,7 +65,7 @@ const Film = (() => {
       stop();
       show(+scrubber.value === count - 1 ? -1 : +scrubber.value);
     });
-    return { show, recolour: () => shown >= 0 && show(shown), frame: () => shown, count };
+    return { show, stop, recolour: () => shown >= 0 && show(shown), frame: () => shown, count };
   }
 
   return { create };

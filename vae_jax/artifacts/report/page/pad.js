@@ -6,8 +6,9 @@ const Pad = (() => {
   const OTHER_SIDE = 0.5; // the least distance of a file's border from the data's background at which it is inverted
 
   /**
-   * here: shape, engine, space, draw (canvas, pixels), go (z, origin, {image, logvar}), open () which shows this tool; framing as in the page's content, null
-   * if the data have no plain background. Returns restore(image), which puts an image of the data's size on the pad.
+   * here: shape, engine, space, draw (canvas, pixels), go (z, origin, {image, logvar}), pick (index, also), open () which shows this
+   * tool; framing as in the page's content, null if the data have no plain background. Returns restore(image), which puts an image
+   * of the data's size on the pad.
    */
   function create(here, framing) {
     const { byId, clamp } = Page;
@@ -51,7 +52,9 @@ const Pad = (() => {
 
     const encode = Engine.latest(here.engine.encode, ({ mean, logvar }, seen) => here.go(mean, "drawing", { image: seen, logvar }));
 
+    let empty = true;
     function use(seen) {
+      empty = false;
       here.draw(byId("seen"), seen);
       encode(seen);
     }
@@ -103,6 +106,7 @@ const Pad = (() => {
         done.push(`resized from ${picture.width} x ${picture.height} to ${shape[1]} x ${shape[0]} pixels`);
       }
       if (cover(picture)) done.push("its colours made grey");
+      if (framing && byId("frame").checked) done.push("centred and scaled like the data");
       if (invertLike()) done.push("inverted, because the data have the other background");
       message(`${file.name}: ${done.length ? done.join("; ") : "taken as it is"}.`);
       use(image());
@@ -161,9 +165,10 @@ const Pad = (() => {
       clear();
       message("");
       here.draw(byId("seen"), image());
-      here.go(here.space.codes[here.space.typical], "reset");
+      empty = true;
+      here.pick(here.space.typical, true);
     });
-    byId("frame").addEventListener("change", () => use(image()));
+    byId("frame").addEventListener("change", () => (empty ? here.draw(byId("seen"), image()) : use(image())));
     clear();
     here.draw(byId("seen"), image());
 

@@ -130,8 +130,9 @@ const Plane = (() => {
       const radius = (codes.length > 600 ? 2.6 : 3.4) * Math.min(2, Math.sqrt(whole.size / view.size));
       const opacity = tiles && !frame ? OVER_TILES : 0.8;
       const shades = frame ? frame.colours : paint.colours;
+      const groups = frame ? frame.groups : paint.groups;
       (frame ? frame.points : points).forEach((point, i) => {
-        const faded = !frame && highlighted >= 0 && paint.groups && paint.groups[i] !== highlighted;
+        const faded = highlighted >= 0 && groups?.length && groups[i] !== highlighted;
         context.globalAlpha = faded ? FADED : opacity;
         context.fillStyle = shades[i] ?? theme("--first");
         context.beginPath();
@@ -356,10 +357,13 @@ const Plane = (() => {
       /** The view as numbers [u, v, size], and back. */
       seen: () => [...view.low, view.size],
       see: ([u, v, size]) => look([u, v], size),
-      choose(chosen) {
+      /** Show another plane, all of it; with `keep`, the same map that has grown, and the part of it that is shown. */
+      choose(chosen, keep = false) {
+        const kept = keep && view.size < 0.999 * whole.size ? view : null;
         plane = chosen;
         points = plane.map ?? codes.map((code) => project(plane, code));
-        whole = view = extent(points, plane.map ? 0 : least);
+        whole = extent(points, plane.map ? 0 : least);
+        view = kept ?? whole;
         tiles = null;
         redraw();
       },

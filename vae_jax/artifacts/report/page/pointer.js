@@ -2,7 +2,7 @@
 "use strict";
 
 const Pointer = (() => {
-  const SLOP = 5; // the CSS pixels that a press may move and still be a click
+  const SLOP = { touch: 10, other: 5 }; // the CSS pixels that a press may move and still be a click
   const GRIP = 14; // the CSS pixels around the current point where a press takes hold of it
   const WHEEL = 0.0016; // the logarithm of the zoom for a unit of the wheel
   const ZOOM = 1.5; // of a button or a key
@@ -32,10 +32,8 @@ const Pointer = (() => {
       start = where;
       still = true;
       if (down.size === 2) mode = "pinch";
-      else if (event.pointerType === "touch") {
-        mode = "drag";
-        act.choose(where);
-      } else mode = apart(where, view.placeOnScreen(act.point())) < GRIP && !view.isMap() ? "drag" : "press";
+      else if (event.pointerType === "touch") mode = "drag";
+      else mode = apart(where, view.placeOnScreen(act.point())) < GRIP && !view.isMap() ? "drag" : "press";
     }
 
     function pinch(event, where) {
@@ -53,7 +51,7 @@ const Pointer = (() => {
       if (!before) return view.inside(where) ? act.hover(where) : act.leave();
       if (mode === "pinch" && down.size === 2) return pinch(event, where);
       down.set(event.pointerId, where);
-      if (apart(where, start) > SLOP) still = false;
+      if (apart(where, start) > (SLOP[event.pointerType] ?? SLOP.other)) still = false;
       if (mode === "press" && !still) mode = "pan";
       if (mode === "pan") view.pan([where[0] - before[0], where[1] - before[1]]);
       else if (mode === "drag" && !still && view.inside(where)) act.drag(where);
@@ -61,7 +59,7 @@ const Pointer = (() => {
 
     function release(event) {
       if (!down.delete(event.pointerId)) return;
-      if (still && mode !== "pinch" && event.type === "pointerup" && event.pointerType !== "touch") act.choose(placeOf(event));
+      if (still && mode !== "pinch" && event.type === "pointerup") act.choose(placeOf(event));
       if (!down.size) mode = "";
       act.rest();
     }

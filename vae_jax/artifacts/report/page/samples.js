@@ -4,7 +4,6 @@
 const Samples = (() => {
   const COUNT = 24;
   const OF_EACH = 6; // the samples of each class, if all classes are shown
-  const MOST_CLASSES = 12;
 
   /** here: engine, draw (canvas, pixels), go (z, origin, drawing), give (label), classes, given () -> the chosen class, visible (). */
   function create(here) {
@@ -14,18 +13,25 @@ const Samples = (() => {
     if (!box) return { update: () => {} }; // a model without a prior
     const each = byId("each-class");
     let draws = [];
+    let made = [];
     let turn = 0;
 
-    const rows = () => (each?.checked ? here.classes.slice(0, MOST_CLASSES).map((_, label) => label) : [null]);
+    const isByClass = () => Boolean(each?.checked);
 
-    async function fill(button, z, label, own) {
-      const pixels = await engine.decode(z, label ?? here.given());
-      if (own === turn) here.draw(button.firstChild, pixels);
+    /** Make a button for each sample: {canvas, z, label}; label is that of a row, or null for the chosen class. */
+    function makeButtons() {
+      box.replaceChildren();
+      box.classList.toggle("by-class", isByClass());
+      const labels = isByClass() ? here.classes.map((_, label) => label) : [null];
+      return labels.flatMap((label) => {
+        if (label !== null) element("p", box, { textContent: here.classes[label], className: "row-name" });
+        const shown = label === null ? draws : draws.slice(0, OF_EACH); // the same draws for each class
+        return shown.map((z, i) => makeButton(z, label, i + 1));
+      });
     }
 
     function makeButton(z, label, number) {
       const button = element("button", box, { type: "button" });
-      element("canvas", button);
       const words = label === null ? `sample ${number}` : `sample ${number} of class ${here.classes[label]}`;
       button.title = `go to ${words}`;
       button.setAttribute("aria-label", button.title);
@@ -33,22 +39,30 @@ const Samples = (() => {
         if (label !== null) here.give(label);
         here.go(z, "samples");
       });
-      return button;
+      return { canvas: element("canvas", button), z, label };
     }
 
-    /** Draw anew if there are no draws yet, or `again`; decode them with the current class. */
+    /** Decode the samples, those without a class of their own with the chosen one; a newer call stops an older one. */
+    async function paint() {
+      const own = ++turn;
+      for (const { canvas, z, label } of made) {
+        const pixels = await engine.decode(z, label ?? here.given());
+        if (own !== turn) return;
+        here.draw(canvas, pixels);
+      }
+    }
+
+    /** Show this tool: draw at first, or `again`. */
     async function update(again) {
       if (!here.visible()) return;
       const own = ++turn;
-      if (again || !draws.length) draws = await Promise.all(Array.from({ length: COUNT }, engine.drawPrior));
+      const first = again || !draws.length;
+      const drawn = first ? await Promise.all(Array.from({ length: COUNT }, engine.drawPrior)) : draws;
       if (own !== turn) return;
-      box.replaceChildren();
-      box.classList.toggle("by-class", rows().length > 1);
-      for (const label of rows()) {
-        if (label !== null) element("p", box, { textContent: here.classes[label], className: "row-name" });
-        const shown = label === null ? draws : draws.slice(0, OF_EACH); // the same draws for each class
-        shown.forEach((z, i) => fill(makeButton(z, label, i + 1), z, label, own));
-      }
+      draws = drawn;
+      if (first || made.some(({ label }) => (label !== null) !== isByClass())) made = makeButtons();
+      else if (isByClass()) return; // the rows do not depend on the chosen class
+      await paint();
     }
 
     byId("sample-again").addEventListener("click", () => update(true));

@@ -31,27 +31,27 @@ const Space = (() => {
     return { label, count };
   }
 
-  const same = (a, b) => a.every((value, k) => Math.abs(value - b[k]) < 1e-6);
-
   /** Make the space from the page's content. An end of a walk is "c3", the mean of class 3, or "i7", image 7 of the page. */
   function make({ points, start, network, classes }) {
     const codes = unpackCodes(points.codes);
     const means = classMeans(codes, points.labels, points.classNames);
+    const reach = codes.reduce((most, code) => code.reduce((a, value) => Math.max(a, Math.abs(value)), most), 0);
+    const same = (a, b) => a.every((value, k) => Math.abs(value - b[k]) <= 1e-6 * reach);
 
     function titleOf(i) {
       const number = points.rows[i].toLocaleString("en");
       return `test image ${number}${points.labels.length ? ` (class ${points.classNames[points.labels[i]]})` : ""}`;
     }
 
-    /** Return the index of the image whose code is z, or -1. */
-    const imageAt = (z) => codes.findIndex((code) => same(code, z));
+    /** Return the index of the image whose code is z, or -1; the preferred one if several have this code. */
+    const imageAt = (z, preferred) => (same(codes[preferred], z) ? preferred : codes.findIndex((code) => same(code, z)));
 
     const learned = network.prior?.length || network.draws; // below another layer, 0 is not the prior's centre
     const centre = !network.with_prior ? "mean code" : learned ? "origin (z = 0)" : "centre of the prior (z = 0)";
 
     /** Return the name of a point, if it has one. */
-    function nameOf(z) {
-      const here = imageAt(z);
+    function nameOf(z, preferred) {
+      const here = imageAt(z, preferred);
       if (here >= 0) return titleOf(here);
       return same(z, start) ? `the ${centre}` : "";
     }
@@ -72,14 +72,14 @@ const Space = (() => {
       return found;
     }
 
-    /** Return the indices of the images whose codes are nearest to z, nearest first. */
-    function nearestTo(z) {
+    /** Return the indices of the images whose codes are nearest to z, nearest first, without the image itself, or -1. */
+    function nearestTo(z, itself) {
       const distances = codes.map((_, i) => distanceOf(i, z));
-      return [...distances.keys()].sort((a, b) => distances[a] - distances[b]).slice(0, NEAREST);
+      return [...distances.keys()].filter((i) => i !== itself).sort((a, b) => distances[a] - distances[b]).slice(0, NEAREST);
     }
 
     const errors = VaeNetwork.unpack(points.errors);
-    const ordered = errors.toSorted();
+    const ordered = errors.filter(Number.isFinite).toSorted();
 
     /**
      * Return the index of the first image to show: of those nearest to the mean of a class, or of all without classes, the one
@@ -95,9 +95,12 @@ const Space = (() => {
       return central.reduce((a, b) => (off(b) < off(a) ? b : a));
     }
 
-    /** Return words such as "looks like 3: 5 of 5 neighbours", if one class has most of them; empty without classes. */
+    /**
+     * Return words such as "looks like 3: 5 of 5 neighbours", if one class has most of them; empty without classes, and for a
+     * conditional model, whose z does not hold the class.
+     */
     function likeness(indices) {
-      if (!points.labels.length) return "";
+      if (!points.labels.length || classes.length) return "";
       const { label, count } = commonest(points.labels, indices);
       const names = [...new Set(indices.map((i) => points.classNames[points.labels[i]]))];
       if (2 * count <= indices.length) return `between classes: ${names.join(", ")}`;
@@ -107,7 +110,7 @@ const Space = (() => {
     /** Return the share of test images with a smaller reconstruction error. */
     function shareBelow(error) {
       const above = ordered.findIndex((one) => one >= error);
-      return (above < 0 ? ordered.length : above) / ordered.length;
+      return (above < 0 ? ordered.length : above) / Math.max(1, ordered.length);
     }
 
     /** Return two classes far apart in the list, such as 3 and 7 of ten, else the first and the last image. */
@@ -130,7 +133,7 @@ const Space = (() => {
     }
 
     const typical = findTypical();
-    const worst = errors.reduce((most, error, i) => (error > errors[most] ? i : most), 0);
+    const worst = Math.max(0, errors.indexOf(ordered.at(-1)));
     const given = classes.length ? points.labels[typical] : 0; // the class of the first view, for a conditional model
     return {
       codes, means, start, centre, given, typical, worst, errors, titleOf, imageAt, nameOf, nearest, nearestTo, likeness, shareBelow,

@@ -12,15 +12,13 @@ const Stage = (() => {
 
   /**
    * here: space, engine, view, draw (canvas, pixels), thumbnail (canvas, index), pick (index, also), plane () -> the plane shown,
-   * classes (names, of a conditional model). Returns show (point, {title, label, image, hovering}) and pixels (), the decoded ones.
+   * classes (names, of a conditional model), chosen () -> the chosen test image. Returns show.
    */
   function create(here) {
     const { byId, element } = Page;
     const { space, engine } = here;
-    let decoded = null;
 
     const showDecoded = Engine.latest(({ point, label }) => engine.decode(point, label), (pixels, { image, index }) => {
-      decoded = pixels;
       const canvas = byId("decoded");
       here.draw(canvas, pixels);
       here.draw(byId("inset"), pixels);
@@ -42,12 +40,16 @@ const Stage = (() => {
       place.classList.toggle("ill", isDrawing && share > FAR);
     }
 
-    function showOriginal(index, nearest, image) {
+    /** Return true if the image at `index` is decoded with its own class, or the model is not conditional. */
+    const isOwn = (index, label) => index >= 0 && (!here.classes.length || here.points.labels[index] === label);
+
+    function showOriginal({ index, nearest, image, label }) {
       if (image) here.draw(byId("original"), image);
       else here.thumbnail(byId("original"), index >= 0 ? index : nearest);
       const title = image ? "your image" : index >= 0 ? space.titleOf(index) : space.titleOf(nearest).replace("test image", "nearest:");
       byId("original-title").textContent = title[0].toUpperCase() + title.slice(1);
-      byId("decoded-title").textContent = image || index >= 0 ? "Its reconstruction" : "Decoded";
+      const decoded = index >= 0 && here.classes.length ? `Decoded as ${here.classes[label]}` : "Decoded";
+      byId("decoded-title").textContent = image || isOwn(index, label) ? "Its reconstruction" : decoded;
       byId("original").parentElement.classList.toggle("dim", !image && index < 0);
     }
 
@@ -73,14 +75,16 @@ const Stage = (() => {
 
     /**
      * Show a point: the current one, or the one under the pointer (hovering). title: its name; label: the class it is decoded
-     * with, for a conditional model; image: the pixels that it is the code of, if they are not a test image's.
+     * with, for a conditional model; image: the pixels that it is the code of, if they are not a test image's; moving: true on
+     * the way, when a screen reader is not told each place.
      */
-    function show(point, { title = "", label, image = null, hovering = false }) {
-      const nearest = space.nearestTo(point);
-      const index = image ? -1 : space.imageAt(point);
-      showDecoded({ point, label, image, index });
-      showOriginal(index, nearest[0], image);
+    function show(point, { title = "", label, image = null, hovering = false, moving = false }) {
+      const index = image ? -1 : space.imageAt(point, here.chosen());
+      const nearest = space.nearestTo(point, index);
+      showDecoded({ point, label, image, index: isOwn(index, label) ? index : -1 });
+      showOriginal({ index, nearest: nearest[0], image, label });
       showNearest(nearest);
+      byId("where").setAttribute("aria-live", hovering || moving ? "off" : "polite");
       const { labels } = here.plane();
       const where = (here.view.project(point) ?? []).map((value, axis) => coordinate(labels[axis], value));
       if (here.classes.length) where.push(`given\u00a0${here.classes[label]}`);
@@ -92,7 +96,7 @@ const Stage = (() => {
       Pictures.save("z.txt", new Blob([`${Array.from(here.point()).join("\n")}\n`], { type: "text/plain" }));
     });
     byId("save-image").addEventListener("click", () => byId("decoded").toBlob((blob) => Pictures.save("decoded.png", blob)));
-    return { show, pixels: () => decoded };
+    return { show };
   }
 
   return { create };

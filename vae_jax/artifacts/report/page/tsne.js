@@ -132,27 +132,31 @@ const Tsne = (() => {
     });
   }
 
-  /**
-   * Run in a worker, and call show (map of all codes, done) as the map grows; `source` is the text of this file. At most `most`
-   * codes are placed by t-SNE, the others amid their nearest ones. Returns a promise that is rejected if the worker fails.
-   */
-  function inBackground(codes, places, most, source, show) {
+  /** Call show (map of all codes, done) as it grows: at most `most` codes are placed by t-SNE, the others amid their nearest ones. */
+  function grow({ codes, places, most }, show) {
     const every = Math.ceil(codes.length / most);
     const amid = besides(codes, every);
-    const serve = "onmessage = ({ data }) => Tsne.run(data, (map, done) => postMessage({ map, done }));";
+    const first = (_, i) => i % every === 0;
+    run({ rows: codes.filter(first), places: places.filter(first) }, (map, done) => {
+      show(amid.map((own) => [0, 1].map((axis) => own.reduce((sum, i) => sum + map[i][axis], 0) / own.length)), done);
+    });
+  }
+
+  /** Grow in a worker; `source` is the text of this file. Returns a promise that is rejected if the worker fails. */
+  function inBackground(codes, places, most, source, show) {
+    const serve = "onmessage = ({ data }) => Tsne.grow(data, (map, done) => postMessage({ map, done }));";
     return new Promise((resolve, reject) => {
       const worker = new Worker(URL.createObjectURL(new Blob([source, serve], { type: "text/javascript" })));
       worker.onerror = reject;
       worker.onmessage = ({ data: { map, done } }) => {
-        show(amid.map((own) => [0, 1].map((axis) => own.reduce((sum, i) => sum + map[i][axis], 0) / own.length)), done);
+        show(map, done);
         if (!done) return;
         worker.terminate();
         resolve();
       };
-      const first = (_, i) => i % every === 0;
-      worker.postMessage({ rows: codes.filter(first), places: places.filter(first) });
+      worker.postMessage({ codes, places, most });
     });
   }
 
-  return { run, affinities, fillGradient, inBackground };
+  return { run, affinities, fillGradient, grow, inBackground };
 })();
