@@ -106,8 +106,16 @@ def test_samples_are_beside_their_nearest_training_images_and_copies_are_exposed
     few = source._replace(train=Split(own, np.zeros(20, np.int32)))
     copying = few._replace(sample=lambda n, seed: np.resize(own / 255, (n, *SHAPE)))
     assert found(copying, "neighbour_share")[0][0] == 1
-    fair = few._replace(train=few.val)  # the same images on both sides
-    assert found(fair, "neighbour_share")[0][0] == pytest.approx(0.5)
+    draws = np.random.default_rng(5).integers(0, 256, (2000, *SHAPE), np.uint8)  # all from one source
+    halves = [Split(part, np.zeros(len(part), np.int32)) for part in (draws[:300], draws[300:1800])]
+    fair = source._replace(
+        train=halves[0], val=halves[1], sample=lambda n, seed: np.resize(draws[1800:] / 255, (n, *SHAPE))
+    )
+    share, error, count, _ = found(fair, "neighbour_share")[
+        0
+    ]  # the larger half has more images, of which as many are compared
+    assert count == 300
+    assert abs(share - 0.5) < 3 * error < 0.35
     assert found(source._replace(val=None), "neighbour_share")[0][2:] == (60, "test")
     binary = Split(own // 128 * np.uint8(255), np.zeros(20, np.int32))
     assert found(source._replace(val=binary), "neighbour_share") == [None]

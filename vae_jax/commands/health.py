@@ -31,8 +31,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--steps", type=arguments.count, default=300, help="steps of a refinement (300)")
     parser.add_argument("--temperatures", type=arguments.count, default=400, help="steps of annealing 100 images (400)")
     flags = parser.parse_args(argv)
-    console = Console()
-    run = load_run(flags.workdir, flags.which)
+    console, run = Console(), load_run(flags.workdir, flags.which)
     require_rate(run.model, run.config.model)
     require_continuous(run.model, health.NEED, run.config.model)
     path = arguments.output_folder(flags) / "health.json"
@@ -52,6 +51,7 @@ def main(argv: list[str]) -> None:
     with signals.leaving(stopped), console:
         lines = _print_lines(subject, extent, console)
     facts = {name: getattr(flags, name) for name in ("which", "num_images", "num_refined", "steps", "temperatures")}
+    facts |= {"starts": effort.starts, "chains": anneal.num_chains, "leapfrog_steps": anneal.num_leapfrog}
     facts |= {"step": run.step, "seed": config.seed, "dataset": config.dataset, **kind}
     disk.write(path, json.dumps(facts | health.as_json(lines), indent=2) + "\n")
     console.line(f"\nwritten to {path}; done in {format_seconds(console.seconds)}")

@@ -10,7 +10,8 @@ from vae_jax.artifacts.arrays.lookups import Compute, Lookup, parts
 from vae_jax.artifacts.arrays.source import Source
 from vae_jax.data.preprocess import unit
 
-PIECE = 1000
+PIECE = 64
+"""The images reconstructed at once: as many as for the other figures, so that nothing is compiled again."""
 SHOWN = 4
 """The images of each kind."""
 
@@ -34,8 +35,7 @@ def reconstruct_all(source: Source, _: Lookup) -> Reconstructed:
     squares = np.zeros(source.test.images.shape[1:])
     for start in range(0, len(source.test.images), PIECE):
         rows = slice(start, start + PIECE)
-        originals = source.test.images[rows]
-        given = originals if source.corrupt is None else source.corrupt(originals, source.seed + start)
+        originals, given = source.test.images[rows], _inputs(source, start)
         found = source.reconstruct(given, *source.labels_of(rows))
         square = np.square(found - unit(originals), dtype=np.float32)
         errors.append(square.mean(axis=(1, 2, 3), dtype=np.float64))
@@ -45,6 +45,12 @@ def reconstruct_all(source: Source, _: Lookup) -> Reconstructed:
     over_images = np.sqrt((squares / len(source.test.images)).mean(axis=-1))
     corrupted = np.concatenate(inputs) if inputs else None
     return Reconstructed(np.concatenate(errors), over_images, np.concatenate(images), corrupted)
+
+
+def _inputs(source: Source, start: int) -> np.ndarray:
+    """Return what the encoder gets for the piece of images from `start`; a denoiser gets them corrupted."""
+    originals = source.test.images[start : start + PIECE]
+    return originals if source.corrupt is None else source.corrupt(originals, source.seed + start)
 
 
 def _bytes(images: Float[np.ndarray, "N H W C"]) -> UInt8[np.ndarray, "N H W C"]:
@@ -79,7 +85,7 @@ def sigma_map(source: Source, _: Lookup) -> Any:
     squares = np.zeros(source.test.images.shape[1:])
     for start in range(0, len(source.test.images), PIECE):
         rows = slice(start, start + PIECE)
-        sigma = source.pixel_sigma(source.test.images[rows], *source.labels_of(rows))
+        sigma = source.pixel_sigma(_inputs(source, start), *source.labels_of(rows))
         squares += np.square(sigma, dtype=np.float64).sum(axis=0)
     return np.sqrt((squares / len(source.test.images)).mean(axis=-1))
 

@@ -65,9 +65,10 @@ def fig_neighbours(
 def _verdict(share: float, error: float, count: int, split: str) -> str:
     if error > LARGEST_ERROR:
         return "most samples are near the same few images, which says nothing about copies"
+    same = " and both are from one source" if split == "test" else ""
     return (
         f"{share:.0%} ± {error:.0%} of samples are nearer to one of {count:,} training images than to any of {count:,} "
-        f"{split} images: 50% if nothing is memorised, 100% if all samples are copies"
+        f"{split} images: 50% if nothing is memorised{same}, 100% if all samples are copies"
     )
 
 

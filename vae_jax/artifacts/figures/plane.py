@@ -62,7 +62,8 @@ def _page(
     axes = figure.add_subplot()
     faded = 1 - STRENGTH * (1 - picture)
     axes.imshow(faded, extent=(left, right, low, high), interpolation="antialiased", aspect="auto")
-    order = np.random.default_rng(0).permutation(np.flatnonzero(np.isfinite(points).all(axis=1)))[:MOST_POINTS]
+    inside = ((points >= (left, low)) & (points <= (right, high))).all(axis=1)  # false for what is not finite
+    order = np.random.default_rng(0).permutation(np.flatnonzero(inside))[:MOST_POINTS]
     colours = class_colours(len(class_names))[labels[order]] if class_names else PALETTE[0]
     area = np.clip(12000 / max(len(order), 1), 5, 22)
     axes.scatter(*points[order].T, s=area, c=colours, edgecolors="white", linewidths=0.25 if len(order) <= FEW else 0)
