@@ -116,7 +116,7 @@ def test_the_best_value_of_each_metric_is_marked_among_means_and_lone_runs(make_
     rows = [row for group in table["groups"] for row in group["rows"]]
     assert [row["name"] for row in rows] == ["a, mean of 2", "a, seed 0", "a, seed 1", "b, seed 0", "c, seed 0"]
     assert [[number["best"] for number in row["numbers"]] for row in rows] == [
-        [False, False, False],  # -12 on average
+        [True, False, False],  # -12 on average, within the interval of -11
         [False, False, False],  # a lucky seed is not marked
         [False, False, False],
         [True, True, False],
@@ -125,6 +125,26 @@ def test_the_best_value_of_each_metric_is_marked_among_means_and_lone_runs(make_
     assert [number["text"] for number in rows[0]["numbers"]] == ["-12.00 ± 2.00", "0.25000 ± 0.05000", "1.00 ± 0.00"]
     assert [cell["text"] for cell in rows[0]["values"]] == ["2", "0, 1"]
     assert [number["text"] for number in rows[4]["numbers"]] == ["-", "-", "-"]
+
+
+def marked(make_config, *groups, metric="elbo"):
+    """Return the groups, each a list of values over seeds, whose mean or only value is marked."""
+    entries = [
+        best_values.Entry(own(str(place), place, seed), make_config(), {f"test/{metric}": value}, "complete", "", "")
+        for place, group in enumerate(groups)
+        for seed, value in enumerate(group)
+    ]
+    rows = [group["rows"][0] for group in best_values.table("grey", entries, [])["groups"]]
+    return [place for place, row in enumerate(rows) if row["numbers"][0]["best"]]
+
+
+def test_no_difference_within_the_interval_of_the_seeds_is_claimed(make_config):
+    near, far = [-98.0, -99.0, -100.0], [-101.0, -102.0, -103.0]  # each with a standard error of 0.58
+    assert marked(make_config, near, [value - 0.1 for value in near], far) == [0, 1]
+    assert marked(make_config, [-98.0], far) == [0]
+    assert marked(make_config, [-101.0], far) == [0, 1]  # the lone run has no interval of its own
+    assert marked(make_config, [-99.001], [-99.004], [-99.01]) == [0, 1]  # both are written -99.00
+    assert marked(make_config, [0.02, 0.0202], [0.0202, 0.0204], [0.03], metric="mse") == [0, 1]
 
 
 def compared(make_config, folder, elbo, seed=0, **changes) -> Compared:
