@@ -31,9 +31,33 @@ def test_runs_are_named_by_what_differs(make_config):
     assert named([make_config(learning_rate=1 / 3), make_config()])[0] == "learning_rate=0.3333"
 
 
+def test_runs_with_the_same_seed_are_no_sample_of_seeds(make_config):
+    configs = [make_config(), make_config(), make_config(seed=1)]
+    configs += [make_config(latent_dim=9, seed=seed) for seed in (0, 1)]
+    found = naming.named(configs, list("abcde"))
+    assert [own.place for own in found] == [0, 1, 2, 3, 3]
+    assert [own.group for own in found[:3]] == [own.name for own in found[:3]]
+    assert [own.group for own in found[:4]] == [
+        "latent_dim=3, seed 0 (a)",
+        "latent_dim=3, seed 0 (b)",
+        "latent_dim=3, seed 1",
+        "latent_dim=9",
+    ]
+    again = naming.named([make_config(), make_config()], ["a", "b"])
+    assert [(own.group, own.place) for own in again] == [("(a)", 0), ("(b)", 1)]
+
+
+def test_groups_whose_names_look_the_same_have_no_common_mean(make_config):
+    configs = [make_config(learning_rate=rate) for rate in (0.123451, 0.123452)]
+    found = naming.named(configs, ["a", "b"])
+    assert found[0].group == found[1].group
+    (chart,) = overlay.overlaid([(own, GREY, [curve("kl", [1.0])]) for own in found])
+    assert [line["role"] for line in chart["series"]] == ["run", "run"]
+
+
 def test_of_many_keys_a_name_holds_those_that_tell_runs_apart_and_are_not_usual(make_config):
     ae = {"model": "ae", "objective": "reconstruction", "likelihood": "gaussian", "batch_size": 32}
-    configs = [make_config(latent_dim=z) for z in (2, 2, 4, 4, 8)]
+    configs = [make_config(latent_dim=z, seed=seed) for z, seed in ((2, 0), (2, 1), (4, 0), (4, 1), (8, 0))]
     changed: list[dict] = [
         {**ae, "latent_dim": 4},
         {"beta": 4.0, "latent_dim": 2},

@@ -56,8 +56,8 @@ def overlaid(runs: Sequence[tuple[Named, Kind, list[dict[str, Any]]]]) -> list[d
 def _with_means(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the lines; those of a group of several are seeds, followed by their mean at the epochs that all have."""
     found: list[dict[str, Any]] = []
-    for group in dict.fromkeys(line["of"] for line in lines):
-        own = [line for line in lines if line["of"] == group]
+    for place, group in dict.fromkeys((line["place"], line["of"]) for line in lines):
+        own = [line for line in lines if (line["place"], line["of"]) == (place, group)]
         if len(own) == 1:
             found.append(own[0])
             continue
