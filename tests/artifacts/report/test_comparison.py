@@ -1,5 +1,7 @@
 """The page of several runs: their names, what is marked and joined, and the page in a browser, from runs made by hand."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -99,7 +101,8 @@ def test_runs_that_differ_in_seed_are_thin_lines_with_a_thick_mean():
 
 def test_numbers_of_different_kinds_share_no_chart():
     given = overlay.Kind("grey pixels", "bernoulli", ", given the label")
-    kinds = [GREY, overlay.Kind("grey pixels", "gaussian"), overlay.Kind("dynamic pixels", "bernoulli"), given]
+    noisy = GREY._replace(seen=", from noisy images")
+    kinds = [GREY, overlay.Kind("grey pixels", "gaussian"), overlay.Kind("dynamic pixels", "bernoulli"), given, noisy]
     runs = [(own(str(i), i), kind, [curve("loss", [2.0 + i]), curve("mse", [3.0 + i])]) for i, kind in enumerate(kinds)]
     found = {chart["name"]: [line["place"] for line in chart["series"]] for chart in overlay.overlaid(runs)}
     assert found == {
@@ -107,10 +110,32 @@ def test_numbers_of_different_kinds_share_no_chart():
         "loss, grey pixels, gaussian": [1],
         "loss, dynamic pixels, bernoulli": [2],
         "loss, grey pixels, bernoulli, given the label": [3],
+        "loss, grey pixels, bernoulli, from noisy images": [4],
         "mse, grey pixels": [0, 1],
         "mse, dynamic pixels": [2],
         "mse, grey pixels, given the label": [3],
+        "mse, grey pixels, from noisy images": [4],
     }
+
+
+def test_losses_of_different_objectives_share_no_chart(tmp_path, make_config):
+    changes: list[dict] = [{}, {"seed": 1}, {"beta": 4.0}, {"objective": "importance", "importance__num_samples": 5}]
+    configs = [make_config(**own) for own in changes]
+    losses = naming.losses(configs)
+    assert losses[0] == losses[1] == "objective=elbo, beta=1"
+    assert losses[2] == "objective=elbo, beta=4"
+    assert losses[3] == "objective=importance"
+    assert naming.losses([make_config(), make_config(latent_dim=9, learning_rate=0.1)]) == ["", ""]
+    runs = [compared(make_config, tmp_path / str(i), -20.0 - i, **own) for i, own in enumerate(changes[:3])]
+    for run in runs:
+        run.curves[1]["name"] = "loss"
+    write_page(runs, tmp_path / "compare.html")
+    text = (tmp_path / "compare.html").read_text().partition('id="data">')[2].partition("</script>")[0]
+    assert [one["name"] for one in json.loads(text)["curves"]] == [
+        "elbo",
+        "loss, grey pixels, bernoulli, beta=1",
+        "loss, grey pixels, bernoulli, beta=4",
+    ]
 
 
 def test_a_loss_stays_if_it_mirrors_the_elbo_of_some_runs_only():

@@ -97,6 +97,25 @@ def test_every_run_has_a_state_and_every_damage_its_reason(runs):
     }
 
 
+def test_numbers_of_other_images_are_of_another_kind(make_config):
+    ae = {"model": "ae", "likelihood": "gaussian"}
+    changes: list[dict] = [
+        {**ae, "objective": "reconstruction"},
+        {**ae, "objective": "denoising"},
+        {"image_size": (16, 12)},
+        {"grayscale": True},
+        {"condition": "label", "binarize": "dynamic"},
+    ]
+    assert [run_row.kind_of(make_config(**own)) for own in changes] == [
+        "digits, gaussian",
+        "digits, gaussian, from noisy images",
+        "digits, 16 x 12, bernoulli",
+        "digits, turned grey, bernoulli",
+        "digits, bernoulli, dynamic pixels, given the label",
+    ]
+    assert run_row.kind_of(make_config(seed=1)) == run_row.kind_of(make_config(latent_dim=20))
+
+
 def test_runs_are_found_at_any_depth_and_other_folders_are_named(runs):
     (runs / "deep" / "again").symlink_to(runs)  # a circle
     found, others = folder_of_runs.find(runs)

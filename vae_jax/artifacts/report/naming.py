@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from vae_jax.artifacts.report import facts
 from vae_jax.config import KEYS, flatten
-from vae_jax.config.table import unread
+from vae_jax.config.table import ENTRIES, unread
 from vae_jax.types import Config
 
 MOST_KEYS = 3
@@ -69,6 +69,14 @@ def named(configs: Sequence[Config], folders: Sequence[str]) -> list[Named]:
         Named(name.strip(), group.strip() or "all seeds", places[one])
         for name, group, one in zip(names, groups, of, strict=True)
     ]
+
+
+def losses(configs: Sequence[Config]) -> list[str]:
+    """Name the losses of runs by the model, the objective and its keys, as far as they differ: `beta=4`."""
+    values = [read_values(config) for config in configs]
+    of_objective = {key.name for config in configs for key in ENTRIES["objective", config.objective].keys}
+    keys = [name for name in differing(configs) if name in ("model", "objective") or name in of_objective]
+    return [_text(own, keys, {}) for own in values]
 
 
 def short(value: Any) -> str:

@@ -137,4 +137,7 @@ def kind_of(config: Config) -> str:
     """Return the kind of a run's numbers; those of different kinds are not sorted among each other."""
     binarised = "" if config.binarize == "none" else f", {config.binarize} pixels"
     given = "" if config.condition == "none" else ", given the label"
-    return f"{facts.data_name(config)}, {config.likelihood}{binarised}{given}"
+    seen = ", from noisy images" if config.objective == "denoising" else ""
+    size = f", {' x '.join(map(str, config.image_size))}" if config.image_size else ""
+    grey = ", turned grey" if config.grayscale else ""
+    return f"{facts.data_name(config)}{size}{grey}, {config.likelihood}{binarised}{given}{seen}"
