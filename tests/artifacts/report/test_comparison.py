@@ -224,6 +224,8 @@ def opened(page, tmp_path, make_config):
         compared(make_config, tmp_path / "b", -19.0, latent_dim=20),
         compared(make_config, tmp_path / "c & d", -8.0, latent_dim=100),
     ]
+    short = runs[2].curves[0]["series"][0]
+    short |= {"epochs": EPOCHS[1:3], "values": short["values"][1:3]}
     (tmp_path / "c & d" / "report.html").write_text("<title>its report</title>")
     write_page(runs, tmp_path / "compare.html")
     page.goto((tmp_path / "compare.html").as_uri())
@@ -289,9 +291,14 @@ def test_the_values_of_a_chart_are_in_a_box_at_the_pointer(opened):
     assert opened.locator(".at-pointer p").all_text_contents() == [
         "epoch 4",
         "-8.00  latent_dim=100, seed 0",
-        "-19.00  latent_dim=20, seed 0",
         "-21.00  latent_dim=3, mean of 2",
     ]
+    # latent_dim=20 has values of epochs 2 and 3 only.
+    for epoch, share in ((1, 0.01), (2, 0.34), (3, 0.66)):
+        opened.mouse.move(box["x"] + share * box["width"], box["y"] + 60)
+        lines = opened.locator(".at-pointer p").all_text_contents()
+        assert lines[0] == f"epoch {epoch}"
+        assert any("latent_dim=20," in line for line in lines) == (epoch > 1)
     opened.mouse.move(2, 2)
     opened.wait_for_timeout(50)
     assert opened.locator(".at-pointer").count() == 0
