@@ -1,5 +1,7 @@
 """The page of several runs: their names, what is marked and joined, and the page in a browser, from runs made by hand."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -31,9 +33,33 @@ def test_runs_are_named_by_what_differs(make_config):
     assert named([make_config(learning_rate=1 / 3), make_config()])[0] == "learning_rate=0.3333"
 
 
+def test_runs_with_the_same_seed_are_no_sample_of_seeds(make_config):
+    configs = [make_config(), make_config(), make_config(seed=1)]
+    configs += [make_config(latent_dim=9, seed=seed) for seed in (0, 1)]
+    found = naming.named(configs, list("abcde"))
+    assert [own.place for own in found] == [0, 1, 2, 3, 3]
+    assert [own.group for own in found[:3]] == [own.name for own in found[:3]]
+    assert [own.group for own in found[:4]] == [
+        "latent_dim=3, seed 0 (a)",
+        "latent_dim=3, seed 0 (b)",
+        "latent_dim=3, seed 1",
+        "latent_dim=9",
+    ]
+    again = naming.named([make_config(), make_config()], ["a", "b"])
+    assert [(own.group, own.place) for own in again] == [("(a)", 0), ("(b)", 1)]
+
+
+def test_groups_whose_names_look_the_same_have_no_common_mean(make_config):
+    configs = [make_config(learning_rate=rate) for rate in (0.123451, 0.123452)]
+    found = naming.named(configs, ["a", "b"])
+    assert found[0].group == found[1].group
+    (chart,) = overlay.overlaid([(own, GREY, [curve("kl", [1.0])]) for own in found])
+    assert [line["role"] for line in chart["series"]] == ["run", "run"]
+
+
 def test_of_many_keys_a_name_holds_those_that_tell_runs_apart_and_are_not_usual(make_config):
     ae = {"model": "ae", "objective": "reconstruction", "likelihood": "gaussian", "batch_size": 32}
-    configs = [make_config(latent_dim=z) for z in (2, 2, 4, 4, 8)]
+    configs = [make_config(latent_dim=z, seed=seed) for z, seed in ((2, 0), (2, 1), (4, 0), (4, 1), (8, 0))]
     changed: list[dict] = [
         {**ae, "latent_dim": 4},
         {"beta": 4.0, "latent_dim": 2},
@@ -75,7 +101,8 @@ def test_runs_that_differ_in_seed_are_thin_lines_with_a_thick_mean():
 
 def test_numbers_of_different_kinds_share_no_chart():
     given = overlay.Kind("grey pixels", "bernoulli", ", given the label")
-    kinds = [GREY, overlay.Kind("grey pixels", "gaussian"), overlay.Kind("dynamic pixels", "bernoulli"), given]
+    noisy = GREY._replace(seen=", from noisy images")
+    kinds = [GREY, overlay.Kind("grey pixels", "gaussian"), overlay.Kind("dynamic pixels", "bernoulli"), given, noisy]
     runs = [(own(str(i), i), kind, [curve("loss", [2.0 + i]), curve("mse", [3.0 + i])]) for i, kind in enumerate(kinds)]
     found = {chart["name"]: [line["place"] for line in chart["series"]] for chart in overlay.overlaid(runs)}
     assert found == {
@@ -83,10 +110,32 @@ def test_numbers_of_different_kinds_share_no_chart():
         "loss, grey pixels, gaussian": [1],
         "loss, dynamic pixels, bernoulli": [2],
         "loss, grey pixels, bernoulli, given the label": [3],
+        "loss, grey pixels, bernoulli, from noisy images": [4],
         "mse, grey pixels": [0, 1],
         "mse, dynamic pixels": [2],
         "mse, grey pixels, given the label": [3],
+        "mse, grey pixels, from noisy images": [4],
     }
+
+
+def test_losses_of_different_objectives_share_no_chart(tmp_path, make_config):
+    changes: list[dict] = [{}, {"seed": 1}, {"beta": 4.0}, {"objective": "importance", "importance__num_samples": 5}]
+    configs = [make_config(**own) for own in changes]
+    losses = naming.losses(configs)
+    assert losses[0] == losses[1] == "objective=elbo, beta=1"
+    assert losses[2] == "objective=elbo, beta=4"
+    assert losses[3] == "objective=importance"
+    assert naming.losses([make_config(), make_config(latent_dim=9, learning_rate=0.1)]) == ["", ""]
+    runs = [compared(make_config, tmp_path / str(i), -20.0 - i, **own) for i, own in enumerate(changes[:3])]
+    for run in runs:
+        run.curves[1]["name"] = "loss"
+    write_page(runs, tmp_path / "compare.html")
+    text = (tmp_path / "compare.html").read_text().partition('id="data">')[2].partition("</script>")[0]
+    assert [one["name"] for one in json.loads(text)["curves"]] == [
+        "elbo",
+        "loss, grey pixels, bernoulli, beta=1",
+        "loss, grey pixels, bernoulli, beta=4",
+    ]
 
 
 def test_a_loss_stays_if_it_mirrors_the_elbo_of_some_runs_only():
@@ -116,7 +165,7 @@ def test_the_best_value_of_each_metric_is_marked_among_means_and_lone_runs(make_
     rows = [row for group in table["groups"] for row in group["rows"]]
     assert [row["name"] for row in rows] == ["a, mean of 2", "a, seed 0", "a, seed 1", "b, seed 0", "c, seed 0"]
     assert [[number["best"] for number in row["numbers"]] for row in rows] == [
-        [False, False, False],  # -12 on average
+        [True, False, False],  # -12 on average, within the interval of -11
         [False, False, False],  # a lucky seed is not marked
         [False, False, False],
         [True, True, False],
@@ -125,6 +174,26 @@ def test_the_best_value_of_each_metric_is_marked_among_means_and_lone_runs(make_
     assert [number["text"] for number in rows[0]["numbers"]] == ["-12.00 ± 2.00", "0.25000 ± 0.05000", "1.00 ± 0.00"]
     assert [cell["text"] for cell in rows[0]["values"]] == ["2", "0, 1"]
     assert [number["text"] for number in rows[4]["numbers"]] == ["-", "-", "-"]
+
+
+def marked(make_config, *groups, metric="elbo"):
+    """Return the groups, each a list of values over seeds, whose mean or only value is marked."""
+    entries = [
+        best_values.Entry(own(str(place), place, seed), make_config(), {f"test/{metric}": value}, "complete", "", "")
+        for place, group in enumerate(groups)
+        for seed, value in enumerate(group)
+    ]
+    rows = [group["rows"][0] for group in best_values.table("grey", entries, [])["groups"]]
+    return [place for place, row in enumerate(rows) if row["numbers"][0]["best"]]
+
+
+def test_no_difference_within_the_interval_of_the_seeds_is_claimed(make_config):
+    near, far = [-98.0, -99.0, -100.0], [-101.0, -102.0, -103.0]  # each with a standard error of 0.58
+    assert marked(make_config, near, [value - 0.1 for value in near], far) == [0, 1]
+    assert marked(make_config, [-98.0], far) == [0]
+    assert marked(make_config, [-101.0], far) == [0, 1]  # the lone run has no interval of its own
+    assert marked(make_config, [-99.001], [-99.004], [-99.01]) == [0, 1]  # both are written -99.00
+    assert marked(make_config, [0.02, 0.0202], [0.0202, 0.0204], [0.03], metric="mse") == [0, 1]
 
 
 def compared(make_config, folder, elbo, seed=0, **changes) -> Compared:
@@ -155,6 +224,8 @@ def opened(page, tmp_path, make_config):
         compared(make_config, tmp_path / "b", -19.0, latent_dim=20),
         compared(make_config, tmp_path / "c & d", -8.0, latent_dim=100),
     ]
+    short = runs[2].curves[0]["series"][0]
+    short |= {"epochs": EPOCHS[1:3], "values": short["values"][1:3]}
     (tmp_path / "c & d" / "report.html").write_text("<title>its report</title>")
     write_page(runs, tmp_path / "compare.html")
     page.goto((tmp_path / "compare.html").as_uri())
@@ -220,9 +291,14 @@ def test_the_values_of_a_chart_are_in_a_box_at_the_pointer(opened):
     assert opened.locator(".at-pointer p").all_text_contents() == [
         "epoch 4",
         "-8.00  latent_dim=100, seed 0",
-        "-19.00  latent_dim=20, seed 0",
         "-21.00  latent_dim=3, mean of 2",
     ]
+    # latent_dim=20 has values of epochs 2 and 3 only.
+    for epoch, share in ((1, 0.01), (2, 0.34), (3, 0.66)):
+        opened.mouse.move(box["x"] + share * box["width"], box["y"] + 60)
+        lines = opened.locator(".at-pointer p").all_text_contents()
+        assert lines[0] == f"epoch {epoch}"
+        assert any("latent_dim=20," in line for line in lines) == (epoch > 1)
     opened.mouse.move(2, 2)
     opened.wait_for_timeout(50)
     assert opened.locator(".at-pointer").count() == 0

@@ -59,6 +59,12 @@ def test_the_legend_shows_the_last_values_without_a_pointer_and_those_at_the_poi
     assert legends(opened) == idle
 
 
+def test_a_line_has_no_value_at_an_epoch_that_it_never_reached(opened):
+    for epoch, known in ((35, [f"{ELBO[34]:.2f}"] * 2), (36, [f"{ELBO[35]:.2f}", ""]), (40, [f"{ELBO[39]:.2f}", ""])):
+        opened.mouse.move(*over(opened, 0, min((epoch - 1) / 39, 0.999)))
+        assert legends(opened)[0] == [str(epoch), *known]
+
+
 def test_the_cursors_of_all_charts_move_together(opened):
     opened.mouse.move(*over(opened, 1, 0.5))
     epochs = {row[0] for row in legends(opened)}

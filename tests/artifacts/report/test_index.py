@@ -49,7 +49,7 @@ def runs(tmp_path, make_config) -> Path:
     (root / "photos" / "holiday").mkdir(parents=True)
     (root / "photos" / "holiday" / "a.jpg").touch()
     (root / "deep" / "empty").mkdir()
-    for name in ("json", "foreign", "older", "values", "results", "row", "lost", "model", "list"):
+    for name in ("json", "foreign", "older", "values", "results", "row", "lost", "model", "list", "epoch"):
         make_run(root / "broken" / name, make_config())
     broken = root / "broken"
     (broken / "json" / "config.json").write_text('{"model": "va')
@@ -61,6 +61,7 @@ def runs(tmp_path, make_config) -> Path:
     (broken / "lost" / "config.json").unlink()
     (broken / "model" / "config.json").write_text('{"model": "mine"}')
     (broken / "list" / "results.json").write_text("{}")
+    (broken / "epoch" / "metrics.jsonl").write_text(f'{{"step": 1, "epoch": 1{400 * "0"}}}\n')
     return root
 
 
@@ -93,14 +94,34 @@ def test_every_run_has_a_state_and_every_damage_its_reason(runs):
         "results": "results.json: not JSON",
         "row": "metrics.jsonl: not a row of metrics: <i>oops</i>",
         "lost": "config.json is missing",
+        "epoch": "metrics.jsonl or results.json: a number is too large",
         "list": "results.json: not the results of a run of this version: it needs step and epochs",
     }
+
+
+def test_numbers_of_other_images_are_of_another_kind(make_config):
+    ae = {"model": "ae", "likelihood": "gaussian"}
+    changes: list[dict] = [
+        {**ae, "objective": "reconstruction"},
+        {**ae, "objective": "denoising"},
+        {"image_size": (16, 12)},
+        {"grayscale": True},
+        {"condition": "label", "binarize": "dynamic"},
+    ]
+    assert [run_row.kind_of(make_config(**own)) for own in changes] == [
+        "digits, gaussian",
+        "digits, gaussian, from noisy images",
+        "digits, 16 x 12, bernoulli",
+        "digits, turned grey, bernoulli",
+        "digits, bernoulli, dynamic pixels, given the label",
+    ]
+    assert run_row.kind_of(make_config(seed=1)) == run_row.kind_of(make_config(latent_dim=20))
 
 
 def test_runs_are_found_at_any_depth_and_other_folders_are_named(runs):
     (runs / "deep" / "again").symlink_to(runs)  # a circle
     found, others = folder_of_runs.find(runs)
-    assert len(found) == 5 + 9
+    assert len(found) == 5 + 10
     assert sorted(path.name for path in others) == ["empty", "photos"]
     assert folder_of_runs.find(runs / "grey") == ([runs / "grey"], [])
 
@@ -113,11 +134,22 @@ def test_a_half_row_that_is_being_written_is_no_damage_and_only_the_end_is_read(
     assert (found.state, found.metrics["elbo"]) == ("stopped", (-7.25, "val"))
 
 
+def test_the_date_of_a_run_is_that_of_its_last_row_or_result(tmp_path, make_config):
+    workdir = make_run(tmp_path / "run", make_config())
+    for name, time_s in (("metrics.jsonl", 1_100_000_000), ("results.json", 1_200_000_000)):
+        os.utime(workdir / name, (time_s, time_s))
+        assert run_row.read(workdir).moment.timestamp() == time_s
+    (workdir / "results.json").unlink()
+    assert run_row.read(workdir).moment.timestamp() == 1_100_000_000
+    (workdir / "metrics.jsonl").unlink()
+    assert run_row.read(workdir).moment.timestamp() == 1e9  # of the config
+
+
 def test_the_command_says_what_it_wrote_and_where(runs, tmp_path, capsys):
     index.main([str(runs)])
     line = capsys.readouterr().out
     assert line.startswith(f"{runs / 'index.html'} (")
-    assert line.endswith("): 14 runs: 2 stopped, 3 complete, 9 damaged\n")
+    assert line.endswith("): 15 runs: 2 stopped, 3 complete, 10 damaged\n")
     index.main([str(runs / "grey"), f"--output={tmp_path / 'other.html'}"])
     assert capsys.readouterr().out.endswith(": 1 run: 1 complete\n")
     assert 'href="runs/grey/report.html"' in (tmp_path / "other.html").read_text()
@@ -186,6 +218,27 @@ def test_a_thumbnail_is_a_part_of_the_figures_images_and_small(tmp_path, boxes):
     assert thumbnail.thumbnail(tmp_path / "nowhere") == ""
 
 
+@pytest.mark.parametrize(
+    "boxes",
+    [
+        "[[1e400, 0, 1, 1]]",
+        "[[NaN, 0, 1, 1]]",
+        "[[0, 0, 1e9, 1e9]]",
+        "{}",
+        "[{}]",
+        "null",
+        "oops",
+        "[1, 2]",
+        "[" * 10**5,
+    ],
+)
+def test_a_figure_with_foreign_text_takes_no_index_away(tmp_path, boxes):
+    figure(tmp_path / "figures" / "samples.png", boxes)
+    assert thumbnail.thumbnail(tmp_path) == ""
+    figure(tmp_path / "figures" / "reconstructions.png")
+    assert thumbnail.thumbnail(tmp_path)
+
+
 @pytest.fixture
 def opened(page, runs):
     figure(runs / "grey" / "figures" / "samples.png")
@@ -200,10 +253,14 @@ def shown(page) -> list[str]:
 
 
 def test_search_and_states_choose_runs(opened):
-    assert len(shown(opened)) == 14
+    assert len(shown(opened)) == 15
     opened.fill("#search", "LATENT_DIM=20")
     assert shown(opened) == ["first & best"]
-    assert opened.text_content("#found") == "1 of 14 shown"
+    assert opened.text_content("#found") == "1 of 15 shown"
+    opened.fill("#search", "latent_dim=2")
+    assert shown(opened) == []  # and no run of 20
+    opened.fill("#search", "latent_dim=")  # before the number is typed
+    assert len(shown(opened)) > 5
     opened.fill("#search", "mnist  bernoulli")
     assert shown(opened) == ["grey"]
     opened.fill("#search", "latent_dim=3 beta=4")

@@ -340,6 +340,16 @@ def test_different_test_images_are_not_shown_side_by_side(trained, tmp_path, mak
     assert "the test images" not in page
 
 
+@pytest.mark.slow
+def test_a_denoiser_shares_no_table_with_an_autoencoder(trained, tmp_path, make_config):
+    ae = {"model": "ae", "objective": "denoising", "denoising__noise_std": 0.3, "likelihood": "gaussian"}
+    with open(os.devnull, "w") as nowhere:
+        train_and_evaluate(make_config(num_epochs=2, log__tensorboard=False, **ae), tmp_path / "d", Console(nowhere))
+    write_comparison([trained["ae"], tmp_path / "d"], tmp_path / "c.html")
+    captions = re.findall("<caption>(.*?)</caption>", (tmp_path / "c.html").read_text(encoding="utf-8"))
+    assert captions == ["grey pixels, gaussian", "grey pixels, gaussian, from noisy images"]
+
+
 def test_a_sprite_sheet_contains_every_image(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (7, 5, 6, 1), np.uint8)
     found = sprites.sheet(images)

@@ -1,4 +1,4 @@
-"""The tables of several runs: their numbers, the mean over seeds, and the best value of each metric marked."""
+"""The tables of several runs: their numbers, the mean over seeds, and the best values of each metric marked."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,10 @@ BETTER = {"elbo": 1, "mse": -1, "mse_mean": -1, "bits_per_dim": -1}
 
 Other metrics have no best value: a loss depends on its objective, and kl and reconstruction are two parts of one sum.
 """
+
+
+INTERVAL = 2
+"""The standard errors of a difference up to which seeds do not show it."""
 
 
 class Entry(NamedTuple):
@@ -77,7 +81,7 @@ def _mean_row(runs: Sequence[Entry], keys: Sequence[str], metrics: Sequence[str]
         number = _number(name, float(np.mean(known)) if known else None)
         if len(known) > 1:
             error = float(np.std(known, ddof=1)) / math.sqrt(len(known))
-            number["text"] += f" ± {format_value(name, error)}"
+            number |= {"text": f"{number['text']} ± {format_value(name, error)}", "error": error}
         numbers.append(number)
     done = sum(bool(run.results) for run in runs)
     name = f"{runs[0].names.group}, mean of {done}"
@@ -93,14 +97,16 @@ def _cell(value: Any, text: str) -> dict[str, Any]:
 
 def _number(name: str, value: Any) -> dict[str, Any]:
     known = isinstance(value, int | float) and math.isfinite(value)
-    return {"text": format_value(name, value), "value": value if known else None, "best": False}
+    return {"text": format_value(name, value), "value": value if known else None, "error": 0.0, "best": False}
 
 
 def _mark(name: str, numbers: Sequence[dict[str, Any]]) -> None:
-    """Mark the best of at least two numbers, and those that look the same."""
+    """Mark the best of at least two numbers, and those that look the same or differ by less than the seeds' interval."""
     known = [number for number in numbers if number["value"] is not None]
     if name not in BETTER or len(known) < 2:
         return
     best = max(known, key=lambda number: BETTER[name] * number["value"])
     for number in known:
-        number["best"] = number["value"] == best["value"]
+        same = format_value(name, number["value"]) == format_value(name, best["value"])
+        interval = INTERVAL * math.hypot(number["error"], best["error"])
+        number["best"] = same or abs(number["value"] - best["value"]) <= interval

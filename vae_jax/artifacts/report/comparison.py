@@ -96,7 +96,12 @@ def _read(workdir: Path) -> Compared:
     return Compared(
         workdir.resolve(),
         run.config,
-        overlay.Kind(pixels, run.config.likelihood, ", given the label" * (given is not None)),
+        overlay.Kind(
+            pixels,
+            run.config.likelihood,
+            ", given the label" * (given is not None),
+            ", from noisy images" * run.corrupts,
+        ),
         stands.complete,
         f"{'complete' if stands.complete else 'not complete'}: epoch {stands.epochs:g}{best}",
         results if stands.complete else {},
@@ -109,10 +114,12 @@ def _read(workdir: Path) -> Compared:
 
 
 def _told_apart(runs: Sequence[Compared]) -> list[Compared]:
-    """Return the runs with the name of their images in their kind, if not all have the same data set."""
+    """Return the runs with the name of their images and the settings of their loss in their kind, if these differ."""
+    losses = naming.losses([run.config for run in runs])
+    runs = [run._replace(kind=run.kind._replace(loss=loss)) for run, loss in zip(runs, losses, strict=True)]
     sets = [(facts.data_name(run.config), run.originals.shape[1:]) for run in runs]
     if len(set(sets)) == 1:
-        return list(runs)
+        return runs
     words = [
         f"{run.kind.pixels} of {name} {shape[0]} x {shape[1]}" for run, (name, shape) in zip(runs, sets, strict=True)
     ]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from vae_jax.artifacts.report import facts
 from vae_jax.config import KEYS, flatten
-from vae_jax.config.table import unread
+from vae_jax.config.table import ENTRIES, unread
 from vae_jax.types import Config
 
 MOST_KEYS = 3
@@ -20,7 +20,7 @@ FIRST = ("model", "dataset")
 
 
 class Named(NamedTuple):
-    """A run's names: `latent_dim=20, seed 1` in the group `latent_dim=20`."""
+    """A run's names: `latent_dim=20, seed 1` in the group `latent_dim=20`, or alone if the group has a seed twice."""
 
     name: str
     group: str
@@ -43,7 +43,11 @@ def read_values(config: Config) -> dict[str, Any]:
 
 
 def named(configs: Sequence[Config], folders: Sequence[str]) -> list[Named]:
-    """Name runs by what differs; runs of equal configs by their folders too."""
+    """Name runs by what differs; runs of equal configs by their folders too.
+
+    Runs that differ only in their seed are a group. If a seed is there twice, the runs are no sample of seeds, and each is
+    its own group.
+    """
     values = [read_values(config) for config in configs]
     keys = _telling(values, [name for name in differing(configs) if name != "seed"])
     usual = _usual(values, keys) if len(keys) > MOST_KEYS else {}
@@ -56,11 +60,23 @@ def named(configs: Sequence[Config], folders: Sequence[str]) -> list[Named]:
     counts = Counter(names)
     names = [f"{name} ({folder})" if counts[name] > 1 else name for name, folder in zip(names, folders, strict=True)]
     of = [repr([own.get(key) for key in keys]) for own in values]
+    seen = Counter((one, own["seed"]) for one, own in zip(of, values, strict=True))
+    repeated = {one for (one, _), count in seen.items() if count > 1}
+    groups = [name if one in repeated else group for name, group, one in zip(names, groups, of, strict=True)]
+    of = [f"{one} {i}" if one in repeated else one for i, one in enumerate(of)]
     places = {one: place for place, one in enumerate(dict.fromkeys(of))}
     return [
-        Named(name.strip(), group or "all seeds", places[one])
+        Named(name.strip(), group.strip() or "all seeds", places[one])
         for name, group, one in zip(names, groups, of, strict=True)
     ]
+
+
+def losses(configs: Sequence[Config]) -> list[str]:
+    """Name the losses of runs by the model, the objective and its keys, as far as they differ: `beta=4`."""
+    values = [read_values(config) for config in configs]
+    of_objective = {key.name for config in configs for key in ENTRIES["objective", config.objective].keys}
+    keys = [name for name in differing(configs) if name in ("model", "objective") or name in of_objective]
+    return [_text(own, keys, {}) for own in values]
 
 
 def short(value: Any) -> str:

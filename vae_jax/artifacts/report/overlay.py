@@ -17,15 +17,24 @@ class Kind(NamedTuple):
     likelihood: str
     given: str = ""
     """`, given the label` for a conditional model, whose numbers are of p(x|y)."""
+    seen: str = ""
+    """`, from noisy images` for a denoiser, which encodes corrupted images."""
+    loss: str = ""
+    """The settings of the objective, such as `beta=4`, if runs have different ones."""
 
     @property
     def text(self) -> str:
-        """The kind of all numbers but the squared error."""
-        return f"{self.pixels}, {self.likelihood}{self.given}"
+        """The kind of all numbers but the squared error and the loss."""
+        return f"{self.pixels}, {self.likelihood}{self.given}{self.seen}"
 
     def of(self, metric: str) -> str:
-        """Return the kind of a metric: a squared error of the same pixels is one, whatever the likelihood."""
-        return f"{self.pixels}{self.given}" if metric == "mse" else self.text
+        """Return the kind of a metric.
+
+        A squared error of the same pixels is one kind, whatever the likelihood; losses are one kind if their objectives agree.
+        """
+        if metric == "mse":
+            return f"{self.pixels}{self.given}{self.seen}"
+        return f"{self.text}, {self.loss}" if metric == "loss" and self.loss else self.text
 
 
 def overlaid(runs: Sequence[tuple[Named, Kind, list[dict[str, Any]]]]) -> list[dict[str, Any]]:
@@ -56,8 +65,8 @@ def overlaid(runs: Sequence[tuple[Named, Kind, list[dict[str, Any]]]]) -> list[d
 def _with_means(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the lines; those of a group of several are seeds, followed by their mean at the epochs that all have."""
     found: list[dict[str, Any]] = []
-    for group in dict.fromkeys(line["of"] for line in lines):
-        own = [line for line in lines if line["of"] == group]
+    for place, group in dict.fromkeys((line["place"], line["of"]) for line in lines):
+        own = [line for line in lines if (line["place"], line["of"]) == (place, group)]
         if len(own) == 1:
             found.append(own[0])
             continue

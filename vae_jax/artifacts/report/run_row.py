@@ -1,5 +1,6 @@
 """A run as a row of the index, read from its small files only: no checkpoint is opened, and nothing is compiled."""
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -31,7 +32,7 @@ class Row(NamedTuple):
     detail: str
     """The process that trains it, or the damage; empty for other runs."""
     moment: datetime
-    """The time of its last result or row of metrics."""
+    """The time of its last result or row of metrics, whichever is later."""
     config: Config | None = None
     """The configuration, or None if it is damaged."""
     epochs: float = 0.0
@@ -55,7 +56,7 @@ def read(workdir: Path) -> Row:
             name: (float(known[f"{split}/{name}"]), split) for name in METRICS if _known(known, f"{split}/{name}")
         }
         return Row(workdir, state, trainer or "", moment, config, results["epochs"] if complete else epochs, metrics)
-    except (InputError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (InputError, OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         return Row(workdir, "damaged", printable(_reason(error, workdir)), moment, config)
 
 
@@ -65,6 +66,8 @@ def _known(values: Mapping[str, Any], name: str) -> bool:
 
 def _reason(error: Exception, workdir: Path) -> str:
     """Return the first line of an error without the run's folder, which its row names."""
+    if isinstance(error, OverflowError):
+        return f"{writer.FILE} or {workdir_lib.RESULTS}: a number is too large"
     text = (
         f"{Path(error.filename).name}: {error.strerror}"
         if isinstance(error, OSError) and error.filename
@@ -123,18 +126,22 @@ def _last_rows(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _moment(workdir: Path) -> datetime:
-    times = []
-    for name in (workdir_lib.RESULTS, writer.FILE, workdir_lib.CONFIG, ""):
-        try:
-            times.append((workdir / name).stat().st_mtime)
-        except OSError:
-            continue
-        break
-    return datetime.fromtimestamp(times[0] if times else 0, UTC)
+    """Return the later of the times of results and metrics; without both, that of the config, or else of the folder."""
+    for names in ((workdir_lib.RESULTS, writer.FILE), (workdir_lib.CONFIG,), ("",)):
+        times = []
+        for name in names:
+            with contextlib.suppress(OSError):
+                times.append((workdir / name).stat().st_mtime)
+        if times:
+            return datetime.fromtimestamp(max(times), UTC)
+    return datetime.fromtimestamp(0, UTC)
 
 
 def kind_of(config: Config) -> str:
     """Return the kind of a run's numbers; those of different kinds are not sorted among each other."""
     binarised = "" if config.binarize == "none" else f", {config.binarize} pixels"
     given = "" if config.condition == "none" else ", given the label"
-    return f"{facts.data_name(config)}, {config.likelihood}{binarised}{given}"
+    seen = ", from noisy images" if config.objective == "denoising" else ""
+    size = f", {' x '.join(map(str, config.image_size))}" if config.image_size else ""
+    grey = ", turned grey" if config.grayscale else ""
+    return f"{facts.data_name(config)}{size}{grey}, {config.likelihood}{binarised}{given}{seen}"

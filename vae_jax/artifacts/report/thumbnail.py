@@ -15,6 +15,8 @@ SIZE = 96
 """The pixels of its side."""
 WHITE, FULL = 250, 0.3
 """The shade from which a pixel is paper, and the share of other pixels from which a row or column shows images."""
+# A broken PNG raises SyntaxError; the last three are of boxes that are no list, infinite, or nested without end.
+DAMAGES = (OSError, ValueError, SyntaxError, Image.DecompressionBombError, TypeError, OverflowError, RecursionError)
 
 
 def thumbnail(workdir: Path) -> str:
@@ -24,7 +26,7 @@ def thumbnail(workdir: Path) -> str:
         try:
             with Image.open(path) as figure:
                 picture = figure.convert("RGB").crop(_part(figure))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # SyntaxError: a broken PNG
+        except DAMAGES:
             continue
         buffer = io.BytesIO()
         picture.resize((SIZE, SIZE), Image.Resampling.BOX).save(buffer, "WEBP", quality=70)
@@ -44,6 +46,8 @@ def _images(figure: Image.Image) -> tuple[int, int, int, int]:
     """Return the box of the images in a figure: as it says itself, or else the rows and columns that are not white."""
     width, height = figure.size
     boxes = np.array(json.loads(getattr(figure, "text", {}).get("image boxes", "[]")), np.float64).reshape(-1, 4)
+    if np.abs(boxes).max(initial=0) > 2:
+        raise ValueError("the boxes are not parts of the figure")
     if len(boxes):
         low, high = boxes[:, :2].min(axis=0), (boxes[:, :2] + boxes[:, 2:]).max(axis=0)
         return round(low[0] * width), round(low[1] * height), round(high[0] * width), round(high[1] * height)

@@ -119,16 +119,15 @@ const Curves = (() => {
     mark.classList.toggle("low", rises);
   }
 
-  /** Return the index nearest to i at which a column has a value. */
+  /** Return the index nearest to i at which a column has a value; null before its first value and after its last one. */
   function nearest(epochs, column, i) {
-    let found = null;
-    for (const step of [-1, 1]) {
+    const [before, after] = [-1, 1].map((step) => {
       let j = i;
       while (j >= 0 && j < column.length && column[j] == null) j += step;
-      const better = found === null || Math.abs(epochs[j] - epochs[i]) < Math.abs(epochs[found] - epochs[i]);
-      if (column[j] != null && better) found = j;
-    }
-    return found ?? i;
+      return j;
+    });
+    if (before < 0 || after >= column.length) return null;
+    return epochs[after] - epochs[i] < epochs[i] - epochs[before] ? after : before;
   }
 
   /** Show the lines' values in a box beside the pointer, the highest first. */
@@ -169,7 +168,7 @@ const Curves = (() => {
       spanGaps: true,
       points: { show: !smooth && !one.role && data[0].length < FEW },
       // Without a pointer the legend shows each line's last value; never a smoothed one.
-      value: (_, __, ___, at) => format(at == null ? data[i + 1].findLast((value) => value != null) : data[i + 1][at]),
+      value: (chart, _, __, at) => format(chart.cursor.idx == null ? data[i + 1].findLast((value) => value != null) : data[i + 1][at]),
     }));
     const behind = own.map((one, i) => ({ ...one, class: "behind", width: 1, alpha: 0.35, show: one.show && lines[i].role !== "seed" }));
     return smooth ? [...own, ...behind] : own;
