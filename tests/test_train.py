@@ -126,7 +126,7 @@ def test_images_streamed_from_disk_give_the_same_bits(run, tmp_path, monkeypatch
 
 @pytest.mark.parametrize(
     ("schedule", "told"),
-    [("cosine", True), pytest.param("constant", False, marks=pytest.mark.slow), ("staircase", False)],
+    [("cosine", True), *(pytest.param(name, False, marks=pytest.mark.slow) for name in ("constant", "staircase"))],
 )
 def test_a_schedule_that_ends_before_the_run_is_reported(run, capsys, schedule, told):
     run(num_epochs=2, schedule=schedule, schedule_epochs=1.0)

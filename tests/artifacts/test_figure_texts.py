@@ -129,7 +129,7 @@ def all_wrong_texts(case, monkeypatch) -> dict[str, list[str]]:
     return {name: wrong for name, wrong in texts.items() if wrong}
 
 
-@pytest.mark.parametrize("case", QUICK, ids=str)
+@pytest.mark.parametrize("case", [QUICK[0], pytest.param(QUICK[1], marks=pytest.mark.slow)], ids=str)
 def test_every_text_is_within_the_page_and_covers_no_other(case, monkeypatch):
     assert all_wrong_texts(case, monkeypatch) == {}
 

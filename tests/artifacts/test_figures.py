@@ -15,6 +15,7 @@ from matplotlib.cbook import is_math_text
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
+from support.slow import fast_if
 
 from vae_jax.artifacts.figures import (
     FIGURES,
@@ -160,7 +161,7 @@ def test_every_figure_is_not_blank_and_has_titles_and_axis_labels(name):
             assert not axes.axison or shared or bar or (axes.get_xlabel() and axes.get_ylabel())
 
 
-@pytest.mark.parametrize("name", STILL)
+@pytest.mark.parametrize("name", fast_if(STILL, lambda name: name in ("errors", "latent_scatter", "curves")))
 def test_png_bytes_are_reproducible_and_small_enough_for_a_readme(name):
     first = stored(name)
     assert first == as_files(name, drawn(name))

@@ -137,6 +137,7 @@ def parts_of(config, state, x, keys):
     return jax.tree.map(lambda *values: np.mean(values), *found)
 
 
+@pytest.mark.slow
 def test_under_shard_map_each_device_permutes_its_own_codes(make_config, key, x):
     config = make_config(**FACTOR)
     state, step = make_parts(config, "batch")
