@@ -158,6 +158,16 @@ def test_discriminants_span_the_plane_that_scikit_learn_finds():
     assert names[0].startswith("linear discriminant 1 (")
 
 
+def test_class_differences_below_the_noise_of_the_posterior_are_no_discriminants():
+    rng, labels = np.random.default_rng(0), np.arange(600) % 4
+    codes = rng.normal(size=(600, 5)) * [1, 1, 1, 0.1, 0.1]
+    codes[:, :2] += 2 * rng.normal(size=(4, 2))[labels]
+    codes[:, 3:] += 0.5 * rng.normal(size=(4, 2))[labels]  # far apart for their spread, and near for the noise
+    for noise, kept in ((0.0, False), (np.array([0.05, 0.05, 0.05, 1.0, 1.0]), True)):
+        (_, axes), _ = geometry.discriminant_axes(codes, labels, noise)
+        assert (np.abs(axes[3:]).max() < 0.5) == kept
+
+
 def test_a_dimension_that_carries_almost_nothing_is_no_discriminant():
     rng = np.random.default_rng(0)
     labels = np.arange(600) % 4

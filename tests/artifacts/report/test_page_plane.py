@@ -87,6 +87,16 @@ def test_two_fingers_zoom_and_one_moves_the_point(explorer):
     assert size == pytest.approx(seen(there)[2] * 1.5 / 2, rel=0.02)  # twice as far apart: half of the whole
 
 
+def test_another_plane_has_its_own_labels_and_ticks(explorer):
+    there = explorer("deep")
+    before = there.pixels("plane")
+    there.page.select_option("#plane-choice", "1")
+    there.settle()
+    after = there.pixels("plane")
+    margin = np.s_[-30:, :]  # below the square: the label of the first axis
+    assert np.abs(after[margin] - before[margin]).max() > 0.1
+
+
 def test_the_legend_highlights_a_class_and_the_prior_has_rings(explorer):
     there = explorer("plane")
     page = there.page

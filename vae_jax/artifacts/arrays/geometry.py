@@ -32,23 +32,27 @@ def principal_axes(latents: Float[np.ndarray, "N Z"]) -> tuple[Axes, tuple[str, 
     return (centre, axes.T), (names[0], names[1])
 
 
-def discriminant_axes(latents: Float[np.ndarray, "N Z"], labels: Int[np.ndarray, " N"]) -> tuple[Axes, tuple[str, str]]:
+def discriminant_axes(
+    latents: Float[np.ndarray, "N Z"], labels: Int[np.ndarray, " N"], noise: Float[np.ndarray, " Z"] | float = 0.0
+) -> tuple[Axes, tuple[str, str]]:
     """Return (centre [Z], axes [Z, 2]) of the plane in which classes differ most, and the names of the two coordinates.
 
     The axes span the first two linear discriminants (Fisher 1936): the directions of the largest variance between classes
     for a variance within classes of 1. They are orthonormal, so that a point of the plane is a point of the latent space.
-    A share of the mean variance is added within classes, so that dimensions that carry nothing do not count.
+    The noise of the posterior counts as variance within classes: a class difference that is smaller than the noise changes no
+    decoded image. A share of the mean variance is added, so that dimensions that carry nothing do not count without noise.
 
     Args:
         latents: the codes of the images, Z > 1.
         labels: at least three different ones.
+        noise: the mean variance of the posterior in each dimension; 0 for points.
     """
     centre = latents.mean(axis=0, dtype=np.float64)
     codes = latents.astype(np.float64) - centre
     _, classes, counts = np.unique(labels, return_inverse=True, return_counts=True)
     means = np.stack([codes[classes == k].mean(axis=0) for k in range(len(counts))])
     within = codes - means[classes]
-    scatter = within.T @ within / len(codes)
+    scatter = within.T @ within / len(codes) + np.diag(np.broadcast_to(noise, codes.shape[1:]))
     scatter += LEAST_SHARE * np.trace(scatter) / len(scatter) * np.eye(len(scatter))
     values, vectors = np.linalg.eigh(scatter)
     whiten = vectors / np.sqrt(np.maximum(values, np.finfo(np.float64).tiny))

@@ -60,7 +60,9 @@ def content(run: Run, dataset: Dataset, workdir: Path | None = None) -> dict[str
     kl = _mean_kl(run, dataset)
     order = geometry.by_kl(means, kl if by_kl else None)
     classes = shown.split.labels if dataset.class_names else None
-    drawn = planes(codes, order, "KL" if by_kl else "variance", geometry.by_kl(means, None), classes)
+    drawn = planes(
+        codes, order, "KL" if by_kl else "variance", geometry.by_kl(means, None), classes, _noise(run, shown)
+    )
     return {
         "reason": "",
         "network": embed(layers, draws=_draws(run, layers), num_classes=len(run.class_names)),
@@ -88,6 +90,14 @@ def _layers(run: Run) -> tuple[Layers | None, str]:
     layers = run.model.layers(run.params)
     reason = too_large(fold_labels(layers, len(run.class_names)))
     return (None, reason) if reason else (layers, "")
+
+
+def _noise(run: Run, shown: Shown) -> Float[np.ndarray, " Z"] | float:
+    """Return the mean variance of the posterior around the codes in each dimension; 0 for an autoencoder."""
+    if run.model.prior is None:
+        return 0.0
+    drawn = run.sample_posterior(shown.split.images, run.config.seed, shown.given)
+    return np.square(drawn - shown.codes, dtype=np.float64).mean(axis=0)
 
 
 def _points(shown: Shown, class_names: tuple[str, ...]) -> dict[str, Any]:

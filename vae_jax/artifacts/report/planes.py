@@ -18,6 +18,7 @@ def planes(
     largest: str,
     by_activity: list[int] | None = None,
     labels: Int[np.ndarray, " N"] | None = None,
+    noise: Float[np.ndarray, " Z"] | float = 0.0,
 ) -> list[dict[str, Any]]:
     """Return {name, kind, axes [2][Z], centre [Z], labels} of the planes; the axes are orthonormal.
 
@@ -30,6 +31,7 @@ def planes(
         largest: see `order`.
         by_activity: the dimensions by the variance of their means; None: they are in `order`.
         labels: the classes of the images, -1 if unknown; None: there are none.
+        noise: see `geometry.discriminant_axes`.
     """
     size = codes.shape[1]
     axes, names = geometry.principal_axes(codes)
@@ -41,7 +43,7 @@ def planes(
     found.append(_pair(f"the two dimensions of largest {largest}", order[:2], size))
     known = np.zeros(len(codes), bool) if labels is None else labels >= 0
     if labels is not None and len(np.unique(labels[known])) >= FEWEST_CLASSES:
-        discriminants = geometry.discriminant_axes(codes[known], labels[known])
+        discriminants = geometry.discriminant_axes(codes[known], labels[known], noise)
         found.append(_plane("class differences (linear discriminants)", *discriminants))
     return found
 

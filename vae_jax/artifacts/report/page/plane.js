@@ -258,14 +258,20 @@ const Plane = (() => {
       }
       if (!ground) paintGround();
       const context = canvas.getContext("2d");
-      context.setTransform(1, 0, 0, 1, 0, 0);
       context.clearRect(0, 0, canvas.width, canvas.height);
       context.drawImage(ground, 0, 0);
+      context.save();
       context.scale(ratio, ratio);
       const { left, top, size } = area();
       context.beginPath();
       context.rect(left, top, size, size);
       context.clip();
+      paintMoving(context);
+      context.restore(); // the clip must not outlive this painting
+    }
+
+    /** Draw what moves: the walk, the place under the pointer, and the point with its spread. */
+    function paintMoving(context) {
       if (state.path && !plane.map) {
         context.beginPath();
         state.path.forEach((z, i) => context[i ? "lineTo" : "moveTo"](...toScreen(project(plane, z))));
