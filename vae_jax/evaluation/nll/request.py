@@ -41,7 +41,9 @@ def _ais(run: Run, key: PRNGKeyArray, request: Request, labels: Labels) -> Sourc
     def sizes() -> Float32[np.ndarray, " T"]:
         """Tune when the first piece is measured; a finished measurement needs no tuning."""
         count = min(request.samples, CHAINS_OF_TUNING)
-        return tune_step_sizes(run.model, run.params, key_tune, others, request.temperatures, count, *classes)
+        return tune_step_sizes(
+            run.model, run.params, key_tune, others, request.temperatures, count, classes[0] if classes else None
+        )
 
     return lambda piece, first: chains(run.params, key_chains, piece, sizes(), first, *_of_piece(labels, piece, first))
 
