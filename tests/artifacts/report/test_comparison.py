@@ -33,6 +33,11 @@ def test_runs_are_named_by_what_differs(make_config):
     assert named([make_config(learning_rate=1 / 3), make_config()])[0] == "learning_rate=0.3333"
 
 
+def test_numbers_in_names_are_short_and_whole_ones_complete():
+    found = [naming.short(value) for value in (12000.0, 0.000123456, 1.5, 3, "digits", (64, 32))]
+    assert found == ["12000", "0.0001235", "1.5", "3", "digits", "64,32"]
+
+
 def test_runs_with_the_same_seed_are_no_sample_of_seeds(make_config):
     configs = [make_config(), make_config(), make_config(seed=1)]
     configs += [make_config(latent_dim=9, seed=seed) for seed in (0, 1)]

@@ -17,6 +17,8 @@ COUNTED = [key.name for key in KEYS if key.identity or key.name == "num_epochs"]
 """The keys that decide a run's numbers; the seed comes last in a name."""
 FIRST = ("model", "dataset")
 """The keys that say most come first in a name."""
+LARGEST_WHOLE = 1e9
+"""The whole numbers up to which a name has all digits, such as the 12000 images of a val_fraction."""
 
 
 class Named(NamedTuple):
@@ -80,8 +82,10 @@ def losses(configs: Sequence[Config]) -> list[str]:
 
 
 def short(value: Any) -> str:
-    """Return a config value as text for a name, a real number with at most 4 digits."""
-    return f"{value:.4g}" if isinstance(value, float) else facts.shown(value)
+    """Return a config value as text for a name, a real number that is not whole with at most 4 digits."""
+    if not isinstance(value, float):
+        return facts.shown(value)
+    return f"{value:.0f}" if value.is_integer() and abs(value) < LARGEST_WHOLE else f"{value:.4g}"
 
 
 def _telling(values: Sequence[dict[str, Any]], keys: list[str]) -> list[str]:
