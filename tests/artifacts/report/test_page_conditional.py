@@ -23,11 +23,14 @@ def test_the_switch_of_classes_decides_what_is_decoded_and_follows_the_chosen_im
 
     assert page.locator("h1").inner_text() == "Conditional variational autoencoder on digits"
     assert page.locator("#class-choice option").all_inner_texts() == list(run.class_names)
+    place = there.typical()
+    shows(there.code(place), int(dataset.test.labels[there.content()["points"]["rows"][place]]))
+    there.open("at=centre&class=0")
     shows([0, 0], 0)
     there.set("#class-choice", 7)
     shows([0, 0], 7)
     assert there.state()["class"] == "7"
-    there.open("class=4")
+    there.open("at=centre&class=4&image=1")
     shows([0, 0], 4)
     there.click("#next")
     row = there.content()["points"]["rows"][1]

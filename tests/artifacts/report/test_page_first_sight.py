@@ -27,6 +27,9 @@ def test_the_page_opens_on_a_typical_test_image_beside_its_reconstruction(explor
     left, right = box(there, "#original"), box(there, "#decoded")
     assert left["y"] == right["y"]
     assert left["x"] + left["width"] < right["x"]
+    nearest = there.page.eval_on_selector_all("#nearest button", "all => all.map(one => +one.dataset.index)")
+    assert len(nearest) == 5
+    assert place not in nearest  # an image is no neighbour of itself
     assert there.page.locator(".about").get_attribute("open") is None
     assert there.page.locator("h1").bounding_box()["height"] < 40  # one line
 

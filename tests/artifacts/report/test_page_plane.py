@@ -97,6 +97,16 @@ def test_another_plane_has_its_own_labels_and_ticks(explorer):
     assert np.abs(after[margin] - before[margin]).max() > 0.1
 
 
+def test_points_over_decoded_tiles_are_faint(explorer):
+    there = explorer("plane", "decoded=1")
+    there.page.wait_for_selector("#plane[data-tiles=done]", timeout=20_000)
+    there.page.evaluate(ARCS)
+    there.page.select_option("#colour-choice", "1")
+    there.settle()
+    opacities = {arc[5] for arc in there.page.evaluate("window.arcs") if arc[2] < 4}
+    np.testing.assert_allclose(sorted(opacities), [0.35], atol=0.01)
+
+
 def test_the_legend_highlights_a_class_and_the_prior_has_rings(explorer):
     there = explorer("plane")
     page = there.page
@@ -194,9 +204,12 @@ def test_t_sne_is_computed_in_the_page_and_a_click_goes_to_an_image(explorer):
     there = explorer("deep")
     page = there.page
     page.select_option("#plane-choice", label="t-SNE of the codes")
+    page.wait_for_selector("#plane[data-map=growing]", timeout=60_000)
+    page.click("#zoom-in")  # kept while the map grows
     page.wait_for_selector("#plane[data-map=done]", timeout=60_000)
+    there.settle()
+    assert "seen" in there.state()
     assert page.is_disabled("#tiles")
-    there.click("#zoom-in")
     kept = there.page.url.partition("#")[2]
     there.open(kept)
     page.wait_for_selector("#plane[data-map=done]", timeout=60_000)
