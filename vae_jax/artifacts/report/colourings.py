@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from vae_jax.artifacts.report.embedded_model import packed
-from vae_jax.artifacts.report.sprites import hexadecimal
+from vae_jax.artifacts.report.page import hexadecimal
 from vae_jax.models import given, prepared
 from vae_jax.models.distributions import LOG_TWO_PI
 from vae_jax.runs.run import Run

@@ -11,9 +11,10 @@ from vae_jax.artifacts.arrays import geometry
 from vae_jax.artifacts.report.colourings import colourings
 from vae_jax.artifacts.report.embedded_model import embed, fold_labels, packed
 from vae_jax.artifacts.report.film import film
+from vae_jax.artifacts.report.page import hexadecimal
 from vae_jax.artifacts.report.planes import dimensions, planes
 from vae_jax.artifacts.report.shown import Shown, encoded
-from vae_jax.artifacts.report.sprites import framing, hexadecimal, sheet
+from vae_jax.artifacts.report.sprites import framing, sheet
 from vae_jax.models.networks import Layers
 from vae_jax.runs.run import Run
 from vae_jax.types import Dataset

@@ -47,11 +47,6 @@ def sheet(images: UInt8[np.ndarray, "N H W C"], columns: int = 0) -> dict[str, A
     }
 
 
-def hexadecimal(rgba: Float[np.ndarray, " 4"]) -> str:
-    """Return a colour as #rrggbb."""
-    return "#" + "".join(f"{round(255 * part):02x}" for part in rgba[:3])
-
-
 def _resized(image: UInt8[np.ndarray, "H W C"], size: tuple[int, int]) -> UInt8[np.ndarray, "h w c"]:
     image = image if image.shape[2] in (1, 3) else image[..., :1]
     if image.shape[:2] == size:
