@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from vae_jax.artifacts.boxes import KEY
 from vae_jax.artifacts.report.page import data_url
 
 FIGURES = ("samples", "reconstructions")
@@ -45,7 +46,7 @@ def _part(figure: Image.Image) -> tuple[int, int, int, int]:
 def _images(figure: Image.Image) -> tuple[int, int, int, int]:
     """Return the box of the images in a figure: as it says itself, or else the rows and columns that are not white."""
     width, height = figure.size
-    boxes = np.array(json.loads(getattr(figure, "text", {}).get("image boxes", "[]")), np.float64).reshape(-1, 4)
+    boxes = np.array(json.loads(getattr(figure, "text", {}).get(KEY, "[]")), np.float64).reshape(-1, 4)
     if np.abs(boxes).max(initial=0) > 2:
         raise ValueError("the boxes are not parts of the figure")
     if len(boxes):

@@ -211,9 +211,7 @@ const Explorer = (() => {
 
     /** Let t-SNE place the images in the background; the plane shows the map while it grows. */
     function growMap(own) {
-      const first = content.planes[0];
-      const project = (code) => first.axes.map((axis) => axis.reduce((sum, weight, k) => sum + weight * (code[k] - first.centre[k]), 0));
-      own.map = codes.map(project);
+      own.map = codes.map((code) => Plane.project(content.planes[0], code));
       const grown = Tsne.inBackground(codes, own.map, MOST_MAPPED, sources.tsne, (map, done) => {
         own.map = map;
         byId("plane").dataset.map = done ? "done" : "growing";

@@ -402,5 +402,5 @@ const Plane = (() => {
     };
   }
 
-  return { create, visible };
+  return { create, visible, project };
 })();
