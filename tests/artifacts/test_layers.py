@@ -58,6 +58,9 @@ def compute(layer: Layer, x: np.ndarray) -> np.ndarray:
             return normal * arrays["scale"] + arrays["bias"]
         case "activation":
             return ACTIVATED[layer.numbers["name"]](x)
+        case "gate":
+            value, opening = np.split(x, 2)
+            return value * expit(opening)
         case "pixel_mean":
             assert layer.numbers["likelihood"] == "bernoulli"
             return expit(x)
@@ -76,6 +79,7 @@ def through(layers: list[Layer], x: np.ndarray) -> np.ndarray:
     [
         {"hidden_dims": ()},
         {"hidden_dims": (12, 7)},
+        {"network": "gated", "hidden_dims": (12, 7)},
         {"model": "two_layer", "two_layer.upper_latent_dim": 2, "two_layer.upper_hidden_dims": (5,)},
         {"model": "ae", "objective": "reconstruction"},
         {"network": "conv", "channels": (4,)},

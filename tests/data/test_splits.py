@@ -31,6 +31,16 @@ def test_hold_out_depends_on_seed_and_tag_but_on_no_global_state():
     assert set(first) != set(splits.hold_out(LABELS, 100, 0, splits.TEST)[1])
 
 
+def test_without_a_seed_the_last_examples_of_the_file_are_held_out_and_none_is_moved():
+    assert splits.seed_of("random", 5) == 5
+    rest, held = splits.hold_out(LABELS, 100, splits.seed_of("last", 5), splits.VAL)
+    np.testing.assert_array_equal(rest, np.arange(900))
+    np.testing.assert_array_equal(held, np.arange(900, 1000))
+    train, val = splits.train_val_indices(LABELS, 0.2, 50, None)
+    np.testing.assert_array_equal(train, np.arange(50))
+    np.testing.assert_array_equal(val, np.arange(800, 1000))
+
+
 def test_val_fraction_is_a_fraction_below_one_and_a_count_otherwise():
     sizes = [len(splits.train_val_indices(LABELS, value, 0, 0)[1]) for value in (0.1, 0.2504, 1.0, 120.0)]
     assert sizes == [100, 250, 1, 120]

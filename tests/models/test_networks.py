@@ -244,3 +244,15 @@ def test_initial_weights_have_the_deviation_of_their_rule(make_config, key, kern
         else:
             assert float(hidden.std()) == pytest.approx(math.sqrt(2 / len(hidden)), rel=0.02)
             assert float(output.std()) == pytest.approx(math.sqrt(0.01 / len(output)), rel=0.02)
+
+
+def test_a_gated_layer_is_a_product_of_two_dense_ones_in_numpy(make_config, key):
+    config = make_config(network="gated", hidden_dims=(5,), latent_dim=2)
+    model = make_model(config, Spec((3, 2, 1)))
+    params = model.init(key, sample_of(np.full((3, 2, 1), 0.5)))
+    x = np.asarray(jax.random.uniform(key, (4, 3, 2, 1)))
+    weights = jax.tree.map(np.asarray, params["encoder"])
+    hidden, output = weights["Dense_0"], weights["output"]
+    value, opening = np.split(x.reshape(4, -1) @ hidden["kernel"] + hidden["bias"], [5], axis=1)
+    features = value / (1 + np.exp(-opening)) @ output["kernel"] + output["bias"]
+    np.testing.assert_allclose(model.encode(params, jnp.asarray(x)).mean, features[:, :2], rtol=1e-5, atol=1e-6)

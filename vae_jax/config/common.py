@@ -10,7 +10,6 @@ MODEL = (
     text("condition", "none", "what the model is given beside the image; label: its class, so that it learns p(x|y)", "none",
           "label"),
     count("latent_dim", 20, "size of the latent space, or of each code's vector", "dimensions", 1),
-    text("activation", "relu", "nonlinearity between layers"),
     real("dropout", 0.0, "probability that a hidden unit is dropped while training", high=0.95),
     text("dtype", "float32", "precision of the networks; parameters, losses and latents stay float32", "float32",
           "bfloat16"),
@@ -28,6 +27,8 @@ DATA = (
              "val, test; see split_target)", float, 0.0, length=(0, 2, 3)),
     text("split_target", "train", "part that two proportions split: train into train and val, or test into val and test", "train",
           "test"),
+    text("held_out", "random", "images that are held out for validation, or as a test split if a set has none: random ones of "
+          "each class, or the last ones of the file", "random", "last"),
     real("val_fraction", 0.1, "validation images taken from the training split: a fraction below 1, else a number of images"),
     count("num_train", 0, "training images used; 0: all", "images"),
     count("split_seed", 0, "seed of splits and static binarisation; `seed` does not affect them", high=2**32 - 1),

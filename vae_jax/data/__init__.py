@@ -55,7 +55,7 @@ def assemble(source: Source, config: Config) -> Dataset:
     """
     if source.val is not None:
         return _as_given(source, config)
-    seed, whole = config.split_seed, source.train
+    seed, whole = splits.seed_of(config.held_out, config.split_seed), source.train
     rest = np.arange(len(whole.labels))
     if not len(rest):
         raise InputError(f"dataset={config.dataset}: the set has no training images")

@@ -20,7 +20,7 @@ Allotment = dict[str, tuple[str, Int64[np.ndarray, " n"]]]
 
 
 def allot(
-    labels: Mapping[str, Int32[np.ndarray, " N"]], split: tuple[float, ...], split_target: str, seed: int
+    labels: Mapping[str, Int32[np.ndarray, " N"]], split: tuple[float, ...], split_target: str, seed: int | None
 ) -> Allotment:
     """Allot images to splits, stratified by label. The given parts and the number of proportions choose the rule:
 

@@ -33,7 +33,7 @@ def load_arrays(config: Config) -> Source:
     assert_there({"data_dir": config.data_dir}, "file")
     if not os.path.isfile(file):  # Path.is_file raises in a folder that cannot be read
         raise InputError(f"{at}: not a file; dataset=arrays reads an .npz or .npy")
-    names = ("split", "split_target", "split_seed", "val_fraction", "image_size", "grayscale")
+    names = ("split", "split_target", "split_seed", "held_out", "val_fraction", "image_size", "grayscale")
     status = file.stat()
     key = {
         "source": "arrays",
@@ -72,7 +72,7 @@ def _numbers(classes: np.ndarray, given: np.ndarray) -> np.ndarray:
 
 
 def _allot(labels: Mapping[str, np.ndarray], config: Config) -> Allotment:
-    seed, parts = config.split_seed, set(labels)
+    seed, parts = splits.seed_of(config.held_out, config.split_seed), set(labels)
     if config.split or parts not in ({"train"}, {"train", "test"}):
         return allot(labels, config.split, config.split_target, seed)
     whole = labels["train"]

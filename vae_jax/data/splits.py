@@ -31,13 +31,21 @@ def class_quotas(labels: Int32[np.ndarray, " N"], count: int) -> Int64[np.ndarra
     return quotas
 
 
+def seed_of(held_out: str, split_seed: int) -> int | None:
+    """Return the seed of `hold_out` for a value of `config.held_out`: None for the last examples."""
+    return None if held_out == "last" else split_seed
+
+
 def hold_out(
-    labels: Int32[np.ndarray, " N"], count: int, seed: int, tag: int
+    labels: Int32[np.ndarray, " N"], count: int, seed: int | None, tag: int
 ) -> tuple[Int64[np.ndarray, " rest"], Int64[np.ndarray, " count"]]:
     """Return the indices of the examples that stay, and of `count` examples that are held out, stratified by label.
 
-    Both are in random order, so that the first n of either are a random sample. 0 <= count <= N.
+    Both are in random order, so that the first n of either are a random sample. 0 <= count <= N. Without a seed the last
+    `count` examples are held out, and nothing is reordered.
     """
+    if seed is None:
+        return np.arange(len(labels) - count), np.arange(len(labels) - count, len(labels))
     order = np.random.default_rng([seed, tag]).permutation(len(labels))
     shuffled, held = labels[order], np.zeros(len(labels), bool)
     if count:
@@ -61,14 +69,14 @@ def binarize(images: UInt8[np.ndarray, "N H W C"], seed: int, tag: int) -> UInt8
 
 
 def cut_test_indices(
-    labels: Int32[np.ndarray, " N"], seed: int
+    labels: Int32[np.ndarray, " N"], seed: int | None
 ) -> tuple[Int64[np.ndarray, " rest"], Int64[np.ndarray, " test"]]:
     """Return (train, test) indices for a set without a test split: 20% become the test split."""
     return hold_out(labels, held_out_count(len(labels), 0.2), seed, TEST)
 
 
 def train_val_indices(
-    labels: Int32[np.ndarray, " N"], val_fraction: float, num_train: int, seed: int
+    labels: Int32[np.ndarray, " N"], val_fraction: float, num_train: int, seed: int | None
 ) -> tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " val"]]:
     """Return (train, val) indices into the training images; the same val for every num_train (0: all).
 

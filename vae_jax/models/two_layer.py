@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from vae_jax.keys import count, numbers
 from vae_jax.models.backbone import make_backbone
 from vae_jax.models.distributions import normal_kl_standard, normal_log_prob, normal_sample
-from vae_jax.models.networks import Layers, Networks, Ports
+from vae_jax.models.networks import ACTIVATION, Layers, Networks, Ports
 from vae_jax.models.networks.mlp import make_mlp
 from vae_jax.models.vae import z_names
 from vae_jax.types import (
@@ -41,6 +41,7 @@ KEYS = (
         "dimensions",
         1,
     ),
+    ACTIVATION,
     numbers("two_layer.upper_hidden_dims", (100, 100), "widths of the layers between lower and upper latents", int, 1),
 )
 

@@ -18,6 +18,7 @@ CASES = [
     (SMALL, {"hidden_dims": ()}, "float32"),
     (SMALL, {"hidden_dims": (12,), "activation": "tanh", "likelihood": "discretized_logistic"}, "float32"),
     (SMALL, {"hidden_dims": (12, 7), "likelihood": "gaussian"}, "float16"),
+    (SMALL, {"network": "gated", "hidden_dims": (12, 7)}, "float32"),
     (DIGIT, {"hidden_dims": (170,)}, None),
     (SMALL, {"model": "two_layer", "two_layer.upper_latent_dim": 2, "two_layer.upper_hidden_dims": (5,)}, "float16"),
     (

@@ -116,11 +116,17 @@ def _group_norm(graph: Graph, x: str, layer: Layer) -> str:
     return _biased(graph, scaled, layer)
 
 
+def _gate(graph: Graph, x: str, layer: Layer) -> str:
+    value, opening = graph.split(x, 2)
+    return graph.add("Mul", value, graph.add("Sigmoid", opening))
+
+
 OPERATORS: dict[str, Operator] = {
     "activation": lambda graph, x, layer: ACTIVATIONS[layer.numbers["name"]](graph, x),
     "conv": _conv,
     "conv_transpose": _conv_transpose,
     "dense": _dense,
+    "gate": _gate,
     "group_norm": _group_norm,
     "pixel_mean": lambda graph, x, layer: PIXEL_MEANS[layer.numbers["likelihood"]](graph, x),
     "reshape": lambda graph, x, layer: graph.reshape(x, layer.output),

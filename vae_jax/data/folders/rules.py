@@ -27,6 +27,8 @@ def split_problems(c: Mapping[str, Any]) -> list[str]:
         problems.append(f"split_target=test: goes with two proportions, not with split={split}")
     if c["dataset"] == "arrays":
         return problems if c["data_dir"] else [*problems, "data_dir=: dataset=arrays needs the .npz or .npy file"]
+    if c["held_out"] != "random":
+        problems.append(f"held_out={c['held_out']}: image folders are read class by class; choices: held_out=random")
     return problems + _folder_problems(c, split)
 
 

@@ -6,11 +6,12 @@ Only this folder imports flax.linen. It holds no loss, no sampling and no BatchN
 from vae_jax.keys import Entry
 from vae_jax.models.networks import conv, mlp
 from vae_jax.models.networks.layers import Layer, Layers
-from vae_jax.models.networks.network import ACTIVATIONS, Networks, Ports
+from vae_jax.models.networks.network import ACTIVATION, ACTIVATIONS, Networks, Ports
 from vae_jax.types import Config
 
 NETWORKS: dict[str, Entry] = {
     "conv": Entry(conv.make_conv, conv.KEYS, conv.problems, title="Convolutional {}"),
+    "gated": Entry(mlp.make_gated, (mlp.HIDDEN_DIMS,), mlp.problems, title="Gated {}"),
     "mlp": Entry(mlp.make_mlp, mlp.KEYS, mlp.problems),
 }
 """(config, ports) -> Networks."""

@@ -13,12 +13,13 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from vae_jax.keys import numbers, text
 from vae_jax.models.networks.convolution import GROUP_SIZE, Pair, downsampled
 from vae_jax.models.networks.layers import conv_layers
-from vae_jax.models.networks.network import ACTIVATIONS, Networks, Ports, apply
+from vae_jax.models.networks.network import ACTIVATION, ACTIVATIONS, Networks, Ports, apply
 from vae_jax.models.networks.strided import Conv, ConvTranspose, Output, hidden_init, output_init
 from vae_jax.types import Config, Images, Params
 
 KEYS = (
     numbers("channels", (32, 64), "channels of the encoder's convolutions; the decoder mirrors them", int, 1),
+    ACTIVATION,
     text("conv.normalization", "none", "normalisation after each convolution", "none", "group"),
 )
 

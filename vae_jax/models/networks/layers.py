@@ -26,6 +26,7 @@ class Layer(NamedTuple):
     conv_transpose: the same, with the meaning in `lax.conv_transpose`: x is spread by its strides, padded, and correlated.
     group_norm: arrays scale [F], bias [F]; numbers groups, epsilon: over each image's pixels and each group of channels.
     activation: numbers name, a key of ACTIVATIONS.
+    gate: no arrays and no numbers. The first half of x times the sigmoid of the second.
     reshape: no arrays and no numbers, to the shape `output`.
     pixel_mean: numbers likelihood, a name in LIKELIHOODS. Outputs [H, W, F] -> E[x|z] [H, W, C] in [0, 1].
     """
@@ -48,11 +49,11 @@ class Layers(NamedTuple):
     """Normal noise [U] -> [2 Z], mean and logvar of z given the layer above; empty if there is none."""
 
 
-def mlp_layers(config: Config, shape: tuple[int, int, int], params: Params) -> tuple[list[Layer], list[Layer]]:
-    """Return the layers (encoder, decoder) of `make_mlp` with these params; the decoder returns [H, W, F]."""
-    decoder = _dense_stack(config, params["decoder"])
+def dense_layers(after: Layer, shape: tuple[int, int, int], params: Params) -> tuple[list[Layer], list[Layer]]:
+    """Return the layers (encoder, decoder) of dense networks, `after` behind each hidden one; the decoder returns [H, W, F]."""
+    decoder = _dense_stack(after, params["decoder"])
     return (
-        [Layer("reshape", (math.prod(shape),)), *_dense_stack(config, params["encoder"])],
+        [Layer("reshape", (math.prod(shape),)), *_dense_stack(after, params["encoder"])],
         [*decoder, Layer("reshape", (*shape[:2], decoder[-1].output[0] // math.prod(shape[:2])))],
     )
 
@@ -84,11 +85,12 @@ def conv_layers(config: Config, shape: tuple[int, int, int], params: Params) -> 
     return encoder, decoder
 
 
-def _dense_stack(config: Config, params: Params) -> list[Layer]:
-    layers = []
+def _dense_stack(after: Layer, params: Params) -> list[Layer]:
+    layers: list[Layer] = []
     for i in range(len(params) - 1):
         layers.append(_dense(params[f"Dense_{i}"]))
-        layers.append(Layer("activation", layers[-1].output, {}, {"name": config.activation}))
+        (size,) = layers[-1].output
+        layers.append(after._replace(output=(size // 2 if after.kind == "gate" else size,)))
     return [*layers, _dense(params["output"])]
 
 

@@ -1,7 +1,7 @@
-"""The dense encoder and decoder."""
+"""The dense encoder and decoder, with an activation after each hidden layer or with gates."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from vae_jax.keys import numbers, text
-from vae_jax.models.networks.layers import mlp_layers
-from vae_jax.models.networks.network import ACTIVATIONS, INITS, Activation, Inits, Networks, Ports, apply
+from vae_jax.models.networks.layers import Layer, dense_layers
+from vae_jax.models.networks.network import ACTIVATION, ACTIVATIONS, INITS, Activation, Inits, Networks, Ports, apply
 from vae_jax.types import Config, Images, Params
 
 HIDDEN_DIMS = numbers(
@@ -20,6 +20,7 @@ HIDDEN_DIMS = numbers(
 )
 KEYS = (
     HIDDEN_DIMS,
+    ACTIVATION,
     text("mlp.kernel_init", "he", "initial weights: He's with small last layers, or Glorot's uniform ones", *INITS),
 )
 
@@ -39,12 +40,14 @@ class MLP(nn.Module):
     activation: Activation
     dropout: float
     inits: Inits
+    widen: int = 1
+    """The number of numbers that the activation makes each hidden unit of."""
 
     @nn.compact
     def __call__(self, x: Float[Array, "B D"], deterministic: bool) -> Float[Array, "B F"]:
         """Map [B, D] -> [B, num_outputs]."""
         for width in self.hidden_dims:
-            x = self.activation(nn.Dense(width, kernel_init=self.inits.hidden)(x))
+            x = self.activation(nn.Dense(self.widen * width, kernel_init=self.inits.hidden)(x))
             x = nn.Dropout(self.dropout, deterministic=deterministic)(x)
         return nn.Dense(self.num_outputs, kernel_init=self.inits.output, name="output")(x)
 
@@ -54,11 +57,32 @@ def make_mlp(config: Config, ports: Ports) -> Networks:
 
     They read hidden_dims, activation, mlp.kernel_init, dropout and dtype.
     """
+    after = Layer("activation", (), {}, {"name": config.activation})
+    return _make_dense(
+        config, ports, partial(MLP, activation=ACTIVATIONS[config.activation]), config.mlp.kernel_init, after
+    )
+
+
+def make_gated(config: Config, ports: Ports) -> Networks:
+    """Make dense networks whose hidden layers are (x A + a) sigmoid(x B + b) (Dauphin et al. 2017, eq. 1), as in VampPrior.
+
+    They read hidden_dims, dropout and dtype, and are the networks of Tomczak and Welling (2018).
+    """
+    return _make_dense(config, ports, partial(MLP, activation=gate, widen=2), "he", Layer("gate", ()))
+
+
+def gate(x: Float[Array, "*B F"]) -> Float[Array, "*B G"]:
+    """Return the first half of the last axis times the sigmoid of the second, G = F / 2."""
+    value, opening = jnp.split(x, 2, axis=-1)
+    return value * nn.sigmoid(opening)
+
+
+def _make_dense(config: Config, ports: Ports, make: Callable[..., MLP], kernel_init: str, after: Layer) -> Networks:
     height, width, _ = ports.image
     grid, parts = (ports.parts,) if ports.parts else (), ports.parts or 1
-    activation, inits = ACTIVATIONS[config.activation], INITS[config.mlp.kernel_init]
-    encoder = MLP(config.hidden_dims, parts * ports.features, activation, config.dropout, inits)
-    decoder = MLP(config.hidden_dims[::-1], height * width * ports.outputs, activation, config.dropout, inits)
+    make = partial(make, dropout=config.dropout, inits=INITS[kernel_init])
+    encoder = make(config.hidden_dims, parts * ports.features)
+    decoder = make(config.hidden_dims[::-1], height * width * ports.outputs)
 
     def init(key: PRNGKeyArray, output_bias: Float[Array, "H W F"] | None = None) -> Params:
         key_encoder, key_decoder = jax.random.split(key)
@@ -78,5 +102,5 @@ def make_mlp(config: Config, ports: Ports) -> Networks:
         outputs = apply(decoder, params["decoder"], z.reshape(z.shape[0], parts * ports.latents), key, config.dtype)
         return outputs.reshape(z.shape[0], height, width, ports.outputs)
 
-    layers = None if grid else partial(mlp_layers, config, ports.image)
+    layers = None if grid else partial(dense_layers, after, ports.image)
     return Networks(init, encode, decode, layers, grid)

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from vae_jax.keys import text
 from vae_jax.models.networks.layers import Layer
 from vae_jax.types import Images, Params
 
@@ -20,6 +21,9 @@ ACTIVATIONS: dict[str, Activation] = {
     "silu": nn.silu,
     "softplus": nn.softplus,
 }
+
+
+ACTIVATION = text("activation", "relu", "nonlinearity between layers")
 
 
 class Inits(NamedTuple):

@@ -250,6 +250,16 @@ globalThis.VaeNetwork = (() => {
     };
   }
 
+  /** The first half of the numbers times the sigmoid of the second. */
+  function makeGate(layer) {
+    const size = count(layer.output);
+    const y = new Float32Array(size);
+    return (x) => {
+      for (let i = 0; i < size; i++) y[i] = x[i] * sigmoid(x[size + i]);
+      return y;
+    };
+  }
+
   /** Return the mean of a continuous Bernoulli, by its logit; a series around 0, where the closed form cancels. */
   function continuousBernoulliMean(logit) {
     const size = Math.abs(logit);
@@ -295,6 +305,7 @@ globalThis.VaeNetwork = (() => {
     conv_transpose: makeConvTranspose,
     group_norm: makeGroupNorm,
     activation: makeActivation,
+    gate: makeGate,
     reshape: () => (x) => x,
     pixel_mean: makePixelMean,
   };
