@@ -13,6 +13,7 @@ from support.objective import terms_of
 from vae_jax.models import MODELS, init_shapes, make_model, prepared, sample_size
 from vae_jax.models.likelihoods import LIKELIHOODS
 from vae_jax.models.networks import ACTIVATIONS, NETWORKS, Layers
+from vae_jax.models.posteriors import POSTERIORS
 from vae_jax.models.priors import PRIORS
 from vae_jax.objectives import OBJECTIVES
 from vae_jax.types import Model, Sample, Spec
@@ -146,8 +147,11 @@ def test_a_model_without_dropout_has_no_such_trait_and_ignores_keys(make_config,
 
 
 def variational() -> list[dict[str, str]]:
-    """Return the changes of the default config that choose every model, and every prior of the VAE."""
-    return [{"model": name} for name in MODELS] + [{"prior": name} for name in PRIORS]
+    """Return the changes of the default config that choose every model, and every posterior and every prior of the VAE."""
+    priors = [name for name in PRIORS if name not in {entry.own.get("prior") for entry in POSTERIORS.values()}]
+    return [{"model": name} for name in MODELS] + [
+        {key: name} for key, names in (("posterior", POSTERIORS), ("prior", priors)) for name in names
+    ]
 
 
 @pytest.mark.parametrize("changes", variational(), ids=lambda changes: "-".join(changes.values()))
@@ -192,6 +196,9 @@ def test_every_priors_draws_have_its_density(make_config, key, changes):
         log_prob = np.asarray(prior.log_prob(params, z), np.float64)
         if model.codes is not None:
             log_q = log_mass_of_places(np.asarray(model.codes(params, z)), model.num_codes)
+        elif "manifold" in model.traits:  # the circle
+            circle: Any = scipy.stats.vonmises(0.5)
+            log_q = circle.logpdf(np.arctan2(flat[:, 1], flat[:, 0]))
         else:
             law: Any = scipy.stats.multivariate_normal
             log_q = law(flat.mean(axis=0), 0.5 * np.cov(flat.T)).logpdf(flat)
@@ -201,7 +208,7 @@ def test_every_priors_draws_have_its_density(make_config, key, changes):
             np.testing.assert_allclose(log_prob, scipy.stats.norm.logpdf(flat).sum(axis=1), rtol=1e-5)
     if prior.is_standard:
         assert scipy.stats.kstest(flat[:, 0], "norm").pvalue > 1e-3
-    if "discrete" in model.traits:
+    if model.traits & {"discrete", "manifold"}:
         return
     cold = model.view(params, prior.sample(params, key, 4000, 0.1))
     assert float(jnp.var(cold)) < float(jnp.var(model.view(params, z)))

@@ -12,7 +12,7 @@ import time
 from vae_jax import data
 from vae_jax.commands import arguments
 from vae_jax.evaluation import health, nll
-from vae_jax.models import require_continuous, require_rate
+from vae_jax.models import family_name
 from vae_jax.runs.loading import load_run
 from vae_jax.system import disk, signals
 from vae_jax.system.console import ERASE_LINE, Console
@@ -32,8 +32,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--temperatures", type=arguments.count, default=400, help="steps of annealing 100 images (400)")
     flags = parser.parse_args(argv)
     console, run = Console(), load_run(flags.workdir, flags.which)
-    require_rate(run.model, run.config.model)
-    require_continuous(run.model, health.NEED, run.config.model)
+    health.require_examinable(run.model, family_name(run.config))
     path = arguments.output_folder(flags) / "health.json"
     kind, config = nll.kind_of(run), run.config
     dataset, prefix = data.load(config), nll.prefix(kind)

@@ -7,12 +7,14 @@ from vae_jax.keys import Entry
 from vae_jax.models import MODELS
 from vae_jax.models.likelihoods import LIKELIHOODS
 from vae_jax.models.networks import ACTIVATIONS, NETWORKS
+from vae_jax.models.posteriors import POSTERIORS
 from vae_jax.models.priors import PRIORS
 from vae_jax.models.quantizers import QUANTIZERS
 from vae_jax.objectives import OBJECTIVES
 
 REGISTRIES: dict[str, Mapping[str, Entry]] = {
     "model": MODELS,
+    "posterior": POSTERIORS,
     "prior": PRIORS,
     "quantizer": QUANTIZERS,
     "network": NETWORKS,

@@ -11,6 +11,8 @@ from vae_jax.keys import Entry
 from vae_jax.models import quantized, two_layer
 from vae_jax.models.ae import make_ae
 from vae_jax.models.conditional import given, make_conditional
+from vae_jax.models.posteriors import POSTERIOR
+from vae_jax.models.posteriors.family import LogPosterior
 from vae_jax.models.priors import PRIOR
 from vae_jax.models.quantizers import OWN
 from vae_jax.models.vae import make_vae
@@ -20,7 +22,7 @@ MODELS: dict[str, Entry] = {
     "ae": Entry(make_ae, title="Autoencoder"),
     "quantized": Entry(quantized.make_quantized, quantized.KEYS, title="Quantised autoencoder", own=OWN),
     "two_layer": Entry(two_layer.make_two_layer, two_layer.KEYS, title="Two-layer VAE"),
-    "vae": Entry(make_vae, (PRIOR,), title="Variational autoencoder"),
+    "vae": Entry(make_vae, (POSTERIOR, PRIOR), title="Variational autoencoder"),
 }
 """(config, spec) -> Model."""
 
@@ -74,10 +76,27 @@ def require_rate(model: Model, name: str = "") -> tuple[LogDensity, Rate]:
     return model.prior.log_prob, model.rate
 
 
-def require_continuous(model: Model, need: str, name: str = "") -> None:
-    """Raise InputError with the name of the model's family if z is discrete; `need` says what cannot be done then."""
-    if "discrete" in model.traits:
-        raise InputError(f"{_named(name)} has discrete codes, {need}; choices: a model with continuous z, such as vae")
+def require_euclidean(model: Model, need: str, name: str = "") -> None:
+    """Raise InputError with the name of the model's family if z is discrete or on a sphere; `need` says what cannot be done."""
+    for trait, words, choices in (
+        ("discrete", "has discrete codes", "a model with continuous z, such as vae"),
+        ("manifold", "has its z on a sphere", "posterior=diagonal"),
+    ):
+        if trait in model.traits:
+            raise InputError(f"{_named(name)} {words}, {need}; choices: {choices}")
+
+
+def require_log_posterior(model: Model, need: str, name: str = "") -> LogPosterior:
+    """Return log q(z|x) of any z, or raise InputError with the name of the model's family; `need` says what it is for."""
+    _, rate = require_rate(model, name)
+    if rate.log_posterior is None:
+        raise InputError(f"{_named(name)} knows log q(z|x) of its own draws only, {need}; choices: posterior=diagonal")
+    return rate.log_posterior
+
+
+def family_name(config: Config) -> str:
+    """Return the name of a model's family for error messages: "vae", or "vae, posterior=planar"."""
+    return ", ".join([config.model, *(f"{key}={config[key]}" for key in ("posterior", "prior") if config[key])])
 
 
 def describe_latents(model: Model, config: Config) -> str:

@@ -6,4 +6,4 @@ from vae_jax.types import Config, Model, Spec
 
 def make_ae(config: Config, spec: Spec) -> Model:
     """Make an autoencoder with a code of `config.latent_dim` numbers."""
-    return make_backbone(config, spec, config.latent_dim)
+    return make_backbone(config, spec, config.latent_dim, config.latent_dim)

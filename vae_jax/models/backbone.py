@@ -15,21 +15,21 @@ from vae_jax.types import Code, Config, Draw, Images, Model, Outputs, Params, Pe
 Z = Float[Array, "B Z"]
 
 
-def make_backbone(config: Config, spec: Spec, num_features: int, parts: int = 0) -> Model:
+def make_backbone(config: Config, spec: Spec, num_features: int, size: int, parts: int = 0) -> Model:
     """Make the autoencoder that every family changes with `_replace`: networks, likelihood, and a code in place of z.
 
     Args:
         config: names the networks and the likelihood.
         spec: the shape of the images, and the number of classes.
         num_features: the number of encoder outputs; they are the code.
-        parts: 0, or the number of parts of a code if the networks have no grid. With parts, or a grid, the code is [B, T, Z] and
-            `num_features` is Z, the size of each of its vectors, of the encoder's and of the decoder's.
+        size: Z, the number of decoder inputs.
+        parts: 0, or the number of parts of a code if the networks have no grid. With parts, or a grid, the code is [B, T, Z], and
+            `num_features` and `size` are those of each of its vectors.
     """
     likelihood = make_likelihood(config)
     outputs, classes = spec.shape[2] * likelihood.outputs_per_channel, _num_classes(config, spec)
-    num_latents = (num_features if parts else config.latent_dim) + classes
     seen = (*spec.shape[:2], spec.shape[2] + classes)
-    networks = make_networks(config, Ports(seen, num_features, num_latents, outputs, parts))
+    networks = make_networks(config, Ports(seen, num_features, size + classes, outputs, parts))
 
     def init(key: PRNGKeyArray, sample: Sample) -> Params:
         key_networks, key_likelihood = jax.random.split(key)

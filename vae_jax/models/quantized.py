@@ -44,7 +44,7 @@ def make_quantized(config: Config, spec: Spec) -> Model:
         InputError: the number of codes is given for a network that has a grid.
     """
     quantizer, given = make_quantizer(config), config.quantized.codes_per_image
-    backbone = make_backbone(config, spec, quantizer.width, given or CODES_PER_IMAGE)
+    backbone = make_backbone(config, spec, quantizer.width, quantizer.width, given or CODES_PER_IMAGE)
     _assert_as_many(config, backbone.grid)
     prior, rate = _uniform(quantizer, math.prod(backbone.grid))
 

@@ -13,7 +13,7 @@ from vae_jax.models.backbone import make_backbone
 from vae_jax.models.distributions import normal_kl_standard, normal_log_prob, normal_sample
 from vae_jax.models.networks import ACTIVATION, Layers, Networks, Ports
 from vae_jax.models.networks.mlp import make_mlp
-from vae_jax.models.vae import z_names
+from vae_jax.models.posteriors import z_names
 from vae_jax.types import (
     Config,
     Draw,
@@ -63,7 +63,7 @@ def make_two_layer(config: Config, spec: Spec) -> Model:
     It reads latent_dim (Z), two_layer.upper_latent_dim (U), and two_layer.upper_hidden_dims, the widths between the two
     layers; the networks between x and lower read the rest.
     """
-    backbone = make_backbone(config, spec, 2 * config.latent_dim)
+    backbone = make_backbone(config, spec, 2 * config.latent_dim, config.latent_dim)
     between = _make_between(config)
     upper_given = between.upper_given
 

@@ -10,6 +10,7 @@ from vae_jax.artifacts.report import explorer, facts, measured, summary
 from vae_jax.artifacts.report.codebook import codebook
 from vae_jax.artifacts.report.commands import commands
 from vae_jax.artifacts.report.page import data_url, render
+from vae_jax.evaluation import health
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.run import Run
 from vae_jax.system import disk
@@ -96,7 +97,7 @@ def write_report(
         pixels=found.get("pixels", ""),
         classes=bool(run.class_names),
         bounded=run.model.rate is not None,
-        examined=run.model.rate is not None and "discrete" not in run.model.traits,
+        examined=health.is_examinable(run.model),
         health=measured.health(workdir, found),
         health_command=f"python -m experiments.health --workdir={shlex.quote(str(workdir))}",
         with_prior=run.model.prior is not None,

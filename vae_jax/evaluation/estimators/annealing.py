@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Float32, Int32, Key, PRNGKeyArray
 from vae_jax.data.preprocess import unit
 from vae_jax.evaluation.estimators.hmc import PerChain, Scalar, State, Target, make_target, state_at, transition
 from vae_jax.evaluation.estimators.whole_split import MEMORY_BYTES, Classes, Pixels
-from vae_jax.models import given, require_continuous, require_prior, require_rate
+from vae_jax.models import given, require_euclidean, require_prior, require_rate
 from vae_jax.objectives.weights import repeat_rows
 from vae_jax.randomness import fold_range
 from vae_jax.types import Images, Model, Params
@@ -101,7 +101,7 @@ def make_anneal(model: Model, num_chains: int, num_leapfrog: int) -> Callable[..
         InputError: the model has no prior.
     """
     require_rate(model)
-    require_continuous(model, "and annealed importance sampling needs gradients for z")
+    require_euclidean(model, "and annealed importance sampling needs gradients for z")
 
     @jax.jit
     def anneal(

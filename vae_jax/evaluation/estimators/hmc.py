@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int32, Key
 
-from vae_jax.models import prepared, require_continuous, require_rate
+from vae_jax.models import prepared, require_euclidean, require_rate
 from vae_jax.types import Images, Model, Params
 
 Z = Float[Array, "P D"]
@@ -57,7 +57,7 @@ def make_target(model: Model, params: Params, x: Images, z: Any) -> tuple[Target
     Raises:
         InputError: the model has no prior, or discrete codes.
     """
-    require_continuous(model, "and Hamiltonian Monte Carlo needs gradients for z")
+    require_euclidean(model, "and Hamiltonian Monte Carlo needs gradients for z")
     log_prior, _ = require_rate(model)
     of_prior = prepared(model, params)  # outside of the loops over temperatures and leapfrog steps
     _, unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], z))

@@ -2,7 +2,8 @@
 
 from vae_jax.evaluation.health.annealed_bound import Anneal
 from vae_jax.evaluation.health.effort import Effort
-from vae_jax.evaluation.health.examine import NEED, Extent, Subject, examine
+from vae_jax.evaluation.health.examinable import is_examinable, require_examinable
+from vae_jax.evaluation.health.examine import Extent, Subject, examine
 from vae_jax.evaluation.health.lines import codes_used, quick
 from vae_jax.evaluation.health.lines import gap as gap_line
 from vae_jax.evaluation.health.summary import (

@@ -11,6 +11,7 @@ from vae_jax.evaluation.health import gaps, information, lines
 from vae_jax.evaluation.health.annealed_bound import Anneal, annealed_bound
 from vae_jax.evaluation.health.codes import make_draw_codes
 from vae_jax.evaluation.health.effort import Effort, Refined
+from vae_jax.evaluation.health.examinable import require_examinable
 from vae_jax.evaluation.health.refinement import Refine, block_size, make_refine
 from vae_jax.evaluation.health.representation import Labelled, representation_lines
 from vae_jax.evaluation.health.subject import Encoded, Subject, encode_split, key_of
@@ -18,15 +19,12 @@ from vae_jax.evaluation.health.summary import difference, summarize_latents
 from vae_jax.evaluation.health.two_sample import two_sample_test
 from vae_jax.evaluation.health.verdicts import Line
 from vae_jax.evaluation.health.work import ANNEALING, CODES, PROBES, REFINING, Amount, Work, estimate
-from vae_jax.models import require_continuous, require_prior, require_rate
+from vae_jax.models import require_prior
 
 FEWEST_IMAGES = 50
 """The least number of images in a split; fewer say nothing."""
 SAMPLES_OF_TRAIN = 100
 """The most samples of a refined training image: only its elbos are needed, not the bounds."""
-
-NEED = "and its health would be measured with densities of z (experiments.evaluate prints the use of its codes)"
-"""The reason why a model with discrete codes is not examined."""
 
 
 class Extent(NamedTuple):
@@ -55,10 +53,10 @@ def examine(
         progress: called during each long computation with its name and the finished share of the report.
 
     Raises:
-        InputError: the model has no prior or has discrete codes, there are too few images, or some have no finite code.
+        InputError: the model has no prior, or z is discrete or on a sphere, or log q(z|x) is known for draws only; there are
+            too few images, or some have no finite code.
     """
-    require_rate(subject.model)
-    require_continuous(subject.model, NEED)
+    require_examinable(subject.model)
     counts = [_count(subject, extent, name) for name in ("train", "test")][::-1]
     refine, draw = make_refine(subject.model, extent.effort), make_draw_codes(subject.model)
     refined_counts = [min(count, extent.num_refined) for count in counts]

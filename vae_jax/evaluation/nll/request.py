@@ -16,7 +16,7 @@ from vae_jax.errors import InputError
 from vae_jax.evaluation.estimators import make_ais, make_split_weights, tune_step_sizes
 from vae_jax.evaluation.nll.images import Labels, Request, split_of
 from vae_jax.evaluation.nll.record import GIVEN, Facts, Record, Source, differing, read
-from vae_jax.models import require_continuous
+from vae_jax.models import family_name, require_euclidean
 from vae_jax.randomness import keys_of
 from vae_jax.runs.run import Run
 from vae_jax.types import Params
@@ -66,7 +66,7 @@ def assert_measurable(run: Run, method: str) -> None:
             "python -m experiments.evaluate prints; choices: another model"
         )
     if method == "ais":
-        require_continuous(run.model, "and --method=ais needs gradients for z", run.config.model)
+        require_euclidean(run.model, "and --method=ais needs gradients for z", family_name(run.config))
 
 
 def make_source(run: Run, request: Request, labels: Labels = None) -> Source:

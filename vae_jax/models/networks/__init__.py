@@ -5,7 +5,7 @@ Only this folder imports flax.linen. It holds no loss, no sampling and no BatchN
 
 from vae_jax.keys import Entry
 from vae_jax.models.networks import conv, mlp
-from vae_jax.models.networks.layers import Layer, Layers
+from vae_jax.models.networks.layers import Layer, Layers, first_outputs
 from vae_jax.models.networks.network import ACTIVATION, ACTIVATIONS, Networks, Ports
 from vae_jax.types import Config
 

@@ -85,6 +85,14 @@ def conv_layers(config: Config, shape: tuple[int, int, int], params: Params) -> 
     return encoder, decoder
 
 
+def first_outputs(layers: list[Layer], size: int) -> list[Layer]:
+    """Return layers that compute the first `size` outputs of those that are given, which end with a dense layer."""
+    *before, last = layers
+    assert last.kind == "dense"
+    arrays = {name: array[..., :size] for name, array in last.arrays.items()}
+    return [*before, last._replace(output=(size,), arrays=arrays)]
+
+
 def _dense_stack(after: Layer, params: Params) -> list[Layer]:
     layers: list[Layer] = []
     for i in range(len(params) - 1):

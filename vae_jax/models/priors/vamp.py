@@ -19,13 +19,19 @@ EDGE = 0.05
 
 
 def problems(flat: Mapping[str, Any]) -> list[str]:
-    """Return the problem of a conditional model, whose encoder needs the labels of pseudo-inputs."""
-    if flat["condition"] == "none":
-        return []
-    return [
-        f"prior=vamp: the pseudo-inputs have no labels, which condition={flat['condition']} needs; choices: condition=none, "
-        "or another prior, such as mixture"
-    ]
+    """Return the problems of an encoder that needs labels, and of posteriors that are no diagonal Gaussians."""
+    found = []
+    if flat["condition"] != "none":
+        found.append(
+            f"prior=vamp: the pseudo-inputs have no labels, which condition={flat['condition']} needs; choices: condition=none, "
+            "or another prior, such as mixture"
+        )
+    if flat["posterior"] not in ("", "diagonal"):
+        found.append(
+            f"posterior={flat['posterior']}: prior=vamp is a mixture of posteriors that are diagonal Gaussians; choices: "
+            "posterior=diagonal, or another prior, such as mixture"
+        )
+    return found
 
 
 def make_vamp(config: Config, spec: Spec, encode: Encode) -> Prior:
