@@ -70,7 +70,7 @@ def test_every_model_satisfies_the_contract(make_config, key, name, likelihood, 
     assert_optional_parts(model, params, key, posterior, z)
 
     assert "dropout" in model.traits
-    assert ("conv" in model.traits) == (network == "conv")
+    assert ("conv" in model.traits) == (network in ("conv", "resnet"))
     assert differ(model.encode(params, x, key), posterior), "a key switches dropout on"
     assert differ(model.decode(params, z, key), outputs)
     assert_prior_and_rate(model, params, key, posterior)

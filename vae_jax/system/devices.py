@@ -33,7 +33,7 @@ def keep_memory(config: Config) -> None:
     pieces and are left alone, because compiling in many threads is slower with one heap.
     """
     # mallopt affects heaps that are created later, one per thread, and jax.device_count() is what starts the threads.
-    if config.network != "conv":
+    if config.network not in ("conv", "resnet"):
         return
     with contextlib.suppress(AttributeError, OSError, TypeError):  # no glibc
         mallopt = ctypes.CDLL(None).mallopt

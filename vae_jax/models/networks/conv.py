@@ -12,13 +12,14 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from vae_jax.keys import numbers, text
 from vae_jax.models.networks.convolution import GROUP_SIZE, Pair, downsampled
-from vae_jax.models.networks.layers import conv_layers
+from vae_jax.models.networks.layers import Layer, conv_layers
 from vae_jax.models.networks.network import ACTIVATION, ACTIVATIONS, Networks, Ports, apply
 from vae_jax.models.networks.strided import Conv, ConvTranspose, Output, hidden_init, output_init
 from vae_jax.types import Config, Images, Params
 
+CHANNELS = numbers("channels", (32, 64), "channels of the encoder's convolutions; the decoder mirrors them", int, 1)
 KEYS = (
-    numbers("channels", (32, 64), "channels of the encoder's convolutions; the decoder mirrors them", int, 1),
+    CHANNELS,
     ACTIVATION,
     text("conv.normalization", "none", "normalisation after each convolution", "none", "group"),
 )
@@ -92,6 +93,20 @@ def make_conv(config: Config, ports: Ports) -> Networks:
     places = (math.prod(grid),) if grid else ()
     encoder = Encoder(config.channels, ports.features, finish, use_bias, *places)
     decoder = Decoder(config.channels, sizes, ports.outputs, finish, use_bias)
+    layers = None if grid else partial(conv_layers, config, ports.image)
+    return join(config, ports, encoder, decoder, layers, grid)
+
+
+def join(
+    config: Config,
+    ports: Ports,
+    encoder: nn.Module,
+    decoder: nn.Module,
+    layers: Callable[[Params], tuple[list[Layer], list[Layer]]] | None,
+    grid: tuple[int, ...],
+) -> Networks:
+    """Join convolutional modules to networks. The last layer of the decoder is called "output" and has a bias [H, W, F]."""
+    places = (math.prod(grid),) if grid else ()
 
     def init(key: PRNGKeyArray, output_bias: Float[Array, "H W F"] | None = None) -> Params:
         key_encoder, key_decoder = jax.random.split(key)
@@ -109,7 +124,6 @@ def make_conv(config: Config, ports: Ports) -> Networks:
     def decode(params: Params, z: Float[Array, "B *T Z"], key: PRNGKeyArray | None = None) -> Images:
         return apply(decoder, params["decoder"], z, key, config.dtype)
 
-    layers = None if grid else partial(conv_layers, config, ports.image)
     return Networks(init, encode, decode, layers, grid, frozenset({"conv"}))
 
 
