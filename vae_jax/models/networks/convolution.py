@@ -7,11 +7,21 @@ of each is the other's gradient for its input, and both have the same gradient f
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
 from vae_jax.models.networks import convolution_passes as passes
-from vae_jax.models.networks.convolution_passes import Kernel, Large, Padding, Pair, Small, adjoint, kernel_gradient
+from vae_jax.models.networks.convolution_passes import (
+    Kernel,
+    Large,
+    Padding,
+    Pair,
+    Small,
+    adjoint,
+    gradient_in_parts,
+    kernel_gradient,
+)
 
 KERNEL = (3, 3)
 STRIDES = (2, 2)
@@ -19,7 +29,7 @@ GROUP_SIZE = 8
 """The number of channels normalised together. With one, a feature map of one pixel would always be normalised to zero."""
 
 
-def convolve(x: Large, kernel: Kernel, strides: Pair, padding: Padding) -> Small:
+def convolve(x: Large, kernel: Kernel, strides: Pair, padding: Padding, in_parts: bool = False) -> Small:
     """Return the strided convolution `lax.conv_general_dilated(x, kernel, strides, padding)`.
 
     Args:
@@ -27,27 +37,31 @@ def convolve(x: Large, kernel: Kernel, strides: Pair, padding: Padding) -> Small
         kernel: [KH, KW, F, O].
         strides: the rows and columns from one output to the next.
         padding: the rows and columns of zeros around x, (before, after) each.
+        in_parts: see `convolution_passes.gradient_in_parts`; the gradient of the kernel differs by rounding.
 
     Returns:
         [B, h, w, O] with h = (H + before + after - KH) // stride + 1.
     """
-    return _convolve(x, kernel, strides, padding)
+    return _convolve(x, kernel, strides, padding, in_parts)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _convolve(x: Large, kernel: Kernel, strides: Pair, padding: Padding) -> Small:
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _convolve(x: Large, kernel: Kernel, strides: Pair, padding: Padding, in_parts: bool) -> Small:
     return passes.convolve(x, kernel, strides, padding)
 
 
-def _convolve_forward(x: Large, kernel: Kernel, strides: Pair, padding: Padding) -> tuple[Small, tuple]:
-    return _convolve(x, kernel, strides, padding), (x, kernel)
+def _convolve_forward(x: Large, kernel: Kernel, strides: Pair, padding: Padding, in_parts: bool) -> tuple[Small, tuple]:
+    return _convolve(x, kernel, strides, padding, in_parts), (x, kernel)
 
 
-def _convolve_backward(strides: Pair, padding: Padding, residuals: tuple, cotangent: Small) -> tuple[Large, Kernel]:
+def _convolve_backward(
+    strides: Pair, padding: Padding, in_parts: bool, residuals: tuple, cotangent: Small
+) -> tuple[Large, Kernel]:
     x, kernel = residuals
+    gradient = gradient_in_parts if in_parts else kernel_gradient
     return (
         passes.transpose(cotangent, kernel, strides, padding, (x.shape[1], x.shape[2])),
-        kernel_gradient(x, cotangent, strides, padding, (kernel.shape[0], kernel.shape[1])),
+        gradient(x, cotangent, strides, padding, (kernel.shape[0], kernel.shape[1])),
     )
 
 
@@ -89,6 +103,40 @@ def _transpose_backward(strides: Pair, padding: Padding, residuals: tuple, cotan
 
 
 _transpose.defvjp(_transpose_forward, _transpose_backward)
+
+
+def convolve_doubled(x: Small, kernel: Kernel) -> Float[Array, "B H W O"]:
+    """Return the 3x3 convolution, with zeros around, of x at twice its size by nearest neighbours.
+
+    Pixels of the same neighbour are equal, so an output meets 2 x 2 different ones, and the outputs at even or odd rows and
+    columns are 2x2 convolutions of x, whose kernels are sums of the taps that meet the same pixel: 4/9 of the products.
+
+    Args:
+        x: [B, h, w, F].
+        kernel: [3, 3, F, O].
+
+    Returns:
+        [B, 2 h, 2 w, O].
+    """
+    batch, height, width, _ = x.shape
+
+    def phase(row: int, column: int) -> Float[Array, "B h w O"]:
+        padding = PHASE_PADDINGS[row], PHASE_PADDINGS[column]
+        return convolve(x, _joined(_joined(kernel, 0, row), 1, column), (1, 1), padding, in_parts=True)
+
+    rows = [jnp.stack([phase(row, column) for column in range(2)], axis=3) for row in range(2)]
+    return jnp.stack(rows, axis=2).reshape(batch, 2 * height, 2 * width, kernel.shape[3])
+
+
+PHASE_PADDINGS = ((1, 0), (0, 1))
+"""The padding of even and of odd outputs of `convolve_doubled`: they meet a pixel and the one before or behind it."""
+
+
+def _joined(kernel: Kernel, axis: int, phase: int) -> Kernel:
+    """Add the two of three taps along an axis that meet the same pixel of x: the last two of even outputs, the first of odd."""
+    first, middle, last = jnp.split(kernel, 3, axis=axis)
+    pair = (first + middle, last) if phase else (first, middle + last)
+    return jnp.concatenate(pair, axis=axis)
 
 
 def same_padding(size: tuple[int, ...], kernel_size: Pair, strides: Pair) -> Padding:

@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vae_jax.keys import count
 from vae_jax.models.networks.conv import CHANNELS, join
-from vae_jax.models.networks.convolution import GROUP_SIZE, Large, Pair, Small, downsampled
+from vae_jax.models.networks.convolution import Pair, downsampled
 from vae_jax.models.networks.network import ACTIVATION, ACTIVATIONS, Networks, Ports
-from vae_jax.models.networks.strided import Conv, Convolution, Output, hidden_init, output_init
+from vae_jax.models.networks.residual import Down, GroupNorm, Same, Up, hidden_init, output_init, zeros
+from vae_jax.models.networks.strided import Output
 from vae_jax.types import Config, Images
 
 KEYS = (
@@ -48,22 +48,8 @@ class Block(nn.Module):
     def __call__(self, x: Images, deterministic: bool) -> Images:
         """Map [B, H, W, F] -> [B, H, W, F]."""
         width = x.shape[-1]
-        y = Convolution(width, hidden_init)(self.finish(x, deterministic))
-        return x + Convolution(width, nn.initializers.zeros_init())(self.finish(y, deterministic))
-
-
-class Up(nn.Module):
-    """Nearest neighbours to twice the height and width, cropped to `output_size`, and a 3x3 convolution."""
-
-    num_outputs: int
-    output_size: Pair
-
-    @nn.compact
-    def __call__(self, x: Small) -> Large:
-        """Map [B, h, w, F] -> [B, H, W, num_outputs], h = ceil(H / 2)."""
-        height, width = self.output_size
-        x = jnp.repeat(jnp.repeat(x, 2, axis=1)[:, :height], 2, axis=2)[:, :, :width]
-        return Convolution(self.num_outputs, hidden_init)(x)
+        y = Same(width)(self.finish(x, deterministic))
+        return x + Same(width, zeros)(self.finish(y, deterministic))
 
 
 class Encoder(nn.Module):
@@ -80,7 +66,7 @@ class Encoder(nn.Module):
     def __call__(self, x: Images, deterministic: bool) -> Float[Array, "B *T E"]:
         """Map [B, H, W, C] -> [B, num_outputs], or [B, places, num_outputs]."""
         for width in self.channels:
-            x = Conv(width, use_bias=False)(x)
+            x = Down(width)(x)
             for _ in range(self.blocks):
                 x = Block(self.finish)(x, deterministic)
         x = self.finish(x, deterministic)
@@ -128,8 +114,7 @@ def _make_finish(config: Config) -> Finish:
     """Make the function before each convolution: group normalisation (Wu and He 2018), activation, dropout."""
 
     def finish(x: Images, deterministic: bool) -> Images:
-        channels = x.shape[-1]
-        x = nn.GroupNorm(num_groups=channels // GROUP_SIZE if channels % GROUP_SIZE == 0 else 1)(x)
-        return nn.Dropout(config.dropout, deterministic=deterministic)(ACTIVATIONS[config.activation](x))
+        x = ACTIVATIONS[config.activation](GroupNorm()(x))
+        return nn.Dropout(config.dropout, deterministic=deterministic)(x)
 
     return finish

@@ -66,16 +66,3 @@ class Output(nn.Module):
         kernel = self.param("kernel", output_init, (*KERNEL, x.shape[-1], self.num_outputs))
         bias = self.param("bias", nn.initializers.zeros_init(), (*x.shape[1:3], self.num_outputs))
         return convolve(x, kernel, (1, 1), same_padding(x.shape[1:3], KERNEL, (1, 1))) + bias[None]
-
-
-class Convolution(nn.Module):
-    """A 3x3 convolution of stride 1 without a bias; height and width stay."""
-
-    num_outputs: int
-    kernel_init: nn.initializers.Initializer
-
-    @nn.compact
-    def __call__(self, x: Large) -> Float[Array, "B H W O"]:
-        """Map [B, H, W, F] -> [B, H, W, num_outputs]."""
-        kernel = self.param("kernel", self.kernel_init, (*KERNEL, x.shape[-1], self.num_outputs))
-        return convolve(x, kernel, (1, 1), same_padding(x.shape[1:3], KERNEL, (1, 1)))
