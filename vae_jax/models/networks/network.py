@@ -42,6 +42,8 @@ INITS = {
     # For saturating units (Glorot and Bengio 2010).
     "glorot": Inits(nn.initializers.glorot_uniform(), nn.initializers.glorot_uniform()),
 }
+ZERO_OUTPUT = Inits(nn.initializers.he_normal(), nn.initializers.zeros)
+"""For networks whose outputs are the parameters of a map that starts as the identity."""
 
 
 class Ports(NamedTuple):
