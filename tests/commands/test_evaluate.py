@@ -23,6 +23,9 @@ def test_evaluate_prints_and_stores_the_same_numbers_as_training(runs, run):
     results = json.loads((runs["vae"] / "results.json").read_text())
     assert {key: found[key] for key in found if "/" in key} == {key: results[key] for key in results if "/" in key}
     assert found["step"] == load_run(runs["vae"]).step
+    assert "\naggregate posterior to prior: KL " in done.stdout
+    assert found["aggregate_posterior"]["num_images"] == found["num_images"]["test"]
+    assert "aggregate_posterior" not in results, "it takes seconds, which no run waits for at its end"
 
 
 def test_training_stores_a_summary_of_the_latent_space(runs):

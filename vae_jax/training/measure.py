@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from vae_jax.errors import InputError
-from vae_jax.evaluation import code_usage, health
+from vae_jax.evaluation import code_usage, divergence, health
 from vae_jax.evaluation.per_image import PerImage
 from vae_jax.models import model_params, num_parameters
 from vae_jax.runs.checkpoint import Checkpoints, Which
@@ -37,6 +37,8 @@ class Measured(NamedTuple):
     """The numbers, as `test/elbo`, and what they were measured on and with, for a JSON file."""
     lines: list[health.Line]
     """The quick lines of health, for a model with an elbo."""
+    more: tuple[str, ...] = ()
+    """The lines that follow them."""
 
 
 def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measured:
@@ -102,10 +104,29 @@ def print_measured(training: Training, measured: Measured, which: str, console: 
         console.line(line.text)
     if measured.lines:
         console.line(f"health: {health.overall(measured.lines).conclusion}")
+    for text in measured.more:
+        console.line(text)
 
 
-def evaluate_run(workdir: Path, which: Which, folder: Path | None = None) -> tuple[Training, Measured, Path]:
+def with_divergence(training: Training, measured: Measured) -> Measured:
+    """Return the numbers with those of the test split's aggregate posterior, which takes seconds on 10,000 images."""
+    model, config = training.model, training.config
+    if model.rate is None:
+        return measured
+    params = model_params(measured.state.params)
+    found = divergence.of_split(health.Subject(model, params, training.dataset, config.seed, config.binarize))
+    if isinstance(found, str):
+        text = f"{divergence.TITLE}: left out: {found}"
+        return measured._replace(facts=measured.facts | {"aggregate_posterior": {"left_out": found}}, more=(text,))
+    return measured._replace(facts=measured.facts | {"aggregate_posterior": found.facts}, more=tuple(found.lines))
+
+
+def evaluate_run(
+    workdir: Path, which: Which, folder: Path | None = None, slowly: bool = False
+) -> tuple[Training, Measured, Path]:
     """Evaluate a checkpoint of a run on disk, and write the numbers to evaluation_WHICH.json in `folder` (workdir).
+
+    `slowly` adds what `with_divergence` measures.
 
     Returns:
         (the run's functions and data, the numbers, the path of the file).
@@ -118,6 +139,7 @@ def evaluate_run(workdir: Path, which: Which, folder: Path | None = None) -> tup
     run.labels_of(training.dataset, "test")  # refuses other classes than those of the run
     with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
         measured = measure(training, checkpoints, which)
+    measured = with_divergence(training, measured) if slowly else measured
     epoch = measured.step / training.steps_per_epoch
     facts = {"which": which, "step": measured.step, "epoch": epoch} | measured.facts
     path = (folder or workdir) / f"evaluation_{which}.json"
