@@ -52,6 +52,19 @@ def test_digits_labels_belong_to_their_images():
         assert [truth[image.tobytes()] for image in split.images] == split.labels.tolist()
 
 
+def test_the_textbooks_split_of_the_digits_has_the_order_of_the_file():
+    from sklearn import datasets
+
+    images, labels = datasets.load_digits(return_X_y=True)
+    found = data.load(make_config(dataset="textbook_digits", split_seed=5, val_fraction=0.3))
+    assert [len(split.labels) for split in found[:3]] == [1000, 350, 447]
+    whole = np.concatenate([split.images for split in found[:3]])
+    np.testing.assert_array_equal(np.round(whole.reshape(-1, 64) * (16 / 255)), images)
+    np.testing.assert_array_equal(np.concatenate([split.labels for split in found[:3]]), labels)
+    assert len(data.load(make_config(dataset="textbook_digits", num_train=100)).train.labels) == 100
+    assert found.class_names == tuple("0123456789")
+
+
 def test_every_split_of_digits_has_every_class_in_its_proportion():
     found = data.load(make_config(val_fraction=0.2))
     whole = np.bincount(np.concatenate([split.labels for split in found[:3]]))

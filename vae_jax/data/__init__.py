@@ -6,7 +6,7 @@ import numpy as np
 
 from vae_jax.data import splits
 from vae_jax.data.arrays import load_arrays
-from vae_jax.data.digits import load_digits
+from vae_jax.data.digits import load_digits, load_textbook_digits
 from vae_jax.data.folders import load_folder
 from vae_jax.data.source import Source
 from vae_jax.data.tfds import builder_names, load_idx_set, load_tfds
@@ -15,6 +15,7 @@ from vae_jax.types import Config, Dataset, Split
 
 DATASETS: dict[str, Callable[[Config], Source]] = {
     "digits": load_digits,
+    "textbook_digits": load_textbook_digits,
     "mnist": load_idx_set,
     "fashion_mnist": load_idx_set,
     "kmnist": load_idx_set,

@@ -1,4 +1,4 @@
-"""scikit-learn's embedded digits: 1797 images of 8x8 pixels. Nothing to download."""
+"""scikit-learn's embedded digits: 1797 images of 8x8 pixels, uncut or cut as in a textbook. Nothing to download."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +20,19 @@ def load_digits(config: Config) -> Source:
     source = load_cached(cache_root(config), "digits", {"scikit-learn": version("scikit-learn")}, _unpack)
     pixels = fit_images(source.train.images, tuple(config.image_size), config.grayscale)
     return source._replace(train=Split(pixels, source.train.labels))
+
+
+def load_textbook_digits(config: Config) -> Source:
+    """Load the digits of `load_digits`, cut in the order of the file: 1,000 for training, 350 for validation, 447 for test.
+
+    This is the split of the notebooks of Tomczak's "Deep Generative Modeling" (2022).
+    """
+    whole = load_digits(config)
+    train, val, test = (
+        Split(whole.train.images[rows], whole.train.labels[rows])
+        for rows in (slice(1000), slice(1000, 1350), slice(1350, None))
+    )
+    return whole._replace(train=train, val=val, test=test)
 
 
 def _unpack(scratch: Path) -> Source:

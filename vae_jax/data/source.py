@@ -14,7 +14,7 @@ class Source(NamedTuple):
     class_names: tuple[str, ...] = ()
     """The names of labels 0, 1, ...; empty when there are no labels."""
     val: Split | None = None
-    """The validation split. If it is given, so are the other two, each in random order, and nothing is cut."""
+    """The validation split. If it is given, so are the other two, and nothing is cut; num_train takes the first images."""
     left_out: tuple[str, ...] = ()
     """One line for each file that was not used, with the reason."""
     notices: tuple[str, ...] = ()
