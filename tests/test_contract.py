@@ -26,7 +26,7 @@ NUM_TRAIN, NUM_IMAGES, LATENT_DIM = 120, 6, 4
 
 def build(config, shape, key):
     """Return (model, params, six images); the initial parameters may read 120 images."""
-    spec = Spec(shape, num_train=NUM_TRAIN)
+    spec = Spec(shape, num_train=NUM_TRAIN, levels=17)
     model = make_model(config, spec)
     images = jax.random.randint(key, (NUM_TRAIN, *shape), 0, 256).astype(jnp.uint8)
     x = images[:NUM_IMAGES] / jnp.float32(255)

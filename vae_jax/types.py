@@ -138,6 +138,8 @@ class Spec(NamedTuple):
     """The number of training images; 0: not known."""
     class_names: tuple[str, ...] = ()
     """The names of labels 0, 1, ...; empty if there are none, or if they are not known."""
+    levels: int = 0
+    """The number L of grey levels k / (L - 1) that contain all pixels of all splits; 0: not counted."""
 
     @property
     def sample_size(self) -> int:
@@ -264,8 +266,7 @@ class Model(NamedTuple):
     layers: Callable[[Params], Any] | None = None
     """(params) -> `networks.layers.Layers`, for exports and the page; None: both leave the networks out."""
     given: "Callable[[Int32[Array, ' R']], Model] | None" = None
-    """(labels) -> the model p(x|y) of rows with these labels, to be called inside of a traced function that takes the labels;
-    who repeats rows repeats labels first. None: the model is not conditional."""
+    """(labels) -> p(x|y) of these rows, inside a traced function that takes labels, repeated like rows. None: not conditional."""
     traits: frozenset[str] = frozenset()
     """Facts that others ask about. "columns": there is one column of kl_terms for each dimension of the view. "conv": the
     networks are convolutional. "dropout": a key changes what encode and decode return. "sample": init reads `Sample.images`.

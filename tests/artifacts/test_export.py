@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import small_config
+from support.models import SPEC
 from support.random_run import layers_of
 
 from vae_jax import config as config_lib
@@ -162,7 +163,7 @@ def test_an_activation_agrees_with_the_networks_at_every_input(name):
 @needs_onnx
 @pytest.mark.parametrize("name", PIXEL_MEANS)
 def test_a_pixel_mean_agrees_with_the_likelihood_at_every_input(name):
-    likelihood = make_likelihood(small_config(likelihood=name))
+    likelihood = make_likelihood(small_config(likelihood=name), SPEC)
     values = np.concatenate([np.linspace(-1.5, 2.5, 41), [-1e4, -90, -9, -1e-4, 0, 1e-4, 9, 90, 1e4]])
     if likelihood.outputs_per_channel == 2:
         values = np.stack(np.meshgrid(values, np.linspace(-10, 6, 17)), axis=-1)

@@ -208,6 +208,7 @@ def facts_of(make_config, request: nll.Request, images: np.ndarray = IMAGES, bia
         ({"binarize": "dynamic"}, "test/iwae_20", []),
         ({"binarize": "static_seeded"}, "test/iwae_20", []),
         ({"likelihood": "discretized_logistic"}, "test/iwae_20", []),
+        ({"likelihood": "levels"}, "test/iwae_20", []),
         ({"likelihood": "gaussian"}, "test/log_density_bound", ["gaussian", "density", "not an nll"]),
         ({"likelihood": "continuous_bernoulli"}, "test/log_density_bound", ["continuous_bernoulli", "not an nll"]),
         ({}, "test/grey_iwae_20", ["grey pixels", "bound", "not an nll"]),

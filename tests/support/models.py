@@ -9,7 +9,10 @@ import numpy as np
 
 from vae_jax.models.backbone import itself
 from vae_jax.models.distributions import normal_log_prob, normal_sample
-from vae_jax.types import Draw, Likelihood, Model, Prior, Rate, Sample
+from vae_jax.types import Draw, Likelihood, Model, Prior, Rate, Sample, Spec
+
+SPEC = Spec((8, 8, 1), levels=17)
+"""The spec of the digits, for likelihoods."""
 
 
 def sample_of(mean_image: Any, images: Any = None) -> Sample:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
 from vae_jax.models.conditional import LABEL, one_hot
-from vae_jax.models.likelihoods import make_likelihood
+from vae_jax.models.likelihoods import make_likelihood, numbers_of
 from vae_jax.models.networks import Layer, Layers, Ports, make_networks
 from vae_jax.types import Code, Config, Draw, Images, Model, Outputs, Params, PerExample, Sample, Spec
 
@@ -26,7 +26,7 @@ def make_backbone(config: Config, spec: Spec, num_features: int, size: int, part
         parts: 0, or the number of parts of a code if the networks have no grid. With parts, or a grid, the code is [B, T, Z], and
             `num_features` and `size` are those of each of its vectors.
     """
-    likelihood = make_likelihood(config)
+    likelihood = make_likelihood(config, spec)
     outputs, classes = spec.shape[2] * likelihood.outputs_per_channel, _num_classes(config, spec)
     seen = (*spec.shape[:2], spec.shape[2] + classes)
     networks = make_networks(config, Ports(seen, num_features, size + classes, outputs, parts))
@@ -57,7 +57,7 @@ def make_backbone(config: Config, spec: Spec, num_features: int, size: int, part
 
     def layers(params: Params) -> Layers:
         assert networks.layers is not None
-        return _with_pixel_mean(networks.layers(params), spec.shape, config.likelihood)
+        return _with_pixel_mean(networks.layers(params), spec.shape, numbers_of(config, likelihood))
 
     return Model(
         init=init,
@@ -81,9 +81,11 @@ def _num_classes(config: Config, spec: Spec) -> int:
     return 0 if config.condition == "none" else spec.num_classes
 
 
-def _with_pixel_mean(layers: tuple[list[Layer], list[Layer]], shape: tuple[int, int, int], likelihood: str) -> Layers:
+def _with_pixel_mean(
+    layers: tuple[list[Layer], list[Layer]], shape: tuple[int, int, int], numbers: dict[str, Any]
+) -> Layers:
     encoder, decoder = layers
-    return Layers(encoder, [*decoder, Layer("pixel_mean", shape, {}, {"likelihood": likelihood})])
+    return Layers(encoder, [*decoder, Layer("pixel_mean", shape, {}, numbers)])
 
 
 def _beside(params: Params, values: Float[Array, "B *rest C"], classes: int) -> Float[Array, "B *rest D"]:

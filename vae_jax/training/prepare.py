@@ -10,11 +10,13 @@ from jaxtyping import Array, PRNGKeyArray
 from vae_jax import data
 from vae_jax.data.digest import data_digest, mean_of
 from vae_jax.data.labels import assert_labelled
+from vae_jax.data.levels import levels_of
 from vae_jax.data.preprocess import kind_of_pixels, make_preprocess
 from vae_jax.data.spec import sample_of, spec_of
 from vae_jax.errors import InputError
 from vae_jax.evaluation.evaluate import Evaluate, batches_per_call, make_evaluate
 from vae_jax.models import make_model, sample_size
+from vae_jax.models.likelihoods import asks_levels
 from vae_jax.objectives import make_objective
 from vae_jax.randomness import keys_of
 from vae_jax.system import devices, memory
@@ -82,7 +84,7 @@ def prepare(config: Config, ahead: bool = False) -> Training:
             the model.
     """
     dataset = _load_data(config)
-    spec = spec_of(dataset)
+    spec = spec_of(dataset, levels_of(dataset, config) if asks_levels(config) else 0)
     steps_per_epoch = spec.num_train // config.batch_size
     model = make_model(config, spec)
     objective = make_objective(config, model, steps_per_epoch)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from support.models import SPEC
 from support.network_page import RUN_JS, close, plain
 
 from vae_jax.artifacts.report.embedded_model import embed
@@ -40,7 +41,7 @@ def test_every_pixel_mean_agrees_with_jax(engine, make_config, name):
     outputs = np.array([*np.linspace(-4, 4, 17), 0.01, 0.09, 0.11, 0.5, 0.99, 1.01, -120, 120], np.float32)
     if name == "discretized_logistic":
         outputs = np.array(list(itertools.product(outputs, [-20, -8, -5, -2, 0, 4, 9])), np.float32)
-    likelihood = make_likelihood(make_config(likelihood=name))
+    likelihood = make_likelihood(make_config(likelihood=name), SPEC)
     outputs = outputs.reshape(1, -1, likelihood.outputs_per_channel)
     found = decode_given(engine, outputs, likelihood=name)
     close(found, likelihood.pixel_mean({}, jnp.asarray(outputs[None])))

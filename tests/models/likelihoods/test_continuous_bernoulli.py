@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support.models import SPEC
 
 from vae_jax.models.distributions import SMALL_LOGIT, continuous_bernoulli_log_prob, continuous_bernoulli_mean
 from vae_jax.models.likelihoods import make_likelihood
@@ -44,7 +45,7 @@ def test_the_mean_is_not_the_sigmoid_and_is_accurate_at_the_edges():
 
 
 def test_pixel_mean_starts_at_the_mean_image_up_to_clipping(make_config, key):
-    likelihood = make_likelihood(make_config(likelihood="continuous_bernoulli"))
+    likelihood = make_likelihood(make_config(likelihood="continuous_bernoulli"), SPEC)
     assert likelihood.output_bias is not None
     mean_image = jnp.array([0.0, 0.012, 0.3, 0.5, 0.988, 1.0]).reshape(1, 6, 1)
     pixels = likelihood.pixel_mean(likelihood.init(key), likelihood.output_bias(mean_image)[None])[0]

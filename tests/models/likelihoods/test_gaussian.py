@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 import scipy.stats
-from support.models import sample_of
+from support.models import SPEC, sample_of
 from support.objective import terms_of
 
 from vae_jax.models import make_model
@@ -31,7 +31,9 @@ def x(key):
 @pytest.mark.parametrize("mode", ["given", "learned", "optimal"])
 @pytest.mark.parametrize("sigma", [0.1, 1.0])
 def test_the_density_agrees_with_scipy_at_the_initial_sigma(make_config, key, x, sigma, mode):
-    likelihood = make_likelihood(make_config(likelihood="gaussian", gaussian__sigma=sigma, gaussian__sigma_mode=mode))
+    likelihood = make_likelihood(
+        make_config(likelihood="gaussian", gaussian__sigma=sigma, gaussian__sigma_mode=mode), SPEC
+    )
     outputs = jax.random.normal(key, x.shape)
     expected = scipy.stats.norm.logpdf(np.float64(x), np.float64(outputs), sigma).sum(axis=(1, 2, 3))
     np.testing.assert_allclose(likelihood.log_prob(likelihood.init(key), x, outputs), expected, rtol=1e-5)

@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support.models import SPEC
 
 from vae_jax.models.likelihoods import LIKELIHOODS, make_likelihood
 
@@ -17,7 +18,8 @@ def outputs_of(likelihood, value) -> jax.Array:
 def support(likelihood, binary):
     """Return pixel values and weights whose weighted sum is 1 for a normalised density or mass."""
     if likelihood.discrete:
-        return (np.arange(2.0), np.ones(2)) if binary else (np.arange(256) / 255, np.ones(256))
+        number = 2 if binary else 256 if likelihood.outputs_per_channel < 3 else likelihood.outputs_per_channel
+        return np.arange(number) / (number - 1), np.ones(number)
     # 100 intervals of 40 points each, because Gauss's rule of 4,000 points takes seconds to compute.
     nodes, weights = np.polynomial.legendre.leggauss(40)
     centres = (np.arange(100) + 0.5) / 50 - 1
@@ -29,7 +31,7 @@ def support(likelihood, binary):
 def test_every_likelihood_is_normalised(make_config, key, name, output):
     binary = name == "bernoulli"
     config = make_config(likelihood=name, gaussian__sigma=0.3, binarize="dynamic" if binary else "none")
-    likelihood = make_likelihood(config)
+    likelihood = make_likelihood(config, SPEC)
     points, weights = support(likelihood, binary)
     if not likelihood.discrete:
         # A density on the line is far below 1e-10 of its peak 3 away from its mean.
@@ -43,7 +45,7 @@ def test_every_likelihood_is_normalised(make_config, key, name, output):
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_every_likelihood_is_summed_over_pixels_and_starts_at_the_mean_image(make_config, key, name):
-    likelihood = make_likelihood(make_config(likelihood=name, gaussian__sigma=0.3))
+    likelihood = make_likelihood(make_config(likelihood=name, gaussian__sigma=0.3), SPEC)
     params = likelihood.init(key)
     mean_image = jax.random.uniform(key, (3, 2, 2), minval=0.05, maxval=0.95)
     outputs = jax.random.normal(key, (5, 3, 2, 2 * likelihood.outputs_per_channel))
@@ -62,7 +64,7 @@ def test_every_likelihood_is_summed_over_pixels_and_starts_at_the_mean_image(mak
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_every_likelihood_is_finite_at_extreme_outputs_and_images(make_config, key, name):
-    likelihood = make_likelihood(make_config(likelihood=name))
+    likelihood = make_likelihood(make_config(likelihood=name), SPEC)
     params = likelihood.init(key)
     for output in (-1e4, 1e4):
         for x in (0.0, 0.5, 1.0):

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.special
+from support.models import SPEC
 
 from vae_jax.models.distributions import discretized_logistic_log_prob
 from vae_jax.models.likelihoods import make_likelihood
@@ -63,7 +64,7 @@ def test_every_level_of_an_8_bit_image_gets_its_own_bin():
     ("mean", "log_scale"), [(0.3, -5.5), (0.02, -4.0), (-0.5, -1.0), (0.7, 0.0), (1.3, -2.0), (0.4, 4.0)]
 )
 def test_pixel_mean_is_the_mean_over_the_levels(make_config, mean, log_scale):
-    likelihood = make_likelihood(make_config(likelihood="discretized_logistic"))
+    likelihood = make_likelihood(make_config(likelihood="discretized_logistic"), SPEC)
     x = jnp.arange(256) / jnp.float32(255)
     masses = np.exp(np.float64(discretized_logistic_log_prob(x, jnp.full_like(x, mean), jnp.full_like(x, log_scale))))
     found = likelihood.pixel_mean({}, jnp.array([mean, log_scale]).reshape(1, 1, 1, 2))
@@ -71,7 +72,7 @@ def test_pixel_mean_is_the_mean_over_the_levels(make_config, mean, log_scale):
 
 
 def test_every_channel_has_its_own_mean_and_scale(make_config, key):
-    likelihood = make_likelihood(make_config(likelihood="discretized_logistic"))
+    likelihood = make_likelihood(make_config(likelihood="discretized_logistic"), SPEC)
     assert likelihood.outputs_per_channel == 2
     x = jnp.array([10, 100, 200]).reshape(1, 1, 1, 3) / jnp.float32(255)
     mean, log_scale = jnp.array([0.1, 0.5, 0.9]).reshape(1, 1, 1, 3), jnp.array([-3.0, -2.0, -1.0]).reshape(1, 1, 1, 3)

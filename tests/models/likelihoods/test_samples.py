@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
+from support.models import SPEC
 
 from vae_jax.models.distributions import continuous_bernoulli_sample
 from vae_jax.models.likelihoods import LIKELIHOODS, make_likelihood
@@ -24,7 +25,7 @@ def drawn(likelihood, params, key, pixel):
 @pytest.mark.parametrize("output", [-0.5, 0.0, 0.4, 0.9])
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_the_mean_of_many_samples_is_the_pixel_mean(make_config, key, name, output):
-    likelihood = make_likelihood(make_config(likelihood=name, gaussian__sigma=0.1))
+    likelihood = make_likelihood(make_config(likelihood=name, gaussian__sigma=0.1), SPEC)
     params = likelihood.init(key)
     x, error = drawn(likelihood, params, key, output)
     outputs = jnp.full((1, 1, 1, likelihood.outputs_per_channel), output, jnp.float32)
@@ -40,26 +41,26 @@ def test_the_mean_of_many_samples_is_the_pixel_mean(make_config, key, name, outp
 
 
 def test_samples_of_a_gaussian_have_the_learned_sigma(make_config, key):
-    likelihood = make_likelihood(make_config(likelihood="gaussian", gaussian__sigma_mode="learned"))
+    likelihood = make_likelihood(make_config(likelihood="gaussian", gaussian__sigma_mode="learned"), SPEC)
     x, _ = drawn(likelihood, {"logvar": jnp.float32(-3)}, key, 0.5)
     assert x.std() == pytest.approx(np.exp(-1.5), rel=4 / np.sqrt(2 * COUNT))
 
 
 def test_a_learned_sigma_is_the_standard_deviation_of_samples_and_others_have_none(make_config, key):
-    learned = make_likelihood(make_config(likelihood="gaussian", gaussian__sigma_mode="learned"))
-    logistic = make_likelihood(make_config(likelihood="discretized_logistic"))
+    learned = make_likelihood(make_config(likelihood="gaussian", gaussian__sigma_mode="learned"), SPEC)
+    logistic = make_likelihood(make_config(likelihood="discretized_logistic"), SPEC)
     for likelihood, params, pixel in ((learned, {"logvar": jnp.float32(-3)}, [0.5]), (logistic, {}, [0.5, -4.0])):
         x, _ = drawn(likelihood, params, key, pixel)
         assert likelihood.sigma is not None
         outputs = jnp.float32(pixel)[None, None, None]
         assert x.std() == pytest.approx(likelihood.sigma(params, outputs).item(), rel=0.03)
     for changes in ({"likelihood": "gaussian"}, {"likelihood": "bernoulli"}):
-        assert make_likelihood(make_config(**changes)).sigma is None
+        assert make_likelihood(make_config(**changes), SPEC).sigma is None
 
 
 @pytest.mark.parametrize(("mean", "log_scale"), [(0.3, -5.5), (0.02, -4.0), (0.7, -1.0), (0.4, -9.0)])
 def test_samples_of_the_logistic_are_levels_with_its_masses(make_config, key, mean, log_scale):
-    likelihood = make_likelihood(make_config(likelihood="discretized_logistic"))
+    likelihood = make_likelihood(make_config(likelihood="discretized_logistic"), SPEC)
     outputs = jnp.array([mean, log_scale], jnp.float32).reshape(1, 1, 1, 2)
     x, _ = drawn(likelihood, {}, key, outputs)
     levels = np.rint(255 * x).astype(int)

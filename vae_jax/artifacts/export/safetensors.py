@@ -32,7 +32,7 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
     with extra("safetensors"):
         import safetensors.numpy
     arrays, card = named(run), _card(run, workdir)
-    names = ("what", "condition", "classes", "config", "image_shape", "step", "versions", "units")
+    names = ("what", "condition", "classes", "config", "image_shape", "levels", "step", "versions", "units")
     essential = {name: card[name] for name in names if name in card}
     metadata = {name: value if isinstance(value, str) else json.dumps(value) for name, value in essential.items()}
     return [
@@ -61,6 +61,7 @@ def _card(run: Run, workdir: Path) -> dict[str, Any]:
         # Without the folders of the machine that trained: the card goes to others.
         "config": {name: value for name, value in config.to_dict().items() if not name.endswith("_dir")},
         "image_shape": list(run.shape),
+        **({"levels": run.spec.levels} if run.spec.levels else {}),
         "step": run.step,
         "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
         "units": {

@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int32, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from vae_jax.models.distributions import (
     bernoulli_log_prob,
@@ -10,13 +10,13 @@ from vae_jax.models.distributions import (
     continuous_bernoulli_mean,
     continuous_bernoulli_sample,
 )
-from vae_jax.models.likelihoods.pixels import sum_pixels
-from vae_jax.types import Config, Images, Likelihood, Params, PerExample
+from vae_jax.models.likelihoods.pixels import parameters_of_mean, sum_pixels
+from vae_jax.types import Config, Images, Likelihood, Params, PerExample, Spec
 
 MeanImage = Float[Array, "H W C"]
 
 
-def make_bernoulli(config: Config) -> Likelihood:
+def make_bernoulli(config: Config, spec: Spec) -> Likelihood:
     """Make the Bernoulli likelihood; outputs are logits. On grey pixels log_prob is minus the cross-entropy, not a mass."""
 
     def log_prob(params: Params, x: Images, outputs: Images) -> PerExample:
@@ -34,7 +34,7 @@ def make_bernoulli(config: Config) -> Likelihood:
     return Likelihood(1, lambda key: {}, log_prob, pixel_mean, sample, output_bias, discrete=config.binarize != "none")
 
 
-def make_continuous_bernoulli(config: Config) -> Likelihood:
+def make_continuous_bernoulli(config: Config, spec: Spec) -> Likelihood:
     """Make the continuous Bernoulli, a density on [0, 1] (Loaiza-Ganem and Cunningham 2019); outputs are logits of lambda.
 
     pixel_mean is the mean of the density, which is nearer to 1/2 than lambda.
@@ -49,22 +49,7 @@ def make_continuous_bernoulli(config: Config) -> Likelihood:
     def sample(params: Params, key: PRNGKeyArray, outputs: Images) -> Images:
         return continuous_bernoulli_sample(key, outputs)
 
-    return Likelihood(1, lambda key: {}, log_prob, pixel_mean, sample, _logits_of_mean, discrete=False)
+    def output_bias(mean_image: MeanImage) -> MeanImage:
+        return parameters_of_mean(continuous_bernoulli_mean, mean_image)
 
-
-def _logits_of_mean(mean_image: MeanImage) -> MeanImage:
-    """Return the logits of continuous Bernoullis with these means clipped to [0.01, 0.99], by bisection.
-
-    At the clip the logit is 100 (near an edge it is 1 / distance). Training does not recover from much larger logits.
-    """
-    mean_image = jnp.clip(mean_image, 0.01, 0.99)
-
-    def halve(_: Int32[Array, ""], bounds: tuple[Array, Array]) -> tuple[Array, Array]:
-        low, high = bounds
-        middle = (low + high) / 2
-        above = continuous_bernoulli_mean(middle) > mean_image
-        return jnp.where(above, low, middle), jnp.where(above, middle, high)
-
-    edge = jnp.full_like(mean_image, 128.0)
-    low, high = jax.lax.fori_loop(0, 40, halve, (-edge, edge))
-    return (low + high) / 2
+    return Likelihood(1, lambda key: {}, log_prob, pixel_mean, sample, output_bias, discrete=False)

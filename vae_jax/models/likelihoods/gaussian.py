@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Int32, PRNGKeyArray
 from vae_jax.keys import real, text
 from vae_jax.models.distributions import normal_log_prob, normal_sample
 from vae_jax.models.likelihoods.pixels import sum_pixels
-from vae_jax.types import Config, Images, Likelihood, Params, PerExample
+from vae_jax.types import Config, Images, Likelihood, Params, PerExample, Spec
 
 REFIT_RATE = 0.05
 """The weight of the newest batch in the refitted variance, about that of a mean over the last 20 to 40 batches."""
@@ -36,7 +36,7 @@ KEYS = (
 )
 
 
-def make_gaussian(config: Config) -> Likelihood:
+def make_gaussian(config: Config, spec: Spec) -> Likelihood:
     """Make the Gaussian likelihood with one standard deviation for all pixels; outputs are the means, unbounded.
 
     The density is normalised over the whole line; only pixel_mean is clipped to [0, 1]. `config.gaussian.sigma_mode` chooses the

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from vae_jax.models.distributions import LEVELS, discretized_logistic_log_prob
 from vae_jax.models.likelihoods.pixels import sum_pixels
-from vae_jax.types import Config, Images, Likelihood, Outputs, Params, PerExample
+from vae_jax.types import Config, Images, Likelihood, Outputs, Params, PerExample, Spec
 
 SMALLEST_LOG_SCALE, LARGEST_LOG_SCALE = -8.0, 4.0
 """At the smallest, a bin centred on the mean holds 0.994 of the mass. Salimans et al. stop at -7 for a range of [-1, 1]."""
@@ -16,7 +16,7 @@ INITIAL_LOG_SCALE = -2.0
 """A standard deviation of 0.25, about that of pixels in natural images."""
 
 
-def make_discretized_logistic(config: Config) -> Likelihood:
+def make_discretized_logistic(config: Config, spec: Spec) -> Likelihood:
     """Make the logistic rounded to the 256 levels k/255, a mass (Salimans et al. 2017, section 2.1, one component).
 
     Outputs are the C means, in pixel units, followed by the C log scales, clipped to [-8, 4]. The bins of 0 and 255 are

@@ -1,10 +1,11 @@
-"""Sums and means over the pixels of an image."""
+"""Sums and means over the pixels of an image, and the parameters that give pixels their means."""
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int32
 
 from vae_jax.types import PerExample
 
@@ -26,3 +27,24 @@ def sum_pixels(values: Float[Array, "B H W C"]) -> PerExample:
 def mean_pixels(values: Float[Array, "B H W C"]) -> PerExample:
     """Return the mean over each image's pixels and channels, [B, H, W, C] -> [B]."""
     return sum_pixels(values) / math.prod(values.shape[1:])
+
+
+def parameters_of_mean(
+    mean: Callable[[Float[Array, "H W C"]], Float[Array, "H W C"]], mean_image: Float[Array, "H W C"]
+) -> Float[Array, "H W C"]:
+    """Return the parameters in [-128, 128] at which an increasing function `mean` has these values clipped to [0.01, 0.99].
+
+    They are found by bisection. They are natural parameters: at the clip that of a continuous Bernoulli is 100 (near an edge
+    it is 1 / distance). Training does not recover from much larger ones.
+    """
+    mean_image = jnp.clip(mean_image, 0.01, 0.99)
+
+    def halve(_: Int32[Array, ""], bounds: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = bounds
+        middle = (low + high) / 2
+        above = mean(middle) > mean_image
+        return jnp.where(above, low, middle), jnp.where(above, middle, high)
+
+    edge = jnp.full_like(mean_image, 128.0)
+    low, high = jax.lax.fori_loop(0, 40, halve, (-edge, edge))
+    return (low + high) / 2

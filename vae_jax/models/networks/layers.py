@@ -28,7 +28,8 @@ class Layer(NamedTuple):
     activation: numbers name, a key of ACTIVATIONS.
     gate: no arrays and no numbers. The first half of x times the sigmoid of the second.
     reshape: no arrays and no numbers, to the shape `output`.
-    pixel_mean: numbers likelihood, a name in LIKELIHOODS. Outputs [H, W, F] -> E[x|z] [H, W, C] in [0, 1].
+    pixel_mean: numbers likelihood, a name in LIKELIHOODS, and for "levels" levels, their number. Outputs [H, W, F] -> E[x|z]
+        [H, W, C] in [0, 1].
     """
 
     kind: str

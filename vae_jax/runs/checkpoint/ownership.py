@@ -22,9 +22,10 @@ def config_of(checkpoint: Info | Restored, source: str) -> Config | None:
 
 def spec_of(info: Mapping[str, Any]) -> Spec:
     """Return the facts about the data that a checkpoint's info holds; `assert_own` asserts that they are there."""
-    height, width, channels = info["spec"]["shape"]
-    names = tuple(info["spec"].get("class_names", ()))
-    return Spec((height, width, channels), info["spec"]["num_classes"], info["spec"]["num_train"], names)
+    spec = info["spec"]
+    height, width, channels = spec["shape"]
+    names, levels = tuple(spec.get("class_names", ())), spec.get("levels", 0)  # older runs have neither
+    return Spec((height, width, channels), spec["num_classes"], spec["num_train"], names, levels)
 
 
 def assert_same_classes(config: Config, spec: Spec, names: tuple[str, ...]) -> None:
