@@ -15,7 +15,7 @@ from vae_jax.training.epochs import end_epoch, train_epoch
 from vae_jax.training.opening import announce, open_session
 from vae_jax.training.prepare import Training, prepare
 from vae_jax.training.saving import save_unless_saved
-from vae_jax.training.session import Session, best_metric, is_complete
+from vae_jax.training.session import Session, choice_lines, is_complete
 from vae_jax.types import Config
 
 
@@ -75,9 +75,8 @@ def _fit(training: Training, session: Session) -> Session:
     session.frames.record(session.progress.step, session.whole_state().params)
     config, done = training.config, session.progress.step / steps
     if not is_complete(training, session.progress):
-        session.console.line(
-            f"* marks the best checkpoint so far, by {best_metric(training, config.checkpoint.best_metric)}"
-        )
+        for line in choice_lines(training, session.progress):
+            session.console.line(line)
     every = config.eval.every_epochs, training.checkpoint_epochs
     session.console.start(steps * config.batch_size, config.num_epochs, done, every)
     try:

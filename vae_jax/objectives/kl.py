@@ -54,6 +54,13 @@ def stable_after_epoch(config: Config) -> float:
     return max(warmup, config.capacity_epochs if config.capacity > 0 else 0.0)
 
 
+def stable_when(config: Config) -> str:
+    """Return the event at `stable_after_epoch`, if that is above 0, in words."""
+    if config.capacity > 0:
+        return "the capacity is full"
+    return "the KL warm-up ends" if config.kl_cycles == 1 else f"the last of {config.kl_cycles} KL warm-ups ends"
+
+
 def make_weight(config: Config, steps_per_epoch: int) -> Callable[[Int32[Array, ""], Scalar], Scalar]:
     """Make a function (step, beta) -> the weight of the KL, from 0 to beta.
 

@@ -1,8 +1,10 @@
 """A run that is being trained: its state, its progress, and everything it talks to."""
 
+import math
 from pathlib import Path
 from typing import NamedTuple
 
+from vae_jax.objectives.kl import stable_when
 from vae_jax.runs.checkpoint import Checkpoints
 from vae_jax.runs.latent_frames import LatentFrames
 from vae_jax.runs.writer import Writer
@@ -51,6 +53,18 @@ def is_complete(training: Training, progress: Progress) -> bool:
     patience = training.config.early_stopping
     exhausted = patience > 0 and progress.stale >= patience and progress.step % training.steps_per_epoch == 0
     return exhausted or progress.step >= training.config.num_epochs * training.steps_per_epoch
+
+
+def choice_lines(training: Training, progress: Progress) -> list[str]:
+    """Return lines about the choice of the best checkpoint: its metric, and the first epoch, if it is ahead and not the first."""
+    config, stable = training.config, math.ceil(training.objective.stable_after_epoch)
+    lines = [f"* marks the best checkpoint so far, by {best_metric(training, config.checkpoint.best_metric)}"]
+    if stable > max(1, progress.step // training.steps_per_epoch):
+        counted = ", and early stopping counts from there" if config.early_stopping else ""
+        line = f"the best checkpoint is chosen from epoch {stable} on, when {stable_when(config)}{counted}"
+        never = f"; num_epochs={config.num_epochs} is less, so it is the last one"
+        lines.append(line + never * (stable > config.num_epochs))
+    return lines
 
 
 def best_metric(training: Training, name: str) -> str:
