@@ -125,6 +125,7 @@ GAUSSIAN, IMPORTANCE = {"likelihood": "gaussian"}, {"objective": "importance"}
         ({"schedule": "cosine"}, ["schedule_epochs=0", "schedule=cosine"]),
         ({"val_fraction": 0.0}, ["val_fraction=0", "empty"]),
         ({"val_fraction": 10.5}, ["val_fraction=10.5", "count"]),
+        ({"held_out": "first"}, ["held_out=first", "random, last"]),
         ({"hidden_dims": (), "dropout": 0.5}, ["dropout=0.5", "hidden_dims"]),
         ({"latent_dim": 2**31}, ["latent_dim=2147483648", "at most 2147483647"]),
         ({"beta": 1e31}, ["beta=1e+31", "at most 1e+30"]),
@@ -158,6 +159,10 @@ ARRAYS = {"dataset": "arrays", "data_dir": "x.npz"}
     [
         (FOLDERS, ["split=()", "--config.split=0.7,0.2,0.1"]),
         (FOLDERS | {"test_dir": "b"}, ["split=()", "two proportions", "split_target"]),
+        (
+            FOLDERS | {"split": (0.7, 0.2, 0.1), "held_out": "last"},
+            ["held_out=last", "dataset=folder", "class by class", "choices: held_out=random"],
+        ),
         (FOLDERS | {"split": (0.7, 0.2, 0.2)}, ["split=(0.7, 0.2, 0.2)", "sum to 1.1"]),
         (FOLDERS | {"split": (0.7, 0.2, 0.100002)}, ["sum to 1.000002"]),
         (FOLDERS | {"split": (0.8, 0.2, 0.0)}, ["split=(0.8, 0.2, 0.0)", "empty"]),

@@ -1,3 +1,4 @@
+import itertools
 import pickle
 import subprocess
 import sys
@@ -74,6 +75,26 @@ def test_parts_are_split_like_folders_and_labels_become_classes(tmp_path, parts,
     assert found.class_names == ("0", "10", "20")
     for split in found[:3]:
         assert split.labels.tolist() == [number % 3 for number in numbers(split)]
+
+
+@pytest.mark.parametrize(
+    ("parts", "changes", "starts"),
+    [
+        (["train"], {"val_fraction": 10.0}, (0, 70, 80, 100)),
+        (["train"], {"split": (0.5, 0.3, 0.2)}, (0, 50, 80, 100)),
+        (["train", "test"], {"val_fraction": 10.0}, (0, 90, 100, 140)),
+        (["train", "test"], {"split": (0.75, 0.25), "split_target": "test"}, (0, 100, 130, 140)),
+    ],
+)
+def test_the_last_images_of_a_file_can_be_held_out(tmp_path, parts, changes, starts):
+    whole = {"train": images(0, 100), "test": images(100, 40)}
+    labels = {f"{part}_labels": whole[part][:, 0, 0] % 3 for part in parts}
+    np.savez(tmp_path / "x.npz", **{f"{part}_images": whole[part] for part in parts}, **labels)
+    found = data.load(make_config(tmp_path, tmp_path / "x.npz", held_out="last", **changes))
+    assert [numbers(split) for split in found[:3]] == [[*range(*ends)] for ends in itertools.pairwise(starts)]
+    random = data.load(make_config(tmp_path, tmp_path / "x.npz", **changes))
+    assert all_numbers(random) == all_numbers(found)
+    assert numbers(random.train) != numbers(found.train)
 
 
 def test_an_array_in_fortran_order_gives_the_same_images(tmp_path):

@@ -95,6 +95,18 @@ def test_splits_cover_the_set_without_overlap(n_test):
         assert test == list(range(600, 700)), "a published test split is not re-split"
 
 
+@pytest.mark.parametrize("split_seed", [0, 3])
+def test_the_last_images_of_the_file_are_held_out_in_its_order_whatever_the_seed(split_seed):
+    changes = {"held_out": "last", "val_fraction": 0.25, "split_seed": split_seed}
+    cut = data.assemble(toy_source(600, 0), make_config(**changes))
+    assert [numbers(split) for split in cut[:3]] == [[*range(360)], [*range(360, 480)], [*range(480, 600)]]
+    given = data.assemble(toy_source(600, 100), make_config(**changes, num_train=50))
+    assert [numbers(split) for split in given[:3]] == [[*range(50)], [*range(450, 600)], [*range(600, 700)]]
+    whole = np.concatenate([split.images for split in data.load(make_config(**changes))[:3]])
+    in_order = [split.images for split in data.load(make_config(dataset="textbook_digits"))[:3]]
+    np.testing.assert_array_equal(whole, np.concatenate(in_order))
+
+
 @pytest.mark.parametrize("binarize", ["none", "static_seeded", "dynamic"])
 def test_splits_depend_on_split_seed_and_not_on_the_seed_of_the_run(binarize):
     a, b, c = (

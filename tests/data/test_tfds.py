@@ -102,6 +102,27 @@ def test_decoded_examples_equal_the_original_files(tmp_path, originals, capfd):
     assert "tensorflow" not in sys.modules
 
 
+def test_the_last_images_of_the_files_can_be_held_out_and_all_keep_their_order(tmp_path, originals):
+    config = make_config(tmp_path, data_dir=str(originals), held_out="last", val_fraction=10.0)
+    found = data.load(config)
+    assert [len(split.labels) for split in found[:3]] == [30, 10, 12]
+    for part, splits in (("train", found[:2]), ("test", found[2:3])):
+        images, labels = (idx.read_idx(originals / name) for name in idx.IDX_FILES[part])
+        np.testing.assert_array_equal(np.concatenate([split.images[..., 0] for split in splits]), images)
+        np.testing.assert_array_equal(np.concatenate([split.labels for split in splits]), labels)
+    np.testing.assert_array_equal(data.load(make_config(tmp_path, held_out="last")).test.images, found.test.images)
+    shuffled = data.load(make_config(tmp_path, data_dir=str(originals))).test
+    assert (shuffled.images != found.test.images).any()
+    assert examples(*shuffled) == examples(*found.test)
+
+
+def test_a_set_that_tfds_shuffles_has_no_last_images_to_hold_out(tmp_path):
+    line = said(make_config(tmp_path, dataset="cifar10", held_out="last"))
+    assert "held_out=last" in line
+    assert "dataset=cifar10" in line
+    assert line.endswith("choices: held_out=random")
+
+
 def test_a_cached_set_needs_neither_files_nor_tfds(tmp_path, originals, monkeypatch):
     first = data.load(make_config(tmp_path, data_dir=str(originals)))
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
@@ -117,6 +138,10 @@ def test_real_mnist_is_byte_equal(tmp_path):
     assert [len(split.labels) for split in found[:3]] == [50000, 10000, 10000]
     shares = [np.bincount(split.labels) / len(split.labels) for split in found[:2]]
     assert np.abs(shares[0] - shares[1]).max() < 2e-4
+    last = data.load(make_config(tmp_path, data_dir=REAL_DIR, held_out="last", val_fraction=10000.0))
+    labels = idx.read_idx(Path(REAL_DIR) / idx.IDX_FILES["train"][1])
+    np.testing.assert_array_equal(last.train.labels, labels[:50000])
+    np.testing.assert_array_equal(last.val.labels, labels[50000:])
 
 
 def test_image_size_is_applied_and_makes_another_cache_entry(tmp_path, originals):

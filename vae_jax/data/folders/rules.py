@@ -28,7 +28,7 @@ def split_problems(c: Mapping[str, Any]) -> list[str]:
     if c["dataset"] == "arrays":
         return problems if c["data_dir"] else [*problems, "data_dir=: dataset=arrays needs the .npz or .npy file"]
     if c["held_out"] != "random":
-        problems.append(f"held_out={c['held_out']}: image folders are read class by class; choices: held_out=random")
+        problems.append(f"held_out={c['held_out']}: dataset=folder reads class by class; choices: held_out=random")
     return problems + _folder_problems(c, split)
 
 

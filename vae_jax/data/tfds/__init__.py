@@ -36,6 +36,8 @@ def builder_names() -> Collection[str]:
 def load_idx_set(config: Config) -> Source:
     """Load an MNIST-format set, u8[N, 28, 28, 1], from the cache, the files in `data_dir`, or the network.
 
+    TFDS shuffles the images, always in the same way. With held_out=last they keep the order of the files.
+
     Raises:
         InputError: data_dir lacks the original files; no network; cache_dir cannot be written.
     """
@@ -46,7 +48,7 @@ def load_idx_set(config: Config) -> Source:
     def build(scratch: Path) -> Source:
         from vae_jax.data.tfds.idx import make_idx_builder
 
-        return _prepare(make_idx_builder(name, scratch), config, scratch, root / "downloads")
+        return _prepare(make_idx_builder(name, scratch, config.held_out == "last"), config, scratch, root / "downloads")
 
     return load_cached(root, name, _key(config, _IDX_VERSION), build)
 
@@ -57,8 +59,12 @@ def load_tfds(config: Config) -> Source:
     Train and test come from TFDS's splits of these names; a published validation split is not used.
 
     Raises:
-        InputError: no such builder; not a set of images; TensorFlow, network or files that it needs are missing.
+        InputError: no such builder; not a set of images; TensorFlow, network or files that it needs are missing; held_out=last.
     """
+    if config.held_out == "last":
+        raise InputError(
+            f"held_out=last: TFDS shuffles the images of dataset={config.dataset}; choices: held_out=random"
+        )
     import tensorflow_datasets as tfds
 
     _check_data_dir(config)
@@ -97,7 +103,8 @@ def _check_data_dir(config: Config) -> None:
 
 def _key(config: Config, version: str) -> dict[str, Any]:
     options = {"image_size": list(config.image_size), "grayscale": config.grayscale}
-    return {"source": f"tfds:{config.dataset}", "version": version, "options": options}
+    order = {"order": "file"} if config.held_out == "last" else {}  # older entries have no order
+    return {"source": f"tfds:{config.dataset}", "version": version, "options": options, **order}
 
 
 def _check_features(builder: Any, config: Config) -> None:

@@ -57,14 +57,19 @@ class _IdxBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             yield index, {"image": png, "label": int(label)}
 
 
-def make_idx_builder(name: str, folder: Path) -> tfds.core.DatasetBuilder:
-    """Make TFDS's builder of an MNIST-format set, free of TensorFlow, which prepares below `folder`."""
+def make_idx_builder(name: str, folder: Path, in_order: bool) -> tfds.core.DatasetBuilder:
+    """Make TFDS's builder of an MNIST-format set, free of TensorFlow, which prepares below `folder`.
+
+    It keeps the order of the files if `in_order`, and else shuffles as TFDS does by default.
+    """
     stock: Any = tfds.builder_cls(
         name
     )  # outside the next block, in which TFDS's own builders would go unregistered too
     with registered.skip_registration():  # the stock builder keeps its name in TFDS's registry
         kind = type(f"Idx_{name}", (_IdxBuilder, stock), {"name": name, "__module__": __name__})
-    return kind(data_dir=folder, file_format="array_record")
+    builder = kind(data_dir=folder, file_format="array_record")
+    builder.info.as_proto.disable_shuffling = in_order
+    return builder
 
 
 def check_files(name: str, data_dir: str) -> None:
