@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from sklearn.neighbors import NearestNeighbors
 
 from vae_jax.artifacts import arrays
 from vae_jax.artifacts.arrays import geometry, neighbours, reconstruction_errors, sampled
-from vae_jax.artifacts.boxes import read_boxes
+from vae_jax.artifacts.boxes import KEY, read_boxes
 from vae_jax.artifacts.draw import draw_figures
 from vae_jax.artifacts.figures import FIGURES, fig_samples, png_bytes
 from vae_jax.artifacts.report import run_page
@@ -296,6 +297,19 @@ def test_pictures_beside_each_other_have_a_box_each_and_charts_have_none():
     assert (pixels[left[1] : left[3], left[2] + 1 : right[0] - 1] == 255).all()
     assert read_boxes(png_bytes(FIGURES["curves"]({}))) == []  # pyright: ignore[reportArgumentType]
     assert read_boxes(b"no picture") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[[0, 0, 1, Infinity]]", "[[0, 0, 1e999, 1], [0, 0, 1, 1]]", "[[NaN, 0, 1, 1]]", f"[[0, 0, 1, {10**400}]]", "[" * 9999, "7"],
+    ids=lambda text: text[:24],
+)  # fmt: skip
+def test_boxes_of_a_foreign_picture_that_are_no_finite_numbers_are_none(text):
+    info = PngInfo()
+    info.add_text(KEY, text)
+    file = io.BytesIO()
+    Image.new("L", (2, 2)).save(file, "png", pnginfo=info)
+    assert read_boxes(file.getvalue()) == []
 
 
 def test_the_page_gets_the_boxes_of_its_figures(tmp_path):

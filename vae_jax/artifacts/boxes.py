@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 
 KEY = "image boxes"
 """The key of the PNG text that the figures write; see `figures.pixels`."""
@@ -19,6 +20,8 @@ def read_boxes(png: bytes) -> list[list[float]]:
     try:
         with Image.open(io.BytesIO(png)) as image:
             boxes = json.loads(getattr(image, "text", {}).get(KEY, "[]"))
-        return [[float(side) for side in box] for box in boxes if len(box) == 4]
-    except (OSError, ValueError, TypeError):
+        found = [[float(side) for side in box] for box in boxes if len(box) == 4]
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError):
         return []
+    # JSON in Python knows Infinity and NaN, and the JSON of a page in a browser does not.
+    return found if all(math.isfinite(side) for box in found for side in box) else []
