@@ -222,6 +222,23 @@ def test_t_sne_is_computed_in_the_page_and_a_click_goes_to_an_image(explorer):
     assert "z" not in there.state()
 
 
+def test_a_zoom_is_kept_while_the_map_of_t_sne_grows(explorer):
+    """The map is given by hand: the same one twice, so that the plane may not change."""
+    there = explorer("deep")
+    page = there.page
+    page.evaluate("() => { Tsne.inBackground = (...all) => { window.grow = all[4]; return new Promise(() => {}); }; }")
+    page.select_option("#plane-choice", label="t-SNE of the codes")
+    places = np.random.default_rng(0).normal(size=(len(there.content()["points"]["rows"]), 2)).tolist()
+    page.evaluate("places => window.grow(places, false)", places)
+    there.click("#zoom-in")
+    zoomed = there.pixels("plane")
+    page.evaluate("places => window.grow(places, false)", places)
+    there.settle()
+    np.testing.assert_array_equal(there.pixels("plane"), zoomed)
+    there.click("#zoom-all")
+    assert (there.pixels("plane") != zoomed).any()
+
+
 @pytest.fixture(scope="module")
 def tsne(open_page):
     with open_page() as page:
