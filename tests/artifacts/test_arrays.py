@@ -83,6 +83,13 @@ def test_a_figure_fits_when_all_its_arrays_exist():
     assert draw(source, figures)["samples"] == (64, 4, 4, 1)
 
 
+def test_a_sphere_has_no_traversal_because_numbers_are_read_by_their_direction_alone():
+    source, _ = make_source(lambda n, seed: np.zeros((n, 4, 4, 1)))
+    figures = {"traversal": lambda traversal: traversal}
+    assert draw(source, figures).keys() == {"traversal"}
+    assert draw(source._replace(on_sphere=True), figures) == {}
+
+
 def test_examples_are_the_first_image_of_each_class_then_the_second():
     labels = np.array([2, 2, 0, 2, 0, 5, 2, 0])
     assert arrays.in_turn(labels).tolist() == [2, 0, 5, 4, 1, 7, 3, 6]

@@ -95,7 +95,7 @@ def require_log_posterior(model: Model, need: str, name: str = "") -> LogPosteri
 
 
 def family_name(config: Config) -> str:
-    """Return the name of a model's family for error messages: "vae", or "vae, posterior=planar"."""
+    """Return the name of a model's family: "vae", or "vae, posterior=planar" if it is chosen by a key."""
     return ", ".join([config.model, *(f"{key}={config[key]}" for key in ("posterior", "prior") if config[key])])
 
 
@@ -103,7 +103,7 @@ def describe_latents(model: Model, config: Config) -> str:
     """Return the size of z in words: `latent 20`, or `16 codes of 64` for discrete codes."""
     if model.num_codes:
         return f"{math.prod(model.grid)} codes of {model.num_codes:,}"
-    return f"latent {config.latent_dim}"
+    return f"latent {config.latent_dim}" + " on a sphere" * ("manifold" in model.traits)
 
 
 _VARIATIONAL = "choices: a variational model, such as vae"

@@ -9,7 +9,7 @@ from vae_jax.config import flatten
 from vae_jax.data.dark import dark_notice
 from vae_jax.errors import InputError
 from vae_jax.evaluation.latent_codes import encode_filmed
-from vae_jax.models import OBJECTIVE, describe_latents, model_params, num_parameters, parameter_table
+from vae_jax.models import OBJECTIVE, describe_latents, family_name, model_params, num_parameters, parameter_table
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.checkpoint import Checkpoints
 from vae_jax.runs.checkpoint.ownership import assert_own, assert_same_classes, spec_of
@@ -72,7 +72,7 @@ def announce(training: Training, workdir: Path, console: Console) -> None:
     parameters, own = (num_parameters(part) for part in (model_params(params), params.get(OBJECTIVE, {})))
     count = f"{parameters:,} parameters" + (f", and {own:,} of the objective" if own else "")
     console.line(
-        f"{config.model} ({config.network}, {latents}, {count}) on "
+        f"{family_name(config)} ({config.network}, {latents}, {count}) on "
         f"{config.dataset} ({' x '.join(map(str, training.shape))}, {training.pixels} pixels, train/val/test {sizes}"
         f"{', given the label' * (training.model.given is not None)}), "
         f"{devices.describe()}, in {workdir}"

@@ -63,8 +63,8 @@ def shown_dimensions(_: Source, array: Lookup) -> list[int]:
 
 
 def traversal(source: Source, array: Lookup) -> Any:
-    """Return a row of decoded images for each shown dimension, or None without a prior."""
-    if source.decode is None or source.sample is None:
+    """Return a row of decoded images for each shown dimension; None without a prior, or if z lies on a sphere."""
+    if source.decode is None or source.sample is None or source.on_sphere:
         return None
     coordinates = array("traversal_coordinates")
     z = geometry.one_at_a_time(array("traversal_dimensions"), coordinates, array("latents").shape[1])

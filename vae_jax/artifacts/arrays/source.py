@@ -40,6 +40,8 @@ class Source(NamedTuple):
     """True if the prior is N(0, I)."""
     sample_posterior: Callable[..., Float[np.ndarray, "N F"]] | None = None
     """(images u8[N,H,W,C], seed) -> one z per image, drawn from q(z|x); None without a prior."""
+    on_sphere: bool = False
+    """True if z lies on a sphere, so that `decode` reads the direction of numbers alone."""
     kl_terms: Callable[..., Float[np.ndarray, "N K"]] | None = None
     """(images u8[N,H,W,C]) -> the terms of the KL, in nats; None without a rate."""
     kl_names: tuple[str, ...] = ()

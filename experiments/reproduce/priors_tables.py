@@ -1,0 +1,135 @@
+"""The tables and the figure of the study of priors and posteriors, made from the numbers of its finished runs."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.benchmarks import record
+from experiments.reproduce.priors_rows import TABLES
+from vae_jax.system import disk
+
+COLUMNS = ("row", "seeds", "nll", "gain", "elbo", "kl", "aggregate KL", "parameters", "epochs", "seconds an epoch")
+SECONDS = "seconds"
+"""The place of a table's times among its rows."""
+
+Numbers = dict[str, Any]
+
+
+def rows_path() -> Path:
+    """Return the file that holds the numbers of every finished run."""
+    return record.ROOT / "reproduce" / "results" / "priors" / "rows.json"
+
+
+def stored() -> dict[str, dict[str, dict[str, Any]]]:
+    """Return table -> row -> seed -> numbers; under the row "seconds", machine -> row -> seconds of each round."""
+    path = rows_path()
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def keep(table: str, row: str, seed: str, numbers: Numbers) -> None:
+    """Add the numbers of a run; they replace those of an older one."""
+    kept = stored()
+    kept.setdefault(table, {}).setdefault(row, {})[seed] = numbers
+    folder = rows_path().parent
+    folder.mkdir(parents=True, exist_ok=True)
+    disk.write(rows_path(), json.dumps(kept, indent=1) + "\n")
+
+
+def mean_of(runs: list[Numbers], name: str) -> tuple[float, float]:
+    """Return the mean over seeds and its standard error; NaN for one seed."""
+    values = np.array([run[name] for run in runs], np.float64)
+    return float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+
+
+def _shown(mean: float, error: float) -> str:
+    return f"{mean:.2f}" if math.isnan(error) else f"{mean:.2f} ± {error:.2f}"
+
+
+def gain_of(runs: list[Numbers]) -> tuple[float, float]:
+    """Return the mean gain over seeds and its standard error: over seeds, or for one seed over images."""
+    gains = [run["gain"] for run in runs if run["gain"]]
+    if not gains:
+        return math.nan, math.nan
+    if len(gains) == 1:
+        return gains[0]["difference"], gains[0]["error"]
+    return mean_of(gains, "difference")
+
+
+def row_cells(name: str, row: str, runs: dict[str, Numbers], seconds: dict[str, list[float]]) -> list[Any]:
+    """Return the cells of a row."""
+    each = [runs[seed] for seed in sorted(runs, key=int)]
+    gain, error = gain_of(each)
+    nll, nll_error = mean_of(each, "nll")
+    apart = [run["aggregate"] for run in each if not isinstance(run["aggregate"], str)]
+    ends = np.mean(apart, axis=0) if apart else None
+    epochs = sorted({run["epochs"] for run in each})
+    first = next(iter(TABLES[name].rows))
+    time = ""
+    if row in seconds:
+        ratio = np.median(np.array(seconds[row]) / np.array(seconds[first]))
+        time = f"{np.median(seconds[row]):.1f} ({ratio:.2f} times)"
+    return [
+        row,
+        len(each),
+        _shown(nll, each[0]["image_error"] if len(each) == 1 else nll_error),
+        "" if math.isnan(gain) else _shown(gain, error),
+        _shown(*mean_of(each, "elbo")),
+        _shown(*mean_of(each, "kl")),
+        "not known" if ends is None else f"{ends[0]:.1f} to {ends[1]:.1f}",
+        f"{each[0]['parameters']:,}",
+        "-".join(str(count) for count in dict.fromkeys((epochs[0], epochs[-1]))),
+        time,
+    ]
+
+
+def write(name: str, command: str) -> None:
+    """Write the table `name` of all its finished runs, and the page."""
+    kept, table = stored().get(name, {}), TABLES[name]
+    rows = [row for row in table.rows if row in kept]
+    if not rows:
+        return
+    machine, seconds = next(iter(kept.get(SECONDS, {}).items()), ("", {}))
+    cells = [row_cells(name, row, kept[row], seconds) for row in rows]
+    samples = (
+        f"nll with {table.samples:,} samples on {f'the first {table.images:,}' if table.images else 'all'} test images."
+    )
+    notes = [*table.notes, samples]
+    if seconds:
+        count = len(next(iter(seconds.values())))
+        notes.append(
+            f"Seconds an epoch: medians of {count} epochs trained in turn with those of the other rows, on {machine}."
+        )
+    missing = [row for row in table.rows if row not in kept]
+    fewer = [row for row in rows if len(kept[row]) < table.seeds]
+    if missing or fewer:
+        notes.append(f"Not finished: {', '.join([*missing, *(f'further seeds of {row}' for row in fewer)])}.")
+    record.save(
+        f"priors_{name}", command, table.title, COLUMNS, cells, notes, _figure(rows, kept, seconds), folder="reproduce"
+    )
+
+
+def _figure(rows: list[str], kept: dict[str, dict[str, Any]], seconds: dict[str, list[float]]) -> bytes | None:
+    """Draw nll against the seconds of an epoch, or nothing before the rows are timed."""
+    timed = [row for row in rows if row in seconds]
+    if len(timed) < 2:
+        return None
+    from matplotlib.figure import Figure
+
+    from vae_jax.artifacts.figures import png_bytes
+    from vae_jax.artifacts.figures.colours import BLUE
+
+    figure = Figure(figsize=(8, 5), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    for row in timed:
+        mean, error = mean_of(list(kept[row].values()), "nll")
+        where = float(np.median(seconds[row]))
+        axes.errorbar(where, mean, yerr=None if math.isnan(error) else 2 * error, fmt="o", color=BLUE, capsize=3)
+        axes.annotate(row, (where, mean), xytext=(6, 4), textcoords="offset points", fontsize=9)
+    axes.set_xlabel("seconds an epoch")
+    axes.set_ylabel("-log p(x), nats per image (lower is better)")
+    axes.margins(x=0.18)
+    axes.grid(alpha=0.3)
+    return png_bytes(figure)
