@@ -1,0 +1,104 @@
+"""The study of priors and posteriors: its rows are valid and on one protocol, and its tables are made of stored numbers."""
+
+import json
+import math
+
+import pytest
+
+from experiments.benchmarks import record
+from experiments.reproduce import priors, priors_tables
+from experiments.reproduce.priors_rows import TABLES
+from vae_jax.config import differences, flatten
+from vae_jax.errors import InputError
+from vae_jax.models import init_shapes, make_model, num_parameters
+from vae_jax.types import Spec
+
+ROWS = [(name, row) for name, table in TABLES.items() for row in table.rows]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_rows_of_a_table_differ_by_their_own_keys_alone(name):
+    table = TABLES[name]
+    first, *others = table.rows
+    base = priors.make_config(table, first, 1, "")
+    for row in others:
+        changed = {key for key, _, _ in differences(base, priors.make_config(table, row, 1, ""))}
+        assert changed == set(table.rows[row]) - {"flow.kind"} | ({"flow.kind"} if "spline" in row else set())
+    if name != "digits":
+        flat = flatten(base)
+        protocol = ("mnist", "dynamic", "last", 10000.0, 100, 5e-4)
+        assert tuple(flat[key] for key in PROTOCOL) == protocol
+
+
+PROTOCOL = ("dataset", "binarize", "held_out", "val_fraction", "batch_size", "learning_rate")
+
+
+def test_the_wide_row_has_as_many_parameters_as_that_of_the_flow():
+    table, spec = TABLES["short"], Spec((28, 28, 1), num_train=50_000)
+    wide = next(row for row in table.rows if row.startswith("standard, "))
+    counts = []
+    for row in (wide, "flow RealNVP"):
+        model = make_model(priors.make_config(table, row, 0, ""), spec)
+        counts.append(num_parameters(init_shapes(model, spec)))
+    assert counts[0] == pytest.approx(counts[1], rel=0.005)
+
+
+def test_every_run_has_a_directory_of_its_own(tmp_path):
+    folders = {priors.workdir_of(tmp_path, name, row, seed) for name, row in ROWS for seed in (0, 1)}
+    assert len(folders) == 2 * len(ROWS)
+
+
+def numbers(nll, gain=None, **changes):
+    own = {"elbo": -nll - 5, "kl": 25.0, "nll": nll, "image_error": 0.3, "aggregate": [2.0, 6.0], "parameters": 1234567}
+    own |= {"gain": gain and {"difference": gain, "error": 0.04}, "epochs": 100}
+    return own | changes
+
+
+def test_a_table_is_made_of_the_stored_numbers_and_names_what_is_missing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(record, "ROOT", tmp_path)
+    (tmp_path / "reproduce").mkdir()
+    for seed, (plain, gain) in enumerate([(90.0, 2.0), (90.4, 2.4), (90.2, 2.2)]):
+        priors_tables.keep("short", "standard", str(seed), numbers(plain))
+        priors_tables.keep("short", "vamp (500)", str(seed), numbers(plain - gain, gain))
+    priors_tables.keep("short", "planar", "0", numbers(89.0, 1.2, aggregate="log q(z|x) is known for draws only"))
+    priors_tables.keep("short", "seconds", "a machine", {"standard": [4.0, 5.0], "vamp (500)": [8.0, 10.0]})
+    priors_tables.write("short", "python -m experiments.reproduce.priors --table=short")
+    stored = json.loads((tmp_path / "reproduce" / "results" / "priors_short.json").read_text())
+    cells = {row[0]: dict(zip(stored["columns"], row, strict=True)) for row in stored["rows"]}
+    error = 0.2 / math.sqrt(3)
+    assert cells["standard"]["nll"] == f"90.20 ± {error:.2f}"
+    assert cells["standard"]["gain"] == ""
+    assert cells["vamp (500)"]["gain"] == f"2.20 ± {error:.2f}"
+    assert cells["vamp (500)"]["seconds an epoch"] == "9.0 (2.00 times)"
+    assert (cells["planar"]["gain"], cells["planar"]["nll"]) == ("1.20 ± 0.04", "89.00 ± 0.30")
+    assert cells["planar"]["aggregate KL"] == "not known"
+    assert list(cells) == ["standard", "vamp (500)", "planar"]
+    (missing,) = (note for note in stored["notes"] if note.startswith("Not finished: "))
+    assert "iaf" in missing
+    assert "further seeds of planar" in missing
+    assert "vamp" not in missing
+    page = (tmp_path / "reproduce" / "README.md").read_text()
+    assert "| vamp (500) | 3 |" in page
+    assert "results/priors_short.png" in page
+    assert capsys.readouterr().out
+
+
+def test_a_row_that_a_table_does_not_have_is_refused_in_one_line():
+    with pytest.raises(InputError, match=r"^--row=sorcery: .*standard"):
+        priors.parse(["--table=whole", "--row=sorcery"])
+
+
+@pytest.mark.slow
+def test_a_row_is_trained_measured_and_stored(tmp_path, monkeypatch, capsys):
+    """The digits with a few epochs, two rows: the second has its gain over the first."""
+    monkeypatch.setattr(record, "ROOT", tmp_path)
+    (tmp_path / "reproduce").mkdir()
+    monkeypatch.setitem(TABLES, "digits", TABLES["digits"]._replace(samples=50, seeds=1))
+    for row in ("standard", "flow RealNVP"):
+        priors.main(["--table=digits", f"--row={row}", "--epochs=2", f"--output={tmp_path / 'runs'}"])
+    kept = priors_tables.stored()["digits"]
+    assert kept["standard"]["0"]["gain"] is None
+    assert math.isfinite(kept["flow RealNVP"]["0"]["gain"]["difference"])
+    assert kept["flow RealNVP"]["0"]["images"] == 447
+    assert len(kept["standard"]["0"]["aggregate"]) == 2
+    assert capsys.readouterr().out
