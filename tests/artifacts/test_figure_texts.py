@@ -62,6 +62,8 @@ def make_source(shape: tuple[int, int], channels: int, latent_dim: int, active: 
         sample=lambda n, seed, temperature=1.0: decode(range(n)),
         sample_prior=lambda n, seed, temperature: np.full((n, 1), temperature, np.float32),
         train=Split(images, labels),
+        component=lambda latents: np.arange(len(latents)) % 40,
+        num_components=500,
         pixel_sigma=lambda x: np.full(x.shape, 0.1, np.float32),
         steps_per_epoch=1000.0,
         standard_prior=True,

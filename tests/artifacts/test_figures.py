@@ -21,6 +21,8 @@ from vae_jax.artifacts.figures import (
     FIGURES,
     QUICK,
     as_files,
+    component_groups,
+    fig_components,
     fig_curves,
     fig_latent_scatter,
     fig_rate_distortion,
@@ -64,6 +66,8 @@ ARRAYS = {
     "axis_names": ("z1", "z2"),
     "labels": RNG.integers(0, 10, 300).astype(np.int32),
     "class_names": tuple("0123456789"),
+    "components": RNG.integers(0, 40, 300),
+    "num_components": 100,
     "manifold_even": images(400),
     "manifold_quantile": images(400),
     "manifold_reach": 2.5,
@@ -187,7 +191,7 @@ def test_a_persons_matplotlib_settings_change_no_figure_and_are_kept():
             fig_rate_distortion({"": BETAS}, "Rates"),
         ]
         sweep.append(fig_sweep_images(ARRAYS["originals"], [("z=3", ARRAYS["originals"], None)]))
-        alike = {"temperatures", "neighbours", "variations", "corners"}  # drawn as samples and traversal are
+        alike = {"temperatures", "neighbours", "variations", "corners", "components"}  # drawn as others are
         return {name: one(name) for name in STILL if name not in alike} | as_files("sweep", sweep)
 
     expected = files(stored)
@@ -305,6 +309,24 @@ def test_names_that_look_like_formulas_are_shown_literally():
             if isinstance(page, Figure):
                 rgb(page)
                 assert not any(is_math_text(text.get_text()) for text in page.findobj(Text)), name
+
+
+def test_points_are_grouped_by_the_largest_components_and_the_title_counts_all_that_are_used():
+    components = np.repeat(np.arange(100, 125), np.arange(25, 0, -1))
+    groups, named, colours = component_groups(components)
+    np.testing.assert_array_equal(named, np.arange(100, 120))
+    np.testing.assert_array_equal(groups, np.minimum(components - 100, 20))
+    assert len(np.unique(colours, axis=0)) == len(colours) == 21
+    points = RNG.normal(size=(len(components), 2))
+    points[:25] = np.nan
+    figure = fig_components(points, ("z1", "z2"), components, 500)
+    (axes,), (legend,) = figure.axes, figure.legends
+    assert axes.get_title().splitlines()[1] == "25 of 500 components have test images"
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert (texts[0], texts[19], texts[20], len(texts)) == ("101 (25)", "120 (6)", "others (15)", 21)
+    assert {text.get_text() for text in axes.texts} == {str(number + 1) for number in range(101, 120)}
+    groups, named, colours = component_groups(np.array([7, 2, 7]))
+    assert (groups.tolist(), named.tolist(), len(colours)) == ([0, 1, 0], [7, 2], 2)
 
 
 def test_long_names_in_a_sweep_leave_room_for_the_images():

@@ -60,6 +60,7 @@ def test_a_run_with_latent_frames_that_was_stopped_and_resumed_is_the_same_run(
         (["--workdir=BARE"], ["no checkpoint yet"]),
         (["--workdir=VAE", "--only=wakl"], ["did you mean walk?", "choices: curves"]),
         (["--workdir=AE", "--only=samples"], ["samples", "prior"]),
+        (["--workdir=VAE", "--only=components"], ["components", "prior=mixture or prior=vamp"]),
         (["--workdir=AE", "--only=manifold"], ["manifold", "prior", "latent_dim=2"]),
         (["--workdir=AE", "--only=animation"], ["log.latent_every_steps"]),
         (["--workdir=VAE", "--only=walk", "--numbers=3,70"], ["--numbers: 70: no such class", "0, 1, 2, 3"]),

@@ -11,7 +11,7 @@ from vae_jax.artifacts import arrays
 from vae_jax.artifacts.arrays.needs import NEEDS
 from vae_jax.artifacts.arrays.table import ARRAYS
 from vae_jax.errors import InputError, TrainingError
-from vae_jax.runs import latent_frames
+from vae_jax.runs import latent_frames, under_prior
 from vae_jax.runs.learned_sigma import pixel_sigma
 from vae_jax.runs.run import Run
 from vae_jax.runs.writer import history, read_metrics
@@ -69,6 +69,8 @@ def make_source(
         train=dataset.train,
         val=dataset.val,
         sample_prior=run.sample_prior if with_prior else None,
+        component=partial(under_prior.components, run) if model.prior and model.prior.component else None,
+        num_components=under_prior.num_components(run),
         pixel_sigma=partial(pixel_sigma, run) if model.likelihood.sigma is not None else None,
         steps_per_epoch=_steps_per_epoch(workdir),
         corrupt=run.corrupt if run.corrupts else None,

@@ -19,6 +19,7 @@ NEEDS = {
     "activity_epochs": "latents stored while training: --config.log.latent_every_steps=N",
     "sigma_map": "a likelihood that learns sigma: gaussian with gaussian.sigma_mode=learned or optimal, or "
     "discretized_logistic",
+    "components": "a mixture as the prior: prior=mixture or prior=vamp",
     "tsne_points": "at least 4 test images",
 }
 """The needs of an array that a run may lack; any array that is not listed needs a model with a prior."""

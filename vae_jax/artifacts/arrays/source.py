@@ -59,6 +59,10 @@ class Source(NamedTuple):
     """The validation split, from the same images."""
     sample_prior: Callable[..., Float[np.ndarray, "N F"]] | None = None
     """(n, seed, temperature) -> draws from the prior as numbers; None without a prior."""
+    component: Callable[..., Int[np.ndarray, " N"] | None] | None = None
+    """(z as numbers [N,F]) -> the component of the prior that most probably drew each; None: the prior is no mixture."""
+    num_components: int = 0
+    """The number of components of the prior; 0: not known."""
     pixel_sigma: Callable[..., Float[np.ndarray, "N H W C"]] | None = None
     """(images u8[N,H,W,C]) -> the learned standard deviation of every pixel; None if none is learned."""
     steps_per_epoch: float | None = None

@@ -73,6 +73,8 @@ ARRAYS: dict[str, Compute] = {
     "axis_names": part("projection", 1),
     "labels": lambda source, _: source.test.labels,
     "class_names": lambda source, _: source.class_names,
+    "components": lambda source, array: source.component and source.component(array("latents"), *source.labels_of()),
+    "num_components": lambda source, _: source.num_components,
     "manifold_reach": lambda _, array: geometry.reach_of(array("latents")),
     "manifold_even": manifold(lambda n, array: geometry.even_coordinates(n, array("manifold_reach"))),
     "manifold_classes": names_given(MOST_PLANES),

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from vae_jax.artifacts.figures.animation import gif_animation
 from vae_jax.artifacts.figures.around import fig_corners, fig_variations
 from vae_jax.artifacts.figures.colours import class_colours
+from vae_jax.artifacts.figures.components import component_groups, fig_components
 from vae_jax.artifacts.figures.curves import fig_curves
 from vae_jax.artifacts.figures.decoded import fig_manifold, fig_traversal, fig_walk
 from vae_jax.artifacts.figures.errors import fig_errors
@@ -47,6 +48,7 @@ FIGURES: dict[str, Callable[..., Figure | list[Figure] | bytes]] = {
     "temperatures": fig_temperatures,
     "neighbours": fig_neighbours,
     "latent_scatter": fig_latent_scatter,
+    "components": fig_components,
     "manifold": fig_manifold,
     "plane": fig_plane,
     "traversal": fig_traversal,
@@ -62,7 +64,7 @@ FIGURES: dict[str, Callable[..., Figure | list[Figure] | bytes]] = {
     "sigma": fig_sigma,
 }
 ON_REQUEST = (
-    *("temperatures", "neighbours", "plane", "variations", "corners", "activity"),
+    *("temperatures", "neighbours", "components", "plane", "variations", "corners", "activity"),
     *("walk", "qq", "tsne", "neighbour_classes", "sigma"),
 )
 QUICK = frozenset(FIGURES) - frozenset(ON_REQUEST)

@@ -1,7 +1,7 @@
 """The latent space as a cloud of points, one per image, coloured and named by class."""
 
 import numpy as np
-from jaxtyping import Float, Int32
+from jaxtyping import Bool, Float, Int, Int32
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
@@ -28,32 +28,52 @@ def fig_latent_scatter(
     up to 30 classes. Up to 10 classes take a colour-blind-safe palette, more take one even ramp. Points that are not finite
     are left out.
     """
-    points, labels = np.asarray(points, float), np.asarray(labels)
+    labels, colours = np.asarray(labels), class_colours(len(class_names))
+    title = "Test images in latent space" + (", by class" if class_names else "")
+    figure, axes, kept = cloud(points, axis_names, colours[labels] if class_names else None, title)
+    if 0 < len(class_names) <= MOST_NAMES and len(kept):
+        name_classes(figure, axes, np.asarray(points, float)[kept], labels[kept], class_names, colours)
+    return figure
+
+
+def cloud(
+    points: Float[np.ndarray, "N 2"],
+    axis_names: tuple[str, str],
+    colours: Float[np.ndarray, "N 4"] | None,
+    title: str,
+    quiet: Bool[np.ndarray, " N"] | None = None,
+) -> tuple[Figure, Axes, Int[np.ndarray, " M"]]:
+    """Draw points in their colours, to the same scale in both directions; `quiet` ones are paler, and beneath the others.
+
+    Returns:
+        (the figure, its axes, the rows of the points that are finite, in the order in which they are drawn).
+    """
+    points = np.asarray(points, float)
     kept = np.flatnonzero(np.isfinite(points).all(1))
     # Without shuffling the last class would lie on top of all others.
     kept = np.random.default_rng(0).permutation(kept)
     figure = Figure(figsize=(6.4, 5.6), dpi=150)
     figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.08)
     axes = figure.add_subplot()
-    colours = class_colours(len(class_names))
     size, alpha = np.clip(8000 / max(len(kept), 1), 4, 20), 0.45 if len(kept) > 1000 else 0.7
-    drawn = colours[labels[kept]] if class_names else PALETTE[0]
+    if quiet is not None and quiet.any():
+        kept = kept[np.argsort(~quiet[kept], kind="stable")]
+        size, alpha = np.where(quiet[kept], size, 2 * size), np.where(quiet[kept], 0.25, 0.9)
+    drawn = PALETTE[0] if colours is None else colours[kept]
     axes.scatter(points[kept, 0], points[kept, 1], s=size, c=drawn, alpha=alpha, linewidths=0)
     axes.set_aspect("equal", adjustable="datalim")
-    axes.set_title("Test images in latent space" + (", by class" if class_names else ""), fontsize=12)
+    axes.set_title(title, fontsize=12)
     axes.set_xlabel(axis_names[0], fontsize=10)
     axes.set_ylabel(axis_names[1], fontsize=10)
     axes.tick_params(labelsize=8)
-    if 0 < len(class_names) <= MOST_NAMES and len(kept):
-        name_classes(figure, axes, points[kept], labels[kept], class_names, colours)
-    return figure
+    return figure, axes, kept
 
 
 def name_classes(
     figure: Figure,
     axes: Axes,
     points: Float[np.ndarray, "N 2"],
-    labels: Int32[np.ndarray, " N"],
+    labels: Int[np.ndarray, " N"],
     class_names: tuple[str, ...],
     colours: Float[np.ndarray, "K 4"],
 ) -> None:

@@ -39,6 +39,7 @@ FIGURES = {
     "kl_per_dimension": "What each latent dimension carries",
     "activity": "How much the codes vary in each latent dimension, while the model was trained",
     "latent_scatter": "All test images in the latent space",
+    "components": "All test images, coloured by the component of the prior that most probably drew them",
     "tsne": "t-SNE of the test images' latents",
     "neighbour_classes": "Which classes are confused: in each row the classes of the nearest codes",
     "sigma": "The learned standard deviation of pixels, and their error",
