@@ -15,11 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import small_config
+from scipy.special import softmax
 from support.models import SPEC
 from support.random_run import layers_of
 
 from vae_jax import config as config_lib
-from vae_jax.artifacts.export import FORMATS
+from vae_jax.artifacts.export import FORMATS, notes
 from vae_jax.artifacts.export.graph import Graph
 from vae_jax.artifacts.export.operators import ACTIVATIONS, OPERATORS, PIXEL_MEANS, chain
 from vae_jax.artifacts.export.safetensors import named
@@ -28,6 +29,7 @@ from vae_jax.models import init_shapes, make_model, require_rate
 from vae_jax.models.likelihoods import LIKELIHOODS, make_likelihood
 from vae_jax.models.networks import ACTIVATIONS as NETWORK_ACTIVATIONS
 from vae_jax.models.networks import Layer
+from vae_jax.models.networks.layers import SHORTEST
 from vae_jax.models.two_layer import Latents
 from vae_jax.runs.loading import load_run
 from vae_jax.runs.run import Run
@@ -50,6 +52,7 @@ NETWORKS = [
     {"network": "gated", "hidden_dims": (12, 7)},
     {"network": "conv", "channels": (4,), "activation": "leaky_relu"},
     {"network": "conv", "channels": (16, 5), "conv.normalization": "group", "likelihood": "discretized_logistic"},
+    {"network": "resnet", "channels": (8, 5), "activation": "silu"},
 ]
 SHAPES = [(9, 6, 2), (5, 7, 1), (1, 4, 3)]
 
@@ -95,7 +98,7 @@ def assert_close(found, expected, tolerance=1e-5):
 def batch(run: Run) -> tuple[np.ndarray, np.ndarray]:
     """Return eight images and eight z."""
     rng = np.random.default_rng(1)
-    z = 2 * rng.normal(size=(8, run.config.latent_dim))
+    z = 2 * rng.normal(size=(8, run.config.latent_dim + ("manifold" in run.model.traits)))
     return rng.random((8, *run.shape), np.float32), z.astype(np.float32)
 
 
@@ -123,7 +126,9 @@ def test_onnx_agrees_with_the_run(changes, shape):
 @pytest.mark.slow
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 @pytest.mark.parametrize("model", ["vae", "ae", "two_layer"])
-@pytest.mark.parametrize(("network", "normalization"), [("mlp", "none"), ("conv", "none"), ("conv", "group")])
+@pytest.mark.parametrize(
+    ("network", "normalization"), [("mlp", "none"), ("conv", "none"), ("conv", "group"), ("resnet", "none")]
+)
 def test_onnx_agrees_with_every_kind_of_run(likelihood, model, network, normalization):
     changes = {"likelihood": likelihood, "model": model, "network": network, "conv.normalization": normalization}
     changes |= {"objective": "reconstruction"} if model == "ae" else {}
@@ -145,11 +150,71 @@ def test_onnx_includes_the_prior_of_two_layers():
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def one_layer(layer: Layer, x: np.ndarray) -> np.ndarray:
-    """Return the output for x of a file with this layer alone."""
+@needs_onnx
+def test_onnx_of_a_posterior_that_is_no_diagonal_gaussian_has_its_noise_free_z():
+    run = random_run((9, 6, 2), posterior="power_spherical")
+    files = made(run, "onnx")
+    x, z = batch(run)
+    found = computed(files["encoder.onnx"], x=x)
+    assert list(found) == ["z"]
+    assert_close(found["z"], run.latents(x))
+    assert_close(computed(files["decoder.onnx"], z=z)["pixel_mean"], run.decode(z))
+
+
+@needs_onnx
+def test_onnx_without_an_encoder_of_layers_has_the_decoder_alone_and_says_so():
+    run = random_run((9, 6, 2), posterior="iaf")
+    files = made(run, "onnx")
+    _, z = batch(run)
+    assert list(files) == ["decoder.onnx"]
+    assert_close(computed(files["decoder.onnx"], z=z)["pixel_mean"], run.decode(z))
+    (line,) = notes(run, "onnx")
+    assert line.startswith("encoder.onnx: left out, because ")
+    assert notes(run, "stablehlo") == notes(random_run((9, 6, 2)), "onnx") == []
+
+
+def layered(layers: list[Layer], x: np.ndarray) -> np.ndarray:
+    """Return the output for x of a file with these layers alone."""
     graph = Graph()
-    found = chain(graph, [layer], "x")
-    return computed(graph.model("one", {"x": x.shape[1:]}, {"y": (found, layer.output)}, {}), x=x)["y"]
+    found = chain(graph, layers, "x")
+    return computed(graph.model("some", {"x": x.shape[1:]}, {"y": (found, layers[-1].output)}, {}), x=x)["y"]
+
+
+def one_layer(layer: Layer, x: np.ndarray) -> np.ndarray:
+    return layered([layer], x)
+
+
+@needs_onnx
+def test_what_is_kept_before_a_convolution_is_added_behind_it_in_the_same_order_of_axes():
+    x = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype(np.float32)
+    keep, add, flat = Layer("keep", (3, 4, 5)), Layer("add", (3, 4, 5)), Layer("reshape", (60,))
+    norm = {"scale": np.ones(5, np.float32), "bias": np.zeros(5, np.float32)}
+    normal = Layer("group_norm", (3, 4, 5), norm, {"groups": 1, "epsilon": 0.0})
+    expected = (x - x.mean(axis=(1, 2, 3), keepdims=True)) / x.std(axis=(1, 2, 3), keepdims=True)
+    found = layered([keep, normal, keep, Layer("activation", (3, 4, 5), {}, {"name": "tanh"}), add, add, flat], x)
+    assert_close(found, (np.tanh(expected) + expected + x).reshape(2, 60))
+
+
+@needs_onnx
+def test_layers_upsample_and_unit_agree_with_numpy():
+    x = np.random.default_rng(0).normal(size=(2, 3, 4, 2)).astype(np.float32)
+    found = layered([Layer("upsample", (6, 12, 2), {}, {"factors": (2, 3)}), Layer("reshape", (144,))], x)
+    assert_close(found, x.repeat(2, axis=1).repeat(3, axis=2).reshape(2, 144))
+    z = np.concatenate([x.reshape(-1, 6), np.zeros((1, 6), np.float32)])
+    length = np.maximum(np.linalg.norm(z, axis=1, keepdims=True), SHORTEST)
+    assert_close(one_layer(Layer("unit", (6,)), z), z / length)
+    length = np.maximum(np.linalg.norm(z[:, :4], axis=1, keepdims=True), SHORTEST)
+    assert_close(one_layer(Layer("unit", (6,), {}, {"size": 4}), z), np.hstack([z[:, :4] / length, z[:, 4:]]))
+
+
+@needs_onnx
+def test_the_pixel_mean_of_levels_is_that_of_their_softmax():
+    logits = 3 * np.random.default_rng(0).normal(size=(2, 4, 3, 2, 17)).astype(np.float32)
+    logits[0, 0, 0, 0, -1], logits[1, 0, 0, 0, 0] = 500, -500
+    numbers = {"likelihood": "levels", "levels": 17}
+    found = one_layer(Layer("pixel_mean", (4, 3, 2), {}, numbers), logits.reshape(2, 4, 3, 34))
+    assert_close(found, softmax(logits.astype(np.float64), axis=-1) @ (np.arange(17) / 16))
+    assert 0 <= found.min() <= found.max() <= 1
 
 
 @needs_onnx
@@ -161,7 +226,7 @@ def test_an_activation_agrees_with_the_networks_at_every_input(name):
 
 
 @needs_onnx
-@pytest.mark.parametrize("name", PIXEL_MEANS)
+@pytest.mark.parametrize("name", [name for name in PIXEL_MEANS if name != "levels"])
 def test_a_pixel_mean_agrees_with_the_likelihood_at_every_input(name):
     likelihood = make_likelihood(small_config(likelihood=name), SPEC)
     values = np.concatenate([np.linspace(-1.5, 2.5, 41), [-1e4, -90, -9, -1e-4, 0, 1e-4, 9, 90, 1e4]])
@@ -174,12 +239,17 @@ def test_a_pixel_mean_agrees_with_the_likelihood_at_every_input(name):
     assert found.max() <= 1
 
 
-def test_every_kind_of_layer_activation_and_likelihood_has_onnx_operators():
+def test_every_activation_and_likelihood_has_onnx_operators():
     assert ACTIVATIONS.keys() == NETWORK_ACTIVATIONS.keys()
     assert PIXEL_MEANS.keys() == LIKELIHOODS.keys()
+
+
+def test_every_kind_of_layer_has_onnx_operators():
     networks = ({"network": "conv", "channels": (8,), "conv__normalization": "group"}, {"network": "gated"})
-    kinds = {layer.kind for own in networks for side in layers_of(random_run((4, 4, 1), **own)) for layer in side}
-    assert kinds == OPERATORS.keys()
+    networks = (*networks, {"network": "resnet", "channels": (8,)})
+    runs = [random_run((4, 4, 1), posterior="power_spherical", **own) for own in networks]
+    kinds = {layer.kind for run in runs for side in layers_of(run) for layer in side}
+    assert kinds == OPERATORS.keys() | {"keep", "add"}
 
 
 @needs_onnx

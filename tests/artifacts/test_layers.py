@@ -11,6 +11,7 @@ from support.slow import first_fast
 
 from vae_jax.models import require_rate
 from vae_jax.models.networks import ACTIVATIONS, Layer
+from vae_jax.models.networks.layers import SHORTEST, num_inputs
 from vae_jax.models.two_layer import Latents
 
 ACTIVATED = {
@@ -61,6 +62,11 @@ def compute(layer: Layer, x: np.ndarray) -> np.ndarray:
         case "gate":
             value, opening = np.split(x, 2)
             return value * expit(opening)
+        case "upsample":
+            return np.kron(x, np.ones((*layer.numbers["factors"], 1)))
+        case "unit":
+            size = layer.numbers.get("size", len(x))
+            return np.concatenate([x[:size] / max(np.linalg.norm(x[:size]), SHORTEST), x[size:]])
         case "pixel_mean":
             assert layer.numbers["likelihood"] == "bernoulli"
             return expit(x)
@@ -68,9 +74,16 @@ def compute(layer: Layer, x: np.ndarray) -> np.ndarray:
 
 
 def through(layers: list[Layer], x: np.ndarray) -> np.ndarray:
+    kept: list[np.ndarray] = []
     for layer in layers:
-        x = compute(layer, x)
+        if layer.kind == "keep":
+            kept.append(x)
+        elif layer.kind == "add":
+            x = x + kept.pop()
+        else:
+            x = compute(layer, x)
         assert x.shape == layer.output
+    assert not kept
     return x
 
 
@@ -84,6 +97,7 @@ def through(layers: list[Layer], x: np.ndarray) -> np.ndarray:
         {"model": "ae", "objective": "reconstruction"},
         {"network": "conv", "channels": (4,)},
         {"network": "conv", "channels": (16, 5, 8), "conv.normalization": "group"},
+        {"network": "resnet", "channels": (8, 5), "resnet.blocks": 2, "activation": "silu"},
         *first_fast([{"hidden_dims": (4,), "activation": name} for name in ACTIVATIONS], every=3),
     ],
     ids=str,
@@ -98,6 +112,7 @@ def test_layers_agree_with_the_model(changes):
     features = np.concatenate([part[0] for part in posterior])
     np.testing.assert_allclose(through(layers.encoder, x), features, rtol=tolerance, atol=tolerance)
     z = rng.normal(size=run.config.latent_dim).astype(np.float32)
+    assert num_inputs(layers.decoder) == len(z)
     np.testing.assert_allclose(through(layers.decoder, z), run.decode(z[None])[0], rtol=tolerance, atol=tolerance)
 
 

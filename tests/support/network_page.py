@@ -43,11 +43,11 @@ def close(found, expected):
     np.testing.assert_allclose(np.asarray(found, np.float64), expected, rtol=TOLERANCE, atol=TOLERANCE)
 
 
-def plain(kernel, shape, *between, likelihood=None) -> Layers:
-    """A decoder z -> z @ kernel -> [H, W, F] -> what is between -> pixel means, and an encoder that is not used."""
+def plain(kernel, shape, *between, numbers=None, channels=1) -> Layers:
+    """A decoder z -> z @ kernel -> [H, W, F] -> what is between -> pixel means by `numbers`, and an encoder that is not used."""
     size = kernel.shape[1]
     decoder = [Layer("dense", (size,), {"kernel": kernel, "bias": np.zeros(size, np.float32)}), Layer("reshape", shape)]
     decoder += between
-    if likelihood:
-        decoder.append(Layer("pixel_mean", (*shape[:2], 1), {}, {"likelihood": likelihood}))
+    if numbers:
+        decoder.append(Layer("pixel_mean", (*shape[:2], channels), {}, numbers))
     return Layers([Layer("reshape", (kernel.shape[0],))], decoder, [])

@@ -7,7 +7,7 @@ safetensors: the weights by name, with a card that describes them. Needs pip ins
 import os
 from pathlib import Path
 
-from vae_jax.artifacts.export import FORMATS
+from vae_jax.artifacts.export import FORMATS, notes
 from vae_jax.commands import arguments
 from vae_jax.errors import InputError
 from vae_jax.runs.loading import load_run
@@ -33,8 +33,8 @@ def main(argv: list[str]) -> None:
         disk.write(folder / artefact.name, artefact.content)
         console.line(f"{folder / artefact.name}  {format_bytes(len(artefact.content))}")
         console.line(f"  {artefact.line(folder)}")
-    if run.config.dtype != "float32" and flags.format != "stablehlo":
-        console.line(f"weights are float32, as in the checkpoint; the run itself computes in {run.config.dtype}")
+    for line in notes(run, flags.format):
+        console.line(line)
 
 
 def _assert_folder(folder: Path) -> None:

@@ -79,7 +79,7 @@ class Run(Labelled):
             InputError: z is not of that shape, or numbers say no z of this model; labels as for `encode`.
         """
         place = self._functions.place
-        rows = as_latents(z, self._point, None if place is None else self._latents_size)
+        rows = as_latents(z, self._point, None if place is None else self.latents_size)
         placed = self._in_pieces(place, rows) if place is not None and isinstance(rows, np.ndarray) else rows
         return self._in_pieces(self._functions.decode, self.with_labels(placed, labels))
 
@@ -148,12 +148,12 @@ class Run(Labelled):
     @cached_property
     def _point(self) -> Any:
         """The shapes of one latent point, as `decode` takes it."""
-        label = None if self.model.given is None else np.zeros(1, np.int32)
-        rows = np.zeros((1, *self.shape), np.float32), label
+        rows = np.zeros((1, *self.shape), np.float32), np.zeros(1, np.int32) if self.model.given else None
         return jax.eval_shape(self._functions.noise_free_of, self.params, rows)
 
     @cached_property
-    def _latents_size(self) -> int:
+    def latents_size(self) -> int:
+        """F, the number of numbers in a latent point."""
         return jax.eval_shape(self.model.view, self.params, self._point).shape[1]
 
     def _drawn_from_prior(self, n: int, seed: int, temperature: float) -> Any:

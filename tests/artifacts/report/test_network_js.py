@@ -18,7 +18,7 @@ CASES = [
     (SMALL, {"hidden_dims": ()}, "float32"),
     (SMALL, {"hidden_dims": (12,), "activation": "tanh", "likelihood": "discretized_logistic"}, "float32"),
     (SMALL, {"hidden_dims": (12, 7), "likelihood": "gaussian"}, "float16"),
-    (SMALL, {"network": "gated", "hidden_dims": (12, 7)}, "float32"),
+    (SMALL, {"network": "gated", "hidden_dims": (12, 7), "likelihood": "levels", "levels.number": 5}, "float32"),
     (DIGIT, {"hidden_dims": (170,)}, None),
     (SMALL, {"model": "two_layer", "two_layer.upper_latent_dim": 2, "two_layer.upper_hidden_dims": (5,)}, "float16"),
     (
@@ -37,6 +37,7 @@ CASES = [
     ((5, 8, 3), {"network": "conv", "channels": (3, 4, 5), "activation": "leaky_relu"}, "float32"),
     ((7, 4, 3), {"network": "conv", "channels": (6, 8), "likelihood": "discretized_logistic"}, "float16"),
     ((8, 8, 1), AE | {"network": "conv", "channels": (24,), "conv.normalization": "group"}, "float32"),
+    (SMALL, {"network": "resnet", "channels": (8, 5), "activation": "silu"}, "float32"),
     ((3, 3, 1), {"network": "conv", "channels": (3,), "model": "two_layer", "activation": "softplus"}, "float32"),
 ]
 
@@ -58,6 +59,26 @@ def test_encoding_and_decoding_agree_with_jax(engine, shape, changes, dtype):
     assert np.max(np.abs(decoded.ravel() - found["decoded"])) < TOLERANCE
     assert decoded.std() > 0.01  # otherwise there is nothing to compare
     assert found["facts"] == [list(shape), run.config.latent_dim, run.model.prior is not None]
+
+
+def test_a_posterior_that_is_no_diagonal_gaussian_is_encoded_to_its_noise_free_z(engine):
+    run = random_run(SMALL, posterior="power_spherical")
+    description = embed(layers_of(run), "float32", with_prior=True)
+    pixels, z = np.random.default_rng(1).random(SMALL).astype(np.float32), [0.1, 2.0, -0.5, 0.3]
+    found = engine(RUN_JS, {"description": description, "pixels": pixels.ravel().tolist(), "z": z})
+    close(found["mean"], run.latents(pixels[None]))
+    close(found["decoded"], run.decode(np.float32([z])))
+    assert (found["logvar"], found["facts"]) == (None, [list(SMALL), 4, True])
+
+
+def test_a_network_without_an_encoder_decodes_and_draws(engine):
+    run = random_run(SMALL, posterior="planar")
+    description = embed(layers_of(run), "float32", with_prior=True)
+    found = engine(RUN_JS, {"description": description, "z": [0.1, 2.0, -0.5], "noise": [0.5, 1.0, 1.5]})
+    close(found["decoded"], run.decode(np.float32([[0.1, 2.0, -0.5]])))
+    assert (found["prior"], found["facts"][1:]) == ([0.5, 1.0, 1.5], [3, True])
+    with pytest.raises(Exception, match="a network without an encoder"):
+        engine(RUN_JS, {"description": description, "pixels": [0.0] * 108})
 
 
 @pytest.mark.parametrize("changes", [{}, {"network": "conv", "channels": (4,)}, {"model": "two_layer"}, AE], ids=str)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from scipy.special import softmax
 from support.models import SPEC
 from support.network_page import RUN_JS, close, plain
 
@@ -22,10 +23,10 @@ def test_every_float16_is_read_exactly(engine):
     np.testing.assert_array_equal(np.asarray(found, np.float32), kernel[0])
 
 
-def decode_given(engine, given, *between, likelihood=None):
+def decode_given(engine, given, *between, **end):
     """Return the layers' output for an array [H, W, F]."""
     identity = np.eye(given.size, dtype=np.float32)
-    layers = plain(identity, given.shape, *between, likelihood=likelihood)
+    layers = plain(identity, given.shape, *between, **end)
     return engine(RUN_JS, {"description": embed(layers, "float32"), "z": given.ravel().tolist()})["decoded"]
 
 
@@ -36,15 +37,25 @@ def test_every_activation_agrees_with_jax(engine, name):
     close(found, ACTIVATIONS[name](jnp.asarray(x)))
 
 
-@pytest.mark.parametrize("name", LIKELIHOODS)
-def test_every_pixel_mean_agrees_with_jax(engine, make_config, name):
+@pytest.mark.parametrize("name", [name for name in LIKELIHOODS if name != "levels"])
+def test_every_other_pixel_mean_agrees_with_jax(engine, make_config, name):
     outputs = np.array([*np.linspace(-4, 4, 17), 0.01, 0.09, 0.11, 0.5, 0.99, 1.01, -120, 120], np.float32)
     if name == "discretized_logistic":
         outputs = np.array(list(itertools.product(outputs, [-20, -8, -5, -2, 0, 4, 9])), np.float32)
     likelihood = make_likelihood(make_config(likelihood=name), SPEC)
     outputs = outputs.reshape(1, -1, likelihood.outputs_per_channel)
-    found = decode_given(engine, outputs, likelihood=name)
+    found = decode_given(engine, outputs, numbers={"likelihood": name})
     close(found, likelihood.pixel_mean({}, jnp.asarray(outputs[None])))
+
+
+@pytest.mark.parametrize(("levels", "channels"), [(2, 1), (17, 3)])
+def test_the_pixel_mean_of_levels_is_that_of_their_softmax(engine, levels, channels):
+    logits = 3 * np.random.default_rng(0).normal(size=(2, 3, channels, levels)).astype(np.float32)
+    logits[0, 0, 0, 0], logits[0, 1, 0, -1] = -500, 500
+    given = logits.reshape(2, 3, channels * levels)
+    numbers = {"likelihood": "levels", "levels": levels}
+    found = decode_given(engine, given, numbers=numbers, channels=channels)
+    close(found, softmax(logits.astype(np.float64), axis=-1) @ (np.arange(levels) / (levels - 1)))
 
 
 @pytest.mark.parametrize("kind", ["conv", "conv_transpose"])
@@ -63,6 +74,40 @@ def test_a_convolution_agrees_with_lax(engine, kind, bias, padding, strides):
         y = y + np.broadcast_to(arrays["bias"], y.shape)
     layer = Layer(kind, y.shape, arrays, {"strides": strides, "padding": padding})
     close(decode_given(engine, x, layer), y)
+
+
+def test_kept_numbers_are_added_last_in_first_out_whatever_becomes_of_x_between(engine):
+    x = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
+    keep, add = Layer("keep", x.shape), Layer("add", x.shape)
+    tanh = Layer("activation", x.shape, {}, {"name": "tanh"})
+    layers = [keep, tanh, keep, tanh, tanh, add, add]
+    inner = np.tanh(x)
+    close(decode_given(engine, x, *layers), np.tanh(np.tanh(inner)) + inner + x)
+    # The stack is empty again, so a second evaluation gives the same.
+    code = "d => { const n = VaeNetwork.load(d), z = new Float32Array(24).fill(0.5); n.decode(z); return [...n.decode(z)]; }"
+    inner = np.tanh(np.full(x.shape, 0.5))
+    found = engine(code, embed(plain(np.eye(24, dtype=np.float32), x.shape, *layers), "float32"))
+    close(found, np.tanh(np.tanh(inner)) + inner + 0.5)
+
+
+@pytest.mark.parametrize("factors", [(2, 2), (1, 3)])
+def test_pixels_are_repeated(engine, factors):
+    x = np.random.default_rng(0).normal(size=(3, 2, 4)).astype(np.float32)
+    expected = np.kron(x, np.ones((*factors, 1)))
+    close(decode_given(engine, x, Layer("upsample", expected.shape, {}, {"factors": factors})), expected)
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+def test_numbers_are_divided_by_their_length_and_a_label_behind_them_is_not(engine, classes):
+    z, kernel = np.array([0.3, -4.0, 12.0]), np.eye(3 + classes, dtype=np.float32)
+    unit = Layer("unit", (3 + classes,), {}, {"size": 3} if classes else {})
+    layers = plain(kernel, (1, 1, 3 + classes))
+    layers = layers._replace(encoder=[], decoder=[unit, *layers.decoder])
+    description = embed(layers, num_classes=classes)
+    assert (description["latent_dim"], description["with_prior"], description["with_logvar"]) == (3, False, False)
+    for point, length in ((z, np.linalg.norm(z)), (0 * z, 1)):
+        found = engine(RUN_JS, {"description": description, "z": point.tolist(), "label": 1})["decoded"]
+        close(found, [*(point / length), *np.eye(3)[1][:classes]])
 
 
 @pytest.mark.parametrize("layer", ["kind", "activation", "likelihood"])

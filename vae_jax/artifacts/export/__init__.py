@@ -16,3 +16,15 @@ FORMATS: dict[str, Callable[[Run, Path], list[Artefact]]] = {
     "stablehlo": stablehlo.make,
 }
 """Name -> function (run, its workdir) -> the files' contents; nothing is written. InputError if a package is missing."""
+
+
+def notes(run: Run, form: str) -> list[str]:
+    """Return the lines that a person must know beside the files of a format."""
+    found = []
+    if form == "onnx" and run.model.layers is not None and not run.model.layers(run.params).encoder:
+        found.append(
+            "encoder.onnx: left out, because z takes more than a list of layers here; --format=stablehlo has encode"
+        )
+    if run.config.dtype != "float32" and form != "stablehlo":
+        found.append(f"weights are float32, as in the checkpoint; the run itself computes in {run.config.dtype}")
+    return found

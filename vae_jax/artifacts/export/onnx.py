@@ -18,7 +18,8 @@ LOAD = "import onnxruntime; {name} = onnxruntime.InferenceSession(PATH)  # {call
 def make(run: Run, workdir: Path) -> list[Artefact]:
     """Make encoder.onnx and decoder.onnx, and prior.onnx for two stochastic layers, for any number N of images.
 
-    encoder: x [N, H, W, C] in [0, 1] (a denoiser: any) -> mean [N, Z], and logvar [N, Z] for a model with a prior.
+    encoder: x [N, H, W, C] in [0, 1] (a denoiser: any) -> mean [N, Z] and logvar [N, Z] of a diagonal Gaussian; only mean
+    without a prior; z [N, Z], the noise-free z, of another posterior. There is no file if that needs more than layers.
     decoder: z [N, Z] -> pixel_mean [N, H, W, C] in [0, 1].
     Of a conditional model encoder and decoder take `label` [N, Y] too: 1 for the class of each row, 0 for the others.
     prior: noise [N, U] drawn from N(0, I) -> mean [N, Z] and logvar [N, Z] of z.
@@ -31,12 +32,13 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
     if run.model.layers is None:
         others = "safetensors" if run.model.place is None else "stablehlo, safetensors"
         raise InputError(f"model={run.config.model}: has no list of layers for onnx; choices: {others}")
-    layers, size = run.model.layers(run.params), (run.config.latent_dim,)
-    outputs = ["mean"] if run.model.rate is None else ["mean", "logvar"]
-    made = [
-        _artefact(run, "encoder", layers.encoder, ("x", run.shape), outputs, size, len(run.class_names)),
-        _artefact(run, "decoder", layers.decoder, ("z", size), ["pixel_mean"], run.shape, len(run.class_names)),
-    ]
+    layers, size, classes = run.model.layers(run.params), (run.latents_size,), len(run.class_names)
+    made = []
+    if layers.encoder:
+        gaussian = layers.encoder[-1].output == (2 * size[0],)
+        outputs = ["mean", "logvar"] if gaussian else ["mean"] if run.model.rate is None else ["z"]
+        made.append(_artefact(run, "encoder", layers.encoder, ("x", run.shape), outputs, size, classes))
+    made.append(_artefact(run, "decoder", layers.decoder, ("z", size), ["pixel_mean"], run.shape, classes))
     if layers.prior:
         flat = [*layers.prior, Layer("reshape", (2 * size[0],))]
         noise = layers.prior[0].arrays["kernel"].shape[:1]

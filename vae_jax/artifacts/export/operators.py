@@ -1,4 +1,4 @@
-"""Layers, activations and pixel means in ONNX's operators, computed in float32."""
+"""Layers and activations in ONNX's operators, computed in float32."""
 
 import math
 from collections.abc import Callable
@@ -6,12 +6,11 @@ from collections.abc import Callable
 import numpy as np
 
 from vae_jax.artifacts.export.graph import Graph
-from vae_jax.models.distributions import SMALL_LOGIT
-from vae_jax.models.likelihoods.logistic import LARGEST_LOG_SCALE, SMALLEST_LOG_SCALE
+from vae_jax.artifacts.export.pixel_means import PIXEL_MEANS, Operator
 from vae_jax.models.networks import Layer
+from vae_jax.models.networks.layers import SHORTEST
 
 Unary = Callable[[Graph, str], str]
-Operator = Callable[[Graph, str, Layer], str]
 
 
 def _gelu(graph: Graph, x: str) -> str:
@@ -31,46 +30,6 @@ ACTIVATIONS: dict[str, Unary] = {
     "softplus": lambda graph, x: graph.add("Softplus", x),
 }
 """Name in networks.ACTIVATIONS -> function (graph, x) -> the output's name."""
-
-
-def _continuous_bernoulli(graph: Graph, logits: str) -> str:
-    """Add `distributions.continuous_bernoulli_mean`: a series around 0, where the closed form cancels."""
-    size = graph.add("Abs", logits)
-    is_small = graph.add("Less", size, SMALL_LOGIT)
-    small = graph.add("Where", is_small, logits, 0.0)
-    square = graph.add("Mul", small, small)
-    series = graph.add("Sub", 1 / 30240, graph.add("Mul", square, 1 / 1209600))
-    for coefficient in (1 / 720, 1 / 12):
-        series = graph.add("Sub", coefficient, graph.add("Mul", square, series))
-    series = graph.add("Add", graph.add("Mul", small, series), 0.5)
-    apart = graph.add("Where", is_small, SMALL_LOGIT, size)
-    # 1 / expm1(a) with exponentials that do not overflow; from SMALL_LOGIT on 1 - exp(-a) does not cancel.
-    falling = graph.add("Exp", graph.add("Neg", apart))
-    rest = graph.add("Div", falling, graph.add("Sub", 1.0, falling))
-    from_edge = graph.add("Sub", graph.add("Reciprocal", apart), rest)
-    below = graph.add("Less", logits, 0.0)
-    return graph.add("Where", is_small, series, graph.add("Where", below, from_edge, graph.add("Sub", 1.0, from_edge)))
-
-
-def _discretized_logistic(graph: Graph, outputs: str) -> str:
-    """Add the mean of `likelihoods.logistic`: the clipped mean, corrected for the tails."""
-    mean, log_scale = graph.split(outputs, 2)
-    scale = graph.add("Exp", graph.add("Clip", log_scale, SMALLEST_LOG_SCALE, LARGEST_LOG_SCALE))
-
-    def tail(distance: str) -> str:
-        return graph.add("Softplus", graph.add("Div", graph.add("Neg", graph.add("Abs", distance)), scale))
-
-    tails = graph.add("Mul", scale, graph.add("Sub", tail(mean), tail(graph.add("Sub", mean, 1.0))))
-    return graph.add("Clip", graph.add("Add", graph.add("Clip", mean, 0.0, 1.0), tails), 0.0, 1.0)
-
-
-PIXEL_MEANS: dict[str, Unary] = {
-    "bernoulli": lambda graph, logits: graph.add("Sigmoid", logits),
-    "continuous_bernoulli": _continuous_bernoulli,
-    "discretized_logistic": _discretized_logistic,
-    "gaussian": lambda graph, outputs: graph.add("Clip", outputs, 0.0, 1.0),
-}
-"""Name in LIKELIHOODS -> function from outputs [N, H, W, F] to pixel means [N, H, W, C]."""
 
 
 def _dense(graph: Graph, x: str, layer: Layer) -> str:
@@ -121,6 +80,22 @@ def _gate(graph: Graph, x: str, layer: Layer) -> str:
     return graph.add("Mul", value, graph.add("Sigmoid", opening))
 
 
+def _upsample(graph: Graph, x: str, layer: Layer) -> str:
+    rows, columns = layer.numbers["factors"]
+    scales = np.array([1, 1, rows, columns], np.float32)
+    around = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    return graph.add("Resize", x, "", scales, **around)
+
+
+def _unit(graph: Graph, x: str, layer: Layer) -> str:
+    (whole,) = layer.output
+    size = layer.numbers.get("size", whole)
+    x, *rest = [x] if size == whole else graph.split(x, [size, whole - size])
+    length = graph.add("Max", graph.add("ReduceL2", x, axes=[-1], keepdims=1), SHORTEST)
+    unit = graph.add("Div", x, length)
+    return graph.add("Concat", unit, *rest, axis=-1) if rest else unit
+
+
 OPERATORS: dict[str, Operator] = {
     "activation": lambda graph, x, layer: ACTIVATIONS[layer.numbers["name"]](graph, x),
     "conv": _conv,
@@ -128,21 +103,35 @@ OPERATORS: dict[str, Operator] = {
     "dense": _dense,
     "gate": _gate,
     "group_norm": _group_norm,
-    "pixel_mean": lambda graph, x, layer: PIXEL_MEANS[layer.numbers["likelihood"]](graph, x),
+    "pixel_mean": lambda graph, x, layer: PIXEL_MEANS[layer.numbers["likelihood"]](graph, x, layer),
     "reshape": lambda graph, x, layer: graph.reshape(x, layer.output),
+    "unit": _unit,
+    "upsample": _upsample,
 }
-"""Kind of layer -> function (graph, x, layer) -> the output's name."""
-CHANNELS_FIRST = ("conv", "conv_transpose", "group_norm")
-"""The kinds whose operators have channels before rows and columns. An activation takes either order; others have them last."""
+"""Kind of layer -> function (graph, x, layer) -> the output's name; `chain` itself knows keep and add."""
+CHANNELS_FIRST = ("conv", "conv_transpose", "group_norm", "upsample")
+"""The kinds whose operators have channels before rows and columns."""
+EITHER = ("activation", "keep", "add")
+"""The kinds that take either order; all others have channels last."""
 
 
 def chain(graph: Graph, layers: list[Layer], x: str) -> str:
     """Add layer after layer, with channels last before and after; axes are moved only where a layer needs it."""
     first = False
+    kept: list[tuple[str, bool]] = []
     for layer in layers:
-        wants = first if layer.kind == "activation" else layer.kind in CHANNELS_FIRST
-        if wants != first:
-            x = graph.add("Transpose", x, perm=(0, 3, 1, 2) if wants else (0, 2, 3, 1))
-        x, first = OPERATORS[layer.kind](graph, x, layer), wants
+        wants = first if layer.kind in EITHER else layer.kind in CHANNELS_FIRST
+        x, first = _ordered(graph, x, first, wants), wants
+        if layer.kind == "keep":
+            kept.append((x, first))
+        elif layer.kind == "add":
+            x = graph.add("Add", x, _ordered(graph, *kept.pop(), first))
+        else:
+            x = OPERATORS[layer.kind](graph, x, layer)
     assert not first, "a list of layers that ends within a convolutional network"
     return x
+
+
+def _ordered(graph: Graph, x: str, first: bool, wants: bool) -> str:
+    """Return x with channels before rows and columns if `wants`, else behind them; `first` is its current order."""
+    return x if wants == first else graph.add("Transpose", x, perm=(0, 3, 1, 2) if wants else (0, 2, 3, 1))

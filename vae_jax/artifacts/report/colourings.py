@@ -29,7 +29,7 @@ def colourings(
     found: list[dict[str, Any]] = [{"name": "class", "kind": "class"}] if with_classes else []
     found.append(_values("reconstruction error", "squared error per pixel", errors))
     density, component = under_prior(run, codes, labels)
-    if density is not None:
+    if density is not None and np.ptp(density) != 0:  # it is uniform on a sphere
         found.append(_values("density under the prior", "nats", density))
     if component is not None:
         found.append(_groups("mixture component", component))

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from vae_jax.models.networks import Layer, Layers
+from vae_jax.models.networks.layers import num_inputs
 
 Dtype = Literal["float16", "float32"]
 STORED: dict[Dtype, str] = {"float16": "<f2", "float32": "<f4"}
@@ -30,6 +31,7 @@ def embed(
     dtype: Dtype | None = None,
     draws: Float[np.ndarray, "N Z"] | None = None,
     num_classes: int = 0,
+    with_prior: bool | None = None,
 ) -> dict[str, Any]:
     """Return the argument of `VaeNetwork.load` in network.js, ready for `json.dumps`.
 
@@ -38,11 +40,13 @@ def embed(
         dtype: the dtype of the stored weights; None: `embedded_dtype`.
         draws: draws from the prior, for one that is learned and that the layers do not draw from.
         num_classes: Y, the classes that a conditional model is given; 0 for another.
+        with_prior: True if the model has a prior; None: it has one if the encoder returns a logvar.
 
     Returns:
-        dtype; shape [H, W, C]; latent_dim Z; num_classes Y; with_prior, true if the encoder returns a logvar; encoder, decoder
-        and prior, lists of {kind, output, numbers, arrays}, an array being {offset, shape} with the offset in numbers, not
-        bytes; weights, the base64 of one little-endian buffer that holds all arrays; draws, `packed`, or null.
+        dtype; shape [H, W, C]; latent_dim Z, the size in which z is stored; num_classes Y; with_prior; with_logvar, true if the
+        encoder returns mean and logvar, and not the noise-free z; encoder, decoder and prior, lists of {kind, output, numbers,
+        arrays}, an array being {offset, shape} with the offset in numbers, not bytes; weights, the base64 of one little-endian
+        buffer that holds all arrays; draws, `packed`, or null.
     """
     layers = fold_labels(layers, num_classes)
     dtype, offset = dtype or embedded_dtype(layers), 0
@@ -53,13 +57,15 @@ def embed(
             description, offset = _describe(layer, offset)
             described[name].append(description)
     buffer = b"".join(array.astype(STORED[dtype]).tobytes() for array in _arrays(layers))
-    latent_dim = layers.decoder[0].arrays["kernel"].shape[0] - num_classes
+    latent_dim = num_inputs(layers.decoder) - num_classes
+    with_logvar = bool(layers.encoder) and layers.encoder[-1].output[0] == 2 * latent_dim
     return {
         "dtype": dtype,
         "shape": list(layers.decoder[-1].output),
         "latent_dim": latent_dim,
         "num_classes": num_classes,
-        "with_prior": layers.encoder[-1].output[0] == 2 * latent_dim,
+        "with_prior": with_logvar if with_prior is None else with_prior,
+        "with_logvar": with_logvar,
         **described,
         "weights": base64.b64encode(buffer).decode(),
         "draws": None if draws is None else packed(draws),
@@ -72,8 +78,10 @@ def fold_labels(layers: Layers, num_classes: int) -> Layers:
     The label is the same at every pixel, so the weights of a class are summed over pixels: the result is the same, and the
     encoder of a conditional model is a tenth as large. Other layers are returned as they are.
     """
+    if not num_classes or not layers.encoder:
+        return layers
     flatten, *rest = layers.encoder
-    if not num_classes or flatten.kind != "reshape" or rest[0].kind != "dense":
+    if flatten.kind != "reshape" or rest[0].kind != "dense":
         return layers
     kernel, channels = rest[0].arrays["kernel"], layers.decoder[-1].output[2]
     by_pixel = kernel.reshape(-1, channels + num_classes, kernel.shape[1])

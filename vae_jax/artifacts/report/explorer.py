@@ -58,6 +58,8 @@ def content(run: Run, dataset: Dataset, workdir: Path | None = None) -> dict[str
         return {"reason": "The codes of the test images are not finite numbers, so nothing is decoded here."}
     codes, means, labels = shown.codes, shown.means, run.labels_of(dataset, "test")
     with_prior, by_kl = run.model.prior is not None, "columns" in run.model.traits
+    # On a sphere 0 is no point, and no number of one is above 1.
+    around_zero = with_prior and layers.decoder[0].kind != "unit"
     kl = _mean_kl(run, dataset)
     order = geometry.by_kl(means, kl if by_kl else None)
     classes = shown.split.labels if dataset.class_names else None
@@ -66,7 +68,7 @@ def content(run: Run, dataset: Dataset, workdir: Path | None = None) -> dict[str
     )
     return {
         "reason": "",
-        "network": embed(layers, draws=_draws(run, layers), num_classes=len(run.class_names)),
+        "network": embed(layers, None, _draws(run, layers), len(run.class_names), with_prior),
         "classes": list(run.class_names),
         "points": _points(shown, dataset.class_names),
         "colourings": colourings(run, codes, shown.given, shown.errors, bool(dataset.class_names)),
@@ -76,8 +78,8 @@ def content(run: Run, dataset: Dataset, workdir: Path | None = None) -> dict[str
         "tiles": figures.plane_tiles(run.shape[1]),
         "dimensions": dimensions(means, kl if by_kl else None, order, labels),
         "kl_parts": _kl_parts(run, kl),
-        "reach": max(SLIDER_REACH if with_prior else 0.0, _rounded_up(float(np.abs(codes).max(initial=0.0)))),
-        "start": [0.0] * codes.shape[1] if with_prior else codes.mean(axis=0, dtype=np.float64).tolist(),
+        "reach": max(SLIDER_REACH if around_zero else 0.0, _rounded_up(float(np.abs(codes).max(initial=0.0)))),
+        "start": [0.0] * codes.shape[1] if around_zero else codes.mean(axis=0, dtype=np.float64).tolist(),
         "framing": framing(shown.split.images),
         "finite": bool(np.isfinite(shown.decoded).all()),
         "alike": bool((np.ptp(shown.decoded, axis=0) < SHADE).all()),
@@ -126,7 +128,7 @@ def _mean_kl(run: Run, dataset: Dataset) -> Float[np.ndarray, " K"] | None:
 
 def _kl_parts(run: Run, kl: Float[np.ndarray, " K"] | None) -> list[dict[str, Any]] | None:
     """Return {name, nats} of every term of the KL; None if the terms are those of the latent dimensions."""
-    if run.model.rate is None or kl is None or ("columns" in run.model.traits and len(kl) == run.config.latent_dim):
+    if run.model.rate is None or kl is None or ("columns" in run.model.traits and len(kl) == run.latents_size):
         return None
     names = run.model.rate.kl_names()
     return [{"name": name, "nats": nats} for name, nats in zip(names, kl.tolist(), strict=True)]

@@ -102,6 +102,7 @@ def write_report(
         health=measured.health(workdir, found),
         health_command=f"python -m experiments.health --workdir={shlex.quote(str(workdir))}",
         with_prior=run.model.prior is not None,
+        network=drawn.get("network"),
         config=facts.config_rows(run.config),
         figures=embedded,
         linked=linked,

@@ -33,7 +33,7 @@ def _measured(results: Mapping[str, Any]) -> str:
 def _use_of_z(run: Run, results: Mapping[str, Any], drawn: Drawn, codebook: Codebook) -> str:
     if codebook is not None:
         return f"{codebook['used']:,} of {codebook['size']:,} codes used"
-    active, size = _active(run, results, drawn), run.config.latent_dim
+    active, size = _active(run, results, drawn), run.latents_size
     return f"{size:,} latent dimensions" if active is None else f"{active:,} of {size:,} latent dimensions active"
 
 
@@ -80,7 +80,7 @@ def _ignoring(run: Run, results: Mapping[str, Any], drawn: Drawn, codebook: Code
         return "This model ignores its input: all images have the same codes, so all are decoded to the same picture."
     if _active(run, results, drawn) == 0:
         return (
-            f"This model ignores its latent space: none of its {run.config.latent_dim} dimensions is active, so all codes "
+            f"This model ignores its latent space: none of its {run.latents_size} dimensions is active, so all codes "
             f"{'given one class ' * bool(run.class_names)}are decoded to almost the same picture."
         )
     if drawn.get("alike", False):

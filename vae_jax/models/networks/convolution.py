@@ -7,7 +7,6 @@ of each is the other's gradient for its input, and both have the same gradient f
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -103,40 +102,6 @@ def _transpose_backward(strides: Pair, padding: Padding, residuals: tuple, cotan
 
 
 _transpose.defvjp(_transpose_forward, _transpose_backward)
-
-
-def convolve_doubled(x: Small, kernel: Kernel) -> Float[Array, "B H W O"]:
-    """Return the 3x3 convolution, with zeros around, of x at twice its size by nearest neighbours.
-
-    Pixels of the same neighbour are equal, so an output meets 2 x 2 different ones, and the outputs at even or odd rows and
-    columns are 2x2 convolutions of x, whose kernels are sums of the taps that meet the same pixel: 4/9 of the products.
-
-    Args:
-        x: [B, h, w, F].
-        kernel: [3, 3, F, O].
-
-    Returns:
-        [B, 2 h, 2 w, O].
-    """
-    batch, height, width, _ = x.shape
-
-    def phase(row: int, column: int) -> Float[Array, "B h w O"]:
-        padding = PHASE_PADDINGS[row], PHASE_PADDINGS[column]
-        return convolve(x, _joined(_joined(kernel, 0, row), 1, column), (1, 1), padding, in_parts=True)
-
-    rows = [jnp.stack([phase(row, column) for column in range(2)], axis=3) for row in range(2)]
-    return jnp.stack(rows, axis=2).reshape(batch, 2 * height, 2 * width, kernel.shape[3])
-
-
-PHASE_PADDINGS = ((1, 0), (0, 1))
-"""The padding of even and of odd outputs of `convolve_doubled`: they meet a pixel and the one before or behind it."""
-
-
-def _joined(kernel: Kernel, axis: int, phase: int) -> Kernel:
-    """Add the two of three taps along an axis that meet the same pixel of x: the last two of even outputs, the first of odd."""
-    first, middle, last = jnp.split(kernel, 3, axis=axis)
-    pair = (first + middle, last) if phase else (first, middle + last)
-    return jnp.concatenate(pair, axis=axis)
 
 
 def same_padding(size: tuple[int, ...], kernel_size: Pair, strides: Pair) -> Padding:

@@ -13,6 +13,8 @@ from vae_jax.types import Config, Params
 
 GROUP_NORM_EPSILON = 1e-6
 """The default of flax."""
+SHORTEST = float(np.finfo(np.float32).eps)
+"""The least length that a layer `unit` divides by, so that 0 stays 0."""
 
 
 class Layer(NamedTuple):
@@ -27,6 +29,11 @@ class Layer(NamedTuple):
     group_norm: arrays scale [F], bias [F]; numbers groups, epsilon: over each image's pixels and each group of channels.
     activation: numbers name, a key of ACTIVATIONS.
     gate: no arrays and no numbers. The first half of x times the sigmoid of the second.
+    keep: no arrays and no numbers. x itself, which is also put on a stack.
+    add: no arrays and no numbers. x plus the last array on the stack, of x's shape, which is taken off it.
+    upsample: numbers factors (R, S). Each pixel repeated in R rows and S columns.
+    unit: numbers size, or none. x divided by its length, which counts as at least SHORTEST; with `size` only so many numbers at
+        its start, while the others, a label, stay.
     reshape: no arrays and no numbers, to the shape `output`.
     pixel_mean: numbers likelihood, a name in LIKELIHOODS, and for "levels" levels, their number. Outputs [H, W, F] -> E[x|z]
         [H, W, C] in [0, 1].
@@ -43,11 +50,21 @@ class Layers(NamedTuple):
     """A model, layer by layer."""
 
     encoder: list[Layer]
-    """[H, W, C] -> [2 Z], the posterior's mean and then its logvar; [Z] for a model without a prior."""
+    """[H, W, C] -> [2 Z], mean and then logvar of a diagonal Gaussian, or [Z], the noise-free z; empty if that needs more than
+    layers."""
     decoder: list[Layer]
     """z [Z] -> pixel means [H, W, C]."""
     prior: list[Layer] = []  # noqa: RUF012
     """Normal noise [U] -> [2 Z], mean and logvar of z given the layer above; empty if there is none."""
+
+
+def num_inputs(layers: list[Layer]) -> int:
+    """Return the number of numbers that the first layer takes; it is no convolution."""
+    first, *_ = layers
+    if first.kind == "dense":
+        return first.arrays["kernel"].shape[0]
+    assert first.kind in ("activation", "keep", "reshape", "unit"), f"a list of layers that starts with {first.kind}"
+    return math.prod(first.output)
 
 
 def dense_layers(after: Layer, shape: tuple[int, int, int], params: Params) -> tuple[list[Layer], list[Layer]]:
@@ -66,21 +83,21 @@ def conv_layers(config: Config, shape: tuple[int, int, int], params: Params) -> 
     for i, width in enumerate(config.channels):
         padding = same_padding(sizes[i], KERNEL, STRIDES)
         numbers = {"strides": STRIDES, "padding": padding}
-        encoder.append(Layer("conv", (*sizes[i + 1], width), _arrays(params["encoder"][f"Conv_{i}"]), numbers))
+        encoder.append(Layer("conv", (*sizes[i + 1], width), arrays_of(params["encoder"][f"Conv_{i}"]), numbers))
         encoder += _finish(config, params["encoder"], i, encoder[-1].output)
     encoder.append(Layer("reshape", (math.prod(encoder[-1].output),)))
-    encoder.append(_dense(params["encoder"]["output"]))
+    encoder.append(dense(params["encoder"]["output"]))
 
     smallest = (*sizes[-1], config.channels[-1])
-    decoder = [_dense(params["decoder"]["Dense_0"]), Layer("reshape", smallest)]
+    decoder = [dense(params["decoder"]["Dense_0"]), Layer("reshape", smallest)]
     decoder += _finish(config, params["decoder"], 0, smallest)
     for i in range(len(config.channels)):
         above = len(config.channels) - 1 - i
         numbers = {"strides": STRIDES, "padding": padding_to_size(sizes[above + 1], sizes[above], KERNEL, STRIDES)}
-        arrays = _arrays(params["decoder"][f"ConvTranspose_{i}"])
+        arrays = arrays_of(params["decoder"][f"ConvTranspose_{i}"])
         decoder.append(Layer("conv_transpose", (*sizes[above], arrays["kernel"].shape[-1]), arrays, numbers))
         decoder += _finish(config, params["decoder"], i + 1, decoder[-1].output)
-    arrays = _arrays(params["decoder"]["output"])
+    arrays = arrays_of(params["decoder"]["output"])
     numbers = {"strides": (1, 1), "padding": same_padding(shape[:2], KERNEL, (1, 1))}
     decoder.append(Layer("conv", (*shape[:2], arrays["kernel"].shape[-1]), arrays, numbers))
     return encoder, decoder
@@ -97,14 +114,15 @@ def first_outputs(layers: list[Layer], size: int) -> list[Layer]:
 def _dense_stack(after: Layer, params: Params) -> list[Layer]:
     layers: list[Layer] = []
     for i in range(len(params) - 1):
-        layers.append(_dense(params[f"Dense_{i}"]))
+        layers.append(dense(params[f"Dense_{i}"]))
         (size,) = layers[-1].output
         layers.append(after._replace(output=(size // 2 if after.kind == "gate" else size,)))
-    return [*layers, _dense(params["output"])]
+    return [*layers, dense(params["output"])]
 
 
-def _dense(params: Params) -> Layer:
-    arrays = _arrays(params)
+def dense(params: Params) -> Layer:
+    """Return a dense layer with these params."""
+    arrays = arrays_of(params)
     return Layer("dense", arrays["bias"].shape, arrays)
 
 
@@ -114,9 +132,10 @@ def _finish(config: Config, params: Params, index: int, shape: tuple[int, ...]) 
     if config.conv.normalization == "group":
         groups = shape[-1] // GROUP_SIZE if shape[-1] % GROUP_SIZE == 0 else 1
         numbers = {"groups": groups, "epsilon": GROUP_NORM_EPSILON}
-        layers.append(Layer("group_norm", shape, _arrays(params[f"GroupNorm_{index}"]), numbers))
+        layers.append(Layer("group_norm", shape, arrays_of(params[f"GroupNorm_{index}"]), numbers))
     return [*layers, Layer("activation", shape, {}, {"name": config.activation})]
 
 
-def _arrays(params: Params) -> dict[str, np.ndarray]:
+def arrays_of(params: Params) -> dict[str, np.ndarray]:
+    """Return the params of one layer as float32 arrays."""
     return {name: np.asarray(array, np.float32) for name, array in params.items()}

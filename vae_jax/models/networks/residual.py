@@ -13,9 +13,9 @@ from vae_jax.models.networks.convolution import (
     Pair,
     Small,
     convolve,
-    convolve_doubled,
     same_padding,
 )
+from vae_jax.models.networks.doubled import convolve_doubled
 from vae_jax.models.networks.layers import GROUP_NORM_EPSILON
 from vae_jax.models.networks.network import INITS
 
@@ -55,7 +55,7 @@ class Up(nn.Module):
     output_size: Pair
 
     @nn.compact
-    def __call__(self, x: Small) -> Large:
+    def __call__(self, x: Float[Array, "B h w F"]) -> Float[Array, "B H W O"]:
         """Map [B, h, w, F] -> [B, H, W, num_outputs], h = ceil(H / 2)."""
         kernel = self.param("kernel", hidden_init, (*KERNEL, x.shape[-1], self.num_outputs))
         return convolve_doubled(x, kernel)[:, : self.output_size[0], : self.output_size[1]]

@@ -1,6 +1,7 @@
 """Residual networks with pre-activation (He et al. 2016b), for images of any height, width and number of channels."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -11,6 +12,7 @@ from vae_jax.models.networks.conv import CHANNELS, join
 from vae_jax.models.networks.convolution import Pair, downsampled
 from vae_jax.models.networks.network import ACTIVATION, ACTIVATIONS, Networks, Ports
 from vae_jax.models.networks.residual import Down, GroupNorm, Same, Up, hidden_init, output_init, zeros
+from vae_jax.models.networks.resnet_layers import resnet_layers
 from vae_jax.models.networks.strided import Output
 from vae_jax.types import Config, Images
 
@@ -107,7 +109,8 @@ def make_resnet(config: Config, ports: Ports) -> Networks:
     finish, blocks = _make_finish(config), config.resnet.blocks
     encoder = Encoder(config.channels, ports.features, finish, blocks, grid[0] * grid[1] if grid else 0)
     decoder = Decoder(config.channels, sizes, ports.outputs, finish, blocks)
-    return join(config, ports, encoder, decoder, None, grid)
+    layers = None if grid else partial(resnet_layers, config, ports.image)
+    return join(config, ports, encoder, decoder, layers, grid)
 
 
 def _make_finish(config: Config) -> Finish:

@@ -49,7 +49,7 @@ const Engine = (() => {
   }
 
   /**
-   * Start an engine: encode(pixels), decode(z) and drawPrior() as promises; milliseconds(), the median time of recent decodings.
+   * Start an engine: encode(pixels), if the network can, decode(z) and drawPrior() as promises; milliseconds(), the median time of recent decodings.
    * A conditional model encodes and decodes with the class that choose(label) set, or with that of the call.
    */
   function start(description, networkSource) {

@@ -278,7 +278,7 @@ const Explorer = (() => {
         byId("tab-samples") && ["tool=samples", "new images from the prior"],
         film.count && ["film=0", "the first step of training"],
         [`image=${worst}&at=${worst}${classes.length ? `&class=${points.labels[space.worst]}` : ""}`, "the worst reconstruction"],
-        content.framing && ["tool=draw", "draw by hand"],
+        pad && content.framing && ["tool=draw", "draw by hand"],
       ].filter(Boolean);
       for (const [hash, text] of links) element("a", byId("try"), { href: `#${hash}`, textContent: text });
     }
@@ -318,7 +318,7 @@ const Explorer = (() => {
       chooseTool(state.tool);
       if (state.onWalk) walker.update(true);
       else go(state.z, "address");
-      if (state.image) pad.restore(state.image);
+      if (state.image) pad?.restore(state.image);
     }
 
     byId("explorer-body").hidden = false;
@@ -336,7 +336,7 @@ const Explorer = (() => {
     const sliders = Sliders.create({ ...here, visible: visible("dimensions") }, content.dimensions, content.reach, content.kl_parts);
     const walker = Walker.create({ ...here, visible: visible("walk") });
     const samples = Samples.create({ ...here, visible: visible("samples") });
-    const pad = Pad.create({ ...here, open: () => chooseTool("draw") }, content.framing);
+    const pad = byId("tab-draw") && Pad.create({ ...here, open: () => chooseTool("draw") }, content.framing);
     const film = Film.create({ ...here, onFirstPlane: () => plane && choosePlane(0), changed: (turned) => (turned && showLegend(), remember()) }, content.film, content.step);
     makePlane();
     makePicker();

@@ -260,6 +260,52 @@ globalThis.VaeNetwork = (() => {
     };
   }
 
+  /** x itself, also put on the stack; no copy is needed, because each layer writes to its own buffer only. */
+  function makeKeep(layer, input, arrays, stack) {
+    return (x) => {
+      stack.push(x);
+      return x;
+    };
+  }
+
+  /** x plus the last array on the stack, which is taken off it. */
+  function makeAdd(layer, input, arrays, stack) {
+    const y = new Float32Array(count(layer.output));
+    return (x) => {
+      const kept = stack.pop();
+      for (let i = 0; i < y.length; i++) y[i] = x[i] + kept[i];
+      return y;
+    };
+  }
+
+  /** Repeat each pixel [F] in rows and columns. */
+  function makeUpsample(layer, input) {
+    const [rows, columns] = layer.numbers.factors;
+    const [height, width, channels] = layer.output;
+    const y = new Float32Array(count(layer.output));
+    return (x) => {
+      for (let row = 0; row < height; row++) {
+        for (let column = 0; column < width; column++) {
+          const from = (Math.floor(row / rows) * input[1] + Math.floor(column / columns)) * channels;
+          y.set(x.subarray(from, from + channels), (row * width + column) * channels);
+        }
+      }
+      return y;
+    };
+  }
+
+  /** The first numbers divided by their length, which counts as at least SHORTEST; the others, a label, stay. */
+  function makeUnit(layer) {
+    const SHORTEST = 2 ** -23; // as in vae_jax/models/networks/layers.py
+    const y = new Float32Array(count(layer.output));
+    const size = layer.numbers.size ?? y.length;
+    return (x) => {
+      const length = Math.max(Math.hypot(...x.subarray(0, size)), SHORTEST);
+      for (let i = 0; i < y.length; i++) y[i] = i < size ? x[i] / length : x[i];
+      return y;
+    };
+  }
+
   /** Return the mean of a continuous Bernoulli, by its logit; a series around 0, where the closed form cancels. */
   function continuousBernoulliMean(logit) {
     const size = Math.abs(logit);
@@ -275,12 +321,29 @@ globalThis.VaeNetwork = (() => {
     return clip(clip(mean, 0, 1) + tails, 0, 1);
   }
 
-  /** (number, second number of the pixel's channel) to pixel mean, by the names in vae_jax.models.likelihoods.LIKELIHOODS. */
+  /** Return the mean of levels l / (count - 1) by their logits, which start at x[from]. */
+  function meanLevel(x, from, levels) {
+    let largest = -Infinity;
+    for (let l = 0; l < levels; l++) largest = Math.max(largest, x[from + l]);
+    let [sum, weighted] = [0, 0];
+    for (let l = 0; l < levels; l++) {
+      const weight = Math.exp(x[from + l] - largest);
+      sum += weight;
+      weighted += weight * l;
+    }
+    return weighted / (sum * (levels - 1));
+  }
+
+  /**
+   * (outputs, start of a pixel's, channel, number of channels, numbers of the layer) to the pixel mean of the channel, by the
+   * names in vae_jax.models.likelihoods.LIKELIHOODS.
+   */
   const PIXEL_MEANS = {
-    bernoulli: sigmoid,
-    continuous_bernoulli: continuousBernoulliMean,
-    gaussian: (mean) => clip(mean, 0, 1),
-    discretized_logistic: clippedLogisticMean,
+    bernoulli: (x, p, c) => sigmoid(x[p + c]),
+    continuous_bernoulli: (x, p, c) => continuousBernoulliMean(x[p + c]),
+    gaussian: (x, p, c) => clip(x[p + c], 0, 1),
+    discretized_logistic: (x, p, c, channels) => clippedLogisticMean(x[p + c], x[p + channels + c]),
+    levels: (x, p, c, channels, { levels }) => meanLevel(x, p + c * levels, levels),
   };
 
   /** [H, W, F] -> [H, W, C]; if F is 2 C, each pixel has its C first numbers and then its C second ones. */
@@ -288,17 +351,19 @@ globalThis.VaeNetwork = (() => {
     const pixelMean = entry(PIXEL_MEANS, layer.numbers.likelihood, "likelihood");
     const channels = layer.output[2];
     const given = input[2];
-    const second = given - channels;
     const y = new Float32Array(count(layer.output));
     return (x) => {
       for (let p = 0, out = 0; p < x.length; p += given) {
-        for (let c = 0; c < channels; c++) y[out++] = pixelMean(x[p + c], x[p + c + second]);
+        for (let c = 0; c < channels; c++) y[out++] = pixelMean(x, p, c, channels, layer.numbers);
       }
       return y;
     };
   }
 
-  /** (layer, input shape, arrays) -> (x => y), both flat; y is the layer's own buffer. Keys: the kinds of networks.Layer. */
+  /**
+   * (layer, input shape, arrays, stack of the network) -> (x => y), both flat; y is the layer's own buffer, or x. Keys: the kinds
+   * of networks.Layer.
+   */
   const MAKERS = {
     dense: makeDense,
     conv: makeConv,
@@ -306,6 +371,10 @@ globalThis.VaeNetwork = (() => {
     group_norm: makeGroupNorm,
     activation: makeActivation,
     gate: makeGate,
+    keep: makeKeep,
+    add: makeAdd,
+    upsample: makeUpsample,
+    unit: makeUnit,
     reshape: () => (x) => x,
     pixel_mean: makePixelMean,
   };
@@ -319,9 +388,9 @@ globalThis.VaeNetwork = (() => {
   /** Chain layers: flat Float32Array -> Float32Array, the last layer's own buffer. */
   function chain(layers, input, weights) {
     const size = count(input);
-    const steps = [];
+    const [steps, stack] = [[], []];
     for (const layer of layers) {
-      steps.push(entry(MAKERS, layer.kind, "kind of layer")(layer, input, viewArrays(layer, weights)));
+      steps.push(entry(MAKERS, layer.kind, "kind of layer")(layer, input, viewArrays(layer, weights), stack));
       input = layer.output;
     }
     return (x) => {
@@ -333,13 +402,13 @@ globalThis.VaeNetwork = (() => {
   /** Load the network that `embedded_model.embed` described. */
   function load(description) {
     const weights = decodeNumbers(decodeBase64(description.weights), description.dtype);
-    const { shape, latent_dim: latentDim, with_prior: withPrior } = description;
+    const { shape, latent_dim: latentDim, with_prior: withPrior, with_logvar: withLogvar } = description;
     const classes = description.num_classes ?? 0; // of a conditional model
     // A dense encoder gets the label once, behind all pixels; a convolution gets it beside each pixel.
     const first = description.encoder.find(({ arrays }) => arrays.kernel);
     const once = first?.kind === "dense" && first.arrays.kernel.shape[0] === count(shape) + classes;
     const labelled = once ? [count(shape) + classes] : [shape[0], shape[1], shape[2] + classes];
-    const encoder = chain(description.encoder, labelled, weights);
+    const encoder = description.encoder.length ? chain(description.encoder, labelled, weights) : null;
     const decoder = chain(description.decoder, [latentDim + classes], weights);
     const upperDim = description.prior.length ? description.prior[0].arrays.kernel.shape[0] : 0;
     const prior = chain(description.prior, [upperDim], weights);
@@ -357,12 +426,16 @@ globalThis.VaeNetwork = (() => {
       return joined;
     }
 
-    /** Pixels [H, W, C] in [0, 1], of a conditional model a class -> {mean [Z], logvar [Z]}; logvar is null without a prior. */
+    /**
+     * Pixels [H, W, C] in [0, 1], of a conditional model a class -> {mean [Z], logvar [Z]}: the noise-free z, and null if the
+     * posterior is no diagonal Gaussian.
+     */
     function encode(pixels, label) {
+      if (!encoder) throw new Error("a network without an encoder");
       const features = encoder(besides(pixels, once ? pixels.length : shape[2], label));
       return {
         mean: features.slice(0, latentDim),
-        logvar: withPrior ? features.slice(latentDim, 2 * latentDim) : null,
+        logvar: withLogvar ? features.slice(latentDim, 2 * latentDim) : null,
       };
     }
 

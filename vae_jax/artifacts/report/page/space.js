@@ -47,7 +47,7 @@ const Space = (() => {
     const imageAt = (z, preferred) => (same(codes[preferred], z) ? preferred : codes.findIndex((code) => same(code, z)));
 
     const learned = network.prior?.length || network.draws; // below another layer, 0 is not the prior's centre
-    const centre = !network.with_prior ? "mean code" : learned ? "origin (z = 0)" : "centre of the prior (z = 0)";
+    const centre = !network.with_prior || start.some((value) => value !== 0) ? "mean code" : learned ? "origin (z = 0)" : "centre of the prior (z = 0)";
 
     /** Return the name of a point, if it has one. */
     function nameOf(z, preferred) {
