@@ -67,7 +67,7 @@ def test_a_posterior_that_is_no_diagonal_gaussian_is_encoded_to_its_noise_free_z
     pixels, z = np.random.default_rng(1).random(SMALL).astype(np.float32), [0.1, 2.0, -0.5, 0.3]
     found = engine(RUN_JS, {"description": description, "pixels": pixels.ravel().tolist(), "z": z})
     close(found["mean"], run.latents(pixels[None]))
-    close(found["decoded"], run.decode(np.float32([z])))
+    close(found["decoded"], run.decode(np.array([z], np.float32)))
     assert (found["logvar"], found["facts"]) == (None, [list(SMALL), 4, True])
 
 
@@ -75,7 +75,7 @@ def test_a_network_without_an_encoder_decodes_and_draws(engine):
     run = random_run(SMALL, posterior="planar")
     description = embed(layers_of(run), "float32", with_prior=True)
     found = engine(RUN_JS, {"description": description, "z": [0.1, 2.0, -0.5], "noise": [0.5, 1.0, 1.5]})
-    close(found["decoded"], run.decode(np.float32([[0.1, 2.0, -0.5]])))
+    close(found["decoded"], run.decode(np.array([[0.1, 2.0, -0.5]], np.float32)))
     assert (found["prior"], found["facts"][1:]) == ([0.5, 1.0, 1.5], [3, True])
     with pytest.raises(Exception, match="a network without an encoder"):
         engine(RUN_JS, {"description": description, "pixels": [0.0] * 108})

@@ -1,5 +1,7 @@
 """The latent space as a cloud of points, one per image, coloured and named by class."""
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int32
 from matplotlib.axes import Axes
@@ -55,6 +57,8 @@ def cloud(
     figure = Figure(figsize=(6.4, 5.6), dpi=150)
     figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.08)
     axes = figure.add_subplot()
+    size: Any
+    alpha: Any
     size, alpha = np.clip(8000 / max(len(kept), 1), 4, 20), 0.45 if len(kept) > 1000 else 0.7
     if quiet is not None and quiet.any():
         kept = kept[np.argsort(~quiet[kept], kind="stable")]
