@@ -89,9 +89,9 @@ def test_parts_are_split_like_folders_and_labels_become_classes(tmp_path, parts,
 )
 def test_the_last_images_of_a_file_can_be_held_out(tmp_path, parts, changes, starts):
     whole = {"train": images(0, 100), "test": images(100, 40)}
-    labels = {f"{part}_labels": whole[part][:, 0, 0] % 3 for part in parts}
-    every: Any = {f"{part}_images": whole[part] for part in parts} | labels
-    np.savez(tmp_path / "x.npz", **every)
+    arrays: dict[str, Any] = {f"{part}_images": whole[part] for part in parts}
+    arrays |= {f"{part}_labels": whole[part][:, 0, 0] % 3 for part in parts}
+    np.savez(tmp_path / "x.npz", **arrays)
     found = data.load(make_config(tmp_path, tmp_path / "x.npz", held_out="last", **changes))
     assert [numbers(split) for split in found[:3]] == [[*range(*ends)] for ends in itertools.pairwise(starts)]
     random = data.load(make_config(tmp_path, tmp_path / "x.npz", **changes))

@@ -12,7 +12,6 @@ import pytest
 from support.commands import digest
 from support.models import sample_of
 from support.objective import terms_of
-from support.slow import first_fast
 
 from vae_jax.models import make_model
 from vae_jax.objectives import OBJECTIVES, kl
@@ -127,11 +126,9 @@ def test_the_last_epoch_is_a_candidate_even_off_schedule_and_the_only_one_of_a_s
             assert best(ended(monkeypatch, training, WORSE, resumed)[1]) == min(candidates, default=count)
 
 
-@pytest.mark.parametrize(
-    ("changes", "first", "objective"),
-    first_fast((changes, first, name) for name in TAKING for changes, first, _ in SCHEDULES if first),
-    ids=str,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", TAKING)
+@pytest.mark.parametrize(("changes", "first"), [case[:2] for case in SCHEDULES if case[1]], ids=str)
 def test_the_loss_changes_before_that_epoch_and_not_after_it(make_config, key, changes, first, objective):
     config = make_config(**changes, objective=objective)
     spec = Spec((4, 3, 1))

@@ -39,7 +39,7 @@ def test_every_likelihood_is_normalised(make_config, key, name, output):
         points, weights = low + (high - low) * (points + 1) / 2, (high - low) / 2 * weights
     x = jnp.asarray(points, jnp.float32).reshape(-1, 1, 1, 1)
     outputs = jnp.broadcast_to(outputs_of(likelihood, output), (len(points), 1, 1, likelihood.outputs_per_channel))
-    log_prob = likelihood.log_prob(likelihood.init(key), x, outputs)
+    log_prob = jax.jit(likelihood.log_prob)(likelihood.init(key), x, outputs)
     assert np.exp(np.float64(log_prob)) @ weights == pytest.approx(1, abs=2e-5)
 
 
@@ -50,29 +50,26 @@ def test_every_likelihood_is_summed_over_pixels_and_starts_at_the_mean_image(mak
     mean_image = jax.random.uniform(key, (3, 2, 2), minval=0.05, maxval=0.95)
     outputs = jax.random.normal(key, (5, 3, 2, 2 * likelihood.outputs_per_channel))
     x = jax.random.uniform(key, (5, 3, 2, 2)).round()
-    total = likelihood.log_prob(params, x, outputs)
-    by_pixel = sum(
-        likelihood.log_prob(params, x[:, i : i + 1, j : j + 1], outputs[:, i : i + 1, j : j + 1])
-        for i in range(3)
-        for j in range(2)
-    )
-    np.testing.assert_allclose(total, by_pixel, rtol=1e-5)
+    log_prob, (one, own) = jax.jit(likelihood.log_prob), (a.reshape(30, 1, 1, a.shape[3]) for a in (x, outputs))
+    by_pixel = log_prob(params, one, own).reshape(5, 6)
+    np.testing.assert_allclose(log_prob(params, x, outputs), np.sum(by_pixel, axis=1), rtol=1e-5)
     assert likelihood.output_bias is not None
-    bias = likelihood.output_bias(mean_image)
-    np.testing.assert_allclose(likelihood.pixel_mean(params, bias[None])[0], mean_image, atol=1e-5)
+    bias = jax.jit(likelihood.output_bias)(mean_image)
+    np.testing.assert_allclose(jax.jit(likelihood.pixel_mean)(params, bias[None])[0], mean_image, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_every_likelihood_is_finite_at_extreme_outputs_and_images(make_config, key, name):
     likelihood = make_likelihood(make_config(likelihood=name), SPEC)
     params = likelihood.init(key)
+    computed = jax.jit(jax.value_and_grad(lambda outputs, x: likelihood.log_prob(params, x, outputs)[0]))
+    pixel_mean = jax.jit(likelihood.pixel_mean)
     for output in (-1e4, 1e4):
+        outputs = outputs_of(likelihood, output)
+        assert np.isfinite(pixel_mean(params, outputs)).all()
         for x in (0.0, 0.5, 1.0):
-            value, grad = jax.value_and_grad(lambda o, x=x: likelihood.log_prob(params, one_pixel(x), o)[0])(
-                outputs_of(likelihood, output)
-            )
-            assert np.isfinite(likelihood.pixel_mean(params, outputs_of(likelihood, output))).all()
+            value, grad = computed(outputs, one_pixel(x))
             assert np.isfinite(value)
             assert np.isfinite(grad).all()
     assert likelihood.output_bias is not None
-    assert np.isfinite(likelihood.output_bias(jnp.array([[[0.0], [1.0]]]))).all()
+    assert np.isfinite(jax.jit(likelihood.output_bias)(jnp.array([[[0.0], [1.0]]]))).all()
