@@ -17,9 +17,7 @@ KINDS = {"realnvp": lambda bins: affine(), "spline": spline}
 BINS = count("flow.bins", 8, "bins of each spline", "bins", 2, 1000)
 KEYS = (
     text("flow.kind", "realnvp", "map of each number in the prior's couplings", *KINDS),
-    count(
-        "flow.layers", 6, "couplings of the prior, each of which maps half of z given the other half", "layers", 1, 100
-    ),
+    count("flow.layers", 6, "couplings, each of which maps half of z given the other half", "layers", 1, 100),
     numbers("flow.hidden_dims", (128, 128), "widths of the hidden layers of each coupling's network", int, 1),
     BINS,
 )
