@@ -37,10 +37,11 @@ def build(config, shape, key):
 
 
 def combinations() -> list:
-    """Return every model with every likelihood, network and shape; slow ones have two unusual parts, or another likelihood."""
+    """Return all models, likelihoods, networks and shapes; slow ones have two unusual parts, another likelihood or resnet."""
     made = []
     for name, likelihood, network, shape in itertools.product(MODELS, LIKELIHOODS, NETWORKS, SHAPES):
-        unusual = sum([name != "vae", network != "mlp", 2 * (likelihood != "bernoulli"), shape != SHAPES[0]])
+        unlike = {"mlp": 0, "resnet": 2}.get(network, 1)
+        unusual = sum([name != "vae", unlike, 2 * (likelihood != "bernoulli"), shape != SHAPES[0]])
         marks = [pytest.mark.slow] if unusual > 1 else []
         made.append(pytest.param(name, likelihood, network, shape, marks=marks))
     return made

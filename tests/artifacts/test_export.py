@@ -52,7 +52,6 @@ NETWORKS = [
     {"network": "gated", "hidden_dims": (12, 7)},
     {"network": "conv", "channels": (4,), "activation": "leaky_relu"},
     {"network": "conv", "channels": (16, 5), "conv.normalization": "group", "likelihood": "discretized_logistic"},
-    {"network": "resnet", "channels": (8, 5), "activation": "silu"},
 ]
 SHAPES = [(9, 6, 2), (5, 7, 1), (1, 4, 3)]
 
