@@ -55,7 +55,7 @@ class Divergence(NamedTuple):
         """The lines to print."""
         low, high, low_error, high_error = self.bracket
         text = f"{TITLE}: KL {low:.2f} ± {low_error:.2f} to {high:.2f} ± {high_error:.2f} nats of kl {self.kl:.2f} (the rest, "
-        text += f"{max(self.kl - high, 0):.2f} to {self.kl - low:.2f}, is information about the images"
+        text += f"{max(self.kl - high, 0):.2f} to {max(self.kl - low, 0):.2f}, is information about the images"
         if self.saturated:
             text += f"; {self.num_images:,} images cannot show more than log {self.num_images:,} = "
             text += f"{math.log(self.num_images):.2f} of it"

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int32
 
 from vae_jax.evaluation.health.codes import Codes, Labels
 from vae_jax.models import given, require_rate
@@ -93,7 +93,7 @@ def model_pairs(model: Model, params: Params, codes: Codes, labels: Labels = Non
     count = len(codes.elbo)
 
     @jax.jit
-    def block(params: Params, posterior: object, z: object, labels: Labels) -> Float[Array, "b N"]:
+    def block(params: Params, posterior: object, z: object, labels: Int32[Array, " N"] | None) -> Float[Array, "b N"]:
         log_posterior = require_rate(given(model, labels))[1].log_posterior
         assert log_posterior is not None
 
