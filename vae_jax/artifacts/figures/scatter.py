@@ -60,10 +60,12 @@ def cloud(
     size: Any
     alpha: Any
     size, alpha = np.clip(8000 / max(len(kept), 1), 4, 20), 0.45 if len(kept) > 1000 else 0.7
-    if quiet is not None and quiet.any():
+    drawn: Any = PALETTE[0] if colours is None else colours[kept]
+    if colours is not None and quiet is not None and quiet.any():
         kept = kept[np.argsort(~quiet[kept], kind="stable")]
-        size, alpha = np.where(quiet[kept], size, 2 * size), np.where(quiet[kept], 0.25, 0.9)
-    drawn = PALETTE[0] if colours is None else colours[kept]
+        pale = quiet[kept]
+        size, alpha, drawn = np.where(pale, size, np.maximum(size, 16)), None, colours[kept]
+        drawn[:, 3] = np.where(pale, 0.25, 0.9)
     axes.scatter(points[kept, 0], points[kept, 1], s=size, c=drawn, alpha=alpha, linewidths=0)
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_title(title, fontsize=12)
