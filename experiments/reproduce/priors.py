@@ -99,6 +99,7 @@ def numbers_of(run: Run, workdir: Path, measured: nll.Record, base: nll.Record |
         "monte_carlo_error": summary.monte_carlo_error,
         "untrusted": summary.untrusted,
         "aggregate": apart if isinstance(apart, str) else list(apart.bracket[:2]),
+        "gaussian": None if isinstance(apart, str) or apart.gaussian is None else apart.gaussian.value,
         "gain": gain,
         "parameters": results["num_parameters"],
         "epochs": results["epochs"],

@@ -11,7 +11,19 @@ from experiments.benchmarks import record
 from experiments.reproduce.priors_rows import TABLES
 from vae_jax.system import disk
 
-COLUMNS = ("row", "seeds", "nll", "gain", "elbo", "kl", "aggregate KL", "parameters", "epochs", "seconds an epoch")
+COLUMNS = (
+    "row",
+    "seeds",
+    "nll",
+    "gain",
+    "elbo",
+    "kl",
+    "aggregate KL",
+    "Gaussian",
+    "parameters",
+    "epochs",
+    "seconds an epoch",
+)
 SECONDS = "seconds"
 """The place of a table's times among its rows."""
 
@@ -65,6 +77,7 @@ def row_cells(name: str, row: str, runs: dict[str, Numbers], seconds: dict[str, 
     nll, nll_error = mean_of(each, "nll")
     apart = [run["aggregate"] for run in each if not isinstance(run["aggregate"], str)]
     ends = np.mean(apart, axis=0) if apart else None
+    gaussians = [run["gaussian"] for run in each]
     epochs = sorted({run["epochs"] for run in each})
     first = next(iter(TABLES[name].rows))
     time = ""
@@ -79,6 +92,7 @@ def row_cells(name: str, row: str, runs: dict[str, Numbers], seconds: dict[str, 
         _shown(*mean_of(each, "elbo")),
         _shown(*mean_of(each, "kl")),
         "not known" if ends is None else f"{ends[0]:.1f} to {ends[1]:.1f}",
+        "" if None in gaussians else f"{np.mean(gaussians):+.2f}",
         f"{each[0]['parameters']:,}",
         "-".join(str(count) for count in dict.fromkeys((epochs[0], epochs[-1]))),
         time,
