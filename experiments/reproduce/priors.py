@@ -16,6 +16,7 @@ import shlex
 import sys
 import tempfile
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ from vae_jax.system.command import run_command
 from vae_jax.system.console import Console
 from vae_jax.types import Config
 
+SHARED = ("seed", "split", "samples", "num_images", "images_digest")
+"""The facts of two measurements that must be equal before they are compared image by image."""
 ROUNDS = 5
 """The number of epochs of every row that are timed."""
 
@@ -56,6 +59,8 @@ def parse(argv: list[str]) -> Any:
     )
     flags = parser.parse_args(argv)
     flags.tables = list(TABLES) if flags.table == "all" else [flags.table]
+    if flags.row != "all" and flags.table == "all":
+        parser.error(f"--row={flags.row}: goes with one table, not with --table=all")
     if flags.row != "all":
         arguments.one_of("--row", flags.row, [*TABLES[flags.tables[0]].rows, "all"])
     return flags
@@ -75,22 +80,27 @@ def workdir_of(output: Path, name: str, row: str, seed: int) -> Path:
     return output / f"{name}-{'-'.join(words)}-s{seed}"
 
 
-def measure(run: Run, table: Table, samples: int, workdir: Path, console: Console) -> nll.Record:
+def record_path(output: Path, name: str, row: str, seed: int, samples: int) -> Path:
+    """Return the file of a run's estimates; a trial with other samples than the table's has one of its own."""
+    request = nll.Request(samples, images=TABLES[name].images)
+    trial = "" if samples == TABLES[name].samples else "trial_"
+    return workdir_of(output, name, row, seed) / f"{trial}{nll.file_name(request)}"
+
+
+def measure(run: Run, table: Table, samples: int, path: Path, console: Console) -> nll.Record:
     """Estimate log p(x) of the test images; images that were measured before are kept."""
     request = nll.Request(samples, images=table.images)
     images = nll.images_of(run.config, request)
-    path = workdir / nll.file_name(request)
     started, _ = nll.resume(path, nll.facts_of(run, request, images))
     console.line(f"log p(x) of {len(images):,} test images, {samples:,} samples each: {path}")
     return nll.measure(nll.make_source(run, request), images, started, path)
 
 
-def numbers_of(run: Run, workdir: Path, measured: nll.Record, base: nll.Record | None) -> dict[str, Any]:
-    """Return the numbers of a run for rows.json; `base` is the record of the first row with the same seed."""
+def numbers_of(run: Run, workdir: Path, measured: nll.Record) -> dict[str, Any]:
+    """Return the numbers of a run for rows.json, without its gain."""
     results = json.loads((workdir / "results.json").read_text(encoding="utf-8"))
     summary, dataset = nll.summarize(measured), data.load(run.config)
     apart = divergence.of_split(health.Subject(run.model, run.params, dataset, run.config.seed, run.config.binarize))
-    gain = None if base is None else nll.compare(measured, base)._asdict()
     return {
         "elbo": results["test/elbo"],
         "kl": results["test/kl"],
@@ -98,9 +108,7 @@ def numbers_of(run: Run, workdir: Path, measured: nll.Record, base: nll.Record |
         "image_error": summary.image_error,
         "monte_carlo_error": summary.monte_carlo_error,
         "untrusted": summary.untrusted,
-        "aggregate": apart if isinstance(apart, str) else list(apart.bracket[:2]),
-        "gaussian": None if isinstance(apart, str) or apart.gaussian is None else apart.gaussian.value,
-        "gain": gain,
+        "aggregate": {"left_out": apart} if isinstance(apart, str) else apart.facts,
         "parameters": results["num_parameters"],
         "epochs": results["epochs"],
         "best_epoch": results["best_epoch"],
@@ -110,18 +118,25 @@ def numbers_of(run: Run, workdir: Path, measured: nll.Record, base: nll.Record |
 
 
 def train_row(flags: Any, name: str, row: str, seed: int, console: Console) -> None:
-    """Train and measure one run, and store its numbers."""
+    """Train and measure one run, and store its numbers, unless they are those of a trial."""
     table = TABLES[name]
     samples, workdir = flags.samples or table.samples, workdir_of(flags.output, name, row, seed)
     train.train_and_evaluate(make_config(table, row, seed, flags.data_dir, flags.epochs), workdir, console)
-    run, first = load_run(workdir), next(iter(table.rows))
-    measured = measure(run, table, samples, workdir, console)
-    path = workdir_of(flags.output, name, first, seed) / nll.file_name(nll.Request(samples, images=table.images))
-    base = None if row == first else nll.read(path)
-    numbers = numbers_of(run, workdir, measured, base)
+    run = load_run(workdir)
+    measured = measure(run, table, samples, record_path(flags.output, name, row, seed, samples), console)
+    numbers = numbers_of(run, workdir, measured)
     console.line(f"{row}, seed {seed}: {json.dumps(numbers)}")
-    if samples == table.samples:
+    if samples == table.samples and (flags.epochs is None or table.any_epochs):
         priors_tables.keep(name, row, str(seed), numbers)
+
+
+def gain_of(output: Path, name: str, row: str, seed: int) -> dict[str, float] | None:
+    """Return the gain of a run over the first row with the same seed; None if they were not measured on the same images."""
+    table, first = TABLES[name], next(iter(TABLES[name].rows))
+    own, base = (nll.read(record_path(output, name, one, seed, table.samples)) for one in (row, first))
+    if row == first or own is None or base is None or nll.differing(own.facts, base.facts, SHARED):
+        return None
+    return nll.compare(own, base)._asdict()
 
 
 def seconds_of(flags: Any, name: str) -> dict[str, list[float]]:
@@ -149,6 +164,7 @@ def main(argv: list[str]) -> None:
                 for row in table.rows if flags.row == "all" else [flags.row]:
                     train_row(flags, name, row, seed, console)
         if flags.samples in (None, table.samples):
+            priors_tables.add_gains(name, partial(gain_of, flags.output, name))
             priors_tables.write(name, f"python -m experiments.reproduce.priors --table={shlex.quote(name)}")
 
 

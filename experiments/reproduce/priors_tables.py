@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,24 @@ def stored() -> dict[str, dict[str, dict[str, Any]]]:
 def keep(table: str, row: str, seed: str, numbers: Numbers) -> None:
     """Add the numbers of a run; they replace those of an older one."""
     kept = stored()
-    kept.setdefault(table, {}).setdefault(row, {})[seed] = numbers
+    runs = kept.setdefault(table, {}).setdefault(row, {})
+    if row == SECONDS:
+        runs.clear()  # times of two machines do not belong into one table
+    runs[seed] = numbers
+    _store(kept)
+
+
+def add_gains(table: str, gain_of: Callable[[str, int], dict[str, float] | None]) -> None:
+    """Add the gain of every run over the first row, which may have been measured later; (row, seed) -> gain."""
+    kept = stored()
+    for row, runs in kept.get(table, {}).items():
+        for seed, numbers in runs.items():
+            if row != SECONDS:
+                numbers["gain"] = gain_of(row, int(seed)) or numbers.get("gain")
+    _store(kept)
+
+
+def _store(kept: dict[str, Any]) -> None:
     folder = rows_path().parent
     folder.mkdir(parents=True, exist_ok=True)
     disk.write(rows_path(), json.dumps(kept, indent=1) + "\n")
@@ -62,7 +80,7 @@ def _shown(mean: float, error: float) -> str:
 
 def gain_of(runs: list[Numbers]) -> tuple[float, float]:
     """Return the mean gain over seeds and its standard error: over seeds, or for one seed over images."""
-    gains = [run["gain"] for run in runs if run["gain"]]
+    gains = [run["gain"] for run in runs if run.get("gain")]
     if not gains:
         return math.nan, math.nan
     if len(gains) == 1:
@@ -74,10 +92,10 @@ def row_cells(name: str, row: str, runs: dict[str, Numbers], seconds: dict[str, 
     """Return the cells of a row."""
     each = [runs[seed] for seed in sorted(runs, key=int)]
     gain, error = gain_of(each)
+    pairs = sum(bool(run.get("gain")) for run in each)
     nll, nll_error = mean_of(each, "nll")
-    apart = [run["aggregate"] for run in each if not isinstance(run["aggregate"], str)]
-    ends = np.mean(apart, axis=0) if apart else None
-    gaussians = [run["gaussian"] for run in each]
+    apart = [run["aggregate"] for run in each if "left_out" not in run["aggregate"]]
+    gaussians = [one["gaussian_gain"]["value"] for one in apart if "gaussian_gain" in one]
     epochs = sorted({run["epochs"] for run in each})
     first = next(iter(TABLES[name].rows))
     time = ""
@@ -88,15 +106,23 @@ def row_cells(name: str, row: str, runs: dict[str, Numbers], seconds: dict[str, 
         row,
         len(each),
         _shown(nll, each[0]["image_error"] if len(each) == 1 else nll_error),
-        "" if math.isnan(gain) else _shown(gain, error),
+        "" if math.isnan(gain) else _shown(gain, error) + (f" ({pairs} seeds)" if 1 < pairs < len(each) else ""),
         _shown(*mean_of(each, "elbo")),
         _shown(*mean_of(each, "kl")),
-        "not known" if ends is None else f"{ends[0]:.1f} to {ends[1]:.1f}",
-        "" if None in gaussians else f"{np.mean(gaussians):+.2f}",
+        _divergence(apart),
+        f"{np.mean(gaussians):+.2f}" if gaussians else "",
         f"{each[0]['parameters']:,}",
         "-".join(str(count) for count in dict.fromkeys((epochs[0], epochs[-1]))),
         time,
     ]
+
+
+def _divergence(apart: list[dict[str, Any]]) -> str:
+    """Return the bracket of the aggregate posterior's KL to the prior, means over seeds, and the number of its images."""
+    if not apart:
+        return "not known"
+    low, high = (np.mean([one["kl_to_prior"][end] for one in apart]) for end in ("low", "high"))
+    return f"{low:.1f} to {high:.1f} ({apart[0]['num_images']:,} images)"
 
 
 def write(name: str, command: str) -> None:

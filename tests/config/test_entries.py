@@ -34,7 +34,7 @@ def problem(**changes) -> str:
         ),
         (
             {"channels": (8,)},
-            "channels=(8,): only network=conv reads this key, and the run has network=mlp",
+            "channels=(8,): only network=conv or network=resnet reads this key, and the run has network=mlp",
         ),
         (
             {"network": "conv", "mlp.kernel_init": "glorot"},

@@ -49,14 +49,16 @@ def test_every_run_has_a_directory_of_its_own(tmp_path):
     assert len(folders) == 2 * len(ROWS)
 
 
+APART = {"kl_to_prior": {"low": 2.0, "high": 6.0}, "num_images": 10_000, "gaussian_gain": {"value": 0.25, "error": 0.1}}
+
+
 def numbers(nll, gain=None, **changes):
     own = {
         "elbo": -nll - 5,
         "kl": 25.0,
         "nll": nll,
         "image_error": 0.3,
-        "aggregate": [2.0, 6.0],
-        "gaussian": 0.25,
+        "aggregate": APART,
         "parameters": 1234567,
     }
     own |= {"gain": gain and {"difference": gain, "error": 0.04}, "epochs": 100}
@@ -70,7 +72,7 @@ def test_a_table_is_made_of_the_stored_numbers_and_names_what_is_missing(tmp_pat
         priors_tables.keep("short", "standard", str(seed), numbers(plain))
         priors_tables.keep("short", "vamp (500)", str(seed), numbers(plain - gain, gain))
     priors_tables.keep(
-        "short", "planar", "0", numbers(89.0, 1.2, aggregate="log q(z|x) is known for draws only", gaussian=None)
+        "short", "planar", "0", numbers(89.0, 1.2, aggregate={"left_out": "log q(z|x) is known for draws only"})
     )
     priors_tables.keep("short", "seconds", "a machine", {"standard": [4.0, 5.0], "vamp (500)": [8.0, 10.0]})
     priors_tables.write("short", "python -m experiments.reproduce.priors --table=short")
@@ -83,7 +85,7 @@ def test_a_table_is_made_of_the_stored_numbers_and_names_what_is_missing(tmp_pat
     assert cells["vamp (500)"]["seconds an epoch"] == "9.0 (2.00 times)"
     assert (cells["planar"]["gain"], cells["planar"]["nll"]) == ("1.20 ± 0.04", "89.00 ± 0.30")
     assert (cells["planar"]["aggregate KL"], cells["planar"]["Gaussian"]) == ("not known", "")
-    assert cells["standard"]["Gaussian"] == "+0.25"
+    assert (cells["standard"]["aggregate KL"], cells["standard"]["Gaussian"]) == ("2.0 to 6.0 (10,000 images)", "+0.25")
     assert list(cells) == ["standard", "vamp (500)", "planar"]
     (missing,) = (note for note in stored["notes"] if note.startswith("Not finished: "))
     assert "iaf" in missing
@@ -95,9 +97,25 @@ def test_a_table_is_made_of_the_stored_numbers_and_names_what_is_missing(tmp_pat
     assert capsys.readouterr().out
 
 
+def test_gains_are_added_when_the_first_row_is_measured_later_and_times_of_another_machine_replace_the_old(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(record, "ROOT", tmp_path)
+    priors_tables.keep("whole", "vamp (500)", "0", numbers(80.0))
+    priors_tables.add_gains(
+        "whole", lambda row, seed: {"difference": 1.0 + seed, "error": 0.1} if "vamp" in row else None
+    )
+    assert priors_tables.stored()["whole"]["vamp (500)"]["0"]["gain"] == {"difference": 1.0, "error": 0.1}
+    for machine in ("old", "new"):
+        priors_tables.keep("whole", "seconds", machine, {"standard": [1.0]})
+    assert list(priors_tables.stored()["whole"]["seconds"]) == ["new"]
+
+
 def test_a_row_that_a_table_does_not_have_is_refused_in_one_line():
     with pytest.raises(InputError, match=r"^--row=sorcery: .*standard"):
         priors.parse(["--table=whole", "--row=sorcery"])
+    with pytest.raises(InputError, match=r"^--row=iaf: goes with one table"):
+        priors.parse(["--table=all", "--row=iaf"])
 
 
 @pytest.mark.slow
@@ -105,12 +123,15 @@ def test_a_row_is_trained_measured_and_stored(tmp_path, monkeypatch, capsys):
     """The digits with a few epochs, two rows: the second has its gain over the first."""
     monkeypatch.setattr(record, "ROOT", tmp_path)
     (tmp_path / "reproduce").mkdir()
-    monkeypatch.setitem(TABLES, "digits", TABLES["digits"]._replace(samples=50, seeds=1))
-    for row in ("standard", "flow RealNVP"):
+    monkeypatch.setitem(TABLES, "digits", TABLES["digits"]._replace(samples=50, seeds=1, any_epochs=True))
+    for row in ("flow RealNVP", "standard"):
         priors.main(["--table=digits", f"--row={row}", "--epochs=2", f"--output={tmp_path / 'runs'}"])
+    monkeypatch.setitem(TABLES, "digits", TABLES["digits"]._replace(any_epochs=False))
+    priors.main(["--table=digits", "--row=mixture (50)", "--epochs=1", f"--output={tmp_path / 'runs'}"])
     kept = priors_tables.stored()["digits"]
+    assert kept.keys() == {"flow RealNVP", "standard"}, "a run that is cut short is no row"
     assert kept["standard"]["0"]["gain"] is None
     assert math.isfinite(kept["flow RealNVP"]["0"]["gain"]["difference"])
     assert kept["flow RealNVP"]["0"]["images"] == 447
-    assert len(kept["standard"]["0"]["aggregate"]) == 2
+    assert "kl_to_prior" in kept["standard"]["0"]["aggregate"]
     assert capsys.readouterr().out

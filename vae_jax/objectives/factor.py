@@ -84,6 +84,8 @@ def make_factor(config: Config, steps_per_epoch: int) -> Objective:
         found = elbo.problems(model)
         if not found and "discrete" in model.traits:
             found.append("has discrete codes, whose dimensions have no density to compare")
+        if not found and "manifold" in model.traits:
+            found.append("has its z on a sphere (posterior=power_spherical), where dimensions cannot be independent")
         return found
 
     return elbo._replace(

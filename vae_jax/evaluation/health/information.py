@@ -106,7 +106,9 @@ def model_pairs(model: Model, params: Params, codes: Codes, labels: Labels = Non
 
     def pairs(rows: slice) -> Float[np.ndarray, "b N"]:
         z = jax.tree.map(lambda a: a[rows], codes.z)
-        return np.asarray(block(params, codes.posterior, z, labels), np.float64)
+        # Far from a posterior the inverse of a flow can overflow: the density is 0 there.
+        found = np.asarray(block(params, codes.posterior, z, labels), np.float64)
+        return np.where(np.isnan(found), -np.inf, found)
 
     return pairs
 

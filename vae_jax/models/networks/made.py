@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int64, PRNGKeyArray
 
 from vae_jax.models.networks.network import INITS
 from vae_jax.types import Params
@@ -25,8 +25,8 @@ class Made(NamedTuple):
 def make_made(size: int, hidden_dims: tuple[int, ...], context: int, outputs: int) -> Made:
     """Make a network of `hidden_dims` ReLU units whose weights are masked, so that dy_i/dz_j = 0 for all j >= i.
 
-    A hidden unit of degree d sees z_1 to z_d and feeds the outputs after d (eq. 12 and 13). The degrees are 0 to Z - 1 in turn;
-    a unit of degree 0 sees the context alone, so that the first output depends on it. The last layer starts small.
+    A hidden unit of degree d sees z_1 to z_d and feeds the outputs after d (eq. 12 and 13). The degrees are spread from 0 to
+    Z - 1; a unit of degree 0 sees the context alone, so that the first output depends on it. The last layer starts small.
 
     Args:
         size: Z.
@@ -34,7 +34,7 @@ def make_made(size: int, hidden_dims: tuple[int, ...], context: int, outputs: in
         context: C, the size of the context, which all hidden units of the first layer see.
         outputs: K.
     """
-    degrees = [np.arange(1, size + 1), *(np.arange(width) % size for width in hidden_dims)]
+    degrees = [np.arange(1, size + 1), *(_spread(width, size) for width in hidden_dims)]
     masks = [after[None, :] >= before[:, None] for before, after in itertools.pairwise(degrees)]
     masks.append(np.tile(degrees[0][None, :] > degrees[-1][:, None], (1, outputs)))
 
@@ -56,3 +56,8 @@ def make_made(size: int, hidden_dims: tuple[int, ...], context: int, outputs: in
         return x.reshape(-1, outputs, size)
 
     return Made(init, apply)
+
+
+def _spread(width: int, size: int) -> Int64[np.ndarray, " width"]:
+    """Return the degrees of a hidden layer: all of 0 to size - 1 equally often, or as many as there are units, evenly spread."""
+    return np.arange(width) * size // width if width >= size else np.round(np.linspace(0, size - 1, width)).astype(int)

@@ -16,7 +16,7 @@ KEYS = (count("planar.steps", 8, "steps of a planar posterior", "steps", 1),)
 OFFSET = math.log(math.e - 1)
 """The point where softplus is 1, so that a step with u = 0 is the identity."""
 SMALLEST = 1e-12
-"""The least |w|^2: w = 0 gives the identity in place of 0 / 0."""
+"""The least |w|^2, because w = 0 would give 0 / 0, and the least derivative along w."""
 
 
 class Planar(NamedTuple):
@@ -53,11 +53,12 @@ def planar_step(w: Z, u: Z, bias: Float[Array, "B 1"], z: Z) -> Moved:
     """Return z + u' tanh(w . z + b) and log |1 + tanh'(w . z + b) u' . w| (eq. 10 and 12).
 
     u' = u + (m(w . u) - w . u) w / |w|^2 with m > -1 keeps the step invertible (appendix A.1). Here m(a) = softplus(a + c) - 1
-    with m(0) = 0, so that u' is 0 if u is, and is continuous where w is 0.
+    with m(0) = 0, so that u' is 0 if u is, and is continuous where w is 0. u' . w is m, and 1 + (1 - t^2) m is computed as
+    t^2 + (1 - t^2) softplus(a + c), which does not cancel.
     """
     along = (w * u).sum(axis=1, keepdims=True)
-    bounded = jax.nn.softplus(along + OFFSET) - 1
-    u = u + (bounded - along) * w / jnp.maximum(jnp.square(w).sum(axis=1, keepdims=True), SMALLEST)
+    stretch = jax.nn.softplus(along + OFFSET)
+    u = u + (stretch - 1 - along) * w / jnp.maximum(jnp.square(w).sum(axis=1, keepdims=True), SMALLEST)
     turned = jnp.tanh((w * z).sum(axis=1, keepdims=True) + bias)
-    slope = (1 - jnp.square(turned)) * (w * u).sum(axis=1, keepdims=True)
-    return z + u * turned, jnp.log1p(slope)[:, 0]
+    slope = jnp.square(turned) + (1 - jnp.square(turned)) * stretch
+    return z + u * turned, jnp.log(jnp.maximum(slope, SMALLEST))[:, 0]

@@ -125,7 +125,10 @@ def inverse_step(step: Step, z: Z) -> Z:
             return jnp.where(above, low, middle), jnp.where(above, middle, high)
 
         low, high = jax.lax.fori_loop(0, HALVINGS, halve, (target - jnp.abs(outer), target + jnp.abs(outer)))
-        root = (low + high) / 2
+        # A step of Newton's method from the root has the derivatives of the root, which bisection has not.
+        root = jax.lax.stop_gradient((low + high) / 2)
+        slope = 1 + outer * inner * (1 - jnp.square(jnp.tanh(inner * root + shift)))
+        root -= (root + outer * jnp.tanh(inner * root + shift) - target) / jax.lax.stop_gradient(slope)
         return v.at[:, i].set(root), turned.at[:, i].set(jnp.tanh(inner * root + shift))
 
     v, _ = jax.lax.fori_loop(0, size, solve, (jnp.zeros_like(z), jnp.zeros_like(z)))
