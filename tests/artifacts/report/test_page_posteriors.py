@@ -25,7 +25,7 @@ def changed(page, trained, tmp_path):
 
 
 def test_a_page_without_an_encoder_says_that_images_of_ones_own_cannot_be_drawn(changed):
-    there = changed("planar", "tool=draw&drawing=AAAA")
+    there = changed("planar", f"tool=draw&drawing={86 * 'A'}")
     assert there.page.locator("#no-encoder").is_visible()
     assert there.page.locator("#tab-draw, #pad").count() == 0
     assert "draw by hand" not in there.page.locator("#try").text_content()
