@@ -200,7 +200,7 @@ def test_a_single_dimension_and_models_without_densities_are_refused(make_config
     with pytest.raises(InputError, match="objective=factor: model=ae has no prior"):
         make_objective(config, make_model(config, Spec(SHAPE)))
     config = make_config(objective="factor", posterior="power_spherical", latent_dim=2)
-    with pytest.raises(InputError, match="has its z on a sphere .posterior=power_spherical."):
+    with pytest.raises(InputError, match=r"has its z on a sphere \(posterior=power_spherical\)"):
         make_objective(config, make_model(config, Spec(SHAPE)))
     config = make_config(objective="factor")
     model = make_model(config, Spec(SHAPE))
