@@ -81,9 +81,11 @@ def test_importance_sampling_agrees_with_quadrature(make_config, prior, posterio
     for name in scales.keys() & params.keys():
         noise = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), params[name])
         params[name] = jax.tree.map(lambda leaf, own, s=scales[name]: leaf + s * own, params[name], noise)
+    # The logarithms of variances, or of the deviations of a full Gaussian; the concentration on a sphere.
     widen = slice(size, 2 * size) if prior != "sphere" else slice(size + 1, None)
     bias = params["encoder"]["output"]["bias"]
-    params["encoder"]["output"]["bias"] = bias.at[widen].set(0.7 if prior != "sphere" else -3.0)
+    width = {"full": 0.6, "power_spherical": -3.0}.get(posterior, 1.2)
+    params["encoder"]["output"]["bias"] = bias.at[widen].set(width)
     where, log_weights = points(size, prior == "sphere")
     log_prior, _ = require_rate(model)
     x = images[:4] / np.float32(255)
