@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 from conftest import small_config
@@ -298,6 +299,23 @@ def test_stablehlo_agrees_with_the_run_on_every_platform_for_any_number_of_image
     for name, array in found.items():
         assert_close(array, posterior[name][:3], tolerance)
     assert_close(programs["decode.stablehlo"].call(z[:3]), pixels[:3], tolerance)
+
+
+@needs_stablehlo
+@pytest.mark.slow
+@pytest.mark.parametrize("posterior", ["full", "iaf", "power_spherical"])
+def test_stablehlo_of_a_posterior_that_is_no_diagonal_gaussian_has_its_noise_free_z(posterior, monkeypatch):
+    # A check of shapes that may be broadcast does not know a number of images that is only a name.
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    run = random_run((9, 6, 2), posterior=posterior)
+    encoder, decoder = FORMATS["stablehlo"](run, Path("nowhere"))
+    assert encoder.load.endswith(f"-> {{'z'}}, [N, {run.latents_size}]")
+    x, _ = batch(run)
+    found: Any = jax.export.deserialize(bytearray(encoder.content)).call(x[:3])
+    assert found.keys() == {"z"}
+    assert_close(found["z"], run.latents(x[:3]))
+    pixels: Any = jax.export.deserialize(bytearray(decoder.content)).call(found["z"])
+    assert_close(pixels, run.reconstruct(x[:3]))
 
 
 @needs_safetensors
