@@ -29,7 +29,7 @@ class Table(NamedTuple):
     """The number of test images that it is estimated on; 0: all."""
     notes: tuple[str, ...]
     any_epochs: bool = False
-    """True if rows are kept after any number of epochs, for a study that goes on for days."""
+    """True if rows are kept after any number of epochs, for a study of several days."""
 
 
 DYNAMIC = (
