@@ -12,9 +12,6 @@ def get_config() -> Config:
     """Return the config described above."""
     config = defaults()
     config.prior = "flow"
-    config.flow.kind = "realnvp"
-    config.flow.layers = 6
-    config.flow.hidden_dims = (128, 128)
     config.hidden_dims = (300, 300)
     config.latent_dim = 40
     config.dataset = "mnist"

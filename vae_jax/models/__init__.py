@@ -100,7 +100,7 @@ def family_name(config: Config) -> str:
 
 
 def describe_latents(model: Model, config: Config) -> str:
-    """Return the size of z in words: `latent 20`, or `16 codes of 64` for discrete codes."""
+    """Return the size of z in words: `latent 20`, `latent 10 on a sphere`, or `16 codes of 64`."""
     if model.num_codes:
         return f"{math.prod(model.grid)} codes of {model.num_codes:,}"
     return f"latent {config.latent_dim}" + " on a sphere" * ("manifold" in model.traits)
