@@ -52,9 +52,6 @@ def fig_components(
     title = f"Test images by component of the prior\n{title}"
     figure, axes, kept = cloud(points, axis_names, colours[groups], title, quiet=groups == len(named))
     names = tuple(str(number + 1) for number in named.tolist())
-    if len(kept):
-        within = kept[groups[kept] < len(named)]
-        name_classes(figure, axes, np.asarray(points, float)[within], groups[within], names, colours)
     labels = [f"{name} ({size:,})" for name, size in zip(names, sizes.tolist(), strict=False)]
     labels += [f"others ({sizes[-1]:,})"] * (len(colours) > len(named))
     handles = [
@@ -63,4 +60,7 @@ def fig_components(
     ]
     style = {"fontsize": 9, "title_fontsize": 9, "frameon": False, "handletextpad": 0.2}
     figure.legend(handles=handles, loc="outside right center", title="component (images)", **style)
+    if len(kept):  # after the legend, which narrows the axes
+        within = kept[groups[kept] < len(named)]
+        name_classes(figure, axes, np.asarray(points, float)[within], groups[within], names, colours)
     return figure
