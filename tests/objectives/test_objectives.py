@@ -135,6 +135,9 @@ def test_importance_weights_need_what_their_gradient_reads(make_config):
     make_objective(make_config(objective="importance"), unknown)
     with pytest.raises(InputError, match=r"no density of a given z, which importance\.gradient=dreg needs"):
         make_objective(config, unknown)
+    planar = make_config(posterior="planar", objective="importance", importance__gradient="dreg")
+    with pytest.raises(InputError, match=r"model=vae, posterior=planar has no .*, or another posterior or model$"):
+        make_objective(planar, make_model(planar, Spec(SHAPE)))
     with pytest.raises(InputError, match="a loss of its own beside the bound"):
         make_objective(config, vae._replace(penalty=lambda params, posterior, draw: draw.z.sum(axis=1)))
 

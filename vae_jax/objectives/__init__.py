@@ -2,6 +2,7 @@
 
 from vae_jax.errors import InputError
 from vae_jax.keys import Entry
+from vae_jax.models import family_name
 from vae_jax.objectives import denoising, elbo, factor, importance, kl
 from vae_jax.objectives.reconstruction import best_metric_problems, make_reconstruction
 from vae_jax.types import Config, Model, Objective
@@ -33,6 +34,8 @@ def make_objective(config: Config, model: Model, steps_per_epoch: int = 1) -> Ob
     if problems := objective.problems(model):
         made = {name: entry.make(config, steps_per_epoch) for name, entry in OBJECTIVES.items()}
         names = [name for name, other in made.items() if not other.problems(model)]
-        others = f"{', '.join(names)}, or another model" if names else "another model"
-        raise InputError(f"objective={config.objective}: model={config.model} {'; '.join(problems)}; choices: {others}")
+        other = "another posterior or model" if config.posterior else "another model"
+        others = f"{', '.join(names)}, or {other}" if names else other
+        name = family_name(config)
+        raise InputError(f"objective={config.objective}: model={name} {'; '.join(problems)}; choices: {others}")
     return objective
