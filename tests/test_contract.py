@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
+from support.models import OF_IMAGES
 from support.objective import terms_of
 from support.slow import fast_if
 
@@ -26,11 +27,15 @@ NUM_TRAIN, NUM_IMAGES, LATENT_DIM = 120, 6, 4
 
 
 def build(config, shape, key):
-    """Return (model, params, six images); the initial parameters may read 120 images."""
+    """Return (model, params, six images, or codes for a density of them); the initial parameters may read 120 images."""
     spec = Spec(shape, num_train=NUM_TRAIN, levels=17)
-    model = make_model(config, spec)
     images = jax.random.randint(key, (NUM_TRAIN, *shape), 0, 256).astype(jnp.uint8)
     x = images[:NUM_IMAGES] / jnp.float32(255)
+    if config.model not in OF_IMAGES:
+        spec = spec._replace(shape=(1, 1, 2 * config.latent_dim), codes=("latents", 0, "digest"))
+        images = jax.random.normal(key, (NUM_TRAIN, *spec.shape))
+        x = images[:NUM_IMAGES]
+    model = make_model(config, spec)
     params = jax.jit(model.init)(key, Sample(x.mean(axis=0), images[: sample_size(model, spec)]))
     shapes = jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), params)
     assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), init_shapes(model, spec)) == shapes
@@ -40,7 +45,7 @@ def build(config, shape, key):
 def combinations() -> list:
     """Return all models, likelihoods, networks and shapes; slow ones have two unusual parts, another likelihood or resnet."""
     made = []
-    for name, likelihood, network, shape in itertools.product(MODELS, LIKELIHOODS, NETWORKS, SHAPES):
+    for name, likelihood, network, shape in itertools.product(OF_IMAGES, LIKELIHOODS, NETWORKS, SHAPES):
         unlike = {"mlp": 0, "resnet": 2}.get(network, 1)
         unusual = sum([name != "vae", unlike, 2 * (likelihood != "bernoulli"), shape != SHAPES[0]])
         marks = [pytest.mark.slow] if unusual > 1 else []
@@ -65,6 +70,7 @@ def test_every_model_satisfies_the_contract(make_config, key, name, likelihood, 
     outputs = model.decode(params, z)
     assert model.log_likelihood(params, x, outputs).shape == (NUM_IMAGES,)
     assert outputs.shape == (*x.shape[:3], shape[2] * model.likelihood.outputs_per_channel)
+    assert model.pixel_mean is not None
     pixels, drawn = model.pixel_mean(params, outputs), model.sample_pixels(params, key, outputs)
     assert pixels.shape == drawn.shape == x.shape
     assert 0 <= float(pixels.min()) <= float(pixels.max()) <= 1
@@ -150,7 +156,8 @@ def test_a_model_without_dropout_has_no_such_trait_and_ignores_keys(make_config,
     assert_same(model.decode(params, z, key), model.decode(params, z))
 
 
-SMALL: dict[Any, dict[str, Any]] = {"flow": {"flow.layers": 2, "flow.hidden_dims": (8,)}}
+FLOW = {"flow.layers": 2, "flow.hidden_dims": (8,)}
+SMALL: dict[Any, dict[str, Any]] = {"flow": FLOW, "density": FLOW | {"dataset": "codes"}}
 """The keys that let a prior compile in less time."""
 
 
@@ -167,7 +174,7 @@ def variational() -> list:
 
 @pytest.mark.parametrize("changes", variational(), ids=lambda changes: "-".join(changes.values()))
 def test_every_kl_is_the_mean_log_ratio(make_config, key, changes):
-    changes = changes | SMALL.get(changes.get("prior"), {})
+    changes = changes | SMALL.get(changes.get("prior", changes.get("model")), {})
     model, params, x = build(make_config(**changes, latent_dim=LATENT_DIM), (8, 8, 1), key)
     if model.rate is None:
         return
@@ -198,7 +205,7 @@ def log_mass_of_places(codes: np.ndarray, num_codes: int) -> np.ndarray:
 @pytest.mark.parametrize("changes", variational(), ids=lambda changes: "-".join(changes.values()))
 def test_every_priors_draws_have_its_density(make_config, key, changes):
     """Draws z of a normalised p have E[q(z) / p(z)] = 1 for any density or mass q; a narrow one keeps the variance finite."""
-    changes = changes | SMALL.get(changes.get("prior"), {})
+    changes = changes | SMALL.get(changes.get("prior", changes.get("model")), {})
     sizes = (make_config(**changes, latent_dim=size) for size in (1, 2))
     config = next(config for config in sizes if not combination_problems(flatten(config)))
     model, params, _ = build(config, (8, 8, 1), key)

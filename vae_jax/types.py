@@ -10,15 +10,15 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float, Int32, PRNGKeyArray, Shaped, UInt8
 
 Config = Any
 """An ml_collections.ConfigDict with the keys of vae_jax.config.KEYS; no type checker knows its keys."""
 Params = Any
 """A nested dict of arrays. The top level of a model's: "encoder" and "decoder", the networks' weights; "likelihood" and
-"prior", their own parameters, often empty; "layers", the networks between the stochastic layers, in two_layer only;
-"quantizer", the codebook and its averages, in quantized only. While a run trains they also hold "objective", the parameters
-of the objective's `init`, no part of the model. `Model.given` puts the labels of the rows under "label"."""
+"prior", their own parameters, often empty; of one family only: "layers" (two_layer), "quantizer" (quantized), "moments"
+(density). While a run trains they also hold "objective", the parameters of the objective's `init`, no part of the model.
+`Model.given` puts the labels of the rows under "label"."""
 Images = Float[Array, "B H W C"]
 Outputs = Float[Array, "B H W F"]
 """The outputs of a decoder: the likelihood's parameters for each pixel, F = C * outputs_per_channel."""
@@ -69,8 +69,8 @@ class Objective(NamedTuple):
 
     terms: ComputeTerms
     """One value per example, in nats. "loss" is minimised; the other terms are logged. In evaluation the terms that only it
-    needs (elbo, mse) are added. In training "critic_loss", if there is one, is minimised in the same step: the gradient of
-    "loss" is 0 on params["objective"], and that of "critic_loss" is 0 on all other parameters."""
+    needs (elbo, mse) are added. In training "critic_loss", if there is one, is minimised too; neither it nor "loss" has a
+    gradient on the parameters of the other, which are params["objective"] and all the rest."""
     problems: Callable[["Model"], list[str]]
     """(model) -> the reasons why the model cannot be trained with it, each a predicate of the model: "has no prior, ..."."""
     best_metric: str
@@ -123,10 +123,6 @@ class Likelihood(NamedTuple):
     """(params, outputs) -> the learned standard deviation of every pixel [B,H,W,C], or None if none is learned."""
 
 
-SAMPLE_IMAGES, SAMPLE_BYTES = 1000, 2**24
-"""The most images in a `Sample`, and the most bytes of them."""
-
-
 class Spec(NamedTuple):
     """The facts about the data that a model is made for."""
 
@@ -140,11 +136,13 @@ class Spec(NamedTuple):
     """The names of labels 0, 1, ...; empty if there are none, or if they are not known."""
     levels: int = 0
     """The number L of grey levels k / (L - 1) that contain all pixels of all splits; 0: not counted."""
+    codes: tuple[str, int, str] | None = None
+    """(kind, K, digest of the encoding run) if the images are codes, see `data.codes.About`; None: they are pixels."""
 
     @property
     def sample_size(self) -> int:
         """The number of images in a `Sample` of all that is read for it: at most 1,000 and 16 MiB."""
-        return min(self.num_train, SAMPLE_IMAGES, SAMPLE_BYTES // math.prod(self.shape))
+        return min(self.num_train, 1000, 2**24 // math.prod(self.shape))
 
 
 class Sample(NamedTuple):
@@ -152,7 +150,7 @@ class Sample(NamedTuple):
 
     mean_image: Float[Array, "H W C"] | Float[np.ndarray, "H W C"]
     """Pixels in [0, 1]."""
-    images: UInt8[Array, "M H W C"] | UInt8[np.ndarray, "M H W C"]
+    images: Shaped[Array, "M H W C"] | Shaped[np.ndarray, "M H W C"]
     """Different training images in random order, chosen by split_seed; M = 0 unless the model has the trait "sample"."""
     labels: Int32[Array, " M"] | Int32[np.ndarray, " M"] | None = None
     """Their classes; None if the model is not conditional."""
@@ -244,8 +242,8 @@ class Model(NamedTuple):
     """(params, z, key=None) -> the likelihood's outputs [B,H,W,C*outputs_per_channel]; a key turns dropout on."""
     log_likelihood: Callable[[Params, Images, Outputs], PerExample]
     """(params, x, outputs) -> log p(x|z) [B], nats."""
-    pixel_mean: Callable[[Params, Outputs], Images]
-    """(params, outputs) -> E[x|z] [B,H,W,C] in [0, 1]."""
+    pixel_mean: Callable[[Params, Outputs], Images] | None
+    """(params, outputs) -> E[x|z] [B,H,W,C] in [0, 1]; None: there are no pixels."""
     sample_pixels: Callable[[Params, PRNGKeyArray, Outputs], Images]
     """(params, key, outputs) -> x ~ p(x|z) [B,H,W,C]."""
     likelihood: Likelihood
@@ -274,9 +272,9 @@ class Model(NamedTuple):
 
 
 class Split(NamedTuple):
-    """One split of a data set, on the host."""
+    """One split of a data set, on the host: pixels u8, or the codes of another run, indices i32 or latents f32."""
 
-    images: UInt8[np.ndarray, "N H W C"]
+    images: Shaped[np.ndarray, "N H W C"]
     labels: Int32[np.ndarray, " N"]
 
 

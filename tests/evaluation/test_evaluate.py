@@ -65,6 +65,7 @@ def test_terms_agree_with_the_definition(make_config, split):
     np.testing.assert_allclose(per_image.terms["kl"], kl, rtol=1e-4, atol=1e-6)
     assert per_image.means is not None
     np.testing.assert_allclose(per_image.means, posterior.mean, rtol=1e-4, atol=1e-6)
+    assert model.pixel_mean is not None
     pixels = model.pixel_mean(state.params, model.decode(state.params, posterior.mean))
     np.testing.assert_allclose(per_image.terms["mse_mean"], ((x - pixels) ** 2).mean(axis=(1, 2, 3)), rtol=1e-4)
     total = per_image.terms["elbo"] + per_image.terms["reconstruction"] + per_image.terms["kl"]

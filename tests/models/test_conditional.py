@@ -6,14 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support.models import sample_of
+from support.models import OF_IMAGES, sample_of
 from support.objective import terms_of
 from support.slow import fast_if
 
 from vae_jax.data.labels import assert_labelled
 from vae_jax.errors import InputError
 from vae_jax.evaluation.estimators import make_split_bound, make_split_weights
-from vae_jax.models import MODELS, given, make_model, require_prior, require_rate
+from vae_jax.models import given, make_model, require_prior, require_rate
 from vae_jax.objectives import make_objective
 from vae_jax.training.optimizers import make_optimizer
 from vae_jax.training.step import init_state, make_hparams, make_train_chunk, make_train_step
@@ -96,7 +96,7 @@ def zeroed(leaf, shape):
     return jnp.zeros_like(leaf).at[tuple(slice(n) for n in shape.shape)].set(leaf[tuple(slice(n) for n in shape.shape)])
 
 
-@pytest.mark.parametrize("changes", [*({"model": name} for name in MODELS), CONV, {"prior": "mixture"}], ids=str)
+@pytest.mark.parametrize("changes", [*({"model": name} for name in OF_IMAGES), CONV, {"prior": "mixture"}], ids=str)
 def test_the_label_of_a_row_changes_that_row_alone_and_a_batch_equals_its_rows(make_config, key, changes):
     _, model, params, x = build(make_config, key, **changes)
     before, after = (outputs_of(model, params, x, labels) for labels in (LABELS, LABELS.at[2].set(4)))

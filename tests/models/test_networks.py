@@ -163,6 +163,7 @@ def test_a_conv_model_starts_at_the_mean_image(make_config, key, normalization):
     model = make_model(make_config(network="conv", conv__normalization=normalization), Spec(shape))
     params = jax.jit(model.init)(key, sample_of(mean_image))
     outputs = model.decode(params, jnp.zeros((1, 3)))
+    assert model.pixel_mean is not None
     np.testing.assert_allclose(model.pixel_mean(params, outputs)[0], np.clip(mean_image, 0.001, 0.999), atol=1e-5)
 
 

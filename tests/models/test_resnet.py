@@ -131,6 +131,7 @@ def test_it_starts_at_the_mean_image_with_blocks_that_are_the_identity(make_conf
     @jax.jit
     def compute(key):
         params = model.init(key, sample_of(mean_image))
+        assert model.pixel_mean is not None
         start = model.pixel_mean(params, model.decode(params, jnp.zeros((1, 3))))[0]
         others = [
             jax.tree_util.tree_map_with_path(partial(other_blocks, spared=name), params) for name in ("Same_1", "")

@@ -37,6 +37,7 @@ def test_the_noise_is_added_to_the_input_only(make_config, key, train):
     outputs = model.decode(params, model.encode(params, x + 0.25).mean)
     terms = terms_of(config, model, params, key, x, train=train)
     np.testing.assert_allclose(terms["loss"], -model.log_likelihood(params, x, outputs), rtol=1e-5)
+    assert model.pixel_mean is not None
     expected = jnp.square(x - model.pixel_mean(params, outputs)).mean(axis=(1, 2, 3))
     np.testing.assert_allclose(terms["mse"], expected, rtol=1e-4)
 
@@ -54,5 +55,6 @@ def test_evaluation_uses_fixed_noise_and_reports_noisy_and_clean_reconstructions
     assert metrics[0]["mse"] != metrics[2]["mse"]
     assert metrics[0]["mse_mean"] == metrics[2]["mse_mean"]
     x = jnp.asarray(images / np.float32(255))
+    assert model.pixel_mean is not None
     clean = model.pixel_mean(state.params, model.decode(state.params, model.encode(state.params, x).mean))
     assert metrics[0]["mse_mean"] == pytest.approx(float(jnp.square(clean - x).mean()), rel=1e-5)

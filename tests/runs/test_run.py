@@ -42,6 +42,7 @@ def test_a_loaded_run_agrees_with_its_own_pure_functions(workdirs):
     expected = run.model.encode(run.params, jnp.float32(images) / 255)
     np.testing.assert_allclose(posterior.mean, expected.mean, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(posterior.logvar, expected.logvar, rtol=1e-5, atol=1e-6)
+    assert run.model.pixel_mean is not None
     pixels = run.model.pixel_mean(run.params, run.model.decode(run.params, expected.mean))
     np.testing.assert_allclose(run.reconstruct(images), pixels, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(run.reconstruct(images), run.decode(posterior.mean))

@@ -142,6 +142,7 @@ def two_layers() -> Model:
         lower = normal_log_prob(z[0], q.mean, q.logvar) - beside(z[0], z[1])
         return jnp.concatenate([lower, beside(z[1], z[0]) - normal_log_prob(z[1], zero, zero)], axis=1)
 
+    assert plain.pixel_mean is not None
     return constructed_model(
         encode=plain.encode,
         reparameterize=reparameterize,

@@ -12,6 +12,12 @@ def combination_problems(c: Mapping[str, Any]) -> list[str]:
     problems = split_problems(c)
     if c["binarize"] != "none" and c["likelihood"] != "bernoulli":
         problems.append(f"binarize={c['binarize']}: needs likelihood=bernoulli, not likelihood={c['likelihood']}")
+    if c["dataset"] == "codes" and c["model"] != "density":
+        problems.append(
+            f"model={c['model']}: dataset=codes has the codes of a run in place of images; choices: model=density"
+        )
+    if c["dataset"] == "codes" and c["binarize"] != "none":
+        problems.append(f"binarize={c['binarize']}: dataset=codes has no pixels; choices: binarize=none")
     if c["schedule"] == "cosine" and c["schedule_epochs"] <= c["warmup_epochs"]:
         problems.append(
             f"schedule_epochs={c['schedule_epochs']:g}: schedule={c['schedule']} needs its own length, more than "

@@ -18,7 +18,8 @@ MODEL = (
 DATA = (
     text("dataset", "digits", "data set; any image set of TensorFlow Datasets works too"),
     text("data_dir", "", "folder of the data set's original files, for use offline; empty: download. dataset=folder: a folder "
-          "with train/, test/ and perhaps val/, instead of the next three keys. dataset=arrays: the .npz or .npy file",
+          "with train/, test/ and perhaps val/, instead of the next three keys. dataset=arrays: the .npz or .npy file. "
+          "dataset=codes: the folder of a finished run",
           identity=False),
     text("train_dir", "", "folder of training images (image folders)", identity=False),
     text("val_dir", "", "folder of validation images (image folders)", identity=False),

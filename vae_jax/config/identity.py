@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from typing import Any
 
 from vae_jax.config.table import KEYS, RENAMED, flatten, nest
@@ -26,6 +27,8 @@ def run_name(config: Config, name: str) -> str:
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:6]
     dataset = "".join(c if c.isalnum() else "_" for c in config.dataset)
     latent = f"grid{config.latent_grid}" if config.latent_grid else f"z{config.latent_dim}"
+    if config.dataset == "codes":
+        latent = os.path.basename(config.data_dir)
     return f"{name}-{dataset}-{latent}-{digest}"
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from vae_jax.data import splits
 from vae_jax.data.arrays import load_arrays
+from vae_jax.data.codes import load_codes
 from vae_jax.data.digits import load_digits, load_textbook_digits
 from vae_jax.data.folders import load_folder
 from vae_jax.data.source import Source
@@ -21,6 +22,7 @@ DATASETS: dict[str, Callable[[Config], Source]] = {
     "kmnist": load_idx_set,
     "folder": load_folder,
     "arrays": load_arrays,
+    "codes": load_codes,
 }
 """Name -> loader, (config) -> Source. Any other name is that of a TFDS builder."""
 
@@ -38,7 +40,7 @@ def known_names(name: str) -> Collection[str]:
 
 
 def load(config: Config) -> Dataset:
-    """Load the data set that the config names: u8[N, H, W, C] images and i32[N] labels per split.
+    """Load the data set that the config names: u8[N, H, W, C] images, or codes, and i32[N] labels per split.
 
     `split_seed` alone decides the splits and the binarisation. With binarize=dynamic the training images stay grey.
 

@@ -9,8 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, Int32
 
+from vae_jax.data.moved import assert_there
+from vae_jax.data.source import Source
 from vae_jax.errors import InputError
 from vae_jax.system import disk
+from vae_jax.types import Config, Split
 
 FILE = "codes.npz"
 SPLITS = ("train", "val", "test")
@@ -76,3 +79,34 @@ def read(path: Path) -> tuple[About, dict[str, Rows]]:
         raise InputError(f"{path}: not a file of codes; python -m experiments.codes --workdir=RUN writes it")
     with np.load(path, allow_pickle=False) as file:
         return about, {name: Rows(*(file[f"{name}_{field}"] for field in Rows._fields)) for name in SPLITS}
+
+
+def load_codes(config: Config) -> Source:
+    """Load the codes of the run in the folder `data_dir`, split as its images are.
+
+    Raises:
+        InputError: there are none.
+    """
+    about, rows = read(file_of(config))
+    train, val, test = (Split(*rows[name]) for name in SPLITS)
+    return Source(train, test, about.class_names, val)
+
+
+def file_of(config: Config) -> Path:
+    """Return the path of the file that `load_codes` reads.
+
+    Raises:
+        InputError: the folder is missing.
+    """
+    if not config.data_dir:
+        raise InputError("data_dir=: dataset=codes needs the folder of a finished run; choices: data_dir=RUN")
+    assert_there({"data_dir": config.data_dir})
+    return Path(config.data_dir) / FILE
+
+
+def encoded_by(config: Config) -> tuple[str, int, str] | None:
+    """Return the kind, the number and the origin of the codes that are the data, see `Spec.codes`; None for images."""
+    if config.dataset != "codes":
+        return None
+    about = read(file_of(config))[0]
+    return about.kind, about.num_codes, about.digest

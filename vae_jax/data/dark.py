@@ -13,6 +13,8 @@ _BLOCK = 2**22  # bytes read at once: images that use the range are recognised i
 
 def dark_notice(config: Config, dataset: Dataset) -> str | None:
     """Return a line that says how to mend training images whose pixels are all below DARKEST, or None."""
+    if dataset.train.images.dtype != np.uint8:
+        return None  # codes
     top = _largest(dataset.train.images if dataset.grey is None else dataset.grey)
     if top >= DARKEST:
         return None

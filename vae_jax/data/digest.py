@@ -4,18 +4,19 @@ import hashlib
 
 import jax
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped, UInt8
 
 from vae_jax.data.mapped import pieces_of
 from vae_jax.types import Dataset, Params
 
 
-def mean_of(images: UInt8[np.ndarray, "N H W C"]) -> Float[np.ndarray, "H W C"]:
-    """Return the mean image, in [0, 1]. It is exact before rounding, and a mapped file does not stay in memory."""
-    total = np.zeros(images.shape[1:], np.int64)
+def mean_of(images: Shaped[np.ndarray, "N H W C"]) -> Float[np.ndarray, "H W C"]:
+    """Return the mean image, of pixels in [0, 1]; a mapped file does not stay in memory. It is exact but for latents."""
+    kind = np.int64 if np.issubdtype(images.dtype, np.integer) else np.float64
+    total, highest = np.zeros(images.shape[1:], kind), 255 if images.dtype == np.uint8 else 1
     for piece in pieces_of(images):
-        total += piece.sum(axis=0, dtype=np.int64)
-    return (total / (255 * len(images))).astype(np.float32)
+        total += piece.sum(axis=0, dtype=kind)
+    return (total / (highest * len(images))).astype(np.float32)
 
 
 def data_digest(dataset: Dataset, mean_image: Float[np.ndarray, "H W C"]) -> str:

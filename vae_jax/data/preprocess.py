@@ -6,11 +6,11 @@ from typing import TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray, UInt8
+from jaxtyping import Array, PRNGKeyArray, Shaped
 
 from vae_jax.types import Images
 
-Preprocess = Callable[[PRNGKeyArray, UInt8[Array, "B H W C"]], Images]
+Preprocess = Callable[[PRNGKeyArray, Shaped[Array, "B H W C"]], Images]
 
 Numbers = TypeVar("Numbers", np.ndarray, Array)
 
@@ -24,10 +24,13 @@ def unit(images: Numbers) -> Numbers:
 
 
 def make_preprocess(binarize: str) -> Preprocess:
-    """Make a function (key, images u8[B,H,W,C]) -> x f32[B,H,W,C] in [0, 1]; with `dynamic`, x is drawn from {0, 1}."""
+    """Make a function (key, images u8[B,H,W,C]) -> x f32[B,H,W,C] in [0, 1]; with `dynamic`, x is drawn from {0, 1}.
 
-    def preprocess(key: PRNGKeyArray, images: UInt8[Array, "B H W C"]) -> Images:
-        x = unit(images)
+    Codes become floats of the same values.
+    """
+
+    def preprocess(key: PRNGKeyArray, images: Shaped[Array, "B H W C"]) -> Images:
+        x = unit(images).astype(jnp.float32)
         if binarize == "dynamic":
             x = jax.random.bernoulli(key, x).astype(jnp.float32)
         return x

@@ -9,10 +9,10 @@ STREAM = 7
 """The number of the stream of random numbers that choose the images of a `Sample`."""
 
 
-def spec_of(dataset: Dataset, levels: int = 0) -> Spec:
-    """Return the facts about a data set that a model is made for; `levels` is the number of its grey levels, if counted."""
+def spec_of(dataset: Dataset, levels: int = 0, codes: tuple[str, int, str] | None = None) -> Spec:
+    """Return the facts about a data set that a model is made for; see `Spec` for `levels` and `codes`."""
     num_train, height, width, channels = dataset.train.images.shape
-    return Spec((height, width, channels), len(dataset.class_names), num_train, dataset.class_names, levels)
+    return Spec((height, width, channels), len(dataset.class_names), num_train, dataset.class_names, levels, codes)
 
 
 def sample_of(

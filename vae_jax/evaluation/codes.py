@@ -18,21 +18,24 @@ from vae_jax.data.preprocess import make_preprocess
 from vae_jax.errors import InputError
 from vae_jax.models import family_name, given
 from vae_jax.randomness import keys_of
+from vae_jax.runs.loading import load_parent
 from vae_jax.runs.run import Run
 from vae_jax.runs.workdir import read_results
+from vae_jax.system import disk, processes
 from vae_jax.types import Config, Dataset, Model, Params, Posterior
 
 BATCH = 500
 """The images of a device call. It does not depend on the config, so neither do the bits of a code."""
 
 
-def write_codes(run: Run, folder: Path) -> tuple[Path, file.About]:
+def write_codes(run: Run, folder: Path, flag: str = "--output") -> tuple[Path, file.About]:
     """Write the codes of all splits of a run to codes.npz in `folder`, unless they are there; return its path and its facts.
 
     Binarised pixels are those of evaluation: with binarize=dynamic every training image has one draw.
 
     Raises:
-        InputError: the run is not finished, or its z are neither discrete nor diagonal Gaussians.
+        InputError: the run is not finished, its z are neither discrete nor diagonal Gaussians, or the folder, which `flag` names,
+            cannot be written.
     """
     kind = kind_of(run)
     path, digest = folder / file.FILE, params_digest(run.params)
@@ -42,10 +45,25 @@ def write_codes(run: Run, folder: Path) -> tuple[Path, file.About]:
     if there is not None and there.digest == digest:
         return path, there
     dataset = data.load(run.config)
+    disk.make_folder(flag, folder)
     names = dataset.class_names
     about = file.About(kind, run.model.num_codes, digest, run.step, names)
     file.write(path, about, {name: _rows(run, dataset, name) for name in file.SPLITS})
     return path, about
+
+
+def ready_codes(config: Config) -> None:
+    """Write the codes of the run in `config.data_dir` into its folder, unless they are there. Collective.
+
+    Raises:
+        InputError: see `load_parent` and `write_codes`.
+    """
+    parent = load_parent(config)
+
+    def write() -> None:
+        write_codes(parent, Path(config.data_dir), "data_dir")
+
+    processes.first_alone(write)
 
 
 def kind_of(run: Run) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, Int32, Key, PRNGKeyArray, UInt8
+from jaxtyping import Array, Int32, Key, PRNGKeyArray, Shaped
 
 from vae_jax.data.mapped import unmap
 from vae_jax.data.preprocess import make_preprocess
@@ -97,7 +97,7 @@ def _make_call_terms(image_terms: Callable[..., Any]) -> Callable[..., _Results]
     def call_terms(
         state: TrainState,
         key: PRNGKeyArray,
-        images: UInt8[Array, "T B H W C"],
+        images: Shaped[Array, "T B H W C"],
         indices: Int32[Array, "T B"],
         hparams: Hparams,
         labels: Int32[Array, "T B"] | None,
@@ -119,7 +119,7 @@ def _make_image_terms(config: Config, family: Model, objective: Objective) -> Ca
         state: TrainState,
         hparams: Hparams,
         key: PRNGKeyArray,
-        image: UInt8[Array, "H W C"],
+        image: Shaped[Array, "H W C"],
         index: Int32[Array, ""],
         label: Int32[Array, ""] | None,
     ) -> _Results:
@@ -134,8 +134,9 @@ def _make_image_terms(config: Config, family: Model, objective: Objective) -> Ca
         posterior = model.encode(state.params, x)
         z = model.reparameterize(state.params, None, posterior).z
         means, outputs = model.view(state.params, z), model.decode(state.params, z)
-        terms["mse_mean"] = squared_error(model, state.params, batch, outputs)
-        terms |= quality(x, model.pixel_mean(state.params, outputs))
+        if model.pixel_mean is not None:
+            terms["mse_mean"] = squared_error(model, state.params, batch, outputs)
+            terms |= quality(x, model.pixel_mean(state.params, outputs))
         latents, codes = None, None
         if model.codes is not None:
             means, codes = None, model.codes(state.params, z)

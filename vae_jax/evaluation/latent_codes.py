@@ -2,7 +2,7 @@
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int32, UInt8
+from jaxtyping import Array, Float, Int32, Shaped
 
 from vae_jax.data.preprocess import unit
 from vae_jax.models import given
@@ -16,7 +16,7 @@ def encode_filmed(family: Model, split: Split, batch_size: int) -> latent_frames
     rows = latent_frames.filmed_rows(len(images))
 
     @jax.jit
-    def encode(params: Params, x: UInt8[Array, "B H W C"], labels: Int32[Array, " B"] | None) -> Float[Array, "B F"]:
+    def encode(params: Params, x: Shaped[Array, "B H W C"], labels: Int32[Array, " B"] | None) -> Float[Array, "B F"]:
         model = given(family, labels)
         return model.view(params, model.reparameterize(params, None, model.encode(params, unit(x))).z)
 

@@ -44,8 +44,9 @@ def make_elbo_terms(config: Config, steps_per_epoch: int) -> Callable[[Model, Pa
         loss = once.loss + cost(kl_terms, context)
         values = {"loss": loss, "reconstruction": once.reconstruction, "kl": kl}
         if not context.train:
-            mse = squared_error(model, params, batch, once.outputs)
-            values |= {"elbo": -(once.reconstruction + kl), "mse": mse}
+            values["elbo"] = -(once.reconstruction + kl)
+        if not context.train and model.pixel_mean is not None:
+            values["mse"] = squared_error(model, params, batch, once.outputs)
         return values
 
     return terms

@@ -52,4 +52,5 @@ def forward(
 
 def squared_error(model: Model, params: Params, batch: Batch, outputs: Outputs) -> PerExample:
     """Return the mean squared error of the pixels' means [B]."""
+    assert model.pixel_mean is not None
     return mean_pixels(jnp.square(batch.x - model.pixel_mean(params, outputs)))

@@ -70,6 +70,7 @@ class Functions:
 
     def _decode_rows(self, params: Params, rows: tuple[Any, Any]) -> Any:
         model = given(self._model, rows[1])
+        assert model.pixel_mean is not None
         return model.pixel_mean(params, model.decode(params, rows[0]))
 
     def _draw_one(self, params: Params, key: Any, row: Any, label: Any) -> Any:

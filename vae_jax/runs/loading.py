@@ -6,14 +6,17 @@ from typing import Any, get_args
 
 from vae_jax import config as config_lib
 from vae_jax.config.registries import NAMES
+from vae_jax.data.moved import assert_there
 from vae_jax.errors import InputError
 from vae_jax.models import init_shapes, make_model
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.checkpoint import Checkpoints, Info, Which
 from vae_jax.runs.checkpoint.ownership import assert_own, spec_of
+from vae_jax.runs.pair import join
 from vae_jax.runs.run import Run
 from vae_jax.system import locks
 from vae_jax.system.compilation import keep_compiled
+from vae_jax.types import Config
 
 
 def load_run(workdir: str | Path, which: Which = "best", step: int | None = None) -> Run:
@@ -23,6 +26,8 @@ def load_run(workdir: str | Path, which: Which = "best", step: int | None = None
         workdir: the run's directory.
         which: the checkpoint with the best validation metric, or the latest.
         step: the step of a checkpoint to load, whatever `which` says.
+
+    The run of a density (model=density) is the pair of the run whose codes it learned with that density as its prior.
 
     Raises:
         InputError: workdir is not a run, has no intact checkpoint or none of `step`, or its config is unknown to this
@@ -58,4 +63,22 @@ def load_run(workdir: str | Path, which: Which = "best", step: int | None = None
         mend = f"{trainer} is training it; wait for its first checkpoint" if trainer else mend
         raise InputError(f"--workdir={workdir}: the run has no checkpoint yet; {mend}")
     spec = spec_of(found.info)
-    return Run(config, make_model(config, spec), found.state, spec, found.step, workdir.absolute())
+    model, folder = make_model(config, spec), workdir.absolute()
+    if spec.codes is None:
+        return Run(config, model, found.state, spec, found.step, folder)
+    return join(load_parent(config), config, spec, model, found.state, found.step, folder)
+
+
+def load_parent(config: Config) -> Run:
+    """Load the finished run in `config.data_dir`, whose codes are the data.
+
+    Raises:
+        InputError: there is none.
+    """
+    assert_there({"data_dir": config.data_dir})
+    try:
+        return load_run(config.data_dir)
+    except InputError as error:
+        raise InputError(
+            f"data_dir={config.data_dir}: {str(error).removeprefix(f'--workdir={config.data_dir}: ')}"
+        ) from None

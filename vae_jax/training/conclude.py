@@ -38,26 +38,27 @@ def conclude(training: Training, session: Session) -> dict[str, Any]:
     """
     workdir, console, step = session.workdir, session.console, session.progress.step
     best = measure(training, session.checkpoints, "best")
+    epochs = {"epochs": step / training.steps_per_epoch, "best_epoch": best.step / training.steps_per_epoch}
+    shown = best.training
     if not processes.is_first():
         return best.facts
     # From here on the first process is alone: it cannot use arrays on devices of other processes.
     params = jax.device_put(jax.device_get(model_params(best.state.params)), jax.local_devices()[0])
-    epochs = {"epochs": step / training.steps_per_epoch, "best_epoch": best.step / training.steps_per_epoch}
     results: dict[str, Any] = {"step": step} | epochs | best.facts
-    print_measured(training, best, "best", console)
+    print_measured(shown, best, "best", console)
     (workdir / workdir_lib.PAGE).unlink(missing_ok=True)
     disk.write(workdir / workdir_lib.RESULTS, json.dumps(results, indent=2) + "\n")
-    trained = Run(training.config, training.model, params, training.spec, best.step)
+    trained = Run(shown.config, shown.model, params, shown.spec, best.step)
     failed: dict[str, Exception] = {}
     paths: list[Path] = []
     with left_out.guarded("figures", failed):  # a Matplotlib that cannot be imported, for example
-        paths = _draw(training, session, trained, failed)
+        paths = _draw(shown, session, trained, failed)
     # The page makes the run complete, and the event files of a complete run are not opened again.
     session.writer.close({name: value for name, value in results.items() if name.startswith("test/")})
     with left_out.guarded(workdir_lib.PAGE, failed):
         from vae_jax.artifacts.report import write_report
 
-        write_report(trained, training.dataset, workdir, workdir / workdir_lib.PAGE, results)
+        write_report(trained, shown.dataset, workdir, workdir / workdir_lib.PAGE, results)
     left_out.write_failed(failed, workdir, console.line)
     _print_files(training, session, [path for path in (*paths, workdir / workdir_lib.PAGE) if path.is_file()])
     return results | ({"left_out": list(failed)} if failed else {})

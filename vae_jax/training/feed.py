@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Int32, UInt8
+from jaxtyping import Array, Int32, Shaped
 
 from vae_jax.data.mapped import unmap
 from vae_jax.system.devices import BYTES_OF_A_CALL, Layout, put
@@ -18,7 +18,7 @@ SHARE_OF_MEMORY = 4
 class Feed(NamedTuple):
     """The source of the training step's images."""
 
-    images: Callable[[Int32[np.ndarray, "T B"]], tuple[UInt8[Array, "..."], Int32[Array, "T B"] | None]]
+    images: Callable[[Int32[np.ndarray, "T B"]], tuple[Shaped[Array, "..."], Int32[Array, "T B"] | None]]
     """(rows of the split) -> (all images [N, H, W, C], the rows), or (the rows' images [T, B, H, W, C], None)."""
     shapes: Callable[[int, int], tuple[Any, Any]]
     """(steps, batch size) -> the shapes that `images` returns, as jax.ShapeDtypeStruct."""
@@ -39,7 +39,7 @@ def with_labels(feed: Feed, labels: Int32[np.ndarray, " N"], layout: Layout) -> 
     return feed._replace(labels=lambda rows: put(labels[rows], layout.order), label_shapes=shapes)
 
 
-def make_feed(images: UInt8[np.ndarray, "N H W C"], batch_size: int, streaming: str, layout: Layout) -> Feed:
+def make_feed(images: Shaped[np.ndarray, "N H W C"], batch_size: int, streaming: str, layout: Layout) -> Feed:
     """Make a feed of the split's images.
 
     Args:
@@ -58,7 +58,7 @@ def make_feed(images: UInt8[np.ndarray, "N H W C"], batch_size: int, streaming: 
         return Feed(lambda rows: (resident, put(rows, layout.order)), shapes, len(images))
 
     def gather(rows: Int32[np.ndarray, "T B"]) -> tuple[Array, None]:
-        def share(place: Any) -> UInt8[np.ndarray, "t b H W C"]:
+        def share(place: Any) -> Shaped[np.ndarray, "t b H W C"]:
             """Return the images of one device, which no other process reads."""
             return images[rows[place[:2]]]
 

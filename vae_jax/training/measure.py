@@ -9,14 +9,18 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from vae_jax import config as config_lib
+from vae_jax.config.registries import NAMES
 from vae_jax.errors import InputError
 from vae_jax.evaluation import code_usage, divergence, health
 from vae_jax.evaluation.per_image import PerImage
 from vae_jax.models import model_params, num_parameters
 from vae_jax.runs.checkpoint import Checkpoints, Which
 from vae_jax.runs.loading import load_run
+from vae_jax.runs.workdir import read_config
 from vae_jax.system import disk
 from vae_jax.system.console import Console
+from vae_jax.training.pairing import completed
 from vae_jax.training.prepare import Training, prepare
 from vae_jax.types import TrainState
 
@@ -37,6 +41,8 @@ class Measured(NamedTuple):
     """The numbers, as `test/elbo`, and what they were measured on and with, for a JSON file."""
     lines: list[health.Line]
     """The quick lines of health, for a model with an elbo."""
+    training: Training
+    """The functions and data that they were measured with; for a density those of its pair."""
     more: tuple[str, ...] = ()
     """The lines that follow them."""
 
@@ -50,7 +56,8 @@ def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measu
     restored = checkpoints.restore(training.state, which)
     if restored is None:
         raise InputError("the run has no checkpoint yet")
-    state, table, elbos, of_test = restored.state, {}, {}, None
+    training, state = completed(training, restored.state)
+    table, elbos, of_test = {}, {}, None
     for name in SPLITS:
         # One split's per-image values are kept at a time; after the loop they are those of the test split.
         of_test = training.evaluate(state, training.key_eval, getattr(training.dataset, name), training.hparams)
@@ -70,13 +77,14 @@ def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measu
     }
     prior = training.model.prior
     if of_test is None or prior is None or elbos["test"] is None:  # an autoencoder without an elbo
-        return Measured(state, restored.step, table, facts, [])
+        return Measured(state, restored.step, table, facts, [], training)
     more, lines = _latent_space(of_test, prior.is_standard)
     gap = health.difference(elbos["train"], elbos["test"])
     lines.append(health.gap_line(gap, float(elbos["test"].std())))
     # The numbers have names of their own in these facts.
     words = {name: {key: entry[key] for key in ("verdict", "text")} for name, entry in health.as_json(lines).items()}
-    return Measured(state, restored.step, table, facts | more | health.gap_facts(gap) | {"health": words}, lines)
+    facts |= more | health.gap_facts(gap) | {"health": words}
+    return Measured(state, restored.step, table, facts, lines, training)
 
 
 def _latent_space(test: PerImage, standard_prior: bool) -> tuple[dict[str, Any], list[health.Line]]:
@@ -135,10 +143,11 @@ def evaluate_run(
         InputError: not a run, or one without an intact checkpoint; raised before any data are read.
     """
     run = load_run(workdir, which)
-    training = prepare(run.config)
+    training = prepare(config_lib.validate(read_config(workdir), NAMES))
     run.labels_of(training.dataset, "test")  # refuses other classes than those of the run
     with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
         measured = measure(training, checkpoints, which)
+    training = measured.training
     measured = with_divergence(training, measured) if slowly else measured
     epoch = measured.step / training.steps_per_epoch
     facts = {"which": which, "step": measured.step, "epoch": epoch} | measured.facts

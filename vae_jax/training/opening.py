@@ -67,15 +67,18 @@ def open_session(
 def announce(training: Training, workdir: Path, console: Console) -> None:
     """Print what is trained, on which data and devices, in which folder."""
     config, params = training.config, training.state.params
-    latents = describe_latents(training.model, config)
     sizes = "/".join(f"{len(split.images):,}" for split in training.dataset[:3])
     parameters, own = (num_parameters(part) for part in (model_params(params), params.get(OBJECTIVE, {})))
     count = f"{parameters:,} parameters" + (f", and {own:,} of the objective" if own else "")
+    about, images = f"{config.network}, {describe_latents(training.model, config)}, {count}", config.dataset
+    of_each = f"{' x '.join(map(str, training.shape))}, {training.pixels} pixels"
+    if training.spec.codes is not None:
+        height, width, channels = training.shape
+        about, images = count, f"the {training.pixels} of {config.data_dir}"
+        of_each = f"{height} x {width} places, {channels // 2} dimensions at each"
     console.line(
-        f"{family_name(config)} ({config.network}, {latents}, {count}) on "
-        f"{config.dataset} ({' x '.join(map(str, training.shape))}, {training.pixels} pixels, train/val/test {sizes}"
-        f"{', given the label' * (training.model.given is not None)}), "
-        f"{devices.describe()}, in {workdir}"
+        f"{family_name(config)} ({about}) on {images} ({of_each}, train/val/test {sizes}"
+        f"{', given the label' * (training.model.given is not None)}), {devices.describe()}, in {workdir}"
     )
     if dark := dark_notice(config, training.dataset):
         console.line(dark)

@@ -8,12 +8,14 @@ import jax
 from jaxtyping import Array, PRNGKeyArray
 
 from vae_jax import data
+from vae_jax.data.codes import encoded_by
 from vae_jax.data.digest import data_digest, mean_of
 from vae_jax.data.labels import assert_labelled
 from vae_jax.data.levels import levels_of
 from vae_jax.data.preprocess import kind_of_pixels, make_preprocess
 from vae_jax.data.spec import sample_of, spec_of
 from vae_jax.errors import InputError
+from vae_jax.evaluation.codes import ready_codes
 from vae_jax.evaluation.evaluate import Evaluate, batches_per_call, make_evaluate
 from vae_jax.models import make_model, sample_size
 from vae_jax.models.likelihoods import asks_levels
@@ -68,8 +70,8 @@ class Training(NamedTuple):
 
     @property
     def pixels(self) -> str:
-        """The kind of pixels that the numbers are measured on: see `kind_of_pixels`."""
-        return kind_of_pixels(self.config.binarize, self.shape[2])
+        """The kind of pixels that the numbers are measured on: see `kind_of_pixels`; or of codes, such as `latents`."""
+        return self.spec.codes[0] if self.spec.codes else kind_of_pixels(self.config.binarize, self.shape[2])
 
 
 def prepare(config: Config, ahead: bool = False) -> Training:
@@ -84,7 +86,7 @@ def prepare(config: Config, ahead: bool = False) -> Training:
             the model.
     """
     dataset = _load_data(config)
-    spec = spec_of(dataset, levels_of(dataset, config) if asks_levels(config) else 0)
+    spec = spec_of(dataset, levels_of(dataset, config) if asks_levels(config) else 0, encoded_by(config))
     steps_per_epoch = spec.num_train // config.batch_size
     model = make_model(config, spec)
     objective = make_objective(config, model, steps_per_epoch)
@@ -120,7 +122,7 @@ def prepare(config: Config, ahead: bool = False) -> Training:
         chunk=chunk,
         ready=ready,
         pure_chunk=pure_chunk,
-        evaluate=_make_evaluate(config, dataset, model, objective, layout),
+        evaluate=make_run_evaluate(config, dataset, model, objective, layout),
         init=lambda key: init(key, sample),
         state=init(key_init, sample),
         hparams=hparams,
@@ -140,6 +142,8 @@ def _load_data(config: Config) -> Dataset:
     devices.keep_memory(config)
     devices.check_batch_size(config.batch_size, jax.device_count(), config.accumulate_steps)
     keep_compiled(config)
+    if config.dataset == "codes":
+        ready_codes(config)
     dataset = data.load(config)
     if config.condition == "label":
         assert_labelled(dataset, config)
@@ -150,7 +154,7 @@ def _load_data(config: Config) -> Dataset:
     return dataset
 
 
-def _make_evaluate(
+def make_run_evaluate(
     config: Config, dataset: Dataset, model: Model, objective: Objective, layout: devices.Layout
 ) -> Evaluate:
     """Make the run's evaluation, with batches no larger than the largest split."""

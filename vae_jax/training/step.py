@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import Sharding
-from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float, Int32, PRNGKeyArray, Shaped
 
 from vae_jax.config import flatten
 from vae_jax.config.table import KEYS
@@ -148,7 +148,7 @@ def make_train_chunk(step: Step, preprocess: Preprocess) -> Callable[..., tuple[
 
     def chunk(
         state: TrainState,
-        images: UInt8[Array, "..."],
+        images: Shaped[Array, "..."],
         order: Int32[Array, "T B"] | None,
         key: PRNGKeyArray,
         hparams: Hparams,

@@ -51,6 +51,7 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
     def decode_rows(z: jax.Array, labels: jax.Array | None = None) -> jax.Array:
         model = given(run.model, labels)
         assert model.place is not None
+        assert model.pixel_mean is not None
         return model.pixel_mean(params, model.decode(params, model.place(params, z)))
 
     encode, decode = _exported(encode_rows, run.shape, conditional), _exported(decode_rows, (size,), conditional)

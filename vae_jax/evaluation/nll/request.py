@@ -18,6 +18,7 @@ from vae_jax.evaluation.nll.images import Labels, Request, split_of
 from vae_jax.evaluation.nll.record import GIVEN, Facts, Record, Source, differing, read
 from vae_jax.models import family_name, require_euclidean
 from vae_jax.randomness import keys_of
+from vae_jax.runs.pair import PAIR
 from vae_jax.runs.run import Run
 
 DEFAULTS = ("test", "best", "importance")
@@ -89,6 +90,7 @@ def facts_of(run: Run, request: Request, images: UInt8[np.ndarray, "N H W C"], l
         "dataset": run.config.dataset,
         "split_seed": run.config.split_seed,
         "num_elements": int(np.prod(run.shape)),
+        **({"prior": "learned afterwards"} if PAIR in run.model.traits else {}),
     }
 
 

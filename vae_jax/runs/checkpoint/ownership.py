@@ -24,8 +24,9 @@ def spec_of(info: Mapping[str, Any]) -> Spec:
     """Return the facts about the data that a checkpoint's info holds; `assert_own` asserts that they are there."""
     spec = info["spec"]
     height, width, channels = spec["shape"]
-    names, levels = tuple(spec.get("class_names", ())), spec.get("levels", 0)  # older runs have neither
-    return Spec((height, width, channels), spec["num_classes"], spec["num_train"], names, levels)
+    names, levels, codes = (spec.get(name, ()) for name in ("class_names", "levels", "codes"))  # older runs have none
+    facts = tuple(names), levels or 0, tuple(codes) if codes else None
+    return Spec((height, width, channels), spec["num_classes"], spec["num_train"], *facts)
 
 
 def assert_same_classes(config: Config, spec: Spec, names: tuple[str, ...]) -> None:

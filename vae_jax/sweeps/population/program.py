@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, Int32, Key, PRNGKeyArray, UInt8
+from jaxtyping import Array, Int32, Key, PRNGKeyArray, Shaped
 
 from vae_jax.config import flatten, nest
 from vae_jax.evaluation.evaluate import Evaluate, batches_per_call, make_evaluate
@@ -77,7 +77,7 @@ def _make_chunk(run: Training, count: int, sharding: NamedSharding) -> Callable[
 
     def chunk(
         state: TrainState,
-        images: UInt8[Array, "..."],
+        images: Shaped[Array, "..."],
         rows: Int32[Array, "PT B"] | None,
         key: Key[Array, " P"],
         hparams: Hparams,

@@ -1,0 +1,57 @@
+"""The pair of a finished run and a density that learned its codes: the run's model with that density as its prior."""
+
+from copy import deepcopy
+from pathlib import Path
+
+from vae_jax.config import flatten
+from vae_jax.config.table import ENTRIES
+from vae_jax.data.digest import params_digest
+from vae_jax.errors import InputError
+from vae_jax.models.conditional import make_conditional
+from vae_jax.models.density import MOMENTS, OWN
+from vae_jax.models.posteriors import log_ratio
+from vae_jax.runs.run import Run
+from vae_jax.types import Config, Model, Params, Rate, Spec
+
+PAIR = "pair"
+"""The trait of a model whose prior was learned afterwards."""
+
+
+def join(
+    parent: Run, config: Config, spec: Spec, density: Model, params: Params, step: int, workdir: Path | None
+) -> Run:
+    """Return the run of the pair: `parent` with the density in the place of its prior.
+
+    Args:
+        parent: the run whose codes were learned.
+        config, spec, density, params, step, workdir: those of the density.
+
+    Raises:
+        InputError: the parent has other parameters than those whose codes were learned.
+    """
+    assert spec.codes is not None
+    assert density.prior is not None
+    assert density.prior.log_prob is not None
+    assert parent.model.rate is not None
+    if (digest := params_digest(parent.params)) != spec.codes[2]:
+        raise InputError(
+            f"data_dir={config.data_dir}: the run there has other parameters ({digest}) than those whose codes were learned "
+            f"({spec.codes[2]}); choices: the run as it was, or a new density of it in another folder"
+        )
+    rate = Rate(log_ratio(density.prior.log_prob), lambda: ("kl",), parent.model.rate.log_posterior)
+    traits = (parent.model.traits - {"columns"}) | density.prior.traits | {PAIR}
+    model = parent.model._replace(prior=density.prior, rate=rate, traits=traits)
+    if parent.model.given is not None:
+        model = make_conditional(model)  # the parent's own has the parent's prior
+    own = {"prior": params["prior"], MOMENTS: params[MOMENTS]}
+    return Run(_config_of(parent, config), model, parent.params | own, parent.spec, step, workdir)
+
+
+def _config_of(parent: Run, config: Config) -> Config:
+    """Return the parent's config with the prior and the seed of the density's."""
+    merged, flat = deepcopy(parent.config), flatten(config)
+    name = config.prior or OWN["prior"]
+    values = {"prior": name, "seed": config.seed} | {key.name: flat[key.name] for key in ENTRIES["prior", name].keys}
+    for key, value in values.items():
+        merged.update_from_flattened_dict({key: value})
+    return merged
