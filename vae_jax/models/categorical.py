@@ -61,7 +61,7 @@ def make_categorical(config: Config, spec: Spec) -> Model:
     A straight-through z is hard, so what training logs of it are estimates of the elbo; its gradient is biased too.
 
     The temperature of step t is `categorical.temperature` exp(-`categorical.anneal_rate` t), or
-    `categorical.lowest_temperature` if that is higher. It is kept in params, where `refit` sets it, and is no parameter to be learned.
+    `categorical.lowest_temperature` if that is higher. It is a number in params that `refit` sets, and is not learned.
     """
     num, classes, temperature = config.latent_dim, config.categorical.classes, _make_temperature(config)
     backbone = make_backbone(config, spec, num * classes, num * classes)
