@@ -21,10 +21,11 @@ from vae_jax.data.preprocess import make_preprocess
 from vae_jax.errors import InputError
 from vae_jax.evaluation.estimators import iwae_bound
 from vae_jax.evaluation.evaluate import make_evaluate
-from vae_jax.models import describe_latents, make_model, require_rate
+from vae_jax.models import describe_latents, init_shapes, make_model, require_rate
 from vae_jax.models.categorical import Categorical, relaxed
 from vae_jax.objectives import make_objective
 from vae_jax.runs.loading import load_run
+from vae_jax.system import memory
 from vae_jax.system.formatting import headline
 from vae_jax.train import train_and_evaluate
 from vae_jax.training.optimizers import make_optimizer
@@ -349,6 +350,12 @@ def test_wrong_keys_are_refused_in_a_line(changes, message):
     flat = config_lib.flatten(config_lib.defaults()) | {"model": "categorical"} | changes
     with pytest.raises(InputError, match=message):
         config_lib.validate(config_lib.nest(flat), NAMES)
+
+
+def test_too_many_classes_are_named_before_memory_is_taken(make_config):
+    config = make_config(model="categorical", categorical__classes=10**9)
+    with pytest.raises(InputError, match=r"^categorical.classes=1000000000: parameters and optimizer state need"):
+        memory.assert_state_fits(init_shapes(make_model(config, Spec(SHAPE)), Spec(SHAPE)), config)
 
 
 @pytest.mark.slow
