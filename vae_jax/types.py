@@ -16,9 +16,8 @@ Config = Any
 """An ml_collections.ConfigDict with the keys of vae_jax.config.KEYS; no type checker knows its keys."""
 Params = Any
 """A nested dict of arrays. The top level of a model's: "encoder" and "decoder", the networks' weights; "likelihood" and
-"prior", their own parameters, often empty; of one family only: "layers" (two_layer), "quantizer" (quantized), "moments"
-(density). While a run trains they also hold "objective", the parameters of the objective's `init`, no part of the model.
-`Model.given` puts the labels of the rows under "label"."""
+"prior", their own parameters, often empty; what one family has, such as "layers", "quantizer" or "moments". While a run trains
+also "objective", from the objective's `init`, no part of the model. `Model.given` puts the labels of the rows under "label"."""
 Images = Float[Array, "B H W C"]
 Outputs = Float[Array, "B H W F"]
 """The outputs of a decoder: the likelihood's parameters for each pixel, F = C * outputs_per_channel."""
@@ -68,9 +67,8 @@ class Objective(NamedTuple):
     """The quantity that training minimises."""
 
     terms: ComputeTerms
-    """One value per example, in nats. "loss" is minimised; the other terms are logged. In evaluation the terms that only it
-    needs (elbo, mse) are added. In training "critic_loss", if there is one, is minimised too; neither it nor "loss" has a
-    gradient on the parameters of the other, which are params["objective"] and all the rest."""
+    """A value per example, nats. "loss" is minimised, others are logged; evaluation adds elbo and mse. In training "critic_loss",
+    if any, is minimised too: the gradient of "loss" is 0 on params["objective"], that of "critic_loss" is 0 elsewhere."""
     problems: Callable[["Model"], list[str]]
     """(model) -> the reasons why the model cannot be trained with it, each a predicate of the model: "has no prior, ..."."""
     best_metric: str
@@ -161,7 +159,7 @@ class Draw(NamedTuple):
 
     z: Any
     log_q: PerExample | None
-    """log q(z|x) of this very z, nats; None if the model has no rate."""
+    """log q(z|x) of this very z, nats; None if the model has no rate, or z is relaxed and so no draw from q(z|x)."""
 
 
 class Prior(NamedTuple):
@@ -257,6 +255,8 @@ class Model(NamedTuple):
     """The number of values that each code may have; 0: z is not discrete."""
     grid: tuple[int, ...] = ()
     """The places of z, each with a vector or a code: (h, w) of a grid, (T,) of a row; (): z is not divided."""
+    relax: Callable[[Params, PRNGKeyArray, Any], Draw] | None = None
+    """(params, key, posterior) -> the z that training decodes in place of a draw without a gradient; None: the draw itself."""
     penalty: Callable[[Params, Any, Draw], PerExample] | None = None
     """(params, posterior, draw) -> the model's own term of the loss [B], nats."""
     refit: Refit | None = None

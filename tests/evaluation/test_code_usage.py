@@ -29,3 +29,5 @@ def test_the_line_says_how_many_codes_are_used_and_what_they_cost():
     assert facts(usage, 2.7726, 8)["codes"] == {"per_image": 2, "size": 4, "nats": 2.7726, "counts": [8, 8, 0, 0]}
     same = codes_used(Usage(np.array([0, 8])), 0.7, 8)
     assert (same.verdict, same.detail[:29]) == (COLLAPSED, "all images have the same code")
+    random = codes_used(usage, 1e-3, 8)
+    assert (random.verdict, random.detail[:26]) == (COLLAPSED, "the drawn codes do not dep")

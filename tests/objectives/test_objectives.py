@@ -120,8 +120,11 @@ def test_a_penalty_of_the_model_is_added_to_the_loss_alone(make_config, x, key, 
 
 def test_free_bits_need_a_kl_of_each_dimension(make_config):
     vae = make_model(make_config(), Spec(SHAPE))
-    whole, free = vae._replace(traits=vae.traits - {"columns"}), make_config(free_bits=0.5)
+    assert vae.rate is not None
+    grouped, free = vae._replace(traits=vae.traits - {"columns"}), make_config(free_bits=0.5)
+    whole = grouped._replace(rate=vae.rate._replace(kl_names=lambda: ("kl",)))
     make_objective(free, vae)
+    make_objective(free, grouped)
     make_objective(make_config(), whole)
     with pytest.raises(InputError, match=r"model=vae has one KL of all its dimensions, and free_bits=0\.5 is for each"):
         make_objective(free, whole)

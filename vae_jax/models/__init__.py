@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from vae_jax.errors import InputError
 from vae_jax.keys import Entry
-from vae_jax.models import density, latent_grid, quantized, two_layer
+from vae_jax.models import categorical, density, latent_grid, quantized, two_layer
 from vae_jax.models.ae import make_ae
 from vae_jax.models.conditional import given, make_conditional
 from vae_jax.models.posteriors import POSTERIOR
@@ -20,6 +20,7 @@ from vae_jax.types import Config, LogDensity, Model, Params, Prior, Rate, Sample
 
 MODELS: dict[str, Entry] = {
     "ae": Entry(make_ae, title="Autoencoder"),
+    "categorical": Entry(categorical.make_categorical, categorical.KEYS, categorical.problems, "Categorical VAE"),
     "density": Entry(density.make_density, density.KEYS, density.problems, title="Density of codes", own=density.OWN),
     "quantized": Entry(quantized.make_quantized, quantized.KEYS, title="Quantised autoencoder", own=OWN),
     "two_layer": Entry(two_layer.make_two_layer, two_layer.KEYS, title="Two-layer VAE"),

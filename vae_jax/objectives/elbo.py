@@ -12,7 +12,8 @@ from vae_jax.types import Batch, Config, Context, Model, Objective, Params, Term
 def make_elbo(config: Config, steps_per_epoch: int) -> Objective:
     """Make the objective loss = reconstruction + `make_cost`'s cost of the KL at `hparams["beta"]`, nats per image.
 
-    Terms: loss, reconstruction, kl; in evaluation also elbo (always at beta = 1) and mse (at the sampled z).
+    Terms: loss, reconstruction, kl; in evaluation also elbo (always at beta = 1) and mse (at the sampled z). In training a
+    relaxed z, which is no draw from q(z|x), gives relaxed_reconstruction in the reconstruction's place: there is no elbo of it.
     """
     pass_terms = make_elbo_terms(config, steps_per_epoch)
 
@@ -21,7 +22,7 @@ def make_elbo(config: Config, steps_per_epoch: int) -> Objective:
 
     def problems(model: Model) -> list[str]:
         found = needs_rate(model)
-        if not found and config.free_bits > 0 and "columns" not in model.traits:
+        if not found and config.free_bits > 0 and not _has_several_kls(model):
             found.append(f"has one KL of all its dimensions, and free_bits={config.free_bits:g} is for each by itself")
         return found
 
@@ -42,7 +43,8 @@ def make_elbo_terms(config: Config, steps_per_epoch: int) -> Callable[[Model, Pa
         kl_terms = model.rate.kl_terms(params, once.posterior, once.draw)
         kl = kl_terms.sum(axis=-1)
         loss = once.loss + cost(kl_terms, context)
-        values = {"loss": loss, "reconstruction": once.reconstruction, "kl": kl}
+        name = "relaxed_reconstruction" if once.draw.log_q is None else "reconstruction"
+        values = {"loss": loss, name: once.reconstruction, "kl": kl}
         if not context.train:
             values["elbo"] = -(once.reconstruction + kl)
         if not context.train and model.pixel_mean is not None:
@@ -50,6 +52,10 @@ def make_elbo_terms(config: Config, steps_per_epoch: int) -> Callable[[Model, Pa
         return values
 
     return terms
+
+
+def _has_several_kls(model: Model) -> bool:
+    return "columns" in model.traits or (model.rate is not None and len(model.rate.kl_names()) > 1)
 
 
 def needs_rate(model: Model) -> list[str]:

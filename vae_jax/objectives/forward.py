@@ -32,7 +32,7 @@ def forward(
         params: its parameters.
         key: the key of z, of dropout and of the corruption.
         batch: the images.
-        train: True to use dropout.
+        train: True to use dropout, and the relaxed z of a model that has one.
         corrupt: changes the images that are encoded, but not those that the outputs are compared with.
     """
     # The number and order of these keys is part of bit-equal resume.
@@ -43,7 +43,8 @@ def forward(
         key_eps, key_encode, key_decode, key_corrupt = jax.random.split(key, 4)
         seen = corrupt(key_corrupt, batch.x)
     posterior = model.encode(params, seen, key_encode if train else None)
-    draw = model.reparameterize(params, key_eps, posterior)
+    draw_z = model.relax if train and model.relax is not None else model.reparameterize
+    draw = draw_z(params, key_eps, posterior)
     outputs = model.decode(params, draw.z, key_decode if train else None)
     reconstruction = -model.log_likelihood(params, batch.x, outputs)
     penalty = 0.0 if model.penalty is None else model.penalty(params, posterior, draw)

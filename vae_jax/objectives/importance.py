@@ -79,6 +79,8 @@ def make_importance(config: Config, steps_per_epoch: int) -> Objective:
             found.append(f"has no density of a given z, which importance.gradient={own.gradient} needs")
         if model.penalty is not None:
             found.append("has a loss of its own beside the bound")
+        if model.relax is not None:
+            found.append("has discrete draws, whose importance weights give the encoder no gradient")
         return found
 
     return elbo._replace(terms=terms, problems=problems_with, best_metric="val/loss")

@@ -23,8 +23,8 @@ def format_value(name: str, value: Value) -> str:
 
 
 def headline(terms: Mapping[str, float], split: str = "") -> tuple[str, float]:
-    """Return the name and value that sum up the terms of a training: with a prior the elbo, like in validation, or the loss."""
-    if f"{split}kl" in terms:
+    """Return the name and value that sum up the terms of a training: with a reconstruction and a kl the elbo, or the loss."""
+    if {f"{split}reconstruction", f"{split}kl"} <= terms.keys():
         return "elbo", -(terms[f"{split}reconstruction"] + terms[f"{split}kl"])
     return "loss", terms[f"{split}loss"]
 
