@@ -258,7 +258,7 @@ class Model(NamedTuple):
     num_codes: int = 0
     """The number of values that each code may have; 0: z is not discrete."""
     grid: tuple[int, ...] = ()
-    """The places of z, each with a vector or a code: (h, w) of a grid, (T,) of a row; (): z is not divided."""
+    """The places of z, each with a vector or a code: (h, w), (T,), or (h, w, R) with R codes each; (): z is not divided."""
     penalty: Callable[[Params, Any, Draw], PerExample] | None = None
     """(params, posterior, draw) -> the model's own term of the loss [B], nats."""
     refit: Refit | None = None

@@ -9,23 +9,29 @@ from vae_jax.evaluation.health.verdicts import COLLAPSED
 
 
 def test_perplexity_is_the_number_of_codes_that_are_equally_used():
-    assert Usage(np.full(64, 3)).perplexity == pytest.approx(64)
-    assert Usage(np.array([0, 7, 0])).perplexity == pytest.approx(1)
-    unequal = Usage(np.array([6, 3, 3, 0]))
+    assert Usage(np.full((1, 64), 3)).perplexity == pytest.approx(64)
+    assert Usage(np.array([[0, 7, 0]])).perplexity == pytest.approx(1)
+    unequal = Usage(np.array([[6, 3, 3, 0]]))
     assert unequal.perplexity == pytest.approx(2**1.5)
     assert unequal.metrics == {"codes_used": 3, "code_perplexity": unequal.perplexity}
 
 
 def test_codes_of_every_run_are_counted_over_images_and_places(key):
     codes = np.array([[[0, 1], [1, 3]], [[2, 2], [2, 2]]])
-    np.testing.assert_array_equal(count_codes(codes, 4).counts, [[1, 2, 0, 1], [0, 0, 4, 0]])
-    np.testing.assert_array_equal(count_codes(codes[0], 5).counts, [1, 2, 0, 1, 0])
+    np.testing.assert_array_equal(count_codes(codes, 4).counts, [[[1, 2, 0, 1]], [[0, 0, 4, 0]]])
+    np.testing.assert_array_equal(count_codes(codes[0], 5).counts, [[1, 2, 0, 1, 0]])
 
 
 def test_the_line_says_how_many_codes_are_used_and_what_they_cost():
-    usage = Usage(np.array([8, 8, 0, 0]))
+    usage = Usage(np.array([[8, 8, 0, 0]]))
     text = "codes used            2 of 4, perplexity 2.0; 2 codes of 4: 2.77 nats -> healthy"
     assert codes_used(usage, 2.7726, 8).text == text
-    assert facts(usage, 2.7726, 8)["codes"] == {"per_image": 2, "size": 4, "nats": 2.7726, "counts": [8, 8, 0, 0]}
-    same = codes_used(Usage(np.array([0, 8])), 0.7, 8)
+    assert facts(usage, 2.7726, 8)["codes"] == {
+        "per_image": 2,
+        "size": 4,
+        "levels": 1,
+        "nats": 2.7726,
+        "counts": [8, 8, 0, 0],
+    }
+    same = codes_used(Usage(np.array([[0, 8]])), 0.7, 8)
     assert (same.verdict, same.detail[:29]) == (COLLAPSED, "all images have the same code")

@@ -38,7 +38,8 @@ def make_quantized(config: Config, spec: Spec) -> Model:
 
     A convolutional network has a vector at each place of its grid; a dense one has a vector that is cut in
     `quantized.codes_per_image` parts. There are K^T possible z and q(z|x) is 1 for one of them, so the KL is T log K for
-    every image, and -(reconstruction + T log K) is a bound on log p(x).
+    every image, and -(reconstruction + T log K) is a bound on log p(x). If a quantizer replaces a vector by R codes, T counts
+    them all.
 
     Raises:
         InputError: the number of codes is given for a network that has a grid.
@@ -46,14 +47,17 @@ def make_quantized(config: Config, spec: Spec) -> Model:
     quantizer, given = make_quantizer(config), config.quantized.codes_per_image
     backbone = make_backbone(config, spec, quantizer.width, quantizer.width, given or CODES_PER_IMAGE)
     _assert_as_many(config, backbone.grid)
-    prior, rate = _uniform(quantizer, math.prod(backbone.grid))
+    prior, rate = _uniform(quantizer, quantizer.levels * math.prod(backbone.grid))
 
     def init(key: PRNGKeyArray, sample: Sample) -> Params:
-        params = backbone.init(key, sample) | {"prior": prior.init(key, sample)}
-        apart = max(1, len(sample.images) // quantizer.num_codes)  # K images are enough: each has one vector or more
+        params, width = backbone.init(key, sample) | {"prior": prior.init(key, sample)}, quantizer.width
+        if "sample" not in quantizer.traits:
+            return params | {"quantizer": quantizer.init(jax.random.fold_in(key, 1), jnp.zeros((0, width)))}
+        # K images are enough for one codebook: each has one vector or more. The next ones need vectors that are no codes yet.
+        apart = max(1, len(sample.images) // (quantizer.num_codes * quantizer.levels**2))
         labelled = params if sample.labels is None else params | {LABEL: jnp.asarray(sample.labels)[::apart]}
         vectors = encode(labelled, unit(jnp.asarray(sample.images)[::apart])).vectors
-        return params | {"quantizer": quantizer.init(jax.random.fold_in(key, 1), vectors.reshape(-1, quantizer.width))}
+        return params | {"quantizer": quantizer.init(jax.random.fold_in(key, 1), vectors.reshape(-1, width))}
 
     def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Nearest:
         return Nearest(backbone.encode(params, x, key).mean)
@@ -82,6 +86,7 @@ def make_quantized(config: Config, spec: Spec) -> Model:
         place=None,
         codes=lambda params, z: z.indices,
         num_codes=quantizer.num_codes,
+        grid=backbone.grid if quantizer.levels == 1 else (*(1, *backbone.grid)[-2:], quantizer.levels),
         decode=decode,
         prior=prior,
         rate=rate,
@@ -101,12 +106,12 @@ def _assert_as_many(config: Config, grid: tuple[int, ...]) -> None:
         )
 
 
-def _uniform(quantizer: Quantizer, num_vectors: int) -> tuple[Prior, Rate]:
+def _uniform(quantizer: Quantizer, per_image: int) -> tuple[Prior, Rate]:
     """Return the prior that is uniform over K^T z, and the rate of posteriors that have all their mass on one of them."""
-    nats = num_vectors * math.log(quantizer.num_codes)
+    nats = per_image * math.log(quantizer.num_codes)
 
     def sample(params: Params, key: PRNGKeyArray, n: int, temperature: float = 1.0) -> Quantized:
-        indices = jax.random.randint(key, (n, num_vectors), 0, quantizer.num_codes, jnp.int32)
+        indices = jax.random.randint(key, (n, per_image), 0, quantizer.num_codes, jnp.int32)
         return Quantized(quantizer.vectors(params["quantizer"], indices), indices)
 
     def log_prior(params: Params, z: Quantized) -> PerExample:

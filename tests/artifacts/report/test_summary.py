@@ -93,14 +93,14 @@ def test_the_codebook_counts_the_codes_that_its_maps_show(quantized):
     split = Split(rng.integers(0, 256, (8, *SHAPE), np.uint8), np.zeros(8, np.int32))
     found = codebook.codebook(quantized, Dataset(split, split, split), {})
     assert found is not None
-    assert (np.shape(found["maps"]), found["places"], found["size"]) == ((8, 1, 3), "1 x 3", 6)
+    assert (np.shape(found["maps"]), found["places"], found["size"]) == ((8, 1, 1, 3), "1 x 3", 6)
     counted = Counter(np.ravel(found["maps"]).tolist())
     assert found["counts"] == [counted[code] for code in range(6)]
     assert found["used"] == len(counted)
     assert found["images"]["columns"] == found["reconstructions"]["columns"] == 8
     vectors, known = quantized.encode(split.images).vectors, quantized.params["quantizer"]["codebook"]
     nearest = np.square(vectors[:, :, None] - known).sum(axis=3).argmin(axis=2)
-    np.testing.assert_array_equal(np.array(found["maps"])[:, 0], nearest)
+    np.testing.assert_array_equal(np.array(found["maps"])[:, 0, 0], nearest)
     json.dumps(found)
 
 
@@ -109,7 +109,7 @@ def test_counts_are_those_of_the_results_only_if_they_belong_to_the_checkpoint(q
     images = Dataset(split, split, split)
     results = {"codes": {"counts": [9, 0, 0, 0, 0, 1]}, "best_epoch": 1.0, "epochs": 4.0, "step": 4}
     assert quantized.step == 1
-    assert codebook._counts(quantized, images, results).tolist() == [9, 0, 0, 0, 0, 1]
+    assert codebook._counts(quantized, images, results).tolist() == [[9, 0, 0, 0, 0, 1]]
     assert codebook._counts(quantized, images, results | {"best_epoch": 2.0}).sum() == 6
 
 
