@@ -400,6 +400,32 @@ def test_a_run_uses_its_codes_ends_whole_and_is_resumed_bit_for_bit(make_config,
     assert resumed["test/elbo"] == results["test/elbo"]
 
 
+RUNS: dict[str, dict[str, Any]] = {
+    "gradient": {"vq__codebook": "gradient", "vq__gradient": "rotation"},
+    "cosine": {"vq__distance": "cosine"},
+    "fsq": {"quantizer": "fsq"},
+    "lfq": {"quantizer": "lfq", "learning_rate": 0.01},
+    "residual": {"quantizer": "residual", "network": "conv", "channels": (8, 8)},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("own", RUNS.values(), ids=RUNS)
+def test_a_run_with_each_quantizer_learns_and_is_resumed_bit_for_bit(make_config, tmp_path, own):
+    own = {"model": "quantized", "log__tensorboard": False} | own
+    results = train_and_evaluate(make_config(**own, num_epochs=4), tmp_path / "whole")
+    rows = [json.loads(line) for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
+    elbos = [row["val/elbo"] for row in rows if "val/elbo" in row]
+    assert elbos[-1] > elbos[0] + 0.3
+    assert results["train/codes_used"] > 16
+    assert sum(results["codes"]["counts"]) == 359 * results["codes"]["per_image"]
+    assert (tmp_path / "whole" / "report.html").is_file()
+    train_and_evaluate(make_config(**own, num_epochs=2), tmp_path / "parts")
+    resumed = train_and_evaluate(make_config(**own, num_epochs=4), tmp_path / "parts")
+    assert json.dumps(resumed["codes"]) == json.dumps(results["codes"])
+    assert resumed["test/elbo"] == results["test/elbo"]
+
+
 @pytest.mark.slow
 def test_images_become_codes_and_pixels_in_an_exported_program_for_any_number_of_images(quantized, images, x):
     model, params = build(quantized(), images)

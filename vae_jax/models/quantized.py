@@ -1,6 +1,7 @@
 """The autoencoder with discrete codes and a uniform prior (van den Oord et al. 2017)."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -21,8 +22,9 @@ KEYS = (
     count(
         "quantized.codes_per_image",
         0,
-        f"codes of an image, with network=mlp; 0: {CODES_PER_IMAGE}. A convolutional network has one for each place of its grid",
-        "codes",
+        f"vectors of an image, each replaced by a code, with network=mlp; 0: {CODES_PER_IMAGE}. A convolutional network has one "
+        "for each place of its grid",
+        "vectors",
     ),
 )
 
@@ -50,14 +52,9 @@ def make_quantized(config: Config, spec: Spec) -> Model:
     prior, rate = _uniform(quantizer, quantizer.levels * math.prod(backbone.grid))
 
     def init(key: PRNGKeyArray, sample: Sample) -> Params:
-        params, width = backbone.init(key, sample) | {"prior": prior.init(key, sample)}, quantizer.width
-        if "sample" not in quantizer.traits:
-            return params | {"quantizer": quantizer.init(jax.random.fold_in(key, 1), jnp.zeros((0, width)))}
-        # K images are enough for one codebook: each has one vector or more. The next ones need vectors that are no codes yet.
-        apart = max(1, len(sample.images) // (quantizer.num_codes * quantizer.levels**2))
-        labelled = params if sample.labels is None else params | {LABEL: jnp.asarray(sample.labels)[::apart]}
-        vectors = encode(labelled, unit(jnp.asarray(sample.images)[::apart])).vectors
-        return params | {"quantizer": quantizer.init(jax.random.fold_in(key, 1), vectors.reshape(-1, width))}
+        params = backbone.init(key, sample) | {"prior": prior.init(key, sample)}
+        vectors = _vectors_of(sample, quantizer, encode, params)
+        return params | {"quantizer": quantizer.init(jax.random.fold_in(key, 1), vectors)}
 
     def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Nearest:
         return Nearest(backbone.encode(params, x, key).mean)
@@ -95,6 +92,18 @@ def make_quantized(config: Config, spec: Spec) -> Model:
         layers=None,
         traits=backbone.traits | quantizer.traits | {"discrete", "deterministic"},
     )
+
+
+def _vectors_of(
+    sample: Sample, quantizer: Quantizer, encode: Callable[[Params, Images], Nearest], params: Params
+) -> Float[Array, "N D"]:
+    """Return the vectors of some images of a sample, or of none if the quantizer does not start from them."""
+    if "sample" not in quantizer.traits:
+        return jnp.zeros((0, quantizer.width))
+    # K images are enough for one codebook: each has one vector or more. The next ones need vectors that are no codes yet.
+    apart = max(1, len(sample.images) // (quantizer.num_codes * quantizer.levels**2))
+    labelled = params if sample.labels is None else params | {LABEL: jnp.asarray(sample.labels)[::apart]}
+    return encode(labelled, unit(jnp.asarray(sample.images)[::apart])).vectors.reshape(-1, quantizer.width)
 
 
 def _assert_as_many(config: Config, grid: tuple[int, ...]) -> None:

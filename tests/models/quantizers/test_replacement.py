@@ -42,7 +42,7 @@ def test_a_rotations_jacobian_is_a_scaled_rotation_that_turns_the_vector_into_it
         rotation = jacobian / scale
         np.testing.assert_allclose(rotation.T @ rotation, np.eye(3), atol=1e-5)
         assert np.linalg.det(rotation) == pytest.approx(1, abs=2e-5)
-        np.testing.assert_allclose(jacobian @ vector, code, atol=5e-3 * np.linalg.norm(code))
+        np.testing.assert_allclose(jacobian @ vector, code, atol=5e-3 * float(np.linalg.norm(code)))
 
 
 def test_a_rotation_leaves_what_is_perpendicular_to_both_directions_and_turns_by_their_angle():

@@ -89,6 +89,7 @@ def test_one_level_is_a_codebook_of_vq(residual, make_config, vectors, key):
     vq_value, (vq_grads, vq_of_vectors) = penalty_and_gradients(vq, alone, vectors)
     np.testing.assert_allclose(value, vq_value, rtol=1e-6)
     np.testing.assert_allclose(of_vectors, vq_of_vectors, rtol=1e-5, atol=1e-7)
+    assert vq.refit is not None
     after = jax.jit(one.refit)(key, params, grads, jnp.int32(3))
     (own,) = jax.random.split(key, 1)
     vq_after = jax.jit(vq.refit)(own, alone, vq_grads, jnp.int32(3))

@@ -211,7 +211,7 @@ def test_the_rotation_is_the_gradient_of_a_code_if_it_is_chosen(vq, vectors):
     jacobian = jax.jit(jax.jacobian(lambda v: quantizer.quantize(params, v).vectors))(few)
     for t in range(4):
         own, vector = np.asarray(jacobian[0, t, :, 0, t]), np.asarray(few[0, t])
-        scale = np.linalg.norm(z.vectors[0, t]) / np.linalg.norm(vector)
+        scale = float(np.linalg.norm(z.vectors[0, t]) / np.linalg.norm(vector))
         np.testing.assert_allclose(own.T @ own, scale**2 * np.eye(D), atol=1e-5 * scale**2)
         np.testing.assert_allclose(own @ vector, z.vectors[0, t], atol=1e-5)
 

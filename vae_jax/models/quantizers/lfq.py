@@ -23,7 +23,7 @@ KEYS = (
     real("lfq.decay", 0.9, "decay at each step of the average law of the codes", high=0.99999999),
     real(
         "lfq.commitment",
-        0.25,
+        0.02,
         "loss for each unit of squared distance from the encoder's vectors to their codes, summed over an image",
         "nats",
     ),
@@ -48,8 +48,11 @@ def make_lfq(config: Config) -> Quantizer:
     values and the gradients are the same: the mean of H(p, a) is H(a), and the gradient of an entropy is that of the
     cross-entropy from a constant a. Here an image's loss depends on no other image, so parts of a batch and devices give the
     sums of the whole batch, and an average over several batches can use more codes than one batch has vectors. With
-    `lfq.diversity` = 1 the bracket is -KL(p || a). It is exact for any number of bits: laws over half of the bits are multiplied
-    as matrices.
+    `lfq.diversity` = 1 the bracket is -KL(p || a). It is exact for any number of bits: laws over half of the bits are
+    multiplied as matrices.
+
+    The usual commitment of 0.25 multiplies a mean, beside a mean error. A sum so weighted is so strong that the first signs
+    never change.
     """
     bits, own = config.lfq.bits, config.lfq
 

@@ -1,5 +1,7 @@
 """Residual quantisation: codebooks in a row, each for the distance that the ones before it left (Zeghidour et al. 2021)."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32, PRNGKeyArray
@@ -12,6 +14,7 @@ from vae_jax.models.quantizers.replacement import straight_through
 from vae_jax.models.quantizers.vq import rate_of, squared_distance
 from vae_jax.types import Config, Params, PerExample
 
+Codebooks = Float[Array, "R K D"]
 KEYS = (
     count("residual.levels", 2, "codebooks, each for what the ones before it left of a vector", "levels", 1, 32),
     count("residual.codes", 64, "vectors in each codebook", "codes", 2),
@@ -40,31 +43,15 @@ def make_residual(config: Config) -> Quantizer:
             left = left - codebook[averages.nearest(codebook, left[None])[0]] if len(left) else left
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *found)
 
-    def replace(params: Params, vectors: Vectors) -> list[tuple[Vectors, Indices, Vectors]]:
-        """Return the vector that each level replaces, its code's index, and its code, all without gradients."""
-        codebooks, left = jax.lax.stop_gradient((params["codebook"], vectors))
-        found = []
-        for codebook in codebooks:
-            indices = averages.nearest(codebook, left)
-            found.append((left, indices, codebook[indices]))
-            left = left - codebook[indices]
-        return found
-
     def quantize(params: Params, vectors: Vectors) -> Quantized:
-        indices = jnp.stack([indices for _, indices, _ in replace(params, vectors)], axis=-1)
+        indices = jnp.stack([one.indices for one in replace(params["codebook"], vectors)], axis=-1)
         indices = indices.reshape(len(vectors), -1)
-        return Quantized(straight_through(vectors, sums_of(jax.lax.stop_gradient(params), indices)), indices)
-
-    def sums_of(params: Params, indices: Indices) -> Vectors:
-        of_level = indices.reshape(indices.shape[0], -1, levels)
-        total = params["codebook"][0][of_level[..., 0]]
-        for r in range(1, levels):
-            total = total + params["codebook"][r][of_level[..., r]]
-        return total
+        codes = sums_of(jax.lax.stop_gradient(params["codebook"]), indices)
+        return Quantized(straight_through(vectors, codes), indices)
 
     def penalty(params: Params, vectors: Vectors, z: Quantized) -> PerExample:
         total = jnp.zeros(vectors.shape[0])
-        for r, (left, indices, codes) in enumerate(replace(params, vectors)):
+        for r, (left, indices, codes) in enumerate(replace(params["codebook"], vectors)):
             of_level = jax.tree.map(lambda leaf, r=r: leaf[r], params)
             # Its value is that of `left`, and its gradient that of the whole vector.
             distance = squared_distance(straight_through(vectors, left), codes)
@@ -84,8 +71,37 @@ def make_residual(config: Config) -> Quantizer:
         levels=levels,
         init=init,
         quantize=quantize,
-        vectors=sums_of,
+        vectors=lambda params, indices: sums_of(params["codebook"], indices),
         penalty=penalty,
         refit=refit,
         traits=frozenset({"sample"}),
     )
+
+
+class Replaced(NamedTuple):
+    """The vectors that one level replaces, and their codes."""
+
+    left: Vectors
+    indices: Indices
+    codes: Vectors
+
+
+def replace(codebooks: Codebooks, vectors: Vectors) -> list[Replaced]:
+    """Return what each level replaces, without gradients."""
+    codebooks, left = jax.lax.stop_gradient((codebooks, vectors))
+    found = []
+    for codebook in codebooks:
+        indices = averages.nearest(codebook, left)
+        found.append(Replaced(left, indices, codebook[indices]))
+        left = left - codebook[indices]
+    return found
+
+
+def sums_of(codebooks: Codebooks, indices: Indices) -> Vectors:
+    """Return the sum of the codes of each vector."""
+    levels = len(codebooks)
+    by_level = indices.reshape(indices.shape[0], -1, levels)
+    total = codebooks[0][by_level[..., 0]]
+    for r in range(1, levels):
+        total = total + codebooks[r][by_level[..., r]]
+    return total
