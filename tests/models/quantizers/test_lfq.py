@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support.slow import fast_if
 
 from vae_jax.models.quantizers import make_quantizer
 from vae_jax.models.quantizers.lfq import UNIFORM, binary_entropy, code_of, expectation, index_of, law
@@ -42,16 +43,16 @@ def gradients(quantizer, params, vectors):
     return jax.jit(jax.grad(mean, (0, 1)))(params, vectors)
 
 
-@pytest.mark.parametrize("size", [1, 2, 5, 10])
+@pytest.mark.parametrize("size", fast_if([1, 2, 5, 10], lambda size: size == 5))
 def test_the_law_and_its_entropy_are_those_of_brute_force(key, size):
     vectors = jax.random.normal(key, (3, 2, size))
     expected = laws(vectors, 0.7)
     logits = 4 * vectors / 0.7
-    np.testing.assert_allclose(law(logits), expected, rtol=1e-4, atol=1e-9)
+    np.testing.assert_allclose(jax.jit(law)(logits), expected, rtol=1e-4, atol=1e-9)
     np.testing.assert_allclose(binary_entropy(logits).sum(axis=-1), entropy(expected), rtol=1e-5, atol=1e-6)
     values = np.arange(2.0**size)
     np.testing.assert_allclose(
-        expectation(logits, jnp.array(values, jnp.float32)), (expected * values).sum(axis=(1, 2)), rtol=1e-4
+        jax.jit(expectation)(logits, jnp.array(values, jnp.float32)), (expected * values).sum(axis=(1, 2)), rtol=1e-4
     )
 
 
@@ -60,17 +61,17 @@ def test_entropies_run_from_0_to_d_log_2():
     np.testing.assert_allclose(ends, [0, 0, 0, 0, np.log(2)], atol=1e-6)
 
 
-@pytest.mark.parametrize("size", [1, 6, 12])
+@pytest.mark.parametrize("size", fast_if([1, 6, 12], lambda size: size == 6))
 def test_signs_are_the_nearest_codes_and_a_bijection_with_their_indices(lfq, key, size):
     quantizer = lfq(size)
     indices = jnp.arange(2**size, dtype=jnp.int32)[None]
     np.testing.assert_array_equal(index_of(code_of(indices, size)), indices)
     vectors = jax.random.normal(key, (5, 4, size))
-    z = quantizer.quantize({}, vectors)
+    z = jax.jit(quantizer.quantize)({}, vectors)
     np.testing.assert_array_equal(z.vectors, np.sign(vectors))
     np.testing.assert_array_equal(z.vectors, quantizer.vectors({}, z.indices))
     np.testing.assert_array_equal(z.indices, laws(vectors).argmax(axis=-1))
-    jacobian = jax.jacobian(lambda v: quantizer.quantize({}, v).vectors)(vectors[:1])
+    jacobian = jax.jit(jax.jacobian(lambda v: quantizer.quantize({}, v).vectors))(vectors[:1])
     np.testing.assert_array_equal(jacobian.reshape(4 * size, 4 * size), np.eye(4 * size))
 
 
@@ -78,18 +79,18 @@ def test_flipping_one_number_permutes_the_codes_and_nothing_else(lfq, key):
     quantizer, vectors = lfq(4), jax.random.normal(key, (5, 4, 4))
     params = quantizer.init(key, jnp.zeros((0, 4)))
     flipped = vectors.at[..., 2].multiply(-1)
-    z, other = quantizer.quantize(params, vectors), quantizer.quantize(params, flipped)
+    of = jax.jit(lambda v: (quantizer.quantize(params, v), quantizer.penalty(params, v, quantizer.quantize(params, v))))
+    (z, penalty), (other, of_flipped) = of(vectors), of(flipped)
     np.testing.assert_array_equal(other.indices, z.indices ^ 4)
-    np.testing.assert_allclose(
-        quantizer.penalty(params, flipped, other), quantizer.penalty(params, vectors, z), rtol=1e-5
-    )
+    np.testing.assert_allclose(of_flipped, penalty, rtol=1e-5)
 
 
 def test_the_penalty_is_a_sum_over_an_image_in_nats(lfq, key):
     quantizer = lfq(3, lfq__entropy=0.3, lfq__diversity=0.8, lfq__temperature=2.0, lfq__commitment=0.7)
     vectors = jax.random.normal(key, (5, 4, 3))
     average = np.random.default_rng(0).dirichlet(np.ones(8))
-    found = quantizer.penalty({"average": jnp.array(average)}, vectors, quantizer.quantize({}, vectors))
+    penalty = jax.jit(lambda params, v: quantizer.penalty(params, v, quantizer.quantize({}, v)))
+    found = penalty({"average": jnp.array(average, jnp.float32)}, vectors)
     p, smoothed = laws(vectors, 2.0), (1 - UNIFORM) * average + UNIFORM / 8
     bracket = entropy(p) + 0.8 * (p * np.log(smoothed)).sum(axis=-1)
     commitment = np.square(np.asarray(vectors) - np.sign(vectors)).sum(axis=(1, 2))
@@ -128,6 +129,7 @@ def test_the_average_moves_to_the_mean_law_of_the_batch_and_no_image_feels_anoth
     np.testing.assert_allclose(penalty(vectors)[:1], penalty(vectors[:1]), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_entropies_alone_spread_a_cluster_over_all_codes(lfq, key):
     """Steps of gradient descent on vectors near one code, with the average that follows them."""
     quantizer = lfq(3, **ONLY)

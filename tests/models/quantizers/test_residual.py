@@ -50,7 +50,7 @@ def penalty_and_gradients(quantizer, params, vectors):
 def test_each_level_has_the_code_nearest_to_what_is_left_and_the_vectors_are_their_sums(residual, vectors):
     quantizer = residual()
     params = init(quantizer, vectors)
-    z = quantizer.quantize(params, vectors)
+    z = jax.jit(quantizer.quantize)(params, vectors)
     _, indices, sums = by_hand(params, vectors)
     assert z.indices.shape == (20, 4 * R)
     np.testing.assert_array_equal(z.indices.reshape(20, 4, R), np.stack(indices, axis=-1))
@@ -79,6 +79,7 @@ def test_the_penalty_and_its_gradients_are_those_of_all_levels(residual, vectors
         np.testing.assert_allclose(grads["sums"][r], sums, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_one_level_is_a_codebook_of_vq(residual, make_config, vectors, key):
     one = residual(residual__levels=1)
     vq = make_quantizer(make_config(model="quantized", latent_dim=D, vq__codes=K))
@@ -96,6 +97,7 @@ def test_one_level_is_a_codebook_of_vq(residual, make_config, vectors, key):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0], b, rtol=1e-5, atol=1e-6), after, vq_after)
 
 
+@pytest.mark.slow
 def test_without_memory_or_smoothing_every_level_takes_a_step_of_k_means(residual, vectors, key):
     quantizer = residual(vq__decay=0.0, vq__eps=0.0, vq__dead_below=0.0)
     params = init(quantizer, vectors)
@@ -112,7 +114,8 @@ def test_permuting_one_codebook_permutes_the_indices_of_its_level_alone(residual
     params = init(quantizer, vectors)
     order = jax.random.permutation(jax.random.key(9), K)
     permuted = jax.tree.map(lambda leaf: leaf.at[1].set(leaf[1][order]), params)
-    z, other = quantizer.quantize(params, vectors), quantizer.quantize(permuted, vectors)
+    quantize = jax.jit(quantizer.quantize)
+    z, other = quantize(params, vectors), quantize(permuted, vectors)
     np.testing.assert_array_equal(z.vectors, other.vectors)
     one, two = (found.indices.reshape(20, 4, R) for found in (z, other))
     np.testing.assert_array_equal(one[..., ::2], two[..., ::2])
