@@ -1,6 +1,7 @@
 """The contract of every registry entry: a new entry is tested as soon as it is registered."""
 
 import itertools
+import math
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ from vae_jax.models.likelihoods import LIKELIHOODS
 from vae_jax.models.networks import ACTIVATIONS, NETWORKS, Layers
 from vae_jax.models.posteriors import POSTERIORS
 from vae_jax.models.priors import PRIORS
+from vae_jax.models.quantizers import OWN, QUANTIZERS
 from vae_jax.objectives import OBJECTIVES
 from vae_jax.types import Model, Sample, Spec
 
@@ -64,6 +66,19 @@ def differ(one, other) -> bool:
 @pytest.mark.parametrize(("name", "likelihood", "network", "shape"), combinations())
 def test_every_model_satisfies_the_contract(make_config, key, name, likelihood, network, shape):
     config = make_config(model=name, likelihood=likelihood, network=network, dropout=0.3, latent_dim=LATENT_DIM)
+    assert_contract(config, shape, key)
+
+
+@pytest.mark.parametrize(
+    ("quantizer", "network"),
+    fast_if(itertools.product(QUANTIZERS, ("mlp", "conv")), lambda pair: pair == ("residual", "mlp")),
+)
+def test_every_quantizer_satisfies_the_contract(make_config, key, quantizer, network):
+    config = make_config(model="quantized", quantizer=quantizer, network=network, dropout=0.3)
+    assert_contract(config, SHAPES[1], key)
+
+
+def assert_contract(config, shape, key) -> None:
     model, params, x = build(config, shape, key)
     posterior = model.encode(params, x)
     z = model.reparameterize(params, key, posterior).z
@@ -80,7 +95,7 @@ def test_every_model_satisfies_the_contract(make_config, key, name, likelihood, 
     assert_optional_parts(model, params, key, posterior, z)
 
     assert "dropout" in model.traits
-    assert ("conv" in model.traits) == (network in ("conv", "resnet"))
+    assert ("conv" in model.traits) == (config.network in ("conv", "resnet"))
     assert differ(model.encode(params, x, key), posterior), "a key switches dropout on"
     assert differ(model.decode(params, z, key), outputs)
     assert_prior_and_rate(model, params, key, posterior)
@@ -111,7 +126,8 @@ def assert_optional_parts(model: Model, params, key, posterior, z) -> None:
     assert ("discrete" in model.traits) == (model.codes is not None)
     if model.codes is not None:
         codes = model.codes(params, z)
-        assert (codes.shape[0], codes.dtype) == (NUM_IMAGES, jnp.int32)
+        assert (codes.shape, codes.dtype) == ((NUM_IMAGES, math.prod(model.grid)), jnp.int32)
+        assert 0 <= codes.min() <= codes.max() < model.num_codes
     if model.penalty is not None:
         draw = model.reparameterize(params, key, posterior)
         assert model.penalty(params, posterior, draw).shape == (NUM_IMAGES,)
@@ -162,14 +178,19 @@ SMALL: dict[Any, dict[str, Any]] = {"flow": FLOW, "density": FLOW | {"dataset": 
 
 
 def variational() -> list:
-    """Return the changes of the default config that choose every model, and every posterior and every prior of the VAE.
+    """Return the changes of the default config that choose every model, every posterior and prior of the VAE, every quantizer.
 
-    The posteriors with tests of their own draws are slow here.
+    The posteriors and the quantizers with tests of their own draws are slow here.
     """
     priors = [name for name in PRIORS if name not in {entry.own.get("prior") for entry in POSTERIORS.values()}]
     own = [{"model": name} for name in MODELS] + [{"prior": name} for name in priors]
     posteriors = [{"posterior": name} for name in POSTERIORS]
-    return [*own, *fast_if(posteriors, lambda changes: changes["posterior"] in ("diagonal", "full"))]
+    quantizers = [{"model": "quantized", "quantizer": name} for name in QUANTIZERS if name not in OWN.values()]
+    return [
+        *own,
+        *fast_if(posteriors, lambda changes: changes["posterior"] in ("diagonal", "full")),
+        *fast_if(quantizers, lambda changes: changes["quantizer"] == "fsq"),
+    ]
 
 
 @pytest.mark.parametrize("changes", variational(), ids=lambda changes: "-".join(changes.values()))

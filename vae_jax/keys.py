@@ -51,6 +51,8 @@ class Entry(NamedTuple):
     """The name in the title of a run's page; `{}` stands for the title so far, as in "Denoising {}"."""
     own: Mapping[str, str] = {}
     """The names that empty choices stand for, if those entries have keys or titles: {"quantizer": "vq"}."""
+    ignores: tuple[str, ...] = ()
+    """The keys of every run that a run with it does not read."""
 
 
 def count(

@@ -254,7 +254,7 @@ class Model(NamedTuple):
     num_codes: int = 0
     """The number of values that each code may have; 0: z is not discrete."""
     grid: tuple[int, ...] = ()
-    """The places of z, each with a vector or a code: (h, w) of a grid, (T,) of a row; (): z is not divided."""
+    """The places of z, each with a vector or a code: (h, w), (T,), or (h, w, R) with R codes each; (): z is not divided."""
     relax: Callable[[Params, PRNGKeyArray, Any], Draw] | None = None
     """(params, key, posterior) -> the z that training decodes in place of a draw without a gradient; None: the draw itself."""
     penalty: Callable[[Params, Any, Draw], PerExample] | None = None

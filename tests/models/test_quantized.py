@@ -23,7 +23,7 @@ from vae_jax.errors import InputError
 from vae_jax.evaluation.estimators.annealing import make_anneal
 from vae_jax.evaluation.evaluate import make_evaluate
 from vae_jax.models import describe_latents, make_model, require_rate
-from vae_jax.models.quantizers import Quantized
+from vae_jax.models.quantizers import QUANTIZERS, Quantized, make_quantizer
 from vae_jax.objectives import make_objective
 from vae_jax.runs.run import Run
 from vae_jax.system.devices import make_layout
@@ -72,7 +72,8 @@ def build(config, images, seed=1, shape=SHAPE) -> tuple[Any, Any]:
 
 def model_of(config):
     """Return the keys that the initial parameters depend on."""
-    return str([config[key] for key in ("network", "channels", "hidden_dims", "latent_dim", "quantized", "vq")])
+    names = ("network", "channels", "hidden_dims", "latent_dim", "quantized", "quantizer", *QUANTIZERS)
+    return str([config[key] for key in names])
 
 
 def make_parts(config, images, **kw):
@@ -87,29 +88,52 @@ def assert_close(a, b, rtol=1e-5, atol=1e-6):
     jax.tree.map(lambda x, y: np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol=rtol, atol=atol), a, b)
 
 
-def test_the_elbo_is_a_bound_on_the_likelihood_summed_over_all_codes(quantized, images, x, key):
-    config = quantized()
+TINY: dict[str, dict[str, Any]] = {
+    "vq": {"vq__codes": 3},
+    "gradient": {"vq__codes": 3, "vq__codebook": "gradient"},
+    "cosine, rotation": {"vq__codes": 3, "vq__distance": "cosine", "vq__gradient": "rotation"},
+    "fsq": {"quantizer": "fsq", "fsq__levels": (2, 3)},
+    "lfq": {"quantizer": "lfq", "lfq__bits": 2},
+    "residual": {"quantizer": "residual", "residual__codes": 3, "quantized__codes_per_image": 1},
+}
+"""Models whose z can all be counted."""
+
+
+def each(*fast: str) -> list:
+    """Return the tiny models as parameters, those that are not `fast` marked slow."""
+    return [pytest.param(own, id=name, marks=[] if name in fast else [pytest.mark.slow]) for name, own in TINY.items()]
+
+
+@pytest.mark.parametrize("own", each("vq"))
+def test_the_elbo_is_a_bound_on_the_likelihood_summed_over_all_codes(make_config, images, x, key, own):
+    config = make_config(**{"model": "quantized", "quantized__codes_per_image": 2} | own)
     model, params = build(config, images)
     log_prior, rate = require_rate(model)
-    every = jnp.array(list(itertools.product(range(3), repeat=2)), jnp.int32)
-    z = Quantized(params["quantizer"]["codebook"][every], every)
+    size, count = model.num_codes, math.prod(model.grid)
+    every = jnp.array(list(itertools.product(range(size), repeat=count)), jnp.int32)
+    z = Quantized(make_quantizer(config).vectors(params["quantizer"], every), every)
     outputs = model.decode(params, z)
-    joint = [
-        model.log_likelihood(params, jnp.broadcast_to(one, (9, *SHAPE)), outputs) + log_prior(params, z) for one in x
-    ]
+    likelihoods = jax.vmap(lambda one: model.log_likelihood(params, jnp.stack([one] * len(every)), outputs))(x)
+    joint = likelihoods + log_prior(params, z)[None]
     log_p = np.logaddexp.reduce(np.asarray(joint, np.float64), axis=1)
     terms = terms_of(config, model, params, key, x, train=False)
-    np.testing.assert_array_equal(terms["kl"], np.full(8, np.float32(2 * math.log(3))))
+    np.testing.assert_array_equal(terms["kl"], np.full(8, np.float32(count * math.log(size))))
     np.testing.assert_allclose(terms["elbo"], -(terms["reconstruction"] + terms["kl"]), rtol=1e-6)
     assert (terms["elbo"] < log_p).all()
     assert np.logaddexp.reduce(np.asarray(log_prior(params, z), np.float64)) == pytest.approx(0, abs=1e-5)
     # With the best of all codes for each image, the bound would lie between.
     assert (terms["elbo"] <= np.max(joint, axis=1) + 1e-4).all()
+    # The model's codes are among them, with the same likelihood.
+    codes = model.codes(params, model.reparameterize(params, None, model.encode(params, x)).z)
+    own_row = (codes * size ** jnp.arange(count - 1, -1, -1)[None]).sum(axis=1)
+    np.testing.assert_allclose(
+        np.take_along_axis(joint, np.asarray(own_row)[:, None], 1)[:, 0], terms["elbo"], rtol=1e-5
+    )
     posterior = model.encode(params, x)
     draw = model.reparameterize(params, key, posterior)
     assert rate.log_posterior is not None
     np.testing.assert_array_equal(rate.log_posterior(params, posterior, draw.z), draw.log_q)
-    other = draw.z._replace(indices=(draw.z.indices + 1) % 3)
+    other = draw.z._replace(indices=(draw.z.indices + 1) % size)
     assert (rate.log_posterior(params, posterior, other) == -np.inf).all()
 
 
@@ -185,14 +209,17 @@ def test_neither_weight_decay_nor_clipping_touches_the_codebook(quantized, image
 
 
 @pytest.mark.slow
-def test_parts_of_a_batch_and_devices_give_the_codebook_of_the_batch(quantized, images, x, key):
-    """One code is dead, so that the random directions of its new place must be the same everywhere."""
-    config = quantized(vq__codes=4)
+@pytest.mark.parametrize("own", each())
+def test_parts_of_a_batch_and_devices_give_the_codebook_of_the_batch(quantized, images, x, key, own):
+    """One code of a codebook is dead, so that the random directions of its new place must be the same everywhere."""
+    config = quantized(**{"vq__codes": 3} | own)
     state, step = make_parts(config, images)
-    codebook = state.params["quantizer"]["codebook"].at[1].set(99.0)
-    state = state._replace(params=state.params | {"quantizer": state.params["quantizer"] | {"codebook": codebook}})
+    if "codebook" in state.params["quantizer"]:
+        codebook = state.params["quantizer"]["codebook"].at[..., 1, :].set(-99.0)
+        state = state._replace(params=state.params | {"quantizer": state.params["quantizer"] | {"codebook": codebook}})
     whole, metrics = jax.jit(step)(state, x, key)
-    assert np.abs(whole.params["quantizer"]["codebook"][1]).max() < 10
+    if "counts" in whole.params["quantizer"]:
+        assert np.abs(whole.params["quantizer"]["codebook"][..., 1, :]).max() < 10
     _, parted = make_parts(config, images, accumulate_steps=2)
     assert_close(jax.jit(parted)(state, x, key), (whole, metrics))
     mesh, spec = make_layout().replicated.mesh, PartitionSpec
@@ -211,8 +238,9 @@ def test_parts_of_a_batch_and_devices_give_the_codebook_of_the_batch(quantized, 
 
 
 @pytest.mark.slow
-def test_streamed_images_and_a_resumed_chunk_train_the_same_codebook(quantized, images, key):
-    state, step = make_parts(quantized(), images)
+@pytest.mark.parametrize("own", each())
+def test_streamed_images_and_a_resumed_chunk_train_the_same_codebook(quantized, images, key, own):
+    state, step = make_parts(quantized(**{"vq__codes": 3} | own), images)
     chunk = jax.jit(functools.partial(make_train_chunk(step.func, make_preprocess("none")), **step.keywords))
     order = jnp.arange(32, dtype=jnp.int32).reshape(4, 8)
     whole, _ = chunk(state, images, order, key)
@@ -224,9 +252,11 @@ def test_streamed_images_and_a_resumed_chunk_train_the_same_codebook(quantized, 
 
 
 @pytest.mark.slow
-def test_runs_that_are_trained_at_once_are_those_trained_alone(quantized, images, x):
-    state, step = make_parts(quantized(), images)
-    _, other = build(quantized(), images, seed=7)
+@pytest.mark.parametrize("own", each())
+def test_runs_that_are_trained_at_once_are_those_trained_alone(quantized, images, x, own):
+    config = quantized(**{"vq__codes": 3} | own)
+    state, step = make_parts(config, images)
+    _, other = build(config, images, seed=7)
     states = [state, state._replace(params=other)]
     keys = jax.random.split(jax.random.key(3), 2)
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
@@ -249,7 +279,7 @@ def test_the_use_of_codes_is_that_of_the_split_whatever_the_batch(quantized, ima
         evaluate = make_evaluate(config, model, make_objective(config, model, 10), layout, calls)
         found = evaluate(state, jax.random.key(5), split, make_hparams(config))
         assert found.usage is not None
-        np.testing.assert_array_equal(found.usage.counts, expected)
+        np.testing.assert_array_equal(found.usage.counts, expected[None])
         assert found.metrics["codes_used"] == (expected > 0).sum()
         assert found.metrics["code_perplexity"] > 1
         assert "active_units" not in found.metrics
@@ -287,12 +317,42 @@ def validated(**changes):
         ({"vq__decay": 1.0}, r"vq.decay=1.0: not a number, at least 0 and at most"),
         ({"model": "vae", "quantizer": "vq"}, "quantizer=vq: only model=quantized reads this key"),
         ({"model": "vae", "vq__codes": 9}, "vq.codes=9: only quantizer=vq reads this key"),
+        ({"model": "vae", "vq__decay": 0.5}, "vq.decay=0.5: only quantizer=residual or quantizer=vq reads this key"),
+        ({"quantizer": "fsq", "latent_dim": 5}, "^latent_dim=5: quantizer=fsq does not read this key$"),
+        ({"quantizer": "lfq", "latent_dim": 5}, "^latent_dim=5: quantizer=lfq does not read this key$"),
+        (
+            {"quantizer": "fsq", "fsq__levels": (8, 1)},
+            r"^fsq.levels=\(8, 1\): not a tuple of whole numbers, at least 2",
+        ),
+        ({"quantizer": "fsq", "fsq__levels": ()}, r"^fsq.levels=\(\): a vector needs one number or more"),
+        ({"quantizer": "fsq", "fsq__levels": (65536,) * 2}, "4,294,967,296 codes; choices: .* at most 1,048,576$"),
+        ({"quantizer": "lfq", "lfq__bits": 21}, "^lfq.bits=21: not a whole number, at least 1 and at most 20 "),
+        ({"vq__codebook": "gradient", "vq__eps": 1.0}, "^vq.eps=1: only vq.codebook=ema reads this key$"),
+        ({"vq__distance": "cosine", "latent_dim": 1}, "^vq.distance=cosine: a vector of one number has no angles"),
+        ({"vq__gradient": "rotation", "latent_dim": 1}, "^vq.gradient=rotation: a vector of one number has no angles"),
         ({"prior": "mixture"}, "prior=mixture: only model=vae reads this key"),
     ],
 )
 def test_wrong_keys_are_refused_in_a_line(changes, message):
     with pytest.raises(InputError, match=message):
         validated(**{"model": "quantized"} | changes)
+
+
+def test_weight_decay_does_not_shrink_a_codebook_that_the_optimizer_sets(quantized, images, x, key):
+    """The codes move as without decay; the networks do not."""
+    own = {"vq__codebook": "gradient", "learning_rate": 0.01}
+    with_adam, with_decay = (
+        jax.jit(step)(state, x, key)[0].params
+        for state, step in (
+            make_parts(quantized(**own, **changes), images)
+            for changes in ({}, {"optimizer": "adamw", "weight_decay": 10.0})
+        )
+    )
+    np.testing.assert_array_equal(with_adam["quantizer"]["codebook"], with_decay["quantizer"]["codebook"])
+    _, before = build(quantized(**own), images)
+    assert np.abs(with_adam["quantizer"]["codebook"] - before["quantizer"]["codebook"]).max() > 0.005
+    kernels = (params["decoder"]["output"]["kernel"] for params in (with_adam, with_decay))
+    assert not np.array_equal(*kernels)
 
 
 def test_the_keys_of_the_default_quantizer_are_read():
@@ -336,6 +396,32 @@ def test_a_run_uses_its_codes_ends_whole_and_is_resumed_bit_for_bit(make_config,
     assert (tmp_path / "whole" / "report.html").is_file()
     train_and_evaluate(make_config(**changes, num_epochs=2), tmp_path / "parts")
     resumed = train_and_evaluate(make_config(**changes, num_epochs=4), tmp_path / "parts")
+    assert json.dumps(resumed["codes"]) == json.dumps(results["codes"])
+    assert resumed["test/elbo"] == results["test/elbo"]
+
+
+RUNS: dict[str, dict[str, Any]] = {
+    "gradient": {"vq__codebook": "gradient", "vq__gradient": "rotation"},
+    "cosine": {"vq__distance": "cosine"},
+    "fsq": {"quantizer": "fsq"},
+    "lfq": {"quantizer": "lfq", "learning_rate": 0.01},
+    "residual": {"quantizer": "residual", "network": "conv", "channels": (8, 8)},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("own", RUNS.values(), ids=RUNS)
+def test_a_run_with_each_quantizer_learns_and_is_resumed_bit_for_bit(make_config, tmp_path, own):
+    own = {"model": "quantized", "log__tensorboard": False} | own
+    results = train_and_evaluate(make_config(**own, num_epochs=4), tmp_path / "whole")
+    rows = [json.loads(line) for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
+    elbos = [row["val/elbo"] for row in rows if "val/elbo" in row]
+    assert elbos[-1] > elbos[0] + 0.3
+    assert results["train/codes_used"] > 16
+    assert sum(results["codes"]["counts"]) == 359 * results["codes"]["per_image"]
+    assert (tmp_path / "whole" / "report.html").is_file()
+    train_and_evaluate(make_config(**own, num_epochs=2), tmp_path / "parts")
+    resumed = train_and_evaluate(make_config(**own, num_epochs=4), tmp_path / "parts")
     assert json.dumps(resumed["codes"]) == json.dumps(results["codes"])
     assert resumed["test/elbo"] == results["test/elbo"]
 

@@ -56,9 +56,14 @@ def chosen(flat: Mapping[str, Any]) -> list[Choice]:
 
 
 def unread(flat: Mapping[str, Any]) -> dict[str, str]:
-    """Return the keys that no chosen entry of a complete flat config reads, each with the reason."""
-    read = {key.name for choice in chosen(flat) for key in ENTRIES[choice].keys}
-    reasons: dict[str, str] = {}
+    """Return the keys that a run with a complete flat config does not read, each with the reason."""
+    entries = {choice: ENTRIES[choice] for choice in chosen(flat)}
+    read = {key.name for entry in entries.values() for key in entry.keys}
+    reasons = {
+        name: f"{by}={chosen_name} does not read this key"
+        for (by, chosen_name), entry in entries.items()
+        for name in entry.ignores
+    }
     for key in dict.fromkeys(key for entry in ENTRIES.values() for key in entry.keys if key.name not in read):
         readers = [choice for choice, entry in ENTRIES.items() if key in entry.keys]
         by = readers[0][0]

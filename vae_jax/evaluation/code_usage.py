@@ -7,10 +7,10 @@ from jaxtyping import Int
 
 
 class Usage(NamedTuple):
-    """The number of times that each of K codes is used."""
+    """The number of times that each of K codes is used, by level."""
 
-    counts: Int[np.ndarray, "*P K"]
-    """Over all images of a split and all places of an image."""
+    counts: Int[np.ndarray, "*P R K"]
+    """Over all images of a split and all places of an image. R is 1 unless a place has several codes."""
 
     @property
     def used(self) -> int:
@@ -19,9 +19,16 @@ class Usage(NamedTuple):
 
     @property
     def perplexity(self) -> float:
-        """The exponential of the histogram's entropy: the number of codes that, used equally often, have as much of it."""
-        shares = self.counts[self.counts > 0] / self.counts.sum()
-        return float(np.exp(-(shares * np.log(shares)).sum()))
+        """The exponential of the histogram's entropy: the number of codes that, used equally often, have as much of it.
+
+        With R levels it is the geometric mean of theirs, so that T log(perplexity) is the cost of an image's T codes, in nats,
+        under the best law of each level by itself.
+        """
+        entropies = []
+        for counts in self.counts:
+            shares = counts[counts > 0] / counts.sum()
+            entropies.append(-(shares * np.log(shares)).sum())
+        return float(np.exp(np.mean(entropies)))
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -29,15 +36,19 @@ class Usage(NamedTuple):
         return {"codes_used": self.used, "code_perplexity": self.perplexity}
 
 
-def count_codes(codes: Int[np.ndarray, "*P B T"], num_codes: int) -> Usage:
-    """Return how often each code from 0 to `num_codes` - 1 is used, for each of P runs if there is an axis of runs."""
+def count_codes(codes: Int[np.ndarray, "*P B T"], num_codes: int, levels: int = 1) -> Usage:
+    """Return how often each code from 0 to `num_codes` - 1 is used, for each of P runs if there is an axis of runs.
+
+    With `levels` R > 1 each place has R codes, one after another, and those of each level are counted apart.
+    """
     runs = codes.shape[:-2]
-    rows = codes.reshape(-1, codes.shape[-2] * codes.shape[-1])
-    counts = np.stack([np.bincount(row, minlength=num_codes) for row in rows])
-    return Usage(counts.reshape(*runs, num_codes))
+    by_level = np.moveaxis(codes.reshape(*runs, -1, levels), -1, -2)
+    counts = np.stack([np.bincount(row, minlength=num_codes) for row in by_level.reshape(-1, by_level.shape[-1])])
+    return Usage(counts.reshape(*runs, levels, num_codes))
 
 
 def facts(usage: Usage, nats: float, num_images: int) -> dict[str, Any]:
-    """Return the numbers for results.json; `nats`: the cost of an image's codes."""
-    counts = usage.counts.tolist()
-    return {"codes": {"per_image": sum(counts) // num_images, "size": len(counts), "nats": nats, "counts": counts}}
+    """Return the numbers for results.json, the counts level by level; `nats`: the cost of an image's codes."""
+    (levels, size), counts = usage.counts.shape, usage.counts.ravel().tolist()
+    about = {"per_image": sum(counts) // num_images, "size": size, "levels": levels, "nats": nats}
+    return {"codes": about | {"counts": counts}}

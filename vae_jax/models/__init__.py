@@ -108,6 +108,11 @@ def family_name(config: Config) -> str:
     return ", ".join([config.model, *(f"{key}={config[key]}" for key in ("posterior", "prior") if config[key])])
 
 
+def places_and_levels(model: Model) -> tuple[tuple[int, ...], int]:
+    """Return the places of z, (h, w) or (T,), and the number R of codes at each; R is 1 unless the quantizer is residual."""
+    return (model.grid[:2], model.grid[2]) if len(model.grid) == 3 else (model.grid, 1)
+
+
 def describe_latents(model: Model, config: Config) -> str:
     """Return the size of z in words: `latent 20`, `latent 10 on a sphere`, `latent 7 x 7 x 4`, or `16 codes of 64`."""
     if model.num_codes:

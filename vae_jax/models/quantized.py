@@ -1,6 +1,7 @@
 """The autoencoder with discrete codes and a uniform prior (van den Oord et al. 2017)."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -21,8 +22,9 @@ KEYS = (
     count(
         "quantized.codes_per_image",
         0,
-        f"codes of an image, with network=mlp; 0: {CODES_PER_IMAGE}. A convolutional network has one for each place of its grid",
-        "codes",
+        f"vectors of an image, each replaced by a code, with network=mlp; 0: {CODES_PER_IMAGE}. A convolutional network has one "
+        "for each place of its grid",
+        "vectors",
     ),
 )
 
@@ -38,7 +40,8 @@ def make_quantized(config: Config, spec: Spec) -> Model:
 
     A convolutional network has a vector at each place of its grid; a dense one has a vector that is cut in
     `quantized.codes_per_image` parts. There are K^T possible z and q(z|x) is 1 for one of them, so the KL is T log K for
-    every image, and -(reconstruction + T log K) is a bound on log p(x).
+    every image, and -(reconstruction + T log K) is a bound on log p(x). If a quantizer replaces a vector by R codes, T counts
+    them all.
 
     Raises:
         InputError: the number of codes is given for a network that has a grid.
@@ -46,14 +49,12 @@ def make_quantized(config: Config, spec: Spec) -> Model:
     quantizer, given = make_quantizer(config), config.quantized.codes_per_image
     backbone = make_backbone(config, spec, quantizer.width, quantizer.width, given or CODES_PER_IMAGE)
     _assert_as_many(config, backbone.grid)
-    prior, rate = _uniform(quantizer, math.prod(backbone.grid))
+    prior, rate = _uniform(quantizer, quantizer.levels * math.prod(backbone.grid))
 
     def init(key: PRNGKeyArray, sample: Sample) -> Params:
         params = backbone.init(key, sample) | {"prior": prior.init(key, sample)}
-        apart = max(1, len(sample.images) // quantizer.num_codes)  # K images are enough: each has one vector or more
-        labelled = params if sample.labels is None else params | {LABEL: jnp.asarray(sample.labels)[::apart]}
-        vectors = encode(labelled, unit(jnp.asarray(sample.images)[::apart])).vectors
-        return params | {"quantizer": quantizer.init(jax.random.fold_in(key, 1), vectors.reshape(-1, quantizer.width))}
+        vectors = _vectors_of(sample, quantizer, encode, params)
+        return params | {"quantizer": quantizer.init(jax.random.fold_in(key, 1), vectors)}
 
     def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Nearest:
         return Nearest(backbone.encode(params, x, key).mean)
@@ -82,6 +83,7 @@ def make_quantized(config: Config, spec: Spec) -> Model:
         place=None,
         codes=lambda params, z: z.indices,
         num_codes=quantizer.num_codes,
+        grid=backbone.grid if quantizer.levels == 1 else (*(1, *backbone.grid)[-2:], quantizer.levels),
         decode=decode,
         prior=prior,
         rate=rate,
@@ -90,6 +92,18 @@ def make_quantized(config: Config, spec: Spec) -> Model:
         layers=None,
         traits=backbone.traits | quantizer.traits | {"discrete", "deterministic"},
     )
+
+
+def _vectors_of(
+    sample: Sample, quantizer: Quantizer, encode: Callable[[Params, Images], Nearest], params: Params
+) -> Float[Array, "N D"]:
+    """Return the vectors of some images of a sample, or of none if the quantizer does not start from them."""
+    if "sample" not in quantizer.traits:
+        return jnp.zeros((0, quantizer.width))
+    # K images are enough for one codebook: each has one vector or more. The next ones need vectors that are no codes yet.
+    apart = max(1, len(sample.images) // (quantizer.num_codes * quantizer.levels**2))
+    labelled = params if sample.labels is None else params | {LABEL: jnp.asarray(sample.labels)[::apart]}
+    return encode(labelled, unit(jnp.asarray(sample.images)[::apart])).vectors.reshape(-1, quantizer.width)
 
 
 def _assert_as_many(config: Config, grid: tuple[int, ...]) -> None:
@@ -101,12 +115,12 @@ def _assert_as_many(config: Config, grid: tuple[int, ...]) -> None:
         )
 
 
-def _uniform(quantizer: Quantizer, num_vectors: int) -> tuple[Prior, Rate]:
+def _uniform(quantizer: Quantizer, per_image: int) -> tuple[Prior, Rate]:
     """Return the prior that is uniform over K^T z, and the rate of posteriors that have all their mass on one of them."""
-    nats = num_vectors * math.log(quantizer.num_codes)
+    nats = per_image * math.log(quantizer.num_codes)
 
     def sample(params: Params, key: PRNGKeyArray, n: int, temperature: float = 1.0) -> Quantized:
-        indices = jax.random.randint(key, (n, num_vectors), 0, quantizer.num_codes, jnp.int32)
+        indices = jax.random.randint(key, (n, per_image), 0, quantizer.num_codes, jnp.int32)
         return Quantized(quantizer.vectors(params["quantizer"], indices), indices)
 
     def log_prior(params: Params, z: Quantized) -> PerExample:

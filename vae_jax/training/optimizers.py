@@ -1,8 +1,11 @@
 """Optimizers and schedules, composed from optax."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import optax
+from jaxtyping import Array
 
 from vae_jax.models import OBJECTIVE
 from vae_jax.types import Config, Params
@@ -25,7 +28,7 @@ def make_optimizer(config: Config, steps_per_epoch: int, critic: bool = False) -
         "adam": lambda: [optax.scale_by_adam(config.adam_b1, config.adam_b2, config.adam_eps)],
         "adamw": lambda: [
             optax.scale_by_adam(config.adam_b1, config.adam_b2, config.adam_eps),
-            optax.add_decayed_weights(config.weight_decay),
+            _decayed_weights(config.weight_decay),
         ],
         "rmsprop": lambda: [optax.scale_by_rms(config.adam_b2, config.adam_eps)],
         "sgd": lambda: [],
@@ -40,6 +43,15 @@ def make_optimizer(config: Config, steps_per_epoch: int, critic: bool = False) -
     # to the last, when that rate is 0.
     adam = optax.scale_by_adam(CRITIC_B1, CRITIC_B2, config.adam_eps)
     return _beside_critic(optimizer, optax.chain(*clip, adam, optax.scale_by_learning_rate(1.0)))
+
+
+def _decayed_weights(rate: float) -> optax.GradientTransformation:
+    """Return `optax.add_decayed_weights` for all parameters but a quantizer's: its codes are places, not weights."""
+
+    def add(path: tuple[Any, ...], update: Array, param: Array) -> Array:
+        return update if getattr(path[0], "key", None) == "quantizer" else update + rate * param
+
+    return optax.stateless(lambda updates, params: jax.tree_util.tree_map_with_path(add, updates, params))
 
 
 def _beside_critic(

@@ -38,6 +38,7 @@ MODELS = {
     "conditional": {"condition": "label", "latent_dim": 2, "num_epochs": 2},
     "mixture": {"prior": "mixture", "mixture.components": 4, "latent_dim": 3, "num_epochs": 2},
     "quantized": {"model": "quantized", "network": "conv", "channels": (8, 8), "vq.codes": 16, "num_epochs": 2},
+    "residual": {"model": "quantized", "quantizer": "residual", "residual.codes": 8, "num_epochs": 2},
 }
 """Runs by name, as changes of the tests' small config; each is trained when a test first asks for it."""
 

@@ -186,6 +186,30 @@ def test_every_suggestion_leads_to_a_view(explorer):
             assert np.abs(there.pixels() - start).max() > 0.02
 
 
+def test_a_map_of_codes_is_drawn_for_each_level_and_no_two_levels_share_a_colour(page, trained):
+    page.goto((trained("residual").workdir / "report.html").as_uri())
+    page.wait_for_selector("#code-maps figure")
+    assert "of 16 codes of 2 levels are used" in page.locator("#codes").inner_text()
+    assert "1 x 4 x 2 codes" in page.locator("#codes").inner_text()
+    maps = page.evaluate("JSON.parse(document.getElementById('data').textContent).codebook.maps[0]")
+    canvases = page.locator("#code-maps figure").first.locator("canvas")
+    labels = [one.get_attribute("aria-label") for one in canvases.all()]
+    codes = [" ".join(map(str, row)) for row in (maps[0][0], maps[1][0])]
+    assert labels[1:3] == [f"codes of level {r + 1} of test image 1: {codes[r]}" for r in range(2)]
+    assert len(labels) == 4
+    tops = [one.bounding_box()["y"] for one in canvases.all()]
+    assert max(tops) - min(tops) < 1, "they are in one row"
+    colours = [
+        one.evaluate(
+            """c => { const [n, side] = [c.width / c.height, c.height];
+            return [...Array(n).keys()].map((i) => [...c.getContext('2d').getImageData(i * side + 1, 1, 1, 1).data].join()); }"""
+        )
+        for one in canvases.all()[1:3]
+    ]
+    assert not set(colours[0]) & set(colours[1])
+    assert [len(set(row)) for row in colours] == [len(set(level[0])) for level in maps]
+
+
 def test_the_codes_of_a_quantized_model_are_shown_with_their_usage(page, trained):
     run = trained("quantized")
     page.goto((run.workdir / "report.html").as_uri())

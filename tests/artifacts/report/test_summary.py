@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections import Counter
+from typing import Any
 
 import jax
 import numpy as np
@@ -93,15 +94,40 @@ def test_the_codebook_counts_the_codes_that_its_maps_show(quantized):
     split = Split(rng.integers(0, 256, (8, *SHAPE), np.uint8), np.zeros(8, np.int32))
     found = codebook.codebook(quantized, Dataset(split, split, split), {})
     assert found is not None
-    assert (np.shape(found["maps"]), found["places"], found["size"]) == ((8, 1, 3), "1 x 3", 6)
+    assert (np.shape(found["maps"]), found["places"], found["size"]) == ((8, 1, 1, 3), "1 x 3", 6)
     counted = Counter(np.ravel(found["maps"]).tolist())
     assert found["counts"] == [counted[code] for code in range(6)]
     assert found["used"] == len(counted)
     assert found["images"]["columns"] == found["reconstructions"]["columns"] == 8
     vectors, known = quantized.encode(split.images).vectors, quantized.params["quantizer"]["codebook"]
     nearest = np.square(vectors[:, :, None] - known).sum(axis=3).argmin(axis=2)
-    np.testing.assert_array_equal(np.array(found["maps"])[:, 0], nearest)
+    np.testing.assert_array_equal(np.array(found["maps"])[:, 0, 0], nearest)
     json.dumps(found)
+
+
+def test_the_codebook_of_several_levels_has_a_map_and_counts_for_each():
+    own: dict[str, Any] = {"residual__codes": 5, "residual__levels": 2, "quantized__codes_per_image": 3}
+    run = random_run(SHAPE, model="quantized", quantizer="residual", hidden_dims=(5,), **own)
+    rng = np.random.default_rng(0)
+    split = Split(rng.integers(0, 256, (8, *SHAPE), np.uint8), np.zeros(8, np.int32))
+    found = codebook.codebook(run, Dataset(split, split, split), {})
+    assert found is not None
+    assert run.model.grid == (1, 3, 2)
+    assert (found["places"], found["size"], found["levels"]) == ("1 x 3 x 2", 10, 2)
+    maps = np.array(found["maps"])
+    assert maps.shape == (8, 2, 1, 3)
+    counts = [np.bincount(maps[:, r].ravel(), minlength=5).tolist() for r in range(2)]
+    assert found["counts"] == counts[0] + counts[1]
+    vectors, known = run.encode(split.images).vectors, run.params["quantizer"]["codebook"]
+    nearest = np.square(vectors[:, :, None] - known[0]).sum(axis=3).argmin(axis=2)
+    np.testing.assert_array_equal(maps[:, 0, 0], nearest)
+    left = vectors - known[0][nearest]
+    second = np.square(left[:, :, None] - known[1]).sum(axis=3).argmin(axis=2)
+    np.testing.assert_array_equal(maps[:, 1, 0], second)
+    results = {"codes": {"counts": list(range(10))}, "best_epoch": 1.0, "epochs": 4.0, "step": 4}
+    known_counts = codebook.codebook(run, Dataset(split, split, split), results)
+    assert known_counts is not None
+    assert known_counts["counts"] == list(range(10))
 
 
 def test_counts_are_those_of_the_results_only_if_they_belong_to_the_checkpoint(quantized):
@@ -109,7 +135,7 @@ def test_counts_are_those_of_the_results_only_if_they_belong_to_the_checkpoint(q
     images = Dataset(split, split, split)
     results = {"codes": {"counts": [9, 0, 0, 0, 0, 1]}, "best_epoch": 1.0, "epochs": 4.0, "step": 4}
     assert quantized.step == 1
-    assert codebook._counts(quantized, images, results).tolist() == [9, 0, 0, 0, 0, 1]
+    assert codebook._counts(quantized, images, results).tolist() == [[9, 0, 0, 0, 0, 1]]
     assert codebook._counts(quantized, images, results | {"best_epoch": 2.0}).sum() == 6
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vae_jax.models.quantizers import make_quantizer
-from vae_jax.models.quantizers.vq import split_most_used, statistics
+from vae_jax.models.quantizers.codebook import split_most_used, statistics
 
 K, D = 6, 3
 
@@ -165,3 +165,60 @@ def test_the_codebook_starts_at_vectors_of_images(vq, vectors):
     assert len(set(at)) == K
     assert vq().traits == {"sample"}
     assert init(vq(), vectors[:1, :2])["codebook"].shape == (K, D)
+
+
+def test_a_gradient_codebook_learns_from_the_distance_alone_and_its_code_pulls_both_ways(vq, vectors):
+    quantizer = vq(vq__codebook="gradient", vq__commitment=0.7)
+    params = init(quantizer, vectors)
+    assert (params.keys(), quantizer.refit) == ({"codebook"}, None)
+    value, grads = penalty_and_gradient(quantizer, params, vectors)
+    nearest = distances(params, vectors)
+    np.testing.assert_allclose(value, 1.7 * nearest.min(axis=-1).sum(axis=-1).mean(), rtol=1e-5)
+    rows, flat = nearest.argmin(axis=-1).ravel(), np.asarray(vectors, np.float64).reshape(-1, D)
+    codebook = np.asarray(params["codebook"], np.float64)
+    expected = [2 * (codebook[k] - flat[rows == k]).sum(axis=0) / 20 for k in range(K)]
+    np.testing.assert_allclose(grads["codebook"], expected, rtol=1e-4, atol=1e-5)
+    z = quantizer.quantize(params, vectors)
+    of_vectors = jax.grad(lambda v: quantizer.penalty(params, v, z).sum())(vectors)
+    np.testing.assert_allclose(of_vectors, 1.4 * (vectors - z.vectors), rtol=1e-5, atol=1e-6)
+
+
+def test_codes_by_cosine_have_length_one_and_the_smallest_angle_whatever_the_lengths(vq, vectors):
+    quantizer = vq(vq__distance="cosine", vq__eps=0.0, vq__decay=0.0, vq__dead_below=0.0)
+    params = init(quantizer, vectors)
+    params["codebook"] = params["codebook"] * jnp.linspace(0.2, 3, K)[:, None]
+    z = quantizer.quantize(params, 5 * vectors)
+    one, codes = (np.asarray(a, np.float64) for a in (vectors, params["codebook"]))
+    cosines = (one @ codes.T) / np.linalg.norm(one, axis=-1)[..., None] / np.linalg.norm(codes, axis=-1)
+    np.testing.assert_array_equal(z.indices, cosines.argmax(axis=-1))
+    np.testing.assert_allclose(np.linalg.norm(z.vectors, axis=-1), 1, rtol=1e-6)
+    np.testing.assert_array_equal(quantizer.vectors(params, z.indices), z.vectors)
+    value, grads = penalty_and_gradient(quantizer, params, vectors)
+    np.testing.assert_allclose(value, 0.25 * 2 * (1 - cosines.max(axis=-1)).sum(axis=-1).mean(), rtol=1e-4)
+    after = quantizer.refit(jax.random.key(0), params, grads, jnp.int32(5))
+    units = (one / np.linalg.norm(one, axis=-1, keepdims=True)).reshape(-1, D)
+    for k in np.unique(z.indices):  # a step of spherical k-means
+        mean = units[z.indices.ravel() == k].mean(axis=0)
+        found = np.asarray(quantizer.vectors(after, jnp.full((1, 1), k, jnp.int32)))[0, 0]
+        np.testing.assert_allclose(found, mean / np.linalg.norm(mean), atol=1e-5)
+
+
+def test_the_rotation_is_the_gradient_of_a_code_if_it_is_chosen(vq, vectors):
+    quantizer, few = vq(vq__gradient="rotation"), vectors[:1]
+    params = init(quantizer, vectors)
+    z = quantizer.quantize(params, few)
+    np.testing.assert_array_equal(z.vectors, params["codebook"][z.indices])
+    jacobian = jax.jit(jax.jacobian(lambda v: quantizer.quantize(params, v).vectors))(few)
+    for t in range(4):
+        own, vector = np.asarray(jacobian[0, t, :, 0, t]), np.asarray(few[0, t])
+        scale = float(np.linalg.norm(z.vectors[0, t]) / np.linalg.norm(vector))
+        np.testing.assert_allclose(own.T @ own, scale**2 * np.eye(D), atol=1e-5 * scale**2)
+        np.testing.assert_allclose(own @ vector, z.vectors[0, t], atol=1e-5)
+
+
+def test_a_codebook_larger_than_the_sample_starts_with_different_codes(vq, vectors):
+    few = vectors[:1, :2]
+    found = np.asarray(init(vq(), few)["codebook"])
+    assert len(np.unique(found, axis=0)) == K
+    away = np.abs(found[:, None] - np.asarray(few).reshape(-1, D)).max(axis=2).min(axis=1)
+    assert away.max() < 0.1 * np.asarray(few).std()

@@ -11,7 +11,7 @@ from jaxtyping import Int32
 from vae_jax.artifacts.arrays import examples, labels_of_examples
 from vae_jax.artifacts.report.sprites import sheet
 from vae_jax.evaluation.code_usage import Usage, count_codes
-from vae_jax.models import given
+from vae_jax.models import given, places_and_levels
 from vae_jax.runs.pieces import in_pieces
 from vae_jax.runs.run import Run
 from vae_jax.types import Dataset
@@ -23,25 +23,28 @@ def codebook(run: Run, dataset: Dataset, results: Mapping[str, Any]) -> dict[str
     """Return the use of the codes as JSON, or None if z is not discrete.
 
     Returns:
-        size: K, the codes there are. used, perplexity and counts [K]: on the test split. places: the places of an image, such
-        as "4 x 4". images and reconstructions: `sheet`s of 8 test images. maps [8][h][w]: their codes.
+        size: R K, the codes there are in all levels; levels: R. used, perplexity and counts [R K]: on the test split. places:
+        those of an image's codes, such as "4 x 4", or "4 x 4 x 2" with R = 2. images and reconstructions: `sheet`s of 8 test
+        images. maps [8][R][h][w]: their codes.
     """
     if run.model.codes is None:
         return None
     usage = Usage(_counts(run, dataset, results))
     images = examples(dataset.test, NUM_IMAGES)
     labels = labels_of_examples(run.labels_of(dataset, "test"), NUM_IMAGES)
-    rows = (1, *run.model.grid)[-2:]
+    places, levels = places_and_levels(run.model)
+    rows = (1, *places)[-2:]
     pixels = np.nan_to_num(run.reconstruct(images, labels))
     return {
-        "size": run.model.num_codes,
+        "size": usage.counts.size,
+        "levels": levels,
         "used": usage.used,
         "perplexity": usage.perplexity,
-        "counts": usage.counts.tolist(),
-        "places": " x ".join(map(str, rows)),
+        "counts": usage.counts.ravel().tolist(),
+        "places": " x ".join(map(str, rows if levels == 1 else (*rows, levels))),
         "images": sheet(np.array(images), columns=len(images)),
         "reconstructions": sheet(np.round(255 * pixels.clip(0, 1)).astype(np.uint8), columns=len(images)),
-        "maps": codes_of(run, images, labels).reshape(-1, *rows).tolist(),
+        "maps": np.moveaxis(codes_of(run, images, labels).reshape(-1, *rows, levels), -1, 1).tolist(),
     }
 
 
@@ -58,12 +61,13 @@ def codes_of(run: Run, images: np.ndarray, labels: Any) -> Int32[np.ndarray, "N 
 
 
 def _counts(run: Run, dataset: Dataset, results: Mapping[str, Any]) -> np.ndarray:
-    """Return how often each code is used on the test split: from the results if they are those of this checkpoint."""
+    """Return how often each code is used on the test split [R, K]: from the results if they are those of this checkpoint."""
+    _, levels = places_and_levels(run.model)
     counts = results.get("codes", {}).get("counts", [])
-    if len(counts) == run.model.num_codes and _evaluated_step(results) == run.step:
-        return np.array(counts)
+    if len(counts) == levels * run.model.num_codes and _evaluated_step(results) == run.step:
+        return np.array(counts).reshape(levels, -1)
     codes = codes_of(run, dataset.test.images, run.labels_of(dataset, "test"))
-    return count_codes(codes, run.model.num_codes).counts
+    return count_codes(codes, run.model.num_codes, levels).counts
 
 
 def _evaluated_step(results: Mapping[str, Any]) -> int:

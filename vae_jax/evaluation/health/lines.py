@@ -121,11 +121,12 @@ def gap(gap: Gap, deviation: float) -> Line:
 
 def codes_used(usage: Usage, nats: float, num_images: int) -> Line:
     """Return the line on the use of discrete codes; `nats`: the cost of an image's codes."""
-    size, per_image = len(usage.counts), usage.counts.sum() // num_images
-    text = f"{usage.used} of {size}, perplexity {usage.perplexity:.1f}; {per_image} codes of {size}: {nats:.2f} nats"
-    if usage.used > 1 and nats > NO_INFORMATION:
+    (levels, size), per_image = usage.counts.shape, usage.counts.sum() // num_images
+    text = f"{usage.used} of {usage.counts.size}, perplexity {usage.perplexity:.1f}"
+    text += f"; {per_image} codes of {size}: {nats:.2f} nats"
+    if usage.used > levels and nats > NO_INFORMATION:
         return Line(verdicts.CODES_USED, text, HEALTHY, numbers=usage.metrics)
-    which = "all images have the same code" if usage.used == 1 else "the drawn codes do not depend on the image"
+    which = "all images have the same code" if usage.used == levels else "the drawn codes do not depend on the image"
     which += ", so reconstructions do not follow the image"
     return Line(verdicts.CODES_USED, text, COLLAPSED, which, "more epochs", numbers=usage.metrics)
 

@@ -8,7 +8,9 @@ from jaxtyping import Array, Float, Int32, PRNGKeyArray
 from vae_jax.types import Params, PerExample
 
 Vectors = Float[Array, "B T D"]
-Indices = Int32[Array, "B T"]
+Indices = Int32[Array, "B N"]
+MOST_CODES = 2**20
+"""The most codes of a quantizer without a codebook: an evaluation counts the uses of each."""
 
 
 class Quantized(NamedTuple):
@@ -17,7 +19,7 @@ class Quantized(NamedTuple):
     vectors: Vectors
     """The vectors of the codes. Gradients pass straight through to the vectors that they replace."""
     indices: Indices
-    """From 0 to K - 1."""
+    """From 0 to K - 1: N = T R of them, the R of the first vector first."""
 
 
 class Quantizer(NamedTuple):
@@ -26,7 +28,7 @@ class Quantizer(NamedTuple):
     width: int
     """D, the size of a vector."""
     num_codes: int
-    """K, the number of codes."""
+    """K, the number of values of a code."""
     init: Callable[[PRNGKeyArray, Float[Array, "N D"]], Params]
     """(key, vectors) -> its own parameters. The vectors are those of training images by the initial encoder; N = 0 unless the
     traits have "sample"."""
@@ -38,5 +40,7 @@ class Quantizer(NamedTuple):
     """(params, vectors, their codes) -> its own term of the loss [B], nats per image."""
     refit: Callable[[PRNGKeyArray, Params, Params, Int32[Array, ""]], Params] | None = None
     """(key, params, grads, step) -> params after a step, or None if the optimizer sets them."""
+    levels: int = 1
+    """R, the number of codes that replace a vector."""
     traits: frozenset[str] = frozenset()
     """See `Model.traits`, of which they become a part."""

@@ -25,8 +25,8 @@ const Codebook = (() => {
     context.fillRect(0, height - 1, width, 1);
   }
 
-  /** Draw a map [h][w] of code numbers, one square each, with the number if there is room. */
-  function drawMap(canvas, map) {
+  /** Draw a map [h][w] of code numbers, one square each, with the number if there is room; the first one's colour is `first`. */
+  function drawMap(canvas, map, first) {
     const [rows, columns] = [map.length, map[0].length];
     const side = Math.max(1, Math.floor(128 / Math.max(rows, columns)));
     [canvas.width, canvas.height] = [columns * side, rows * side];
@@ -36,7 +36,7 @@ const Codebook = (() => {
     context.textBaseline = "middle";
     map.forEach((codes, row) =>
       codes.forEach((code, column) => {
-        context.fillStyle = colourOf(code);
+        context.fillStyle = colourOf(first + code);
         context.fillRect(column * side, row * side, side, side);
         context.fillStyle = "#ffffff";
         if (side >= 24) context.fillText(code, (column + 0.5) * side, (row + 0.5) * side);
@@ -44,14 +44,16 @@ const Codebook = (() => {
     );
   }
 
-  /** content: {size, used, perplexity, counts, places, images, reconstructions, maps}, as in vae_jax/artifacts/report. */
+  /** content: {size, levels, used, perplexity, counts, places, images, reconstructions, maps}, as in vae_jax/artifacts/report. */
   async function show(content) {
     const { byId, element } = Page;
     drawUsage(byId("usage"), content.counts);
     const [image, reconstruction] = await Promise.all([content.images, content.reconstructions].map(Pictures.loadSheet));
     content.maps.forEach((map, i) => {
       const figure = element("figure", byId("code-maps"), { className: "codes" });
-      const names = ["test image", "its codes", "its reconstruction"];
+      const levels = map.map((_, level) => (map.length > 1 ? `its codes of level ${level + 1}` : "its codes"));
+      const names = ["test image", ...levels, "its reconstruction"];
+      figure.style.gridTemplateColumns = `repeat(${names.length}, 1fr)`;
       const canvases = names.map((name) => {
         const canvas = element("canvas", figure, { title: name });
         canvas.setAttribute("role", "img");
@@ -59,9 +61,13 @@ const Codebook = (() => {
         return canvas;
       });
       image(canvases[0], i);
-      drawMap(canvases[1], map);
-      canvases[1].setAttribute("aria-label", `codes of test image ${i + 1}: ${map.map((row) => row.join(" ")).join(", ")}`);
-      reconstruction(canvases[2], i);
+      map.forEach((codes, level) => {
+        const canvas = canvases[level + 1];
+        drawMap(canvas, codes, (level * content.size) / content.levels);
+        const text = codes.map((row) => row.join(" ")).join(", ");
+        canvas.setAttribute("aria-label", `${levels[level].replace("its ", "")} of test image ${i + 1}: ${text}`);
+      });
+      reconstruction(canvases[names.length - 1], i);
     });
     const redraw = () => drawUsage(byId("usage"), content.counts);
     new ResizeObserver(redraw).observe(byId("usage"));
