@@ -251,6 +251,8 @@ class Model(NamedTuple):
     """None: there is no elbo."""
     codes: Callable[[Params, Any], Int32[Array, "B T"]] | None = None
     """(params, z) -> the indices of its T discrete codes; None: z is not discrete."""
+    from_codes: Callable[[Params, Int32[Array, "B T"]], Any] | None = None
+    """(params, indices) -> the z of which they are the `codes`; None: z is not discrete."""
     num_codes: int = 0
     """The number of values that each code may have; 0: z is not discrete."""
     grid: tuple[int, ...] = ()

@@ -11,7 +11,7 @@ from vae_jax import config as config_lib
 from vae_jax.config.combinations import combination_problems
 from vae_jax.errors import InputError
 from vae_jax.models import init_shapes, make_model, require_rate
-from vae_jax.models.density import MOMENTS
+from vae_jax.models.priors.rescaled import MOMENTS
 from vae_jax.types import Sample, Spec
 
 SHAPE = (2, 1, 4)

@@ -96,6 +96,7 @@ def make_categorical(config: Config, spec: Spec) -> Model:
         view=_flat,
         place=None,
         codes=lambda params, z: z.argmax(axis=-1).astype(jnp.int32),
+        from_codes=lambda params, codes: jax.nn.one_hot(codes, classes),
         num_codes=classes,
         grid=(num,),
         decode=decode,

@@ -2,9 +2,8 @@
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
@@ -12,8 +11,10 @@ from vae_jax.errors import InputError
 from vae_jax.models.backbone import itself
 from vae_jax.models.posteriors import log_ratio, make_diagonal
 from vae_jax.models.priors import PRIOR, make_prior
+from vae_jax.models.priors.rescaled import MOMENTS, moments_of, rescaled
 from vae_jax.types import (
     Config,
+    Draw,
     Images,
     Likelihood,
     Model,
@@ -30,8 +31,6 @@ from vae_jax.types import (
 Z = Float[Array, "B Z"]
 KEYS = (PRIOR,)
 OWN = {"prior": "flow"}
-MOMENTS = "moments"
-"""The name of the mean and deviation of the codes in the params."""
 
 
 def problems(flat: Mapping[str, Any]) -> list[str]:
@@ -41,38 +40,45 @@ def problems(flat: Mapping[str, Any]) -> list[str]:
         found.append(f"dataset={flat['dataset']}: model=density learns the codes of a run; choices: dataset=codes")
     if flat["prior"] in ("vamp", "sphere"):
         why = {"vamp": "encodes images, and the data are codes", "sphere": "has no parameters to learn"}[flat["prior"]]
-        found.append(f"prior={flat['prior']}: it {why}; choices: prior=flow, mixture, standard")
+        found.append(
+            f"prior={flat['prior']}: it {why}; choices: prior=flow, mixture, standard, or pixelcnn for indices"
+        )
     if flat["objective"] != "elbo":
         found.append(f"objective={flat['objective']}: model=density has an exact density; choices: objective=elbo")
-    if flat["condition"] != "none":
-        found.append(
-            f"condition={flat['condition']}: the priors of latents are given no label; choices: condition=none"
-        )
+    if flat["condition"] != "none" and flat["prior"] != "pixelcnn":
+        found.append(f"condition={flat['condition']}: only prior=pixelcnn is given the label; choices: condition=none")
     return found
 
 
 def make_density(config: Config, spec: Spec) -> Model:
-    """Make the model of the codes of a run with Gaussian posteriors: E_q[log q(z|x) - log p(z)] is the whole loss.
+    """Make the model of the codes of a run: E_q[log q(z|x) - log p(z)] is the whole loss, the rate of the pair, nats per image.
 
-    The posteriors q(z|x) are the data, and a z is drawn from each in every step. So the loss is the rate of the pair of that
-    run's encoder and decoder with this p(z), nats per image; what the decoder adds does not depend on p(z). p is the density of
-    (z - mean) / deviation under `config.prior`, with the mean and deviation of each channel over training codes.
+    What the decoder of that run adds to the loss of the pair does not depend on p(z). Discrete codes have q(z|x) = 1, so the
+    rate is their code length -log p(z). Gaussian posteriors q(z|x) are the data, and a z is drawn from each in every step.
 
     Raises:
-        InputError: the codes are discrete.
+        InputError: the prior is not one of this kind of codes.
+    """
+    kind = "pixels" if spec.codes is None else spec.codes[0]
+    fitting = {"indices": ("pixelcnn",), "latents": ("flow", "mixture", "standard")}.get(kind, ())
+    name = config.prior or OWN["prior"]
+    if name not in fitting:
+        choices = f"prior={', '.join(fitting)}" if fitting else "dataset=codes"
+        raise InputError(f"prior={name}: model=density has {kind} from data_dir={config.data_dir}; choices: {choices}")
+    return _of_indices(config, spec) if kind == "indices" else _of_latents(config, spec)
+
+
+def _of_latents(config: Config, spec: Spec) -> Model:
+    """Make the density of Gaussian posteriors, that of (z - mean) / deviation under `config.prior`.
+
+    The mean and the deviation are those of each channel over training codes.
     """
     height, width, channels = spec.shape
-    if spec.codes is None or spec.codes[0] != "latents":
-        kind = "pixels" if spec.codes is None else spec.codes[0]
-        raise InputError(
-            f"model=density, dataset={config.dataset}: the data are {kind}; choices: data_dir=RUN of a VAE whose "
-            "posteriors are diagonal Gaussians"
-        )
     sized = copy.deepcopy(config)
     sized.latent_dim, sized.posterior = height * width * channels // 2, ""
     family = make_diagonal(sized)
     own = make_prior(sized, spec, _no_encoder, OWN["prior"])
-    prior = _rescaled(own, height * width)
+    prior = rescaled(own, height * width)
 
     def init(key: PRNGKeyArray, sample: Sample) -> Params:
         return {"likelihood": {}, "prior": own.init(key, sample), MOMENTS: moments_of(jnp.asarray(sample.images))}
@@ -81,17 +87,67 @@ def make_density(config: Config, spec: Spec) -> Model:
         mean, logvar = (part.reshape(x.shape[0], sized.latent_dim) for part in jnp.split(x, 2, axis=-1))
         return Posterior(mean, logvar)
 
-    def decode(params: Params, z: Z, key: PRNGKeyArray | None = None) -> Outputs:
-        return jnp.zeros((z.shape[0], 1, 1, 1))
-
     def refit(key: PRNGKeyArray, params: Params, grads: Params, step: Int32[Array, ""]) -> dict[str, Params]:
         return {MOMENTS: params[MOMENTS]}  # an optimizer with weight decay would change them
 
-    assert prior.log_prob is not None
-    return Model(
+    return _without_pixels(prior, family.log_prob)._replace(
         init=init,
         encode=encode,
         reparameterize=family.reparameterize,
+        grid=(height, width) if height * width > 1 else (),
+        refit=refit,
+        traits=frozenset({"sample"}) | prior.traits,
+    )
+
+
+class Known(NamedTuple):
+    """The posterior of discrete codes, all of whose mass is on the codes themselves."""
+
+    codes: Int32[Array, "B T"]
+
+
+def _of_indices(config: Config, spec: Spec) -> Model:
+    """Make the mass of discrete codes; z is i32[T]."""
+    assert spec.codes is not None
+    prior = make_prior(config, spec, _no_encoder)
+
+    def init(key: PRNGKeyArray, sample: Sample) -> Params:
+        return {"likelihood": {}, "prior": prior.init(key, sample)}
+
+    def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Known:
+        return Known(x.reshape(x.shape[0], -1).astype(jnp.int32))
+
+    def reparameterize(params: Params, key: PRNGKeyArray | None, posterior: Known) -> Draw:
+        return Draw(posterior.codes, jnp.zeros(posterior.codes.shape[0]))
+
+    def log_posterior(params: Params, posterior: Known, z: Int32[Array, "B T"]) -> PerExample:
+        return jnp.where((posterior.codes == z).all(axis=1), 0.0, -jnp.inf)
+
+    return _without_pixels(prior, log_posterior)._replace(
+        init=init,
+        encode=encode,
+        reparameterize=reparameterize,
+        view=lambda params, z: z.astype(jnp.float32),
+        place=None,
+        codes=itself,
+        from_codes=itself,
+        num_codes=spec.codes[1],
+        grid=spec.shape if spec.shape[2] > 1 else spec.shape[:2],
+        traits=frozenset({"discrete", "deterministic"}) | prior.traits,
+    )
+
+
+def _without_pixels(prior: Prior, log_posterior: Any) -> Model:
+    """Return the part that all densities share: there is a rate, and nothing is reconstructed."""
+    assert prior.log_prob is not None
+
+    def decode(params: Params, z: Any, key: PRNGKeyArray | None = None) -> Outputs:
+        return jnp.zeros((z.shape[0], 1, 1, 1))
+
+    return Model(
+        init=_unknown,
+        encode=_unknown,
+        reparameterize=_unknown,
         view=itself,
         place=itself,
         decode=decode,
@@ -100,10 +156,7 @@ def make_density(config: Config, spec: Spec) -> Model:
         sample_pixels=lambda params, key, outputs: outputs,
         likelihood=NO_PIXELS,
         prior=prior,
-        rate=Rate(log_ratio(prior.log_prob), lambda: ("kl",), family.log_prob),
-        grid=(height, width) if height * width > 1 else (),
-        refit=refit,
-        traits=frozenset({"sample"}) | prior.traits,
+        rate=Rate(log_ratio(prior.log_prob), lambda: ("kl",), log_posterior),
     )
 
 
@@ -119,39 +172,9 @@ NO_PIXELS = Likelihood(
 """The likelihood of a model whose data are codes: there is nothing to reconstruct."""
 
 
+def _unknown(*arguments: Any) -> Any:
+    raise AssertionError("a density of latents and one of indices have functions of their own")
+
+
 def _no_encoder(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Any:
     raise AssertionError("priors that encode images are refused")
-
-
-def moments_of(images: Array) -> Params:
-    """Return the mean and the deviation [c] of the z of each channel, over codes [M, h, w, 2 c] and their posteriors."""
-    mean, logvar = jnp.split(images, 2, axis=-1)
-    variance = mean.var(axis=(0, 1, 2)) + jnp.exp(logvar).mean(axis=(0, 1, 2))
-    return {"mean": mean.mean(axis=(0, 1, 2)), "deviation": jnp.sqrt(variance)}
-
-
-def _rescaled(prior: Prior, places: int) -> Prior:
-    """Return the prior of z for which (z - mean) / deviation has the given one."""
-
-    def moments(params: Params) -> tuple[Float[Array, "1 Z"], Float[Array, "1 Z"]]:
-        own = jax.lax.stop_gradient(params[MOMENTS])
-        return jnp.tile(own["mean"], places)[None], jnp.tile(own["deviation"], places)[None]
-
-    def inner(params: Params, z: Z) -> Z:
-        mean, deviation = moments(params)
-        return (z - mean) / deviation
-
-    def log_prob(params: Params, z: Z) -> PerExample:
-        assert prior.log_prob is not None
-        return prior.log_prob(params, inner(params, z)) - jnp.log(moments(params)[1]).sum()
-
-    def sample(params: Params, key: PRNGKeyArray, n: int, temperature: float = 1.0) -> Z:
-        mean, deviation = moments(params)
-        return mean + deviation * prior.sample(params, key, n, temperature)
-
-    def component(params: Params, z: Z) -> Int32[Array, " B"]:
-        assert prior.component is not None
-        return prior.component(params, inner(params, z))
-
-    found = None if prior.component is None else component
-    return prior._replace(log_prob=log_prob, sample=sample, component=found, is_standard=False)

@@ -82,6 +82,7 @@ def make_quantized(config: Config, spec: Spec) -> Model:
         view=lambda params, z: z.vectors.reshape(z.vectors.shape[0], -1),
         place=None,
         codes=lambda params, z: z.indices,
+        from_codes=lambda params, codes: Quantized(quantizer.vectors(params["quantizer"], codes), codes),
         num_codes=quantizer.num_codes,
         grid=backbone.grid if quantizer.levels == 1 else (*(1, *backbone.grid)[-2:], quantizer.levels),
         decode=decode,

@@ -2,16 +2,20 @@
 
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
+
+from jaxtyping import PRNGKeyArray
 
 from vae_jax.config import flatten
 from vae_jax.config.table import ENTRIES
 from vae_jax.data.digest import params_digest
 from vae_jax.errors import InputError
 from vae_jax.models.conditional import make_conditional
-from vae_jax.models.density import MOMENTS, OWN
+from vae_jax.models.density import OWN
 from vae_jax.models.posteriors import log_ratio
+from vae_jax.models.priors.rescaled import MOMENTS
 from vae_jax.runs.run import Run
-from vae_jax.types import Config, Model, Params, Rate, Spec
+from vae_jax.types import Config, Model, Params, Prior, Rate, Spec
 
 PAIR = "pair"
 """The trait of a model whose prior was learned afterwards."""
@@ -38,20 +42,36 @@ def join(
             f"data_dir={config.data_dir}: the run there has other parameters ({digest}) than those whose codes were learned "
             f"({spec.codes[2]}); choices: the run as it was, or a new density of it in another folder"
         )
-    rate = Rate(log_ratio(density.prior.log_prob), lambda: ("kl",), parent.model.rate.log_posterior)
-    traits = (parent.model.traits - {"columns"}) | density.prior.traits | {PAIR}
-    model = parent.model._replace(prior=density.prior, rate=rate, traits=traits)
-    if parent.model.given is not None:
+    prior = _of_parent(parent.model, density.prior)
+    assert prior.log_prob is not None
+    rate = Rate(log_ratio(prior.log_prob), lambda: ("kl",), parent.model.rate.log_posterior)
+    traits = (parent.model.traits - {"columns"}) | (density.prior.traits - {"conv"}) | {PAIR}
+    model = parent.model._replace(prior=prior, rate=rate, traits=traits)
+    if parent.model.given is not None or density.given is not None:
         model = make_conditional(model)  # the parent's own has the parent's prior
-    own = {"prior": params["prior"], MOMENTS: params[MOMENTS]}
+    own = {name: params[name] for name in ("prior", MOMENTS) if name in params}
     return Run(_config_of(parent, config), model, parent.params | own, parent.spec, step, workdir)
+
+
+def _of_parent(model: Model, prior: Prior) -> Prior:
+    """Return a prior of codes as that of the z that they are the codes of; one of latents as it is."""
+    codes, from_codes, log_prob = model.codes, model.from_codes, prior.log_prob
+    if codes is None or from_codes is None or log_prob is None:
+        return prior
+
+    def sample(params: Params, key: PRNGKeyArray, n: int, temperature: float = 1.0) -> Any:
+        return from_codes(params, prior.sample(params, key, n, temperature))
+
+    return prior._replace(log_prob=lambda params, z: log_prob(params, codes(params, z)), sample=sample)
 
 
 def _config_of(parent: Run, config: Config) -> Config:
     """Return the parent's config with the prior and the seed of the density's."""
     merged, flat = deepcopy(parent.config), flatten(config)
     name = config.prior or OWN["prior"]
-    values = {"prior": name, "seed": config.seed} | {key.name: flat[key.name] for key in ENTRIES["prior", name].keys}
+    values = {"prior": name, "seed": config.seed}
+    values |= {} if config.condition == "none" else {"condition": config.condition}
+    values |= {key.name: flat[key.name] for key in ENTRIES["prior", name].keys}
     for key, value in values.items():
         merged.update_from_flattened_dict({key: value})
     return merged

@@ -1,0 +1,62 @@
+"""A gated PixelCNN (van den Oord et al. 2016b) as the prior of a grid of discrete codes, learned after the codes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Int32, PRNGKeyArray
+
+from vae_jax.keys import count
+from vae_jax.models.conditional import LABEL, one_hot
+from vae_jax.models.networks.pixelcnn import NOTHING, Given, make_pixelcnn
+from vae_jax.types import Config, Encode, Params, PerExample, Prior, Sample, Spec
+
+Codes = Int32[Array, "B T"]
+KEYS = (
+    count("pixelcnn.features", 64, "width of all layers", "features", 1, 4096),
+    count("pixelcnn.layers", 5, "layers of each stack", "layers", 1, 100),
+    count("pixelcnn.kernel", 3, "odd width of the convolutions", "places", 1, 99),
+)
+
+
+def problems(flat: Mapping[str, Any]) -> list[str]:
+    """Return the problems of a model without a grid of given codes, and of a kernel without a middle."""
+    found = []
+    if flat["model"] != "density":
+        found.append(
+            f"model={flat['model']}: prior=pixelcnn is a density of the discrete codes of a finished run; choices: model=density"
+        )
+    if flat["pixelcnn.kernel"] % 2 == 0:
+        found.append(f"pixelcnn.kernel={flat['pixelcnn.kernel']}: an even kernel has no middle; choices: 1, 3, 5, ...")
+    return found
+
+
+def make_pixelcnn_prior(config: Config, spec: Spec, encode: Encode) -> Prior:
+    """Make p(codes) = prod_i p(code i | the codes before it, the class), uniform at the start, so that -log p is T log K.
+
+    The codes are those of a grid H x W with R at each place, `spec.shape`; one z is i32[T], T = H W R. With
+    `config.condition` it is given the class. It reads pixelcnn.features, pixelcnn.layers and pixelcnn.kernel. A temperature
+    divides the logits.
+    """
+    assert spec.codes is not None
+    height, width, levels = spec.shape
+    classes, own = spec.num_classes if config.condition == "label" else 0, config.pixelcnn
+    network = make_pixelcnn(
+        (height, width), levels, spec.codes[1], own.features, own.layers, own.kernel, given=(classes, 0)
+    )
+
+    def given(params: Params, rows: int) -> Given:
+        return Given(one_hot(params[LABEL], classes, rows)) if classes else NOTHING
+
+    def init(key: PRNGKeyArray, sample: Sample) -> Params:
+        return network.init(key)
+
+    def log_prob(params: Params, codes: Codes) -> PerExample:
+        grid = codes.reshape(codes.shape[0], height, width, levels)
+        return network.log_prob(params["prior"], grid, given(params, codes.shape[0]))
+
+    def sample(params: Params, key: PRNGKeyArray, n: int, temperature: float = 1.0) -> Codes:
+        draws = network.sample(params["prior"], key, n, given(params, n), jnp.float32(temperature))
+        return draws.reshape(n, height * width * levels)
+
+    return Prior(init, log_prob, sample, is_standard=False, traits=frozenset({"conv"}))

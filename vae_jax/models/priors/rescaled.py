@@ -1,0 +1,45 @@
+"""A prior of latents of any mean and deviation, those of the codes that it learns."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int32, PRNGKeyArray
+
+from vae_jax.types import Params, PerExample, Prior
+
+Z = Float[Array, "B Z"]
+MOMENTS = "moments"
+"""The name of the mean and the deviation of the codes in the params."""
+
+
+def moments_of(images: Array) -> Params:
+    """Return the mean and the deviation [c] of the z of each channel, over codes [M, h, w, 2 c] and their posteriors."""
+    mean, logvar = jnp.split(images, 2, axis=-1)
+    variance = mean.var(axis=(0, 1, 2)) + jnp.exp(logvar).mean(axis=(0, 1, 2))
+    return {"mean": mean.mean(axis=(0, 1, 2)), "deviation": jnp.sqrt(variance)}
+
+
+def rescaled(prior: Prior, places: int) -> Prior:
+    """Return the prior of z for which (z - mean) / deviation has the given one."""
+
+    def moments(params: Params) -> tuple[Float[Array, "1 Z"], Float[Array, "1 Z"]]:
+        own = jax.lax.stop_gradient(params[MOMENTS])
+        return jnp.tile(own["mean"], places)[None], jnp.tile(own["deviation"], places)[None]
+
+    def inner(params: Params, z: Z) -> Z:
+        mean, deviation = moments(params)
+        return (z - mean) / deviation
+
+    def log_prob(params: Params, z: Z) -> PerExample:
+        assert prior.log_prob is not None
+        return prior.log_prob(params, inner(params, z)) - jnp.log(moments(params)[1]).sum()
+
+    def sample(params: Params, key: PRNGKeyArray, n: int, temperature: float = 1.0) -> Z:
+        mean, deviation = moments(params)
+        return mean + deviation * prior.sample(params, key, n, temperature)
+
+    def component(params: Params, z: Z) -> Int32[Array, " B"]:
+        assert prior.component is not None
+        return prior.component(params, inner(params, z))
+
+    found = None if prior.component is None else component
+    return prior._replace(log_prob=log_prob, sample=sample, component=found, is_standard=False)
