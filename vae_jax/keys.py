@@ -33,6 +33,8 @@ class Key(NamedTuple):
     """True if two runs that differ in this key are different runs."""
     hparam: bool = False
     """True if the number is an argument of the compiled program: runs that differ only in such keys can be trained as one."""
+    unless: str = ""
+    """The key in whose place nobody reads this one while it is not 0; empty: there is none."""
 
 
 class Entry(NamedTuple):

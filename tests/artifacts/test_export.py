@@ -162,6 +162,20 @@ def test_onnx_of_a_posterior_that_is_no_diagonal_gaussian_has_its_noise_free_z()
 
 
 @needs_onnx
+@pytest.mark.parametrize("network", ["conv", "resnet"])
+def test_onnx_of_a_latent_grid_has_its_noise_free_z(network):
+    run = random_run((9, 6, 2), network=network, channels=(8, 5), latent_grid=2)
+    files = made(run, "onnx")
+    x = np.random.default_rng(1).random((3, 9, 6, 2), np.float32)
+    z = run.latents(x)
+    assert z.shape == (3, 3 * 2 * 2)
+    found = computed(files["encoder.onnx"], x=x)
+    assert list(found) == ["z"]
+    assert_close(found["z"], z)
+    assert_close(computed(files["decoder.onnx"], z=z)["pixel_mean"], run.decode(z))
+
+
+@needs_onnx
 def test_onnx_without_an_encoder_of_layers_has_the_decoder_alone_and_says_so():
     run = random_run((9, 6, 2), posterior="iaf")
     files = made(run, "onnx")

@@ -94,7 +94,7 @@ def test_summaries_are_float64_means_and_fit_the_model(make_config, split):
     config = make_config()
     _, _, per_image = evaluation(config, split)
     metrics = per_image.metrics
-    assert list(metrics) == ["elbo", "reconstruction", "kl", "loss", "mse", "mse_mean", "active_units"]
+    assert list(metrics) == ["elbo", "reconstruction", "kl", "loss", "mse", "mse_mean", "psnr", "active_units"]
     assert metrics["elbo"] == np.mean(np.float64(per_image.terms["elbo"]))
     metrics = per_image._replace(discrete=True).metrics
     assert metrics["bits_per_dim"] == pytest.approx(-metrics["elbo"] / (12 * np.log(2)))
@@ -114,7 +114,7 @@ def test_a_model_without_a_prior_reports_no_elbo(make_config, split):
     _, _, per_image = evaluation(config, split)
     metrics = per_image.metrics
     assert per_image.aggregate is None
-    assert list(metrics) == ["loss", "mse", "mse_mean"]
+    assert list(metrics) == ["loss", "mse", "mse_mean", "psnr"]
     assert metrics["mse"] == pytest.approx(metrics["mse_mean"], rel=1e-5)
 
 

@@ -50,7 +50,7 @@ def test_evaluation_uses_fixed_noise_and_reports_noisy_and_clean_reconstructions
     evaluate = make_evaluate(config, model, make_objective(config, model, 10))
     metrics = [evaluate(state, jax.random.key(seed), split, make_hparams(config)).metrics for seed in (5, 5, 6)]
     assert metrics[0] == metrics[1]
-    assert list(metrics[0]) == ["loss", "mse", "mse_mean"]
+    assert list(metrics[0]) == ["loss", "mse", "mse_mean", "psnr"]
     assert metrics[0]["mse"] != metrics[2]["mse"]
     assert metrics[0]["mse_mean"] == metrics[2]["mse_mean"]
     x = jnp.asarray(images / np.float32(255))

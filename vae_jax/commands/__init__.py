@@ -7,7 +7,19 @@ from pathlib import Path
 
 from vae_jax.system.command import run_command
 
-COMMANDS = ("evaluate", "nll", "health", "visualize", "report", "compare", "index", "sample", "export", "sweep")
+COMMANDS = (
+    "evaluate",
+    "nll",
+    "health",
+    "visualize",
+    "report",
+    "compare",
+    "index",
+    "sample",
+    "codes",
+    "export",
+    "sweep",
+)
 
 
 def run(name: str) -> None:

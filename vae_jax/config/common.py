@@ -9,7 +9,7 @@ MODEL = (
     text("objective", "elbo", "objective that training minimises"),
     text("condition", "none", "what the model is given beside the image; label: its class, so that it learns p(x|y)", "none",
           "label"),
-    count("latent_dim", 20, "size of the latent space, or of each code's vector", "dimensions", 1),
+    count("latent_dim", 20, "size of the latent space, or of each code's vector", "dimensions", 1, unless="latent_grid"),
     real("dropout", 0.0, "probability that a hidden unit is dropped while training", high=0.95),
     text("dtype", "float32", "precision of the networks; parameters, losses and latents stay float32", "float32",
           "bfloat16"),

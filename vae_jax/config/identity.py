@@ -25,7 +25,8 @@ def run_name(config: Config, name: str) -> str:
     identity = {key.name: flat[key.name] for key in KEYS if key.identity and flat[key.name] != key.default}
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:6]
     dataset = "".join(c if c.isalnum() else "_" for c in config.dataset)
-    return f"{name}-{dataset}-z{config.latent_dim}-{digest}"
+    latent = f"grid{config.latent_grid}" if config.latent_grid else f"z{config.latent_dim}"
+    return f"{name}-{dataset}-{latent}-{digest}"
 
 
 def to_json(config: Config) -> str:

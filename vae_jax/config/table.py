@@ -69,7 +69,8 @@ def unread(flat: Mapping[str, Any]) -> dict[str, str]:
         by = readers[0][0]
         words = " or ".join(f"{by}={name}" for by, name in readers)
         reasons[key.name] = f"only {words} reads this key, and the run has {by}={flat[by] or '(empty)'}"
-    return reasons
+    replaced = [key for key in KEYS if key.unless and flat[key.unless]]
+    return reasons | {key.name: f"{key.unless}={flat[key.unless]} takes its place" for key in replaced}
 
 
 def defaults() -> Config:

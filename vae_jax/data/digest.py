@@ -1,12 +1,13 @@
-"""The mean image of a split, and short hashes of images and of a data set."""
+"""The mean image of a split, and short hashes of images, of a data set and of parameters."""
 
 import hashlib
 
+import jax
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from vae_jax.data.mapped import pieces_of
-from vae_jax.types import Dataset
+from vae_jax.types import Dataset, Params
 
 
 def mean_of(images: UInt8[np.ndarray, "N H W C"]) -> Float[np.ndarray, "H W C"]:
@@ -34,4 +35,13 @@ def images_digest(images: UInt8[np.ndarray, "N H W C"]) -> str:
     digest = hashlib.sha256(f"{images.shape}".encode())
     for piece in pieces_of(images):
         digest.update(piece.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def params_digest(params: Params) -> str:
+    """Return a short hash of the names, types and values of all parameters."""
+    digest = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        array = np.asarray(leaf)
+        digest.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode() + array.tobytes())
     return digest.hexdigest()[:16]

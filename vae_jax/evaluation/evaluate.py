@@ -13,6 +13,7 @@ from vae_jax.data.mapped import unmap
 from vae_jax.data.preprocess import make_preprocess
 from vae_jax.evaluation.aggregate_posterior import SampledLatents, sums_of
 from vae_jax.evaluation.code_usage import count_codes
+from vae_jax.evaluation.image_quality import quality
 from vae_jax.evaluation.per_image import PerImage
 from vae_jax.models import given
 from vae_jax.objectives.forward import squared_error
@@ -38,7 +39,7 @@ def make_evaluate(
 
     Args:
         config: reads binarize and eval.batch_size.
-        model: its noise-free z is that of mse_mean.
+        model: its noise-free z is that of mse_mean, psnr and ssim.
         objective: its terms are computed as in evaluation.
         layout: how a batch is laid out over the devices; the batch is rounded up to a multiple of their number.
         batches_per_call: the number of batches in one device call.
@@ -134,6 +135,7 @@ def _make_image_terms(config: Config, family: Model, objective: Objective) -> Ca
         z = model.reparameterize(state.params, None, posterior).z
         means, outputs = model.view(state.params, z), model.decode(state.params, z)
         terms["mse_mean"] = squared_error(model, state.params, batch, outputs)
+        terms |= quality(x, model.pixel_mean(state.params, outputs))
         latents, codes = None, None
         if model.codes is not None:
             means, codes = None, model.codes(state.params, z)

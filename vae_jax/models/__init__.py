@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from vae_jax.errors import InputError
 from vae_jax.keys import Entry
-from vae_jax.models import quantized, two_layer
+from vae_jax.models import latent_grid, quantized, two_layer
 from vae_jax.models.ae import make_ae
 from vae_jax.models.conditional import given, make_conditional
 from vae_jax.models.posteriors import POSTERIOR
@@ -22,7 +22,12 @@ MODELS: dict[str, Entry] = {
     "ae": Entry(make_ae, title="Autoencoder"),
     "quantized": Entry(quantized.make_quantized, quantized.KEYS, title="Quantised autoencoder", own=OWN),
     "two_layer": Entry(two_layer.make_two_layer, two_layer.KEYS, title="Two-layer VAE"),
-    "vae": Entry(make_vae, (POSTERIOR, PRIOR), title="Variational autoencoder"),
+    "vae": Entry(
+        make_vae,
+        (POSTERIOR, PRIOR, latent_grid.LATENT_GRID),
+        latent_grid.problems,
+        title="Variational autoencoder",
+    ),
 }
 """(config, spec) -> Model."""
 
@@ -105,9 +110,11 @@ def places_and_levels(model: Model) -> tuple[tuple[int, ...], int]:
 
 
 def describe_latents(model: Model, config: Config) -> str:
-    """Return the size of z in words: `latent 20`, `latent 10 on a sphere`, or `16 codes of 64`."""
+    """Return the size of z in words: `latent 20`, `latent 10 on a sphere`, `latent 7 x 7 x 4`, or `16 codes of 64`."""
     if model.num_codes:
         return f"{math.prod(model.grid)} codes of {model.num_codes:,}"
+    if config.latent_grid:
+        return f"latent {' x '.join(map(str, (*model.grid, config.latent_grid)))}"
     return f"latent {config.latent_dim}" + " on a sphere" * ("manifold" in model.traits)
 
 

@@ -6,6 +6,7 @@ import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from vae_jax.models.backbone import make_backbone
+from vae_jax.models.latent_grid import on_grid
 from vae_jax.models.networks import Layers
 from vae_jax.models.posteriors import PosteriorFamily, log_ratio, make_posterior, own_prior
 from vae_jax.models.priors import make_prior
@@ -18,10 +19,12 @@ def make_vae(config: Config, spec: Spec) -> Model:
     """Make a VAE with `config.latent_dim` latent dimensions, the posterior `config.posterior` and the prior `config.prior`.
 
     By default they are a diagonal Gaussian and N(0, I), whose KL is in closed form, one term for each latent dimension. Where
-    there is no closed form, it is log q(z|x) - log p(z) of the drawn z, one term for each image.
+    there is no closed form, it is log q(z|x) - log p(z) of the drawn z, one term for each image. With `config.latent_grid` the
+    latent dimensions are those of a grid, see `latent_grid.on_grid`.
     """
+    config, grid = on_grid(config, spec) if config.latent_grid else (config, None)
     family = make_posterior(config)
-    backbone = make_backbone(config, spec, family.num_features, family.size)
+    backbone = grid or make_backbone(config, spec, family.num_features, family.size)
 
     def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Any:
         return family.posterior(backbone.encode(params, x, key).mean)

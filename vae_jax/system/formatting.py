@@ -5,7 +5,7 @@ import re
 import textwrap
 from collections.abc import Mapping, Sequence
 
-DIGITS = {"mse": 5, "mse_mean": 5, "bits_per_dim": 4}
+DIGITS = {"mse": 5, "mse_mean": 5, "ssim": 4, "bits_per_dim": 4}
 """The digits after the point; quantities in nats have 2."""
 COUNTS = ("active_units", "codes_used", "count")
 

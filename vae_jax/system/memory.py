@@ -13,7 +13,14 @@ from vae_jax.errors import InputError, shown
 from vae_jax.system.formatting import format_bytes
 from vae_jax.types import Config
 
-SIZES = ("latent_dim", "two_layer.upper_latent_dim", "hidden_dims", "two_layer.upper_hidden_dims", "channels")
+SIZES = (
+    "latent_dim",
+    "latent_grid",
+    "two_layer.upper_latent_dim",
+    "hidden_dims",
+    "two_layer.upper_hidden_dims",
+    "channels",
+)
 """The keys that decide the number of parameters."""
 
 GROUPS = Path("/sys/fs/cgroup")

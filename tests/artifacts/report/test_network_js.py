@@ -71,6 +71,17 @@ def test_a_posterior_that_is_no_diagonal_gaussian_is_encoded_to_its_noise_free_z
     assert (found["logvar"], found["facts"]) == (None, [list(SMALL), 4, True])
 
 
+@pytest.mark.parametrize("network", ["conv", pytest.param("resnet", marks=pytest.mark.slow)])
+def test_a_latent_grid_is_one_vector(engine, network):
+    run = random_run(SMALL, network=network, channels=(8, 5), latent_grid=2)
+    description = embed(layers_of(run), "float32", with_prior=True)
+    pixels, z = np.random.default_rng(1).random(SMALL).astype(np.float32), np.linspace(-2, 2, 12).tolist()
+    found = engine(RUN_JS, {"description": description, "pixels": pixels.ravel().tolist(), "z": z})
+    close(found["mean"], run.latents(pixels[None]))
+    close(found["decoded"], run.decode(np.array([z], np.float32)))
+    assert (found["logvar"], found["facts"]) == (None, [list(SMALL), 12, True])
+
+
 def test_a_network_without_an_encoder_decodes_and_draws(engine):
     run = random_run(SMALL, posterior="planar")
     description = embed(layers_of(run), "float32", with_prior=True)

@@ -68,7 +68,7 @@ def test_mixtures_agree_with_brute_force_and_with_a_linear_gaussian_model():
     for check in CHECKS:
         check(mixture)
     rate, divergence = check_a_linear_gaussian_model(mixture)
-    assert lines.information(rate, 1500).verdict == HEALTHY
+    assert lines.information(rate, 1500, True).verdict == HEALTHY
     assert lines.divergence(divergence).verdict == HEALTHY
 
 
@@ -122,7 +122,7 @@ def test_perfect_codes_are_saturated_and_get_no_verdict():
     assert rate.low == pytest.approx(math.log(400), abs=1e-5)
     # Without its own encoder the density of a code is 0, but the information is at most the KL.
     assert rate.high == pytest.approx(codes.kl.mean())
-    line = lines.information(rate, 400)
+    line = lines.information(rate, 400, True)
     assert line.verdict == UNDECIDED
     assert "saturated, at least 5.99" in line.text
     assert "ceiling log 400 = 5.99" in line.text
@@ -133,7 +133,10 @@ def test_perfect_codes_are_saturated_and_get_no_verdict():
 def test_useless_codes_have_no_information_and_match_the_prior():
     rate, divergence = brackets(useless(300))
     np.testing.assert_allclose([rate.low, rate.high, divergence.low, divergence.high], 0, atol=1e-5)
-    assert lines.information(rate, 300).verdict == COLLAPSED
+    line, whole = (lines.information(rate, 300, columns) for columns in (True, False))
+    assert line.verdict == whole.verdict == COLLAPSED
+    assert line.advice == "kl_warmup_epochs, free_bits, a smaller beta"
+    assert whole.advice == "kl_warmup_epochs, a smaller beta"  # with one KL free bits are refused
     assert lines.divergence(divergence).verdict == HEALTHY
 
 

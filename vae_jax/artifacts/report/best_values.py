@@ -11,7 +11,7 @@ from vae_jax.artifacts.report.naming import Named, read_values, short
 from vae_jax.system.formatting import format_value
 from vae_jax.types import Config
 
-BETTER = {"elbo": 1, "mse": -1, "mse_mean": -1, "bits_per_dim": -1}
+BETTER = {"elbo": 1, "mse": -1, "mse_mean": -1, "psnr": 1, "ssim": 1, "bits_per_dim": -1}
 """1: a higher value is better, -1: a lower one.
 
 Other metrics have no best value: a loss depends on its objective, and kl and reconstruction are two parts of one sum.

@@ -17,6 +17,7 @@ PREFERRED = ("elbo", "reconstruction", "kl", "tc", "critic_loss", "mse", "loss")
 ROUNDING = 1e-5
 """The largest relative difference of two curves that are equal up to rounding."""
 UNITS = {"mse": "per pixel, range [0, 1]", "mse_mean": "per pixel, range [0, 1]", "active_units": "units"}
+UNITS |= {"psnr": "dB", "ssim": "at most 1"}
 UNITS |= dict.fromkeys(("codes_used", "code_perplexity"), "codes")
 
 

@@ -129,7 +129,7 @@ def _code_lines(subject: Subject, test: Encoded) -> Iterator[Line]:
     pairs, paired = information.pairs_of(subject.model, subject.params, codes, labels)
     few = codes.first(paired)
     mixture = information.mixture(pairs, few.log_own)
-    yield lines.information(information.mutual_information(mixture, few), paired)
+    yield lines.information(information.mutual_information(mixture, few), paired, "columns" in subject.model.traits)
     yield lines.divergence(information.marginal_kl(mixture, few))
     drawn = prior.sample(subject.params, key_of(subject, 2), len(codes.elbo))
     draws = np.asarray(subject.model.view(subject.params, drawn), np.float64)

@@ -33,14 +33,17 @@ def units(summary: Summary) -> Line:
     if not inactive:
         return Line(verdicts.UNITS, text, HEALTHY, numbers=numbers)
     advice = (
-        "kl_warmup_epochs, free_bits, a smaller beta"
-        if len(inactive) == size
-        else "a smaller latent_dim, if beta is right"
+        against_collapse(len(summary.kl) >= size) if len(inactive) == size else "a smaller latent_dim, if beta is right"
     )
     which = verdicts.units_named(inactive)
     if len(inactive) == size:
         which = f"all {size} units: the decoder ignores z, so reconstructions do not follow the image"
     return Line(verdicts.UNITS, text, COLLAPSED, which, advice, numbers)
+
+
+def against_collapse(columns: bool) -> str:
+    """Return the advice for a model that ignores z; free bits are for a KL of each dimension by itself, with `columns`."""
+    return f"kl_warmup_epochs, {'free_bits, ' * columns}a smaller beta"
 
 
 def moments(summary: Summary) -> Line:
@@ -59,8 +62,8 @@ def moments(summary: Summary) -> Line:
     return Line(verdicts.MOMENTS, text, verdict, "", advice, numbers)
 
 
-def information(bracket: Bracket, num_images: int) -> Line:
-    """Return the line on the information that a code has about its image."""
+def information(bracket: Bracket, num_images: int, columns: bool) -> Line:
+    """Return the line on the information that a code has about its image; `columns`: each dimension has a KL of its own."""
     ceiling = math.log(num_images)
     words = f"ceiling log {num_images:,} = {ceiling:.2f}"
     numbers = bracket._asdict() | {"ceiling": ceiling}
@@ -71,7 +74,7 @@ def information(bracket: Bracket, num_images: int) -> Line:
         f"{bracket.low:.2f} ± {bracket.low_error:.2f} to {bracket.high:.2f} ± {bracket.high_error:.2f} nats ({words})"
     )
     nothing = bracket.high + ERRORS * bracket.high_error < NO_INFORMATION or bracket.high < 1e-3
-    advice = "kl_warmup_epochs, free_bits, a smaller beta" if nothing else ""
+    advice = against_collapse(columns) if nothing else ""
     return Line(verdicts.RATE, text, COLLAPSED if nothing else HEALTHY, "", advice, numbers)
 
 

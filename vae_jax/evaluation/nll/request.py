@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Float32, Int32, PRNGKeyArray, UInt8
 
-from vae_jax.data.digest import images_digest
+from vae_jax.data.digest import images_digest, params_digest
 from vae_jax.data.preprocess import kind_of_pixels
 from vae_jax.errors import InputError
 from vae_jax.evaluation.estimators import make_ais, make_split_weights, tune_step_sizes
@@ -19,7 +19,6 @@ from vae_jax.evaluation.nll.record import GIVEN, Facts, Record, Source, differin
 from vae_jax.models import family_name, require_euclidean
 from vae_jax.randomness import keys_of
 from vae_jax.runs.run import Run
-from vae_jax.types import Params
 
 DEFAULTS = ("test", "best", "importance")
 IMAGES_OF_TUNING, CHAINS_OF_TUNING = 32, 16
@@ -83,7 +82,7 @@ def facts_of(run: Run, request: Request, images: UInt8[np.ndarray, "N H W C"], l
         **{name: getattr(request, name) for name in ("method", "samples", "temperatures", "seed", "split", "which")},
         "num_images": len(images),
         "step": run.step,
-        "params_digest": _digest_of_params(run.params),
+        "params_digest": params_digest(run.params),
         "images_digest": images_digest(images),
         **({} if labels is None else {"labels_digest": hashlib.sha256(labels.tobytes()).hexdigest()[:16]}),
         **kind_of(run),
@@ -145,11 +144,3 @@ def _quantity(run: Run) -> str:
     if run.model.likelihood.discrete:
         return "nll" + given
     return ("grey_bound" if run.config.likelihood == "bernoulli" else "log_density_bound") + given
-
-
-def _digest_of_params(params: Params) -> str:
-    digest = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        array = np.asarray(leaf)
-        digest.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode() + array.tobytes())
-    return digest.hexdigest()[:16]

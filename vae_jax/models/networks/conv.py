@@ -93,7 +93,7 @@ def make_conv(config: Config, ports: Ports) -> Networks:
     places = (math.prod(grid),) if grid else ()
     encoder = Encoder(config.channels, ports.features, finish, use_bias, *places)
     decoder = Decoder(config.channels, sizes, ports.outputs, finish, use_bias)
-    layers = None if grid else partial(conv_layers, config, ports.image)
+    layers = partial(conv_layers, config, ports.image, bool(grid))
     return join(config, ports, encoder, decoder, layers, grid)
 
 

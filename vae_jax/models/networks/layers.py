@@ -76,8 +76,13 @@ def dense_layers(after: Layer, shape: tuple[int, int, int], params: Params) -> t
     )
 
 
-def conv_layers(config: Config, shape: tuple[int, int, int], params: Params) -> tuple[list[Layer], list[Layer]]:
-    """Return the layers (encoder, decoder) of `make_conv` with these params; the decoder returns [H, W, F]."""
+def conv_layers(
+    config: Config, shape: tuple[int, int, int], on_grid: bool, params: Params
+) -> tuple[list[Layer], list[Layer]]:
+    """Return the layers (encoder, decoder) of `make_conv` with these params; the decoder returns [H, W, F].
+
+    Between them are vectors, or with `on_grid` numbers at each place of the grid, [h, w, E] and [h, w, Z].
+    """
     sizes = downsampled(shape[:2], len(config.channels))
     encoder: list[Layer] = []
     for i, width in enumerate(config.channels):
@@ -85,11 +90,9 @@ def conv_layers(config: Config, shape: tuple[int, int, int], params: Params) -> 
         numbers = {"strides": STRIDES, "padding": padding}
         encoder.append(Layer("conv", (*sizes[i + 1], width), arrays_of(params["encoder"][f"Conv_{i}"]), numbers))
         encoder += _finish(config, params["encoder"], i, encoder[-1].output)
-    encoder.append(Layer("reshape", (math.prod(encoder[-1].output),)))
-    encoder.append(dense(params["encoder"]["output"]))
-
     smallest = (*sizes[-1], config.channels[-1])
-    decoder = [dense(params["decoder"]["Dense_0"]), Layer("reshape", smallest)]
+    encoder += from_places(params["encoder"]["output"], smallest, on_grid)
+    decoder = to_places(params["decoder"]["Dense_0"], smallest, on_grid)
     decoder += _finish(config, params["decoder"], 0, smallest)
     for i in range(len(config.channels)):
         above = len(config.channels) - 1 - i
@@ -103,12 +106,32 @@ def conv_layers(config: Config, shape: tuple[int, int, int], params: Params) -> 
     return encoder, decoder
 
 
+def from_places(params: Params, shape: tuple[int, ...], on_grid: bool) -> list[Layer]:
+    """Return the dense layer after an output [h, w, F], of all its numbers, or of those at each place."""
+    return [_at_each_place(params, shape)] if on_grid else [Layer("reshape", (math.prod(shape),)), dense(params)]
+
+
+def to_places(params: Params, shape: tuple[int, ...], on_grid: bool) -> list[Layer]:
+    """Return the dense layer that makes [h, w, F] of a vector, or of a vector at each place."""
+    return [_at_each_place(params, shape)] if on_grid else [dense(params), Layer("reshape", shape)]
+
+
+def _at_each_place(params: Params, shape: tuple[int, ...]) -> Layer:
+    """Return a dense layer at each place of [h, w, F] as the 1 x 1 convolution that it is."""
+    arrays = arrays_of(params)
+    arrays["kernel"] = arrays["kernel"][None, None]
+    return Layer("conv", (*shape[:2], *arrays["bias"].shape), arrays, {"strides": (1, 1), "padding": ((0, 0), (0, 0))})
+
+
 def first_outputs(layers: list[Layer], size: int) -> list[Layer]:
-    """Return layers that compute the first `size` outputs of those that are given, which end with a dense layer."""
+    """Return layers that compute the first `size` outputs, or channels, of those that are given.
+
+    The last of them is a dense layer, or a convolution with one bias for each channel.
+    """
     *before, last = layers
-    assert last.kind == "dense"
+    assert last.kind in ("dense", "conv"), f"a list of layers that ends with {last.kind}"
     arrays = {name: array[..., :size] for name, array in last.arrays.items()}
-    return [*before, last._replace(output=(size,), arrays=arrays)]
+    return [*before, last._replace(output=(*last.output[:-1], size), arrays=arrays)]
 
 
 def _dense_stack(after: Layer, params: Params) -> list[Layer]:

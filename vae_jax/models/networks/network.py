@@ -72,7 +72,7 @@ class Networks(NamedTuple):
     decode: Callable[..., Images]
     """(params, z[B,Z] or [B,T,Z], key=None) -> outputs [B,H,W,F]."""
     layers: Callable[[Params], tuple[list[Layer], list[Layer]]] | None
-    """(params) -> the layers of encoder and decoder, with float32 weights; None if there are places."""
+    """(params) -> the layers of encoder and decoder, with float32 weights; None if a vector has parts."""
     grid: tuple[int, ...] = ()
     """The T places: (h, w), or (T,) for parts of a vector; (): there are none."""
     traits: frozenset[str] = frozenset()

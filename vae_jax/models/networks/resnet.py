@@ -109,7 +109,7 @@ def make_resnet(config: Config, ports: Ports) -> Networks:
     finish, blocks = _make_finish(config), config.resnet.blocks
     encoder = Encoder(config.channels, ports.features, finish, blocks, grid[0] * grid[1] if grid else 0)
     decoder = Decoder(config.channels, sizes, ports.outputs, finish, blocks)
-    layers = None if grid else partial(resnet_layers, config, ports.image)
+    layers = partial(resnet_layers, config, ports.image, bool(grid))
     return join(config, ports, encoder, decoder, layers, grid)
 
 

@@ -1,17 +1,17 @@
 """The residual networks as plain lists of layers."""
 
-import math
-
 from vae_jax.models.networks.convolution import KERNEL, STRIDES, Pair, downsampled, same_padding
-from vae_jax.models.networks.layers import GROUP_NORM_EPSILON, Layer, arrays_of, dense
+from vae_jax.models.networks.layers import GROUP_NORM_EPSILON, Layer, arrays_of, from_places, to_places
 from vae_jax.models.networks.residual import num_groups
 from vae_jax.types import Config, Params
 
 Shape = tuple[int, ...]
 
 
-def resnet_layers(config: Config, shape: tuple[int, int, int], params: Params) -> tuple[list[Layer], list[Layer]]:
-    """Return the layers (encoder, decoder) of `make_resnet` with these params; the decoder returns [H, W, F]."""
+def resnet_layers(
+    config: Config, shape: tuple[int, int, int], on_grid: bool, params: Params
+) -> tuple[list[Layer], list[Layer]]:
+    """Return the layers (encoder, decoder) of `make_resnet` with these params, as `layers.conv_layers` does."""
     sizes, own = downsampled(shape[:2], len(config.channels)), params["encoder"]
     encoder: list[Layer] = []
     for i, width in enumerate(config.channels):
@@ -19,10 +19,11 @@ def resnet_layers(config: Config, shape: tuple[int, int, int], params: Params) -
         encoder.append(_conv(own[f"Down_{i}"], output, same_padding(sizes[i], KERNEL, STRIDES), STRIDES))
         encoder += _blocks(config, own, i, output)
     encoder += _finish(config, own["GroupNorm_0"], encoder[-1].output)
-    encoder += [Layer("reshape", (math.prod(encoder[-1].output),)), dense(own["output"])]
+    smallest = encoder[-1].output
+    encoder += from_places(own["output"], smallest, on_grid)
 
     own = params["decoder"]
-    decoder = [dense(own["Dense_0"]), Layer("reshape", (*sizes[-1], config.channels[-1]))]
+    decoder = to_places(own["Dense_0"], smallest, on_grid)
     for i in range(len(config.channels)):
         decoder += _blocks(config, own, i, decoder[-1].output)
         decoder += _up(own[f"Up_{i}"], decoder[-1].output, sizes[len(config.channels) - 1 - i])

@@ -35,7 +35,7 @@ def problems(flat: Mapping[str, Any]) -> list[str]:
 
 
 def make_iaf(config: Config) -> PosteriorFamily:
-    """Make the posterior of `iaf.steps` steps sigma z + (1 - sigma) m, both from masked networks (eq. 10 to 14).
+    """Make the posterior of `iaf.steps` steps sigma z + (1 - sigma) m, both from masked networks (algorithm 1).
 
     The networks are shared by all images and see a context of `iaf.context` numbers from the encoder. The order of z is
     reversed between steps. The density of any z needs as many passes as z has dimensions.

@@ -96,13 +96,13 @@ def draw(key: PRNGKeyArray, posterior: PowerSpherical) -> tuple[Z, PerExample]:
 
 
 def log_density(posterior: PowerSpherical, share: PerExample) -> PerExample:
-    """Return the log-density of z with (1 + direction . z) / 2 = share (eq. 5 and 6), nats."""
+    """Return the log-density of z with (1 + direction . z) / 2 = share, nats."""
     direction, concentration = posterior
     return concentration * jnp.log(share) - _log_normalizer(direction.shape[1], concentration)
 
 
 def entropy(posterior: PowerSpherical) -> PerExample:
-    """Return the entropy (eq. 18), nats."""
+    """Return the entropy, nats."""
     direction, concentration = posterior
     rest = (direction.shape[1] - 1) / 2
     return _log_normalizer(direction.shape[1], concentration) + concentration * digamma_gap(rest + concentration, rest)

@@ -94,7 +94,7 @@ def make_sylvester(config: Config) -> PosteriorFamily:
 
 
 def sylvester_step(step: Step, z: Z) -> Moved:
-    """Return z + Q R h(R~ Q^T z + b) and log |prod_i (1 + h'_i R_ii R~_ii)|, h = tanh (eq. 8, 9 and 13)."""
+    """Return z + Q R h(R~ Q^T z + b) and log |prod_i (1 + h'_i R_ii R~_ii)|, h = tanh."""
     inside = _times(step.inner, reflect(step.vectors, z, transposed=True)) + step.bias
     turned = jnp.tanh(inside)
     diagonal = jnp.diagonal(step.outer, axis1=1, axis2=2) * jnp.diagonal(step.inner, axis1=1, axis2=2)
@@ -136,7 +136,7 @@ def inverse_step(step: Step, z: Z) -> Z:
 
 
 def reflect(vectors: Float[Array, "B H Z"], z: Z, transposed: bool = False) -> Z:
-    """Return Q z or Q^T z with Q = prod_h (I - 2 v_h v_h^T / |v_h|^2), orthogonal (eq. 17)."""
+    """Return Q z or Q^T z with Q = prod_h (I - 2 v_h v_h^T / |v_h|^2), orthogonal."""
     numbers = range(vectors.shape[1])
     for number in numbers if transposed else reversed(numbers):
         v = vectors[:, number]

@@ -1,0 +1,111 @@
+"""The file with the codes of a run: what it holds, that nothing but the run decides it, and when it is written again."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support.random_run import random_run
+
+from vae_jax import data
+from vae_jax.data import codes as file
+from vae_jax.errors import InputError
+from vae_jax.evaluation.codes import write_codes
+from vae_jax.models.quantizers import Quantized
+
+SHAPE = (8, 8, 1)
+
+
+def of_run(run, folder):
+    path, about = write_codes(run, folder)
+    again, splits = file.read(path)
+    assert about == again
+    return about, splits
+
+
+def test_latents_are_the_means_and_log_variances_of_every_image(tmp_path):
+    run = random_run(SHAPE, num_classes=10)
+    about, splits = of_run(run, tmp_path)
+    dataset = data.load(run.config)
+    assert (about.kind, about.num_codes, about.class_names) == ("latents", 0, dataset.class_names)
+    for name, rows in splits.items():
+        images, labels = getattr(dataset, name)
+        posterior = run.encode(images)
+        assert rows.codes.shape == (len(images), 1, 1, 6)
+        np.testing.assert_allclose(rows.codes[:, 0, 0, :3], posterior.mean, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(rows.codes[:, 0, 0, 3:], posterior.logvar, rtol=1e-5, atol=1e-5)
+        np.testing.assert_array_equal(rows.labels, labels)
+
+
+@pytest.mark.slow
+def test_the_latents_of_a_grid_are_at_their_places(tmp_path):
+    run = random_run(SHAPE, network="conv", channels=(6,), latent_grid=2)
+    rows = of_run(run, tmp_path)[1]["test"].codes
+    posterior = run.encode(data.load(run.config).test.images[:3])
+    assert rows.shape[1:] == (4, 4, 4)
+    np.testing.assert_allclose(rows[:3, ..., :2].reshape(3, -1), posterior.mean, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(rows[:3, ..., 2:].reshape(3, -1), posterior.logvar, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "places"),
+    [({}, (1, 4)), pytest.param({"network": "conv", "channels": (6, 8)}, (2, 2), marks=pytest.mark.slow)],
+    ids=["vector", "grid"],
+)
+def test_indices_decode_to_the_reconstruction(tmp_path, changes, places):
+    run = random_run(SHAPE, model="quantized", vq__codes=5, **changes)
+    about, splits = of_run(run, tmp_path)
+    codes = splits["val"].codes
+    assert (about.kind, about.num_codes, codes.dtype, codes.shape[1:]) == ("indices", 5, np.int32, (*places, 1))
+    assert 0 <= codes.min() < codes.max() < 5
+    indices = jnp.asarray(codes.reshape(len(codes), -1))
+    pixels = run.decode(Quantized(jnp.asarray(run.params["quantizer"]["codebook"])[indices], indices))
+    np.testing.assert_allclose(pixels, run.reconstruct(data.load(run.config).val.images), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_no_number_of_the_config_but_the_seed_of_binarised_pixels_changes_a_bit(tmp_path):
+    found = []
+    for number, (size, seed) in enumerate([(7, 0), (500, 0), (7, 1)]):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        found.append(of_run(random_run(SHAPE, binarize="dynamic", eval__batch_size=size, seed=seed), folder)[1])
+    jax.tree.map(np.testing.assert_array_equal, found[0], found[1])
+    np.testing.assert_array_equal(found[0]["test"].codes, found[2]["test"].codes)  # binarised once, by split_seed
+    assert (found[0]["train"].codes != found[2]["train"].codes).any()
+
+
+def test_codes_of_the_same_parameters_are_written_once(tmp_path):
+    run = random_run(SHAPE)
+    path, about = write_codes(run, tmp_path)
+    content = path.read_bytes()
+    path.write_bytes(content + b"\0")  # a zip file is read from its end, which may have so much behind it
+    write_codes(run, tmp_path)
+    assert len(path.read_bytes()) == len(content) + 1
+    run.params["decoder"]["output"]["bias"] = run.params["decoder"]["output"]["bias"] + 1e-6
+    assert write_codes(run, tmp_path)[1].digest != about.digest
+    path.write_bytes(content[: len(content) // 2])
+    assert file.read_about(path) is None
+    with pytest.raises(
+        InputError, match=r"codes\.npz: not a file of codes; python -m experiments\.codes --workdir=RUN"
+    ):
+        file.read(path)
+    assert write_codes(random_run(SHAPE), tmp_path)[1] == about
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "changes", [{"model": "ae", "objective": "reconstruction"}, {"posterior": "full"}, {"model": "two_layer"}], ids=str
+)
+def test_other_codes_are_refused(tmp_path, changes):
+    with pytest.raises(
+        InputError, match=r"^model=\w+.*: its posteriors are no diagonal Gaussians .*; choices: model=vae"
+    ):
+        write_codes(random_run(SHAPE, **changes), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_is_not_finished_is_refused(tmp_path):
+    run = random_run(SHAPE)
+    run.workdir = tmp_path
+    with pytest.raises(InputError, match="the run is not finished, so its codes may change"):
+        write_codes(run, tmp_path)

@@ -1,0 +1,29 @@
+"""Encode all images of a finished run: `python -m experiments.codes --workdir=RUN [--output=DIR]`
+
+Writes codes.npz: for each of the splits train, val and test an array such as train_codes [N, h, w, C] and its train_labels [N].
+Discrete codes are whole numbers from 0, at each place of the grid. Gaussian posteriors are their means, and behind them their log
+variances. In numpy: numpy.load("codes.npz")["test_codes"].
+"""
+
+from vae_jax.commands import arguments
+from vae_jax.data import codes as file
+from vae_jax.evaluation.codes import write_codes
+from vae_jax.runs.loading import load_run
+from vae_jax.system.console import Console
+
+
+def main(argv: list[str]) -> None:
+    """Run the command."""
+    parser = arguments.Parser(__doc__)
+    parser.add_run()
+    parser.add_output()
+    flags = parser.parse_args(argv)
+    run = load_run(flags.workdir, flags.which)
+    path, about = write_codes(run, arguments.output_folder(flags))
+    splits = file.read(path)[1]
+    sizes = "/".join(f"{len(rows.labels):,}" for rows in splits.values())
+    height, width, channels = splits["test"].codes.shape[1:]
+    each = (
+        f"{channels} from 0 to {about.num_codes - 1}" if about.num_codes else f"{channels // 2} means and log variances"
+    )
+    Console().line(f"{path}: {about.kind}, {each} at each of {height} x {width} places, train/val/test {sizes}")

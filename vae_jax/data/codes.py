@@ -1,0 +1,78 @@
+"""The file with the codes of a run, which may be the data of another run: codes.npz."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, Int32
+
+from vae_jax.errors import InputError
+from vae_jax.system import disk
+
+FILE = "codes.npz"
+SPLITS = ("train", "val", "test")
+_ABOUT = "about"
+
+Codes = Int32[np.ndarray, "N h w R"] | Float32[np.ndarray, "N h w C"]
+
+
+class About(NamedTuple):
+    """The facts about a file of codes."""
+
+    kind: str
+    """indices: whole numbers from 0 to `num_codes` - 1, R of them at each place of a grid h x w. latents: the means of c latent
+    dimensions at each place and behind them their log variances, C = 2 c."""
+    num_codes: int
+    """K; 0 for latents."""
+    digest: str
+    """A hash of the parameters of the run that encoded the images."""
+    step: int
+    """The training step of those parameters."""
+    class_names: tuple[str, ...]
+    """The names of labels 0, 1, ...; empty if there are no labels."""
+
+
+class Rows(NamedTuple):
+    """The codes of a split."""
+
+    codes: Codes
+    labels: Int32[np.ndarray, " N"]
+
+
+def write(path: Path, about: About, splits: dict[str, Rows]) -> None:
+    """Write a file of codes with the arrays train_codes, train_labels, val_codes, ..., whole or not at all.
+
+    Raises:
+        TrainingError: the disk is full.
+    """
+    arrays = {f"{name}_{field}": array for name, rows in splits.items() for field, array in rows._asdict().items()}
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays | {_ABOUT: np.array(json.dumps(about._asdict()))})  # pyright: ignore[reportArgumentType]
+    disk.write(path, buffer.getvalue())
+
+
+def read_about(path: Path) -> About | None:
+    """Return the facts about a file of codes; None if it is missing or damaged."""
+    try:
+        # NumPy leaves a file open in which it finds no archive.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            facts = json.loads(str(file[_ABOUT]))
+        return About(**facts | {"class_names": tuple(facts["class_names"])})
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        return None
+
+
+def read(path: Path) -> tuple[About, dict[str, Rows]]:
+    """Return the facts and the splits of a file of codes.
+
+    Raises:
+        InputError: it is missing, or no such file.
+    """
+    about = read_about(path)
+    if about is None:
+        raise InputError(f"{path}: not a file of codes; python -m experiments.codes --workdir=RUN writes it")
+    with np.load(path, allow_pickle=False) as file:
+        return about, {name: Rows(*(file[f"{name}_{field}"] for field in Rows._fields)) for name in SPLITS}

@@ -1,0 +1,110 @@
+"""The codes of all images of a finished run, kept in its folder for other runs and other programs."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int32, UInt8
+
+from vae_jax import data
+from vae_jax.data import codes as file
+from vae_jax.data.digest import params_digest
+from vae_jax.data.preprocess import make_preprocess
+from vae_jax.errors import InputError
+from vae_jax.models import family_name, given
+from vae_jax.randomness import keys_of
+from vae_jax.runs.run import Run
+from vae_jax.runs.workdir import read_results
+from vae_jax.types import Config, Dataset, Model, Params, Posterior
+
+BATCH = 500
+"""The images of a device call. It does not depend on the config, so neither do the bits of a code."""
+
+
+def write_codes(run: Run, folder: Path) -> tuple[Path, file.About]:
+    """Write the codes of all splits of a run to codes.npz in `folder`, unless they are there; return its path and its facts.
+
+    Binarised pixels are those of evaluation: with binarize=dynamic every training image has one draw.
+
+    Raises:
+        InputError: the run is not finished, or its z are neither discrete nor diagonal Gaussians.
+    """
+    kind = kind_of(run)
+    path, digest = folder / file.FILE, params_digest(run.params)
+    if run.workdir is not None and not read_results(run.workdir):
+        raise InputError(f"--workdir={run.workdir}: the run is not finished, so its codes may change")
+    there = file.read_about(path)
+    if there is not None and there.digest == digest:
+        return path, there
+    dataset = data.load(run.config)
+    names = dataset.class_names
+    about = file.About(kind, run.model.num_codes, digest, run.step, names)
+    file.write(path, about, {name: _rows(run, dataset, name) for name in file.SPLITS})
+    return path, about
+
+
+def kind_of(run: Run) -> str:
+    """Return the kind of a run's codes: `indices` or `latents`.
+
+    Raises:
+        InputError: they are of another kind.
+    """
+    if run.model.codes is not None:
+        return "indices"
+    model = given(run.model, None if run.model.given is None else jnp.zeros(1, jnp.int32))
+    posterior = jax.eval_shape(model.encode, run.params, jax.ShapeDtypeStruct((1, *run.shape), jnp.float32))
+    z = jax.eval_shape(lambda params, posterior: model.reparameterize(params, None, posterior).z, run.params, posterior)
+    if model.rate is not None and isinstance(posterior, Posterior) and isinstance(z, jax.ShapeDtypeStruct):
+        return "latents"
+    raise InputError(
+        f"model={family_name(run.config)}: its posteriors are no diagonal Gaussians and its z are no codes; choices: model=vae "
+        "with posterior=diagonal, or a model with discrete codes, such as quantized"
+    )
+
+
+def _rows(run: Run, dataset: Dataset, name: str) -> file.Rows:
+    """Return the codes of a split, computed BATCH images at a time."""
+    images, labels = getattr(dataset, name)
+    known = run.labels_of(dataset, name)
+    encode = partial(jax.jit(_make_encode(run.config, run.model)), run.params, keys_of(run.config.seed)[2])
+    found = []
+    for start in range(0, len(images), BATCH):
+        rows = np.arange(start, start + BATCH) % len(images)
+        classes = None if known is None else known[rows]
+        found.append(np.asarray(encode(images[rows], np.int32(rows), classes))[: len(images) - start])
+    return file.Rows(np.concatenate(found), np.asarray(labels))
+
+
+def _make_encode(config: Config, family: Model) -> Callable[..., Any]:
+    """Make a function (params, key, images u8[B,H,W,C], their rows, their labels) -> codes [B, h, w, C]."""
+    preprocess = make_preprocess(config.binarize)
+
+    def encode(
+        params: Params,
+        key: Array,
+        images: UInt8[Array, "B H W C"],
+        rows: Int32[Array, " B"],
+        labels: Int32[Array, " B"] | None,
+    ) -> Array:
+        # The key of an image's pixels is that of `evaluation.evaluate`.
+        keys = jax.vmap(lambda row: jax.random.split(jax.random.fold_in(key, row))[0])(rows)
+        x = jax.vmap(lambda key, image: preprocess(key, image[None])[0])(keys, images)
+        model = given(family, labels)
+        posterior = model.encode(params, x)
+        if model.codes is not None:
+            indices = model.codes(params, model.reparameterize(params, None, posterior).z)
+            return indices.reshape(len(rows), *_places(model), -1)
+        return jnp.concatenate([part.reshape(len(rows), *_places(model), -1) for part in posterior], axis=-1)
+
+    return encode
+
+
+def _places(model: Model) -> tuple[int, int]:
+    """Return the height and the width of the grid of codes; a row of T codes is 1 x T, and a vector is 1 x 1."""
+    grid = model.grid if len(model.grid) > 1 else (1, math.prod(model.grid))
+    return grid[0], grid[1]
