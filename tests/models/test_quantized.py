@@ -289,6 +289,28 @@ def test_the_use_of_codes_is_that_of_the_split_whatever_the_batch(quantized, ima
     np.testing.assert_array_equal(both.of(1).metrics["codes_used"], (expected > 0).sum())
 
 
+@pytest.mark.slow
+def test_the_codes_of_each_level_are_counted_apart_over_a_split(make_config, images):
+    own = {"quantizer": "residual", "residual__codes": 5, "eval__batch_size": 10}
+    config = make_config(model="quantized", **own)
+    model, params = build(config, images)
+    z = model.reparameterize(params, None, model.encode(params, jnp.asarray(images / np.float32(255)))).z
+    codes = np.asarray(model.codes(params, z)).reshape(-1, 2)
+    expected = np.stack([np.bincount(codes[:, r], minlength=5) for r in range(2)])
+    state, split = init_state(params, make_optimizer(config, 10)), Split(images, np.zeros(37, np.int32))
+    evaluate = make_evaluate(config, model, make_objective(config, model, 10))
+    found = evaluate(state, jax.random.key(5), split, make_hparams(config))
+    assert found.usage is not None
+    np.testing.assert_array_equal(found.usage.counts, expected)
+    assert found.metrics["codes_used"] == (expected > 0).sum()
+    population = make_evaluate(config, model, make_objective(config, model, 10), None, 1, population=True)
+    two = jax.tree.map(lambda a: jnp.stack([a, a]), (state, jax.random.key(5), make_hparams(config)))
+    both = population(two[0], two[1], split, two[2])
+    second = both.of(1).usage
+    assert second is not None
+    np.testing.assert_array_equal(second.counts, expected)
+
+
 def test_a_run_decodes_draws_and_reconstructs(quantized, images):
     config = quantized()
     model, params = build(config, images)

@@ -5,6 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
+from vae_jax.models import places_and_levels
+from vae_jax.types import Model
+
 
 class Usage(NamedTuple):
     """The number of times that each of K codes is used, by level."""
@@ -45,6 +48,11 @@ def count_codes(codes: Int[np.ndarray, "*P B T"], num_codes: int, levels: int = 
     by_level = np.moveaxis(codes.reshape(*runs, -1, levels), -1, -2)
     counts = np.stack([np.bincount(row, minlength=num_codes) for row in by_level.reshape(-1, by_level.shape[-1])])
     return Usage(counts.reshape(*runs, levels, num_codes))
+
+
+def usage_of(model: Model, codes: Int[np.ndarray, "*P B T"] | None) -> Usage | None:
+    """Return how often each code of a model is used by level; None without codes."""
+    return None if codes is None else count_codes(codes, model.num_codes, places_and_levels(model)[1])
 
 
 def facts(usage: Usage, nats: float, num_images: int) -> dict[str, Any]:

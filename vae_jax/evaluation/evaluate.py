@@ -12,7 +12,7 @@ from jaxtyping import Array, Int32, Key, PRNGKeyArray, Shaped
 from vae_jax.data.mapped import unmap
 from vae_jax.data.preprocess import make_preprocess
 from vae_jax.evaluation.aggregate_posterior import SampledLatents, sums_of
-from vae_jax.evaluation.code_usage import count_codes
+from vae_jax.evaluation.code_usage import usage_of
 from vae_jax.evaluation.image_quality import quality
 from vae_jax.evaluation.per_image import PerImage
 from vae_jax.models import given
@@ -76,7 +76,7 @@ def make_evaluate(
             kept = np.s_[:, : count - start] if population else np.s_[: count - start]
             terms, means, latents, codes = jax.tree.map(lambda values, kept=kept: values[kept], results)
             pieces.append((terms, means))
-            sums = latents and sums_of(latents, axis), None if codes is None else count_codes(codes, model.num_codes)
+            sums = latents and sums_of(latents, axis), usage_of(model, codes)
             total = sums if total is None else jax.tree.map(np.add, total, sums)
         terms, means = jax.tree.map(lambda *arrays: np.concatenate(arrays, axis), *pieces)
         aggregate, usage = jax.tree.map(lambda values: values / count, total[0]), total[1]
