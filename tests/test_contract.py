@@ -128,6 +128,11 @@ def assert_optional_parts(model: Model, params, key, posterior, z) -> None:
         codes = model.codes(params, z)
         assert (codes.shape, codes.dtype) == ((NUM_IMAGES, math.prod(model.grid)), jnp.int32)
         assert 0 <= codes.min() <= codes.max() < model.num_codes
+        assert model.from_codes is not None
+        hard = model.reparameterize(params, None, posterior).z
+        again = model.from_codes(params, model.codes(params, hard))
+        assert_same(model.codes(params, again), model.codes(params, hard))
+        assert_same(model.decode(params, again), model.decode(params, hard))
     if model.penalty is not None:
         draw = model.reparameterize(params, key, posterior)
         assert model.penalty(params, posterior, draw).shape == (NUM_IMAGES,)

@@ -1,17 +1,23 @@
 """The density of the codes of a run: exact, in the units of the codes, and a rate beside which nothing is reconstructed."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 from scipy.stats import norm
 from support.objective import terms_of
+from support.random_run import random_run
 
 from vae_jax import config as config_lib
 from vae_jax.config.combinations import combination_problems
+from vae_jax.data.digest import params_digest
 from vae_jax.errors import InputError
-from vae_jax.models import init_shapes, make_model, require_rate
+from vae_jax.models import given, init_shapes, make_model, require_rate
 from vae_jax.models.priors.rescaled import MOMENTS
+from vae_jax.runs.pair import join
 from vae_jax.types import Sample, Spec
 
 SHAPE = (2, 1, 4)
@@ -92,6 +98,67 @@ def test_the_moments_of_the_codes_are_not_learned(make_config, key):
     assert model.refit(key, params, grads, jnp.int32(0)) == {MOMENTS: params[MOMENTS]}
 
 
+INDICES = Spec((1, 2, 1), num_classes=2, num_train=8, codes=("indices", 3, "digest"))
+PIXELCNN = {"prior": "pixelcnn", "pixelcnn.features": 4, "pixelcnn.layers": 2}
+ALL_CODES = jnp.array(list(itertools.product(range(3), repeat=2)), jnp.int32)
+
+
+def random_density(make_config, key, **changes):
+    """Return the density of two codes of three values, with random parameters."""
+    model = make_model(make_config(model="density", dataset="codes", **PIXELCNN | changes), INDICES)
+    images = jnp.zeros((0, *INDICES.shape))
+    params = model.init(key, Sample(jnp.zeros(INDICES.shape), images))
+    return model, params, jax.tree.map(lambda a: 0.4 * jax.random.normal(key, a.shape), params)
+
+
+def test_the_code_length_is_t_log_k_at_the_start_and_the_masses_of_all_codes_sum_to_1(make_config, key):
+    model, start, params = random_density(make_config, key)
+    x = ALL_CODES.reshape(9, *INDICES.shape).astype(jnp.float32)
+    log_prior, rate = require_rate(model)
+    draw = model.reparameterize(start, None, model.encode(start, x))
+    np.testing.assert_array_equal(draw.z, ALL_CODES)
+    np.testing.assert_allclose(rate.kl_terms(start, None, draw), 2 * np.log(3), rtol=1e-6)
+    masses = np.exp(np.asarray(log_prior(params, ALL_CODES), np.float64))
+    assert masses.sum() == pytest.approx(1, abs=1e-5)
+    assert masses.std() > 0.01
+
+
+def test_a_prior_given_the_class_has_a_mass_for_each(make_config, key):
+    model, _, params = random_density(make_config, key, condition="label")
+    masses = []
+    for label in range(2):
+        log_prior, _ = require_rate(given(model, jnp.full(9, label, jnp.int32)))
+        masses.append(np.exp(np.asarray(log_prior(params, ALL_CODES), np.float64)))
+        assert masses[-1].sum() == pytest.approx(1, abs=1e-5)
+    assert np.abs(masses[0] - masses[1]).max() > 1e-3
+
+
+def test_the_elbo_of_the_pair_is_the_term_of_its_own_codes_in_the_sum_over_all_codes(make_config, key):
+    parent = random_run((8, 8, 1), model="quantized", vq__codes=3, quantized__codes_per_image=2, latent_dim=4)
+    spec = INDICES._replace(codes=("indices", 3, params_digest(parent.params)))
+    density, _, params = random_density(make_config, key)
+    config = make_config(model="density", dataset="codes", **PIXELCNN)
+    parent.params = jax.tree.map(jnp.asarray, parent.params)
+    run = join(parent, config, spec, density, params, 1, None)
+    x = jax.random.uniform(key, (4, 8, 8, 1))
+    model, (log_prior, rate) = run.model, require_rate(run.model)
+    assert model.from_codes is not None
+    assert model.codes is not None
+    joint = []
+    for code in ALL_CODES:
+        z = model.from_codes(run.params, jnp.tile(code, (4, 1)))
+        log_x = model.log_likelihood(run.params, x, model.decode(run.params, z))
+        joint.append(np.asarray(log_x + log_prior(run.params, z), np.float64))
+    posterior = model.encode(run.params, x)
+    draw = model.reparameterize(run.params, None, posterior)
+    own = [ALL_CODES.tolist().index(code) for code in model.codes(run.params, draw.z).tolist()]
+    log_x = model.log_likelihood(run.params, x, model.decode(run.params, draw.z))
+    elbo = np.asarray(log_x - rate.kl_terms(run.params, posterior, draw)[:, 0], np.float64)
+    np.testing.assert_allclose(elbo, np.stack(joint)[own, range(4)], rtol=1e-5)
+    assert (logsumexp(np.stack(joint), axis=0) >= elbo - 1e-6).all()
+    assert run.sample(3, seed=1).shape == (3, 8, 8, 1)
+
+
 def test_bad_input_is_refused_in_one_line(make_config):
     flat = config_lib.flatten(make_config(model="density", dataset="codes"))
     assert combination_problems(flat) == []
@@ -106,7 +173,7 @@ def test_bad_input_is_refused_in_one_line(make_config):
             {"objective": "importance"},
             "objective=importance: model=density has an exact density; choices: objective=elbo",
         ),
-        ({"condition": "label"}, "condition=label: the priors of latents are given no label; choices: condition=none"),
+        ({"condition": "label"}, "condition=label: only prior=pixelcnn is given the label; choices: condition=none"),
         ({"binarize": "dynamic"}, "binarize=dynamic: dataset=codes has no pixels; choices: binarize=none"),
         (
             {"model": "vae"},
@@ -115,5 +182,15 @@ def test_bad_input_is_refused_in_one_line(make_config):
     ):
         found = combination_problems(flat | changes)
         assert any(line.startswith(words) for line in found), (changes, found)
-    with pytest.raises(InputError, match=r"data are indices; choices: data_dir=RUN of a VAE"):
-        make_model(make_config(model="density", dataset="codes"), SPEC._replace(codes=("indices", 5, "digest")))
+    with pytest.raises(InputError, match=r"^prior=flow: model=density has indices from .*; choices: prior=pixelcnn$"):
+        make_model(make_config(model="density", dataset="codes"), INDICES)
+    with pytest.raises(
+        InputError, match=r"^prior=pixelcnn: model=density has latents .*; choices: prior=flow, mixture, standard$"
+    ):
+        make_model(make_config(model="density", dataset="codes", prior="pixelcnn"), SPEC)
+    (line,) = combination_problems(config_lib.flatten(make_config()) | {"prior": "pixelcnn"})
+    assert line.startswith(
+        "model=vae: prior=pixelcnn is a density of the discrete codes of a finished run; choices: model=density"
+    )
+    (line,) = combination_problems(flat | {"prior": "pixelcnn", "pixelcnn.kernel": 4})
+    assert line == "pixelcnn.kernel=4: an even kernel has no middle; choices: 1, 3, 5, ..."

@@ -56,12 +56,12 @@ class Functions:
 
     @cached_property
     def prior(self) -> Callable[..., Any]:
-        """(params, keys [n], temperature) -> n draws of z from the prior."""
+        """(params, keys [n], labels [n] or None, temperature) -> n draws of z from the prior."""
 
-        def draws(params: Params, keys: Any, temperature: float) -> Any:
-            return jax.vmap(lambda key: self._prior_one(params, key, temperature))(keys)
+        def draws(params: Params, keys: Any, labels: Any, temperature: float) -> Any:
+            return jax.vmap(lambda key, label: self._prior_one(params, key, label, temperature))(keys, labels)
 
-        return jax.jit(draws, static_argnums=2)
+        return jax.jit(draws, static_argnums=3)
 
     def noise_free_of(self, params: Params, rows: tuple[Any, Any]) -> Any:
         """Return the noise-free z; not compiled."""
@@ -80,5 +80,6 @@ class Functions:
         terms = () if model.rate is None else model.rate.kl_terms(params, posterior, draw)
         return jax.tree.map(lambda a: a[0], (draw.z, terms))
 
-    def _prior_one(self, params: Params, key: Any, temperature: float) -> Any:
-        return jax.tree.map(lambda a: a[0], require_prior(self._model).sample(params, key, 1, temperature))
+    def _prior_one(self, params: Params, key: Any, label: Any, temperature: float) -> Any:
+        prior = require_prior(given(self._model, None if label is None else label[None]))
+        return jax.tree.map(lambda a: a[0], prior.sample(params, key, 1, temperature))

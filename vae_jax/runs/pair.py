@@ -46,7 +46,7 @@ def join(
     assert prior.log_prob is not None
     rate = Rate(log_ratio(prior.log_prob), lambda: ("kl",), parent.model.rate.log_posterior)
     traits = (parent.model.traits - {"columns"}) | (density.prior.traits - {"conv"}) | {PAIR}
-    model = parent.model._replace(prior=prior, rate=rate, traits=traits)
+    model = parent.model._replace(prior=prior, rate=rate, penalty=None, traits=traits)
     if parent.model.given is not None or density.given is not None:
         model = make_conditional(model)  # the parent's own has the parent's prior
     own = {name: params[name] for name in ("prior", MOMENTS) if name in params}

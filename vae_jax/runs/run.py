@@ -32,7 +32,6 @@ class Run(Labelled):
 
     A conditional run (condition=label) takes the labels of its rows wherever it encodes or decodes: names of classes, or
     their positions in `class_names`, one for each row, or a single one for all. Other runs take none.
-
     A pickle holds workdir and step. JAX does not survive `fork`: use the `spawn` start method of multiprocessing.
     """
 
@@ -101,21 +100,22 @@ class Run(Labelled):
     def sample(self, n: int, seed: int = 0, label: Any = None, temperature: float = 1.0) -> Pixels:
         """Return pixel means of n draws from the prior, of a conditional run given a class; the first do not depend on n.
 
-        A temperature below 1 keeps the draws nearer to the prior's modes; the prior of discrete codes has none.
+        A temperature below 1 keeps the draws nearer to the prior's modes; a uniform prior of codes has none.
 
         Raises:
             InputError: the model has no prior, or n is negative; or the label is missing, or no class.
         """
-        z = self._drawn_from_prior(n, seed, temperature)
-        return self._in_pieces(self._functions.decode, self.with_labels(z, label, "label"))
+        labels = self.with_labels(np.zeros(max(n, 0)), label, "label")[1]
+        return self._in_pieces(self._functions.decode, (self._drawn_from_prior(n, seed, temperature, labels), labels))
 
     def sample_prior(self, n: int, seed: int = 0, temperature: float = 1.0) -> Float[np.ndarray, "N F"]:
-        """Return n draws from the prior as numbers, those that `sample` decodes.
+        """Return n draws from the prior as numbers, those that `sample` decodes; of a conditional run the classes in turn.
 
         Raises:
             InputError: see `sample`.
         """
-        return self._in_pieces(self._functions.view, self._drawn_from_prior(n, seed, temperature))
+        classes = np.arange(n, dtype=np.int32) % len(self.class_names) if self.model.given else None
+        return self._in_pieces(self._functions.view, self._drawn_from_prior(n, seed, temperature, classes))
 
     def sample_posterior(self, x: np.ndarray, seed: int = 0, labels: Any = None) -> Float[np.ndarray, "N F"]:
         """Draw one z from the posterior of every image, as numbers; see `encode`.
@@ -156,12 +156,12 @@ class Run(Labelled):
         """F, the number of numbers in a latent point."""
         return jax.eval_shape(self.model.view, self.params, self._point).shape[1]
 
-    def _drawn_from_prior(self, n: int, seed: int, temperature: float) -> Any:
+    def _drawn_from_prior(self, n: int, seed: int, temperature: float, labels: np.ndarray | None) -> Any:
         require_prior(self.model, self.config.model)
         if n < 0:
             raise InputError(f"n={n}: not a number of images, at least 0")
         keys = jax.random.split(jax.random.key(seed), n)
-        return jax.device_get(self._functions.prior(self.params, keys, temperature))
+        return jax.device_get(self._functions.prior(self.params, keys, labels, temperature))
 
     def _sampled(self, x: np.ndarray, labels: Any, seed: int) -> tuple[Any, Any]:
         """Draw z from every posterior, and its terms of the KL; each row has its own key, so it depends on its index alone."""

@@ -75,7 +75,12 @@ def announce(training: Training, workdir: Path, console: Console) -> None:
     if training.spec.codes is not None:
         height, width, channels = training.shape
         about, images = count, f"the {training.pixels} of {config.data_dir}"
-        of_each = f"{height} x {width} places, {channels // 2} dimensions at each"
+        number = (
+            f"{channels} from 0 to {training.spec.codes[1] - 1}"
+            if training.spec.codes[1]
+            else f"{channels // 2} dimensions"
+        )
+        of_each = f"{height} x {width} places, {number} at each"
     console.line(
         f"{family_name(config)} ({about}) on {images} ({of_each}, train/val/test {sizes}"
         f"{', given the label' * (training.model.given is not None)}), {devices.describe()}, in {workdir}"
