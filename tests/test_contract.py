@@ -36,6 +36,9 @@ def build(config, shape, key):
     if config.model not in OF_IMAGES:
         spec = spec._replace(shape=(1, 1, 2 * config.latent_dim), codes=("latents", 0, "digest"))
         images = jax.random.normal(key, (NUM_TRAIN, *spec.shape))
+        if config.prior == "pixelcnn":
+            spec = spec._replace(shape=(1, 2, 1), codes=("indices", 3, "digest"))
+            images = jax.random.randint(key, (NUM_TRAIN, *spec.shape), 0, 3).astype(jnp.float32)
         x = images[:NUM_IMAGES]
     model = make_model(config, spec)
     params = jax.jit(model.init)(key, Sample(x.mean(axis=0), images[: sample_size(model, spec)]))
@@ -178,7 +181,12 @@ def test_a_model_without_dropout_has_no_such_trait_and_ignores_keys(make_config,
 
 
 FLOW = {"flow.layers": 2, "flow.hidden_dims": (8,)}
-SMALL: dict[Any, dict[str, Any]] = {"flow": FLOW, "density": FLOW | {"dataset": "codes"}}
+CODES = {"model": "density", "dataset": "codes"}
+SMALL: dict[Any, dict[str, Any]] = {
+    "flow": FLOW,
+    "density": FLOW | CODES,
+    "pixelcnn": CODES | {"pixelcnn.features": 4, "pixelcnn.layers": 1},
+}
 """The keys that let a prior compile in less time."""
 
 

@@ -343,7 +343,7 @@ def test_objectives_that_do_not_fit_are_refused(make_config, changes, message):
             r"categorical.lowest_temperature=0.5: the decay starts below it, at categorical.temperature=0.3",
         ),
         ({"model": "vae", "categorical.classes": 3}, "categorical.classes=3: only model=categorical reads this key"),
-        ({"prior": "mixture"}, "prior=mixture: only model=vae reads this key"),
+        ({"prior": "mixture"}, "prior=mixture: only model=density or model=vae reads this key"),
     ],
 )
 def test_wrong_keys_are_refused_in_a_line(changes, message):

@@ -99,7 +99,7 @@ def test_the_moments_of_the_codes_are_not_learned(make_config, key):
 
 
 INDICES = Spec((1, 2, 1), num_classes=2, num_train=8, codes=("indices", 3, "digest"))
-PIXELCNN = {"prior": "pixelcnn", "pixelcnn.features": 4, "pixelcnn.layers": 2}
+PIXELCNN = {"prior": "pixelcnn", "pixelcnn.features": 4, "pixelcnn.layers": 1}
 ALL_CODES = jnp.array(list(itertools.product(range(3), repeat=2)), jnp.int32)
 
 

@@ -352,7 +352,7 @@ def validated(**changes):
         ({"vq__codebook": "gradient", "vq__eps": 1.0}, "^vq.eps=1: only vq.codebook=ema reads this key$"),
         ({"vq__distance": "cosine", "latent_dim": 1}, "^vq.distance=cosine: a vector of one number has no angles"),
         ({"vq__gradient": "rotation", "latent_dim": 1}, "^vq.gradient=rotation: a vector of one number has no angles"),
-        ({"prior": "mixture"}, "prior=mixture: only model=vae reads this key"),
+        ({"prior": "mixture"}, "prior=mixture: only model=density or model=vae reads this key"),
     ],
 )
 def test_wrong_keys_are_refused_in_a_line(changes, message):

@@ -177,6 +177,7 @@ def test_more_pseudo_inputs_than_images_are_refused_in_one_line(make_config):
 def test_free_bits_are_refused_where_the_kl_has_one_column(make_config, prior):
     config = make_config(prior=prior, free_bits=0.1, **{f"{prior}.components": 4})
     with pytest.raises(
-        InputError, match=r"objective=elbo: model=vae has one KL of all its dimensions, and free_bits=0\.1"
+        InputError,
+        match=rf"objective=elbo: model=vae, prior={prior} has one KL of all its dimensions, and free_bits=0\.1",
     ):
         make_objective(config, make_model(config, SPEC))
