@@ -325,3 +325,11 @@ def test_the_reason_for_the_other_runs_tighter_bound_is_printed(tmp_path, capsys
     other = record._replace(facts=FACTS | {"temperatures": 1000})
     nll.print_comparison(record, other, tmp_path, Console())
     assert "the other has 1,000 temperatures, not 0: with more of them a bound is tighter" in capsys.readouterr().out
+
+
+def test_the_nll_of_a_pair_has_a_name_of_its_own(tmp_path):
+    own = nll.summarize(take(tmp_path / "pair.npz", prior="learned afterwards")).metrics
+    joint = nll.summarize(take(tmp_path / "joint.npz")).metrics
+    assert own["test/pair_nll"] == joint["test/nll"]
+    assert own["test/pair_bits_per_dim"] == joint["test/bits_per_dim"]
+    assert not {"test/nll", "test/bits_per_dim"} & own.keys()

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
@@ -54,7 +55,10 @@ def write(path: Path, about: About, splits: dict[str, Rows]) -> None:
     arrays = {f"{name}_{field}": array for name, rows in splits.items() for field, array in rows._asdict().items()}
     buffer = io.BytesIO()
     np.savez(buffer, **arrays | {_ABOUT: np.array(json.dumps(about._asdict()))})  # pyright: ignore[reportArgumentType]
-    disk.write(path, buffer.getvalue())
+    # Two densities may need them at once; each writes the same bytes to a name of its own.
+    own = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    disk.write(own, buffer.getvalue())
+    os.replace(own, path)
 
 
 def read_about(path: Path) -> About | None:

@@ -56,9 +56,14 @@ def ready_codes(config: Config) -> None:
     """Write the codes of the run in `config.data_dir` into its folder, unless they are there. Collective.
 
     Raises:
-        InputError: see `load_parent` and `write_codes`.
+        InputError: see `load_parent` and `write_codes`; or its codes are drawn, so that their rate is no code length.
     """
     parent = load_parent(config)
+    if parent.model.codes is not None and "deterministic" not in parent.model.traits:
+        raise InputError(
+            f"data_dir={config.data_dir}: model={parent.config.model} draws its codes, and a density is learned of one code for "
+            "each image; choices: a run of model=quantized, or of model=vae with posterior=diagonal"
+        )
 
     def write() -> None:
         write_codes(parent, Path(config.data_dir), "data_dir")

@@ -21,7 +21,9 @@ from vae_jax.types import Config, LogDensity, Model, Params, Prior, Rate, Sample
 MODELS: dict[str, Entry] = {
     "ae": Entry(make_ae, title="Autoencoder"),
     "categorical": Entry(categorical.make_categorical, categorical.KEYS, categorical.problems, "Categorical VAE"),
-    "density": Entry(density.make_density, density.KEYS, density.problems, title="Density of codes", own=density.OWN),
+    "density": Entry(
+        density.make_density, density.KEYS, density.problems, "Density of codes", density.OWN, density.IGNORED
+    ),
     "quantized": Entry(quantized.make_quantized, quantized.KEYS, title="Quantised autoencoder", own=OWN),
     "two_layer": Entry(two_layer.make_two_layer, two_layer.KEYS, title="Two-layer VAE"),
     "vae": Entry(

@@ -1,6 +1,7 @@
 """A density of the codes of a finished run, which takes the place of that run's prior (Dai and Wipf 2019; Ghosh et al. 2020)."""
 
 import copy
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -8,22 +9,18 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
 from vae_jax.errors import InputError
-from vae_jax.models.backbone import itself
-from vae_jax.models.posteriors import log_ratio, make_diagonal
+from vae_jax.models.no_pixels import without_pixels
+from vae_jax.models.posteriors import make_diagonal
 from vae_jax.models.priors import PRIOR, make_prior
 from vae_jax.models.priors.rescaled import MOMENTS, moments_of, rescaled
 from vae_jax.types import (
     Config,
     Draw,
     Images,
-    Likelihood,
     Model,
-    Outputs,
     Params,
     PerExample,
     Posterior,
-    Prior,
-    Rate,
     Sample,
     Spec,
 )
@@ -31,6 +28,7 @@ from vae_jax.types import (
 Z = Float[Array, "B Z"]
 KEYS = (PRIOR,)
 OWN = {"prior": "flow"}
+IGNORED = ("latent_dim", "likelihood", "network", "dropout", "dtype")
 
 
 def problems(flat: Mapping[str, Any]) -> list[str]:
@@ -43,6 +41,8 @@ def problems(flat: Mapping[str, Any]) -> list[str]:
         found.append(
             f"prior={flat['prior']}: it {why}; choices: prior=flow, mixture, standard, or pixelcnn for indices"
         )
+    if flat["checkpoint.best_metric"] == "val/elbo":
+        found.append("checkpoint.best_metric=val/elbo: model=density has a rate and no elbo; choices: auto, val/loss")
     if flat["objective"] != "elbo":
         found.append(f"objective={flat['objective']}: model=density has an exact density; choices: objective=elbo")
     if flat["condition"] != "none" and flat["prior"] != "pixelcnn":
@@ -65,6 +65,10 @@ def make_density(config: Config, spec: Spec) -> Model:
     if name not in fitting:
         choices = f"prior={', '.join(fitting)}" if fitting else "dataset=codes"
         raise InputError(f"prior={name}: model=density has {kind} from data_dir={config.data_dir}; choices: {choices}")
+    if name == "flow" and math.prod(spec.shape) == 2:
+        raise InputError(
+            f"prior=flow: the codes of data_dir={config.data_dir} have one dimension; choices: prior=mixture, standard"
+        )
     return _of_indices(config, spec) if kind == "indices" else _of_latents(config, spec)
 
 
@@ -90,13 +94,13 @@ def _of_latents(config: Config, spec: Spec) -> Model:
     def refit(key: PRNGKeyArray, params: Params, grads: Params, step: Int32[Array, ""]) -> dict[str, Params]:
         return {MOMENTS: params[MOMENTS]}  # an optimizer with weight decay would change them
 
-    return _without_pixels(prior, family.log_prob)._replace(
+    return without_pixels(prior, family.log_prob)._replace(
         init=init,
         encode=encode,
         reparameterize=family.reparameterize,
         grid=(height, width) if height * width > 1 else (),
         refit=refit,
-        traits=frozenset({"sample"}) | prior.traits,
+        traits=frozenset({"sample", "no_pixels"}) | prior.traits,
     )
 
 
@@ -123,7 +127,7 @@ def _of_indices(config: Config, spec: Spec) -> Model:
     def log_posterior(params: Params, posterior: Known, z: Int32[Array, "B T"]) -> PerExample:
         return jnp.where((posterior.codes == z).all(axis=1), 0.0, -jnp.inf)
 
-    return _without_pixels(prior, log_posterior)._replace(
+    return without_pixels(prior, log_posterior)._replace(
         init=init,
         encode=encode,
         reparameterize=reparameterize,
@@ -133,47 +137,8 @@ def _of_indices(config: Config, spec: Spec) -> Model:
         from_codes=lambda params, codes: codes,
         num_codes=spec.codes[1],
         grid=spec.shape if spec.shape[2] > 1 else spec.shape[:2],
-        traits=frozenset({"discrete", "deterministic"}) | prior.traits,
+        traits=frozenset({"discrete", "deterministic", "no_pixels"}) | prior.traits,
     )
-
-
-def _without_pixels(prior: Prior, log_posterior: Any) -> Model:
-    """Return the part that all densities share: there is a rate, and nothing is reconstructed."""
-    assert prior.log_prob is not None
-
-    def decode(params: Params, z: Any, key: PRNGKeyArray | None = None) -> Outputs:
-        return jnp.zeros((z.shape[0], 1, 1, 1))
-
-    return Model(
-        init=_unknown,
-        encode=_unknown,
-        reparameterize=_unknown,
-        view=itself,
-        place=itself,
-        decode=decode,
-        log_likelihood=lambda params, x, outputs: jnp.zeros(x.shape[0]),
-        pixel_mean=None,
-        sample_pixels=lambda params, key, outputs: outputs,
-        likelihood=NO_PIXELS,
-        prior=prior,
-        rate=Rate(log_ratio(prior.log_prob), lambda: ("kl",), log_posterior),
-    )
-
-
-NO_PIXELS = Likelihood(
-    outputs_per_channel=0,
-    init=lambda key: {},
-    log_prob=lambda params, x, outputs: jnp.zeros(x.shape[0]),
-    pixel_mean=lambda params, outputs: outputs,
-    sample=lambda params, key, outputs: outputs,
-    output_bias=None,
-    discrete=False,
-)
-"""The likelihood of a model whose data are codes: there is nothing to reconstruct."""
-
-
-def _unknown(*arguments: Any) -> Any:
-    raise AssertionError("a density of latents and one of indices have functions of their own")
 
 
 def _no_encoder(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Any:

@@ -38,4 +38,5 @@ def make_objective(config: Config, model: Model, steps_per_epoch: int = 1) -> Ob
         others = f"{', '.join(names)}, or {other}" if names else other
         name = family_name(config)
         raise InputError(f"objective={config.objective}: model={name} {'; '.join(problems)}; choices: {others}")
-    return objective
+    # The rate of codes is no elbo, since nothing is reconstructed.
+    return objective._replace(best_metric="val/loss") if "no_pixels" in model.traits else objective

@@ -13,7 +13,8 @@ def make_elbo(config: Config, steps_per_epoch: int) -> Objective:
     """Make the objective loss = reconstruction + `make_cost`'s cost of the KL at `hparams["beta"]`, nats per image.
 
     Terms: loss, reconstruction, kl; in evaluation also elbo (always at beta = 1) and mse (at the sampled z). In training a
-    relaxed z, which is no draw from q(z|x), gives relaxed_reconstruction in the reconstruction's place: there is no elbo of it.
+    relaxed z, which is no draw from q(z|x), gives relaxed_reconstruction in the reconstruction's place: there is no elbo of it. A
+    density of codes has loss and kl alone.
     """
     pass_terms = make_elbo_terms(config, steps_per_epoch)
 
@@ -43,6 +44,8 @@ def make_elbo_terms(config: Config, steps_per_epoch: int) -> Callable[[Model, Pa
         kl_terms = model.rate.kl_terms(params, once.posterior, once.draw)
         kl = kl_terms.sum(axis=-1)
         loss = once.loss + cost(kl_terms, context)
+        if "no_pixels" in model.traits:
+            return {"loss": loss, "kl": kl}
         name = "relaxed_reconstruction" if once.draw.log_q is None else "reconstruction"
         values = {"loss": loss, name: once.reconstruction, "kl": kl}
         if not context.train:

@@ -7,6 +7,7 @@ from typing import Any
 from jaxtyping import PRNGKeyArray
 
 from vae_jax.config import flatten
+from vae_jax.config.common import OPTIMISATION
 from vae_jax.config.table import ENTRIES
 from vae_jax.data.digest import params_digest
 from vae_jax.errors import InputError
@@ -14,6 +15,7 @@ from vae_jax.models.conditional import make_conditional
 from vae_jax.models.density import OWN
 from vae_jax.models.posteriors import log_ratio
 from vae_jax.models.priors.rescaled import MOMENTS
+from vae_jax.objectives import kl
 from vae_jax.runs.run import Run
 from vae_jax.types import Config, Model, Params, Prior, Rate, Spec
 
@@ -66,12 +68,14 @@ def _of_parent(model: Model, prior: Prior) -> Prior:
 
 
 def _config_of(parent: Run, config: Config) -> Config:
-    """Return the parent's config with the prior and the seed of the density's."""
+    """Return the parent's config with the density's prior, seed and way of training, and with the elbo as the objective."""
     merged, flat = deepcopy(parent.config), flatten(config)
     name = config.prior or OWN["prior"]
-    values = {"prior": name, "seed": config.seed}
+    # The parent's objective may have a critic or a weight of its own; the numbers of the pair are of its elbo.
+    forgotten = (*ENTRIES["objective", parent.config.objective].keys, *kl.KEYS)
+    values = {key.name: key.default for key in forgotten} | {"objective": "elbo", "prior": name}
+    values |= {key.name: flat[key.name] for key in (*OPTIMISATION, *ENTRIES["prior", name].keys)}
     values |= {} if config.condition == "none" else {"condition": config.condition}
-    values |= {key.name: flat[key.name] for key in ENTRIES["prior", name].keys}
     for key, value in values.items():
         merged.update_from_flattened_dict({key: value})
     return merged

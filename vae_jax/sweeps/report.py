@@ -70,14 +70,15 @@ def fig_images(runs: Sequence[Planned], last: bool) -> Any:
     """Draw reconstructions and samples of each run, or return why not: the runs have different test images."""
     from vae_jax.artifacts import figures
 
-    originals = examples(data.load(runs[0].config).test, NUM_IMAGES)
+    originals: Any = None
     pictures = []
     for run in runs:
-        dataset = data.load(run.config)
+        loaded = load_run(run.workdir, "latest" if last else "best")
+        dataset = data.load(loaded.config)  # of a density the images of its pair
         images = examples(dataset.test, NUM_IMAGES)
+        originals = images if originals is None else originals
         if not np.array_equal(images, originals):
             return "the runs do not have the same test images"
-        loaded = load_run(run.workdir, "latest" if last else "best")
         labels = labels_of_examples(loaded.labels_of(dataset, "test"), NUM_IMAGES)
         samples = None if loaded.model.prior is None else loaded.sample(len(images), label=labels)
         pictures.append((point_text(run.point), loaded.reconstruct(images, labels), samples))

@@ -6,6 +6,7 @@ from vae_jax.objectives import make_objective
 from vae_jax.runs.loading import load_parent
 from vae_jax.runs.pair import join
 from vae_jax.training.prepare import Training, make_run_evaluate
+from vae_jax.training.step import make_hparams
 from vae_jax.types import TrainState
 
 
@@ -26,6 +27,7 @@ def completed(training: Training, state: TrainState) -> tuple[Training, TrainSta
         spec=run.spec,
         model=run.model,
         objective=objective,
+        hparams=make_hparams(run.config, training.layout.replicated),
         evaluate=make_run_evaluate(run.config, dataset, run.model, objective, training.layout),
     )
     return whole, state._replace(params=run.params)

@@ -8,6 +8,7 @@ from vae_jax.artifacts.report import facts
 from vae_jax.config import flatten
 from vae_jax.runs import command
 from vae_jax.runs import workdir as workdir_lib
+from vae_jax.runs.pair import PAIR
 from vae_jax.runs.run import Run
 from vae_jax.types import Config
 
@@ -16,9 +17,11 @@ TRAIN = ("python", "-m", "vae_jax.main")
 
 def commands(run: Run, workdir: Path) -> list[tuple[str, str]]:
     """Return (purpose, command) rows."""
+    # The config of a pair is not that of the density that was trained.
+    own = workdir_lib.read_config(workdir) if PAIR in run.model.traits else run.config
     return [
         ("Continue it", workdir_lib.resume_command(workdir)),
-        ("Train it again, in another folder", again(run.config, workdir)),
+        ("Train it again, in another folder", again(own, workdir)),
         ("Write this page again", f"python -m experiments.report --workdir={shlex.quote(str(workdir))}"),
     ]
 

@@ -54,8 +54,8 @@ def _inserted(own: str, name: str) -> str:
 
 
 def data_name(config: Config) -> str:
-    """Return the name of the data set, or of the folder or file of a person's own images."""
-    own = config.train_dir or config.data_dir if config.dataset in ("folder", "arrays") else ""
+    """Return the name of the data set, or of the folder or file of a person's own images or codes."""
+    own = config.train_dir or config.data_dir if config.dataset in ("folder", "arrays", "codes") else ""
     return Path(own).name or config.dataset
 
 

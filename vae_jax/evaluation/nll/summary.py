@@ -59,7 +59,8 @@ def summarize(record: Record) -> Summary:
     metrics = {f"{split}/{name}": mean}
     if kind == "nll":
         bits = -mean / (int(facts["num_elements"]) * math.log(2))
-        metrics |= {f"{split}/{'pair_' * ('prior' in facts)}nll{given}": -mean, f"{split}/bits_per_dim{given}": bits}
+        pair = f"{split}/{'pair_' * ('prior' in facts)}"
+        metrics |= {f"{pair}nll{given}": -mean, f"{pair}bits_per_dim{given}": bits}
     return Summary(
         metric=f"{split}/{name}",
         metrics=metrics,
