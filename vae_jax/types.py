@@ -268,7 +268,7 @@ class Model(NamedTuple):
     given: "Callable[[Int32[Array, ' R']], Model] | None" = None
     """(labels) -> p(x|y) of these rows, inside a traced function that takes labels, repeated like rows. None: not conditional."""
     traits: frozenset[str] = frozenset()
-    """Facts that others ask about. "columns": one column of kl_terms for each dimension of the view. "conv": convolutions. "dropout":
+    """Facts that others ask. "columns": a column of kl_terms for each dimension of the view. "conv": convolutions. "dropout":
     a key changes encode and decode. "sample": init reads `Sample.images`. "discrete": z is made of codes. "deterministic": q(z|x)
     is 1 for one z. "manifold": z is on a sphere. "no_pixels": the data are codes. "pair": the prior was learned afterwards."""
 
