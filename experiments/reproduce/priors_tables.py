@@ -112,7 +112,7 @@ def row_cells(name: str, row: str, runs: dict[str, Numbers], seconds: dict[str, 
         _divergence(apart),
         f"{np.mean(gaussians):+.2f}" if gaussians else "",
         f"{each[0]['parameters']:,}",
-        "-".join(str(count) for count in dict.fromkeys((epochs[0], epochs[-1]))),
+        "-".join(f"{count:g}" for count in dict.fromkeys((epochs[0], epochs[-1]))),
         time,
     ]
 
