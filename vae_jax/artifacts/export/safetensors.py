@@ -10,8 +10,10 @@ import jax
 import numpy as np
 
 from vae_jax.artifacts.export.file import Artefact, extra
+from vae_jax.errors import InputError
 from vae_jax.models import parameter_table
 from vae_jax.runs import workdir as workdir_lib
+from vae_jax.runs.pair import PAIR
 from vae_jax.runs.run import Run
 
 PACKAGES = ("vae_jax", "jax", "flax", "numpy", "safetensors")
@@ -28,7 +30,15 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
 
     The arrays are the checkpoint's, bit for bit: float32, also if the run computes in another dtype. The card has the numbers
     of results.json, if there is one.
+
+    Raises:
+        InputError: the run is a pair, whose model no single config makes.
     """
+    if PAIR in run.model.traits:
+        raise InputError(
+            "model=density: the arrays are those of two runs, and the card has the config of one; choices: --format=onnx, "
+            "--format=stablehlo, or the first run"
+        )
     with extra("safetensors"):
         import safetensors.numpy
     arrays, card = named(run), _card(run, workdir)
