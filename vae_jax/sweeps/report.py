@@ -74,7 +74,8 @@ def fig_images(runs: Sequence[Planned], last: bool) -> Any:
     pictures = []
     for run in runs:
         loaded = load_run(run.workdir, "latest" if last else "best")
-        dataset = data.load(loaded.config)  # of a density the images of its pair
+        # The images of a density are those of its pair.
+        dataset = data.load(loaded.config if run.config.dataset == "codes" else run.config)
         images = examples(dataset.test, NUM_IMAGES)
         originals = images if originals is None else originals
         if not np.array_equal(images, originals):
