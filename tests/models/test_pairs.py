@@ -38,7 +38,8 @@ def refused(make_config, changes) -> str:
 
 
 def pairs() -> list[tuple[str, str, int]]:
-    return list(itertools.product(PRIORS, POSTERIORS, (1, 2)))
+    of_vectors = [name for name in PRIORS if name != "pixelcnn"]  # which is one of codes
+    return list(itertools.product(of_vectors, POSTERIORS, (1, 2)))
 
 
 def is_fast(case) -> bool:
