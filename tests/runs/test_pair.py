@@ -195,6 +195,13 @@ def test_drawn_codes_are_no_data_of_a_density(make_config, monkeypatch):
         codes_lib.ready_codes(make_config(model="density", dataset="codes", data_dir="somewhere"))
 
 
+def test_a_density_without_a_folder_says_what_it_needs(make_config):
+    with pytest.raises(
+        InputError, match=r"^data_dir=: dataset=codes needs the folder of a finished run; choices: data_dir=RUN$"
+    ):
+        codes_lib.ready_codes(make_config(model="density", dataset="codes"))
+
+
 def test_codes_of_one_dimension_have_no_halves_for_a_flow(make_config):
     config = make_config(model="density", dataset="codes", data_dir="parent")
     with pytest.raises(

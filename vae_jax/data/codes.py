@@ -91,26 +91,27 @@ def load_codes(config: Config) -> Source:
     Raises:
         InputError: there are none.
     """
-    about, rows = read(file_of(config))
+    about, rows = read(folder_of(config) / FILE)
     train, val, test = (Split(*rows[name]) for name in SPLITS)
     return Source(train, test, about.class_names, val)
 
 
-def file_of(config: Config) -> Path:
-    """Return the path of the file that `load_codes` reads.
+def folder_of(config: Config) -> Path:
+    """Return the folder of the run whose codes are the data.
 
     Raises:
-        InputError: the folder is missing.
+        InputError: none is named, or it is missing.
     """
     if not config.data_dir:
         raise InputError("data_dir=: dataset=codes needs the folder of a finished run; choices: data_dir=RUN")
     assert_there({"data_dir": config.data_dir})
-    return Path(config.data_dir) / FILE
+    return Path(config.data_dir)
 
 
 def encoded_by(config: Config) -> tuple[str, int, str] | None:
     """Return the kind, the number and the origin of the codes that are the data, see `Spec.codes`; None for images."""
     if config.dataset != "codes":
         return None
-    about = read(file_of(config))[0]
+    about = read_about(folder_of(config) / FILE)
+    assert about is not None, "`load_codes` has read the file"
     return about.kind, about.num_codes, about.digest

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from vae_jax import config as config_lib
 from vae_jax.config.registries import NAMES
-from vae_jax.data.moved import assert_there
+from vae_jax.data.codes import folder_of
 from vae_jax.errors import InputError
 from vae_jax.models import init_shapes, make_model
 from vae_jax.runs import workdir as workdir_lib
@@ -75,9 +75,9 @@ def load_parent(config: Config) -> Run:
     Raises:
         InputError: there is none.
     """
-    assert_there({"data_dir": config.data_dir})
+    folder = folder_of(config)
     try:
-        return load_run(config.data_dir)
+        return load_run(folder)
     except InputError as error:
         raise InputError(
             f"data_dir={config.data_dir}: {str(error).removeprefix(f'--workdir={config.data_dir}: ')}"

@@ -101,7 +101,7 @@ def _latent_space(test: PerImage, standard_prior: bool) -> tuple[dict[str, Any],
 def print_measured(training: Training, measured: Measured, which: str, console: Console) -> None:
     """Print the table of splits and metrics, and the lines about the latent space."""
     title = f"{which} checkpoint, epoch {measured.step / training.steps_per_epoch:g} "
-    title += f"({training.pixels} pixels; nats per image, mse per element)"
+    title += f"({training.pixels} pixels; nats per image, mse per element, psnr in dB)"
     if training.model.given is not None:
         title += ", given the label" + f": the elbo is a bound on {GIVEN}" * (training.model.rate is not None)
     rows = {metric: [measured.table[split][metric] for split in SPLITS] for metric in measured.table["test"]}
