@@ -17,7 +17,7 @@ from vae_jax.models.posteriors import POSTERIORS
 from vae_jax.models.priors import PRIORS
 from vae_jax.types import Sample, Spec
 
-SHAPE, NUM_TRAIN, SAMPLES = (3, 2, 1), 12, 4000
+SHAPE, NUM_TRAIN, SAMPLES = (3, 2, 1), 12, 16_000
 OWN = {
     "vamp": {"vamp.components": 3},
     "mixture": {"mixture.components": 3},
