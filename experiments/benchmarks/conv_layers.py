@@ -26,11 +26,11 @@ from vae_jax.models.networks.convolution import (
     STRIDES,
     conv_transpose,
     convolve,
-    downsampled,
     padding_to_size,
     same_padding,
 )
 from vae_jax.models.networks.doubled import convolve_doubled
+from vae_jax.models.networks.stages import stages_of
 from vae_jax.system import devices
 from vae_jax.system.command import run_command
 from vae_jax.types import Config
@@ -76,7 +76,7 @@ def layers(config: Config) -> list[Layer]:
 def resnet_layers(config: Config) -> list[Layer]:
     """Return the different convolutions of residual networks; encoder and decoder have the same in their blocks."""
     batch, channels = config.batch_size, (1, *config.channels)
-    sizes = [height for height, _ in downsampled((SIZE, SIZE), len(config.channels))]
+    sizes = [height for height, _ in stages_of(config, (SIZE, SIZE)).sizes]
     shapes = [(batch, size, size, width) for size, width in zip(sizes, channels, strict=True)]
     down, block, up = [], [], []
     for i, (large, small) in enumerate(itertools.pairwise(shapes)):

@@ -19,6 +19,7 @@ from conftest import small_config
 from scipy.special import softmax
 from support.models import SPEC
 from support.random_run import layers_of
+from support.slow import first_fast
 
 from vae_jax import config as config_lib
 from vae_jax.artifacts.export import FORMATS, notes
@@ -164,13 +165,16 @@ def test_onnx_of_a_posterior_that_is_no_diagonal_gaussian_has_its_noise_free_z()
 
 
 @needs_onnx
-@pytest.mark.parametrize("network", ["conv", "resnet"])
-def test_onnx_of_a_latent_grid_has_its_noise_free_z(network):
-    run = random_run((9, 6, 2), network=network, channels=(8, 5), latent_grid=2)
+@pytest.mark.parametrize(
+    ("network", "downscale", "places"),
+    first_fast([("conv", 2, 15), ("resnet", 0, 6), ("conv", 0, 6), ("resnet", 2, 15)], 2),
+)
+def test_onnx_of_a_latent_grid_has_its_noise_free_z(network, downscale, places):
+    run = random_run((9, 6, 2), network=network, channels=(8, 5), latent_grid=2, downscale=downscale)
     files = made(run, "onnx")
     x = np.random.default_rng(1).random((3, 9, 6, 2), np.float32)
     z = run.latents(x)
-    assert z.shape == (3, 3 * 2 * 2)
+    assert z.shape == (3, places * 2)
     found = computed(files["encoder.onnx"], x=x)
     assert list(found) == ["z"]
     assert_close(found["z"], z)

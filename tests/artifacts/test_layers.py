@@ -98,6 +98,9 @@ def through(layers: list[Layer], x: np.ndarray) -> np.ndarray:
         {"network": "conv", "channels": (4,)},
         {"network": "conv", "channels": (16, 5, 8), "conv.normalization": "group"},
         {"network": "resnet", "channels": (8, 5), "resnet.blocks": 2, "activation": "silu"},
+        {"network": "conv", "channels": (4, 6, 5), "downscale": 2, "conv.normalization": "group"},
+        {"network": "resnet", "channels": (4, 8, 5), "downscale": 4},
+        {"network": "conv", "channels": (4, 6), "downscale": 2, "latent_grid": 2},
         *first_fast([{"hidden_dims": (4,), "activation": name} for name in ACTIVATIONS], every=3),
     ],
     ids=str,
@@ -111,7 +114,7 @@ def test_layers_agree_with_the_model(changes):
     posterior = run.encode(x[None])
     features = np.concatenate([part[0] for part in posterior])
     np.testing.assert_allclose(through(layers.encoder, x), features, rtol=tolerance, atol=tolerance)
-    z = rng.normal(size=run.config.latent_dim).astype(np.float32)
+    z = rng.normal(size=run.latents_size).astype(np.float32)
     assert num_inputs(layers.decoder) == len(z)
     np.testing.assert_allclose(through(layers.decoder, z), run.decode(z[None])[0], rtol=tolerance, atol=tolerance)
 

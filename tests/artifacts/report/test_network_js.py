@@ -39,6 +39,8 @@ CASES = [
     ((7, 4, 3), {"network": "conv", "channels": (6, 8), "likelihood": "discretized_logistic"}, "float16"),
     ((8, 8, 1), AE | {"network": "conv", "channels": (24,), "conv.normalization": "group"}, "float32"),
     (SMALL, {"network": "resnet", "channels": (8, 5), "activation": "silu"}, "float32"),
+    (SMALL, {"network": "resnet", "channels": (8, 5), "downscale": 2}, "float32"),
+    (SMALL, {"network": "conv", "channels": (8, 5, 4), "downscale": 2}, "float32"),
     ((3, 3, 1), {"network": "conv", "channels": (3,), "model": "two_layer", "activation": "softplus"}, "float32"),
 ]
 

@@ -4,16 +4,16 @@ Only this folder imports flax.linen. It holds no loss, no sampling and no BatchN
 """
 
 from vae_jax.keys import Entry
-from vae_jax.models.networks import conv, mlp, resnet
+from vae_jax.models.networks import conv, mlp, resnet, stages
 from vae_jax.models.networks.layers import Layer, Layers, first_outputs
 from vae_jax.models.networks.network import ACTIVATION, ACTIVATIONS, Networks, Ports
 from vae_jax.types import Config
 
 NETWORKS: dict[str, Entry] = {
-    "conv": Entry(conv.make_conv, conv.KEYS, conv.problems, title="Convolutional {}"),
+    "conv": Entry(conv.make_conv, conv.KEYS, stages.problems, title="Convolutional {}"),
     "gated": Entry(mlp.make_gated, (mlp.HIDDEN_DIMS,), mlp.problems, title="Gated {}"),
     "mlp": Entry(mlp.make_mlp, mlp.KEYS, mlp.problems),
-    "resnet": Entry(resnet.make_resnet, resnet.KEYS, resnet.problems, title="Residual {}"),
+    "resnet": Entry(resnet.make_resnet, resnet.KEYS, stages.problems, title="Residual {}"),
 }
 """(config, ports) -> Networks."""
 

@@ -1,25 +1,25 @@
 """The convolutional encoder and decoder, for images of any height, width and number of channels."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from vae_jax.keys import numbers, text
-from vae_jax.models.networks.convolution import GROUP_SIZE, Pair, downsampled
+from vae_jax.keys import text
+from vae_jax.models.networks.convolution import GROUP_SIZE, Pair
 from vae_jax.models.networks.layers import Layer, conv_layers
 from vae_jax.models.networks.network import ACTIVATION, ACTIVATIONS, Networks, Ports, apply
+from vae_jax.models.networks.stages import CHANNELS, DOWNSCALE, Stages, stages_of
 from vae_jax.models.networks.strided import Conv, ConvTranspose, Output, hidden_init, output_init
 from vae_jax.types import Config, Images, Params
 
-CHANNELS = numbers("channels", (32, 64), "channels of the encoder's convolutions; the decoder mirrors them", int, 1)
 KEYS = (
     CHANNELS,
+    DOWNSCALE,
     ACTIVATION,
     text("conv.normalization", "none", "normalisation after each convolution", "none", "group"),
 )
@@ -28,17 +28,12 @@ Finish = Callable[[Images, bool], Images]
 """(x, deterministic) -> x, applied after every hidden layer; its submodules belong to the module that calls it."""
 
 
-def problems(flat: Mapping[str, Any]) -> list[str]:
-    """Return the problem of networks without a convolution."""
-    if not flat["channels"]:
-        return ["channels=(): network=conv needs the channels of at least one convolution, such as channels=(32, 64)"]
-    return []
-
-
 class Encoder(nn.Module):
-    """3x3 convolutions of stride 2, each halving height and width, rounded up, and a dense layer at the end, or at each place."""
+    """3x3 convolutions, of stride 2 at first, and a dense layer at the end, or at each place."""
 
     channels: tuple[int, ...]
+    strides: tuple[Pair, ...]
+    """The strides of each convolution."""
     num_outputs: int
     finish: Finish
     use_bias: bool
@@ -48,8 +43,8 @@ class Encoder(nn.Module):
     @nn.compact
     def __call__(self, x: Images, deterministic: bool) -> Float[Array, "B *T E"]:
         """Map [B, H, W, C] -> [B, num_outputs], or [B, places, num_outputs]."""
-        for width in self.channels:
-            x = self.finish(Conv(width, self.use_bias)(x), deterministic)
+        for width, strides in zip(self.channels, self.strides, strict=True):
+            x = self.finish(Conv(width, self.use_bias, strides)(x), deterministic)
         x = x.reshape(x.shape[0], self.places, self.channels[-1]) if self.places else x.reshape(x.shape[0], -1)
         return nn.Dense(self.num_outputs, kernel_init=output_init, name="output")(x)
 
@@ -62,8 +57,8 @@ class Decoder(nn.Module):
     """
 
     channels: tuple[int, ...]
-    sizes: tuple[Pair, ...]
-    """(H, W) of the image and of the output of each of the encoder's convolutions."""
+    stages: Stages
+    """The geometry of the encoder's stages."""
     num_outputs: int
     finish: Finish
     use_bias: bool
@@ -71,12 +66,13 @@ class Decoder(nn.Module):
     @nn.compact
     def __call__(self, z: Float[Array, "B *T Z"], deterministic: bool) -> Images:
         """Map [B, Z], or [B, h w, Z] of h x w places, -> [B, H, W, num_outputs]."""
-        (height, width), deepest = self.sizes[-1], self.channels[-1]
+        (height, width), deepest = self.stages.sizes[-1], self.channels[-1]
         number = deepest if z.ndim == 3 else height * width * deepest
         x = nn.Dense(number, kernel_init=hidden_init)(z).reshape(z.shape[0], height, width, deepest)
         x = self.finish(x, deterministic)
         for i in reversed(range(len(self.channels))):
-            layer = ConvTranspose(self.channels[max(i - 1, 0)], self.sizes[i], self.use_bias)
+            size, strides = self.stages.sizes[i], self.stages.strides[i]
+            layer = ConvTranspose(self.channels[max(i - 1, 0)], size, self.use_bias, strides)
             x = self.finish(layer(x), deterministic)
         return Output(self.num_outputs, name="output")(x)
 
@@ -84,15 +80,15 @@ class Decoder(nn.Module):
 def make_conv(config: Config, ports: Ports) -> Networks:
     """Make convolutional networks of any depth; the decoder returns exactly H x W pixels for any H and W.
 
-    They read channels, conv.normalization, activation, dropout and dtype.
+    They read channels, downscale, conv.normalization, activation, dropout and dtype.
     """
-    sizes = downsampled(ports.image[:2], len(config.channels))
+    stages = stages_of(config, ports.image[:2])
     finish = _make_finish(config)
     use_bias = config.conv.normalization == "none"
-    grid = sizes[-1] if ports.parts else ()
+    grid = stages.sizes[-1] if ports.parts else ()
     places = (math.prod(grid),) if grid else ()
-    encoder = Encoder(config.channels, ports.features, finish, use_bias, *places)
-    decoder = Decoder(config.channels, sizes, ports.outputs, finish, use_bias)
+    encoder = Encoder(config.channels, stages.strides, ports.features, finish, use_bias, *places)
+    decoder = Decoder(config.channels, stages, ports.outputs, finish, use_bias)
     layers = partial(conv_layers, config, ports.image, bool(grid))
     return join(config, ports, encoder, decoder, layers, grid)
 

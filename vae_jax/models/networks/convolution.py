@@ -135,11 +135,3 @@ def _adjoint_geometry(x: Array, kernel: Kernel, strides: Pair, padding: Padding)
         sizes.append(spread + before + after - k + 1)
         pairs.append((k - 1 - before, spread + before - sizes[-1]))
     return (pairs[0], pairs[1]), (sizes[0], sizes[1])
-
-
-def downsampled(size: Pair, times: int) -> tuple[Pair, ...]:
-    """Return `size` (H, W) followed by the sizes after each of `times` convolutions of stride 2: halves, rounded up."""
-    sizes = [size]
-    for _ in range(times):
-        sizes.append((-(-sizes[-1][0] // STRIDES[0]), -(-sizes[-1][1] // STRIDES[1])))
-    return tuple(sizes)

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vae_jax.models.networks.convolution import GROUP_SIZE, KERNEL, STRIDES, downsampled, padding_to_size, same_padding
+from vae_jax.models.networks.convolution import GROUP_SIZE, KERNEL, padding_to_size, same_padding
+from vae_jax.models.networks.stages import stages_of
 from vae_jax.types import Config, Params
 
 GROUP_NORM_EPSILON = 1e-6
@@ -83,11 +84,11 @@ def conv_layers(
 
     Between them are vectors, or with `on_grid` numbers at each place of the grid, [h, w, E] and [h, w, Z].
     """
-    sizes = downsampled(shape[:2], len(config.channels))
+    sizes, strides = stages_of(config, (shape[0], shape[1]))
     encoder: list[Layer] = []
     for i, width in enumerate(config.channels):
-        padding = same_padding(sizes[i], KERNEL, STRIDES)
-        numbers = {"strides": STRIDES, "padding": padding}
+        padding = same_padding(sizes[i], KERNEL, strides[i])
+        numbers = {"strides": strides[i], "padding": padding}
         encoder.append(Layer("conv", (*sizes[i + 1], width), arrays_of(params["encoder"][f"Conv_{i}"]), numbers))
         encoder += _finish(config, params["encoder"], i, encoder[-1].output)
     smallest = (*sizes[-1], config.channels[-1])
@@ -96,7 +97,8 @@ def conv_layers(
     decoder += _finish(config, params["decoder"], 0, smallest)
     for i in range(len(config.channels)):
         above = len(config.channels) - 1 - i
-        numbers = {"strides": STRIDES, "padding": padding_to_size(sizes[above + 1], sizes[above], KERNEL, STRIDES)}
+        padding = padding_to_size(sizes[above + 1], sizes[above], KERNEL, strides[above])
+        numbers = {"strides": strides[above], "padding": padding}
         arrays = arrays_of(params["decoder"][f"ConvTranspose_{i}"])
         decoder.append(Layer("conv_transpose", (*sizes[above], arrays["kernel"].shape[-1]), arrays, numbers))
         decoder += _finish(config, params["decoder"], i + 1, decoder[-1].output)

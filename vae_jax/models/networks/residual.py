@@ -37,27 +37,34 @@ class Same(nn.Module):
 
 
 class Down(nn.Module):
-    """A 3x3 convolution of stride 2 without a bias; height and width are halved, rounded up."""
+    """A 3x3 convolution without a bias; with stride 2 height and width are halved, rounded up."""
 
     num_outputs: int
+    strides: Pair = STRIDES
 
     @nn.compact
     def __call__(self, x: Large) -> Small:
-        """Map [B, H, W, F] -> [B, h, w, num_outputs], h = ceil(H / 2)."""
+        """Map [B, H, W, F] -> [B, h, w, num_outputs], h = ceil(H / stride)."""
         kernel = self.param("kernel", hidden_init, (*KERNEL, x.shape[-1], self.num_outputs))
-        return convolve(x, kernel, STRIDES, same_padding(x.shape[1:3], KERNEL, STRIDES), in_parts=True)
+        return convolve(x, kernel, self.strides, same_padding(x.shape[1:3], KERNEL, self.strides), in_parts=True)
 
 
 class Up(nn.Module):
-    """Twice the height and width by nearest neighbours, a 3x3 convolution without a bias, and a cut to `output_size`."""
+    """Twice the height and width by nearest neighbours, a 3x3 convolution without a bias, and a cut to `output_size`.
+
+    With strides of 1 there is the convolution alone.
+    """
 
     num_outputs: int
     output_size: Pair
+    strides: Pair = STRIDES
 
     @nn.compact
     def __call__(self, x: Float[Array, "B h w F"]) -> Float[Array, "B H W O"]:
-        """Map [B, h, w, F] -> [B, H, W, num_outputs], h = ceil(H / 2)."""
+        """Map [B, h, w, F] -> [B, H, W, num_outputs], h = ceil(H / stride)."""
         kernel = self.param("kernel", hidden_init, (*KERNEL, x.shape[-1], self.num_outputs))
+        if self.strides == (1, 1):
+            return convolve(x, kernel, (1, 1), same_padding(x.shape[1:3], KERNEL, (1, 1)), in_parts=True)
         return convolve_doubled(x, kernel)[:, : self.output_size[0], : self.output_size[1]]
 
 

@@ -1,23 +1,24 @@
 """Residual networks with pre-activation (He et al. 2016b), for images of any height, width and number of channels."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import flax.linen as nn
 from jaxtyping import Array, Float
 
 from vae_jax.keys import count
-from vae_jax.models.networks.conv import CHANNELS, join
-from vae_jax.models.networks.convolution import Pair, downsampled
+from vae_jax.models.networks.conv import join
+from vae_jax.models.networks.convolution import Pair
 from vae_jax.models.networks.network import ACTIVATION, ACTIVATIONS, Networks, Ports
 from vae_jax.models.networks.residual import Down, GroupNorm, Same, Up, hidden_init, output_init, zeros
 from vae_jax.models.networks.resnet_layers import resnet_layers
+from vae_jax.models.networks.stages import CHANNELS, DOWNSCALE, Stages, stages_of
 from vae_jax.models.networks.strided import Output
 from vae_jax.types import Config, Images
 
 KEYS = (
     CHANNELS,
+    DOWNSCALE,
     ACTIVATION,
     count(
         "resnet.blocks",
@@ -29,13 +30,6 @@ KEYS = (
 
 Finish = Callable[[Images, bool], Images]
 """(x, deterministic) -> normalised, activated x; its submodules belong to the module that calls it."""
-
-
-def problems(flat: Mapping[str, Any]) -> list[str]:
-    """Return the problem of networks without a convolution."""
-    if not flat["channels"]:
-        return ["channels=(): network=resnet needs the channels of at least one convolution, such as channels=(32, 64)"]
-    return []
 
 
 class Block(nn.Module):
@@ -55,9 +49,11 @@ class Block(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Stages of a 3x3 convolution of stride 2 and residual blocks, and a dense layer at the end, or at each place."""
+    """Stages of a 3x3 convolution, of stride 2 at first, and residual blocks; a dense layer at the end, or at each place."""
 
     channels: tuple[int, ...]
+    strides: tuple[Pair, ...]
+    """The strides of each stage."""
     num_outputs: int
     finish: Finish
     blocks: int
@@ -67,8 +63,8 @@ class Encoder(nn.Module):
     @nn.compact
     def __call__(self, x: Images, deterministic: bool) -> Float[Array, "B *T E"]:
         """Map [B, H, W, C] -> [B, num_outputs], or [B, places, num_outputs]."""
-        for width in self.channels:
-            x = Down(width)(x)
+        for width, strides in zip(self.channels, self.strides, strict=True):
+            x = Down(width, strides)(x)
             for _ in range(self.blocks):
                 x = Block(self.finish)(x, deterministic)
         x = self.finish(x, deterministic)
@@ -80,8 +76,8 @@ class Decoder(nn.Module):
     """The mirrored encoder: a dense layer, of z or at each place, stages of residual blocks and `Up`, and a convolution."""
 
     channels: tuple[int, ...]
-    sizes: tuple[Pair, ...]
-    """(H, W) of the image and of each of the encoder's stages."""
+    stages: Stages
+    """The geometry of the encoder's stages."""
     num_outputs: int
     finish: Finish
     blocks: int
@@ -89,26 +85,27 @@ class Decoder(nn.Module):
     @nn.compact
     def __call__(self, z: Float[Array, "B *T Z"], deterministic: bool) -> Images:
         """Map [B, Z], or [B, h w, Z] of h x w places, -> [B, H, W, num_outputs]."""
-        (height, width), deepest = self.sizes[-1], self.channels[-1]
+        (height, width), deepest = self.stages.sizes[-1], self.channels[-1]
         number = deepest if z.ndim == 3 else height * width * deepest
         x = nn.Dense(number, kernel_init=hidden_init)(z).reshape(z.shape[0], height, width, deepest)
         for i in reversed(range(len(self.channels))):
             for _ in range(self.blocks):
                 x = Block(self.finish)(x, deterministic)
-            x = Up(self.channels[max(i - 1, 0)], self.sizes[i])(x)
+            x = Up(self.channels[max(i - 1, 0)], self.stages.sizes[i], self.stages.strides[i])(x)
         return Output(self.num_outputs, name="output")(self.finish(x, deterministic))
 
 
 def make_resnet(config: Config, ports: Ports) -> Networks:
     """Make residual networks of any depth; the decoder returns exactly H x W pixels for any H and W.
 
-    They read channels, resnet.blocks, activation, dropout and dtype.
+    They read channels, downscale, resnet.blocks, activation, dropout and dtype.
     """
-    sizes = downsampled(ports.image[:2], len(config.channels))
-    grid = sizes[-1] if ports.parts else ()
+    stages = stages_of(config, ports.image[:2])
+    grid = stages.sizes[-1] if ports.parts else ()
     finish, blocks = _make_finish(config), config.resnet.blocks
-    encoder = Encoder(config.channels, ports.features, finish, blocks, grid[0] * grid[1] if grid else 0)
-    decoder = Decoder(config.channels, sizes, ports.outputs, finish, blocks)
+    places = grid[0] * grid[1] if grid else 0
+    encoder = Encoder(config.channels, stages.strides, ports.features, finish, blocks, places)
+    decoder = Decoder(config.channels, stages, ports.outputs, finish, blocks)
     layers = partial(resnet_layers, config, ports.image, bool(grid))
     return join(config, ports, encoder, decoder, layers, grid)
 

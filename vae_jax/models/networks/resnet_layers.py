@@ -1,8 +1,9 @@
 """The residual networks as plain lists of layers."""
 
-from vae_jax.models.networks.convolution import KERNEL, STRIDES, Pair, downsampled, same_padding
+from vae_jax.models.networks.convolution import KERNEL, Pair, same_padding
 from vae_jax.models.networks.layers import GROUP_NORM_EPSILON, Layer, arrays_of, from_places, to_places
 from vae_jax.models.networks.residual import num_groups
+from vae_jax.models.networks.stages import stages_of
 from vae_jax.types import Config, Params
 
 Shape = tuple[int, ...]
@@ -12,11 +13,11 @@ def resnet_layers(
     config: Config, shape: tuple[int, int, int], on_grid: bool, params: Params
 ) -> tuple[list[Layer], list[Layer]]:
     """Return the layers (encoder, decoder) of `make_resnet` with these params, as `layers.conv_layers` does."""
-    sizes, own = downsampled(shape[:2], len(config.channels)), params["encoder"]
+    (sizes, strides), own = stages_of(config, (shape[0], shape[1])), params["encoder"]
     encoder: list[Layer] = []
     for i, width in enumerate(config.channels):
         output = (*sizes[i + 1], width)
-        encoder.append(_conv(own[f"Down_{i}"], output, same_padding(sizes[i], KERNEL, STRIDES), STRIDES))
+        encoder.append(_conv(own[f"Down_{i}"], output, same_padding(sizes[i], KERNEL, strides[i]), strides[i]))
         encoder += _blocks(config, own, i, output)
     encoder += _finish(config, own["GroupNorm_0"], encoder[-1].output)
     smallest = encoder[-1].output
@@ -26,7 +27,8 @@ def resnet_layers(
     decoder = to_places(own["Dense_0"], smallest, on_grid)
     for i in range(len(config.channels)):
         decoder += _blocks(config, own, i, decoder[-1].output)
-        decoder += _up(own[f"Up_{i}"], decoder[-1].output, sizes[len(config.channels) - 1 - i])
+        above = len(config.channels) - 1 - i
+        decoder += _up(own[f"Up_{i}"], decoder[-1].output, sizes[above], strides[above])
     decoder += _finish(config, own["GroupNorm_0"], decoder[-1].output)
     outputs = (*shape[:2], own["output"]["kernel"].shape[-1])
     return encoder, [*decoder, _conv(own["output"], outputs, same_padding(shape[:2], KERNEL, (1, 1)))]
@@ -36,9 +38,11 @@ def _conv(params: Params, output: Shape, padding: tuple[Pair, Pair], strides: Pa
     return Layer("conv", output, arrays_of(params), {"strides": strides, "padding": padding})
 
 
-def _up(params: Params, shape: Shape, size: Pair) -> list[Layer]:
+def _up(params: Params, shape: Shape, size: Pair, strides: Pair) -> list[Layer]:
     """Return the layers of `residual.Up`; less padding behind takes the place of its cut."""
     height, width, channels = shape
+    if strides == (1, 1):
+        return [_conv(params, (*size, params["kernel"].shape[-1]), same_padding(size, KERNEL, strides))]
     doubled = Layer("upsample", (2 * height, 2 * width, channels), {}, {"factors": (2, 2)})
     padding = (1, 1 + size[0] - 2 * height), (1, 1 + size[1] - 2 * width)
     return [doubled, _conv(params, (*size, params["kernel"].shape[-1]), padding)]

@@ -17,39 +17,44 @@ from vae_jax.models.networks.convolution import (
 from vae_jax.models.networks.network import INITS
 
 hidden_init, output_init = INITS["he"]
-transposed_init = nn.initializers.variance_scaling(2.0 * STRIDES[0] * STRIDES[1], "fan_in", "truncated_normal")
-"""He's initialiser, scaled up because each pixel meets only one in STRIDES[0] * STRIDES[1] of the kernel's taps."""
+
+
+def transposed_init(strides: Pair) -> nn.initializers.Initializer:
+    """Return He's initialiser, scaled up because each pixel meets only one in so many of the kernel's taps."""
+    return nn.initializers.variance_scaling(2.0 * strides[0] * strides[1], "fan_in", "truncated_normal")
 
 
 class Conv(nn.Module):
-    """A 3x3 convolution of stride 2; height and width are halved, rounded up."""
+    """A 3x3 convolution; with stride 2 height and width are halved, rounded up."""
 
     num_outputs: int
     use_bias: bool
+    strides: Pair = STRIDES
 
     @nn.compact
     def __call__(self, x: Large) -> Small:
-        """Map [B, H, W, F] -> [B, h, w, num_outputs], h = ceil(H / 2)."""
+        """Map [B, H, W, F] -> [B, h, w, num_outputs], h = ceil(H / stride)."""
         kernel = self.param("kernel", hidden_init, (*KERNEL, x.shape[-1], self.num_outputs))
-        x = convolve(x, kernel, STRIDES, same_padding(x.shape[1:3], KERNEL, STRIDES))
+        x = convolve(x, kernel, self.strides, same_padding(x.shape[1:3], KERNEL, self.strides))
         if self.use_bias:
             x += self.param("bias", nn.initializers.zeros_init(), (self.num_outputs,)).reshape(1, 1, 1, -1)
         return x
 
 
 class ConvTranspose(nn.Module):
-    """A 3x3 transposed convolution of stride 2, to exactly `output_size`."""
+    """A 3x3 transposed convolution, to exactly `output_size`."""
 
     num_outputs: int
     output_size: Pair
     use_bias: bool
+    strides: Pair = STRIDES
 
     @nn.compact
     def __call__(self, x: Small) -> Large:
-        """Map [B, h, w, F] -> [B, H, W, num_outputs], h = ceil(H / 2)."""
-        kernel = self.param("kernel", transposed_init, (*KERNEL, x.shape[-1], self.num_outputs))
-        padding = padding_to_size((x.shape[1], x.shape[2]), self.output_size, KERNEL, STRIDES)
-        x = conv_transpose(x, kernel, STRIDES, padding)
+        """Map [B, h, w, F] -> [B, H, W, num_outputs], h = ceil(H / stride)."""
+        kernel = self.param("kernel", transposed_init(self.strides), (*KERNEL, x.shape[-1], self.num_outputs))
+        padding = padding_to_size((x.shape[1], x.shape[2]), self.output_size, KERNEL, self.strides)
+        x = conv_transpose(x, kernel, self.strides, padding)
         if self.use_bias:
             x += self.param("bias", nn.initializers.zeros_init(), (self.num_outputs,)).reshape(1, 1, 1, -1)
         return x
