@@ -3,13 +3,21 @@
 `vae_jax.load_run(workdir)` loads a trained run in a notebook; `python -m vae_jax.main --help` says how to train one.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
+
+from jaxlib.version import __version__ as jaxlib_version
 
 if TYPE_CHECKING:
     from vae_jax.runs.loading import load_run
     from vae_jax.runs.run import Run
 
 __all__ = ["Run", "load_run"]
+
+# These two take tuning preferences for missing features of the processor, and print an error for every program that is loaded
+# from disk. JAX sets the level to 1 unless it is set.
+if jaxlib_version in ("0.10.0", "0.10.1") and os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") == "1":
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 
 def __getattr__(name: str) -> Any:
