@@ -1,3 +1,3 @@
 """Measures of what a model generates."""
 
-from vae_jax.evaluation.generation.classifier import Classifier, fit_classifier, predict
+from vae_jax.evaluation.generation.classifier import Classifier, fit_classifier, predict, probabilities

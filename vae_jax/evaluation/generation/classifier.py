@@ -82,12 +82,17 @@ def fit_classifier(
     return Classifier(params, logits)
 
 
-def predict(classifier: Classifier, images: np.ndarray, batch: int = 1000) -> Int32[np.ndarray, " N"]:
-    """Return the likeliest class of each image, u8 or in [0, 1]."""
+def probabilities(classifier: Classifier, images: np.ndarray, batch: int = 1000) -> Float[np.ndarray, "N Y"]:
+    """Return the probability of each class of each image, u8 or in [0, 1]."""
 
     @jax.jit
-    def best(params: Params, x: Images) -> Int32[Array, " B"]:
-        return classifier.logits(params, unit(x)).argmax(axis=1).astype(jnp.int32)
+    def softmax(params: Params, x: Images) -> Float[Array, "B Y"]:
+        return jax.nn.softmax(classifier.logits(params, unit(x)))
 
-    pieces = [best(classifier.params, images[i : i + batch]) for i in range(0, len(images), batch)]
+    pieces = [softmax(classifier.params, images[i : i + batch]) for i in range(0, len(images), batch)]
     return np.concatenate([np.asarray(piece) for piece in pieces])
+
+
+def predict(classifier: Classifier, images: np.ndarray) -> Int32[np.ndarray, " N"]:
+    """Return the likeliest class of each image, u8 or in [0, 1]."""
+    return probabilities(classifier, images).argmax(axis=1).astype(np.int32)

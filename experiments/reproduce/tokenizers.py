@@ -1,0 +1,142 @@
+"""Tokenizers compared at equal numbers of codes: python -m experiments.reproduce.tokenizers --table=mnist [--row=NAME]
+
+Train every row of a table, or resume it, then a learned prior of its codes, each in its own directory below --output. Each
+finished row is kept in results/tokenizers/rows.json; the tables of experiments/reproduce/README.md, and the pictures side by
+side, are made of that file and of the runs. --table=samples judges 1,000 samples of the row vq of the table mnist, drawn with
+the uniform prior and with the learned one, by a classifier of the digits.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.reproduce import tokenizers_tables
+from experiments.reproduce.conditional import judge
+from experiments.reproduce.tokenizers_rows import GRID, TABLES, Table
+from vae_jax import data, train
+from vae_jax.commands import arguments
+from vae_jax.config import command_line
+from vae_jax.evaluation.generation import probabilities
+from vae_jax.runs.loading import load_run
+from vae_jax.runs.run import Run
+from vae_jax.system.command import run_command
+from vae_jax.system.console import Console
+from vae_jax.types import Config
+
+NUM = 1000
+"""The number of samples that are judged."""
+MEASURED = ("mse_mean", "psnr", "ssim", "kl", "elbo")
+
+
+def parse(argv: list[str]) -> Any:
+    """Parse the command line."""
+    parser = arguments.Parser(__doc__)
+    parser.add_argument("--table", required=True, choices=[*TABLES, "samples"], help="the table")
+    parser.add_argument("--row", default="all", metavar="ROW", help="a row of the table (all)")
+    parser.add_argument("--data_dir", default="", metavar="DIR", help="MNIST's four .gz files (default: download them)")
+    parser.add_argument(
+        "--photos", default="photos", metavar="DIR", help="a folder of photographs for --table=photos (photos)"
+    )
+    parser.add_argument(
+        "--output", type=arguments.path, default=Path("runs/tokenizers"), metavar="DIR", help="(runs/tokenizers)"
+    )
+    flags = parser.parse_args(argv)
+    if flags.row != "all":
+        arguments.one_of("--row", flags.row, [*(TABLES[flags.table].rows if flags.table in TABLES else ()), "all"])
+    return flags
+
+
+def make_config(flags: Any, name: str, row: str, **changes: Any) -> Config:
+    """Make the config of a row's tokenizer."""
+    table = TABLES[name]
+    where = {"train_dir": flags.photos} if "split" in table.keys else {"data_dir": flags.data_dir}
+    keys = {**table.keys, **table.rows[row], **where, **changes}
+    return command_line.read_file(table.config, tuple((key, str(value)) for key, value in keys.items()))
+
+
+def make_prior_config(table: Table, row: str, parent: Path) -> Config:
+    """Make the config of the learned prior of a run's codes."""
+    file = "configs/density.py" if row == GRID else "configs/code_prior.py"
+    return command_line.read_file(file, (("data_dir", str(parent)), ("num_epochs", str(table.prior_epochs))))
+
+
+def workdir_of(output: Path, name: str, row: str, kind: str) -> Path:
+    """Return the directory of a row's run; `kind` is tokenizer, prior, or the beta of a search."""
+    words = "".join(c if c.isalnum() else " " for c in row).split()
+    return output / f"{name}-{'-'.join(words)}-{kind}"
+
+
+def choose_beta(flags: Any, name: str, console: Console) -> float:
+    """Return the beta whose short run has the kl nearest to the rate of the codes."""
+    table, found = TABLES[name], {}
+    for beta in table.betas:
+        config = make_config(flags, name, GRID, beta=beta, num_epochs=table.search_epochs)
+        results = train.train_and_evaluate(config, workdir_of(flags.output, name, GRID, f"beta-{beta}"), console)
+        found[beta] = abs(results["test/kl"] - table.nats)
+    return min(found, key=found.__getitem__)
+
+
+def train_row(flags: Any, name: str, row: str, console: Console) -> None:
+    """Train the tokenizer and the learned prior of a row, and keep their numbers."""
+    table, changes = TABLES[name], {}
+    if row == GRID:
+        changes["beta"] = choose_beta(flags, name, console)
+    parent, own = (workdir_of(flags.output, name, row, kind) for kind in ("tokenizer", "prior"))
+    seconds = []
+    for config, workdir in (
+        (make_config(flags, name, row, **changes), parent),
+        (make_prior_config(table, row, parent), own),
+    ):
+        started = time.monotonic()
+        train.train_and_evaluate(config, workdir, console)
+        seconds.append(time.monotonic() - started)
+    first, pair = load_run(parent), load_run(own)
+    saved = saved_nats(first, pair, data.load(first.config).test.images)
+    results, with_prior = (json.loads((folder / "results.json").read_text("utf-8")) for folder in (parent, own))
+    numbers = {key: results[f"test/{key}"] for key in MEASURED}
+    numbers |= {key: results.get(f"test/{key}") for key in ("codes_used", "code_perplexity")}
+    numbers |= {"learned_elbo": with_prior["test/elbo"], "saved": float(saved.mean())}
+    numbers |= {"saved_error": float(saved.std(ddof=1) / np.sqrt(len(saved))), "beta": first.config.beta}
+    numbers |= {"parameters": results["num_parameters"], "epochs": results["epochs"]}
+    tokenizers_tables.keep(name, row, numbers, seconds)
+
+
+def saved_nats(first: Run, pair: Run, images: np.ndarray) -> np.ndarray:
+    """Return the nats by which the pair's prior lowers the rate of each image, over the same draws of z."""
+    return first.kl_terms(images).sum(axis=1) - pair.kl_terms(images).sum(axis=1)
+
+
+def judge_samples(flags: Any, console: Console) -> None:
+    """Judge samples of the two priors, and the test images, by a classifier of the digits."""
+    parent, own = (load_run(workdir_of(flags.output, "mnist", "vq", kind)) for kind in ("tokenizer", "prior"))
+    dataset = data.load(parent.config)
+    classifier = judge(dataset, flags.output, console)
+    judged = {
+        "test images": dataset.test.images,
+        "samples, uniform prior": parent.sample(NUM),
+        "samples, learned prior": own.sample(NUM),
+    }
+    shares = {name: probabilities(classifier, images) for name, images in judged.items()}
+    tokenizers_tables.write_samples(shares, own.sample(64), dataset.class_names)
+
+
+def main(argv: list[str]) -> None:
+    """Run the command."""
+    flags, console = parse(argv), Console()
+    if flags.table == "samples":
+        judge_samples(flags, console)
+        return
+    for row in TABLES[flags.table].rows if flags.row == "all" else [flags.row]:
+        train_row(flags, flags.table, row, console)
+    runs = {row: workdir_of(flags.output, flags.table, row, "tokenizer") for row in TABLES[flags.table].rows}
+    tokenizers_tables.write(
+        flags.table, {row: load_run(one) for row, one in runs.items() if (one / "results.json").is_file()}
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(lambda: main(sys.argv[1:])))

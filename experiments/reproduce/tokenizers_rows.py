@@ -1,0 +1,101 @@
+"""The rows of the study of tokenizers, and the protocol of each of its tables."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+Keys = Mapping[str, Any]
+
+GRID = "latent_grid"
+"""The row of Gaussian latents on the grid; its beta is chosen among `Table.betas`."""
+
+
+class Table(NamedTuple):
+    """A table of the study: tokenizers with as many codes on one grid, with the same networks but for the code's width."""
+
+    title: str
+    config: str
+    keys: Keys
+    """The keys of all rows."""
+    rows: Mapping[str, Keys]
+    places: int
+    codes: int
+    """The number of values of each place."""
+    betas: tuple[float, ...]
+    search_epochs: int
+    """Epochs of the runs that choose the beta of the row GRID."""
+    prior_epochs: int
+    """Epochs of the learned priors."""
+    notes: tuple[str, ...]
+
+    @property
+    def nats(self) -> float:
+        """The cost of an image's codes under the uniform prior."""
+        return self.places * math.log(self.codes)
+
+
+def _rows(codes: int, levels: tuple[int, ...]) -> dict[str, Keys]:
+    """Return the rows of tables with so many codes, the product of `levels`, which are powers of two."""
+    sizes = ",".join(map(str, levels))
+    bits = codes.bit_length() - 1
+    return {
+        "vq": {"vq.codes": codes},
+        f"fsq [{sizes}]": {"quantizer": "fsq", "fsq.levels": sizes},
+        f"lfq, {bits} bits": {"quantizer": "lfq", "lfq.bits": bits},
+        f"residual, {len(levels)} x {levels[0]}": {
+            "quantizer": "residual",
+            "residual.levels": len(levels),
+            "residual.codes": levels[0],
+        },
+        GRID: {"model": "vae", "latent_grid": 4},
+    }
+
+
+COLUMNS_NOTE = (
+    "All numbers are of the test images, at the best epoch by validation elbo. mse, psnr and ssim: of the reconstruction with "
+    "z = the posterior mean. perplexity: of the codes of all images, level by level for residual. rate: the KL to the first "
+    "prior, uniform over codes or N(0, I), nats per image. saved: nats that the learned prior takes off the rate, over the same "
+    "images, with the standard error. The learned prior is a PixelCNN for codes and a RealNVP for Gaussians. Minutes are those "
+    "that the two runs took on one core, on which a second one of this study, and at times others, ran beside."
+)
+BETA_NOTE = (
+    "latent_grid: a diagonal Gaussian of 4 channels at each place, with the beta of {betas} whose kl after {epochs} epochs is "
+    "nearest to {nats:.1f} nats, the rate of the codes."
+)
+
+TABLES: dict[str, Table] = {
+    "mnist": Table(
+        title="Tokenizers of MNIST: 4 x 4 places of 64 codes, Bernoulli likelihood of grey pixels",
+        config="configs/vq_vae.py",
+        keys={"channels": "16,32,32", "num_epochs": 8},
+        rows=_rows(64, (8, 8)),
+        places=16,
+        codes=64,
+        betas=(0.125, 0.25, 0.5, 1.0),
+        search_epochs=2,
+        prior_epochs=10,
+        notes=("48,000 training images. Convolutions of 16, 32 and 32 channels; batches of 128.", COLUMNS_NOTE),
+    ),
+    "photos": Table(
+        title="Tokenizers of photographs of 32 x 32 pixels: 8 x 8 places of 512 codes, discretised logistic likelihood",
+        config="configs/vq_vae.py",
+        keys={
+            "dataset": "folder",
+            "split": "0.8,0.1,0.1",
+            "likelihood": "discretized_logistic",
+            "channels": "32,64",
+            "num_epochs": 20,
+        },
+        rows=_rows(512, (8, 8, 8)),
+        places=64,
+        codes=512,
+        betas=(0.5, 1.0, 2.0, 4.0),
+        search_epochs=4,
+        prior_epochs=10,
+        notes=(
+            "10,000 photographs of 10 classes, 8,000 for training, 1,000 for validation and 1,000 for test. Convolutions of 32 "
+            "and 64 channels; batches of 128.",
+            COLUMNS_NOTE,
+        ),
+    ),
+}
