@@ -3,7 +3,7 @@
 Train every row of a table, with all its seeds, or resume it, each in its own directory below --output. Estimate -log p(x) of the
 test images, and the KL from the aggregate posterior to the prior, with the best checkpoint. Each finished run is a row of
 results/priors/rows.json; the tables of experiments/reproduce/README.md are made of that file. --table=all takes all tables, in
-the order short, whole, sphere, conv, digits.
+the order short, whole, sphere, conv, categorical, digits.
 
 --time trains epochs of all rows of a table in turn, and stores the seconds of each; without it nothing is timed, because a study
 of days shares its machine. Times below the table are of that machine.

@@ -74,7 +74,7 @@ TABLES: dict[str, Table] = {
         betas=(0.125, 0.25, 0.5, 1.0),
         search_epochs=2,
         prior_epochs=10,
-        notes=("48,000 training images. Convolutions of 16, 32 and 32 channels; batches of 128.", COLUMNS_NOTE),
+        notes=("50,000 training images. Convolutions of 16, 32 and 32 channels; batches of 128.", COLUMNS_NOTE),
     ),
     "photos": Table(
         title="Tokenizers of photographs of 32 x 32 pixels: 8 x 8 places of 512 codes, discretised logistic likelihood",
