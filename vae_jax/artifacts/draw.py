@@ -61,7 +61,7 @@ def make_source(
         sample=run.sample if with_prior else None,
         standard_prior=run.standard_prior,
         on_sphere="manifold" in model.traits,
-        sample_posterior=run.sample_posterior if with_prior else None,
+        sample_posterior=run.sample_posterior if model.rate is not None else None,
         kl_terms=run.kl_terms if model.rate is not None else None,
         kl_names=() if model.rate is None else model.rate.kl_names(),
         kl_of_dimensions="columns" in model.traits,

@@ -2,7 +2,7 @@
 
 Writes codes.npz: for each of the splits train, val and test an array such as train_codes [N, h, w, C] and its train_labels [N].
 Discrete codes are whole numbers from 0, at each place of the grid. Gaussian posteriors are their means, and behind them their log
-variances. In numpy: numpy.load("codes.npz")["test_codes"].
+variances; the codes of an autoencoder are the numbers themselves. In numpy: numpy.load("codes.npz")["test_codes"].
 """
 
 from vae_jax.commands import arguments
@@ -23,7 +23,9 @@ def main(argv: list[str]) -> None:
     splits = file.read(path)[1]
     sizes = "/".join(f"{len(rows.labels):,}" for rows in splits.values())
     height, width, channels = splits["test"].codes.shape[1:]
-    each = (
-        f"{channels} from 0 to {about.num_codes - 1}" if about.num_codes else f"{channels // 2} means and log variances"
-    )
+    each = {
+        "indices": f"{channels} from 0 to {about.num_codes - 1}",
+        "latents": f"{channels // 2} means and log variances",
+        "points": f"{channels} numbers",
+    }[about.kind]
     Console().line(f"{path}: {about.kind}, {each} at each of {height} x {width} places, train/val/test {sizes}")

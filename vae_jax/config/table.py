@@ -43,7 +43,7 @@ KEYS: tuple[Key, ...] = tuple(BY_NAME.values())
 
 
 def chosen(flat: Mapping[str, Any]) -> list[Choice]:
-    """Return the entries that a complete flat config chooses."""
+    """Return the entries that a complete flat config chooses; none by a key that an entry before them ignores."""
     read, own = {key.name for keys in COMMON.values() for key in keys}, {}
     found: list[Choice] = []
     for by in REGISTRIES:  # in an order in which the entry that reads a choice comes before it
@@ -52,6 +52,7 @@ def chosen(flat: Mapping[str, Any]) -> list[Choice]:
             found.append(choice)
             read |= {key.name for key in ENTRIES[choice].keys}
             own |= ENTRIES[choice].own
+            read -= set(ENTRIES[choice].ignores)
     return found
 
 
@@ -64,9 +65,14 @@ def unread(flat: Mapping[str, Any]) -> dict[str, str]:
         for (by, chosen_name), entry in entries.items()
         for name in entry.ignores
     }
-    for key in dict.fromkeys(key for entry in ENTRIES.values() for key in entry.keys if key.name not in read):
+    for key in dict.fromkeys(
+        key for entry in ENTRIES.values() for key in entry.keys if key.name not in {*read, *reasons}
+    ):
         readers = [choice for choice, entry in ENTRIES.items() if key in entry.keys]
         by = readers[0][0]
+        if by in reasons:  # then so are the keys of its entries
+            reasons[key.name] = reasons[by]
+            continue
         words = " or ".join(f"{by}={name}" for by, name in readers)
         reasons[key.name] = f"only {words} reads this key, and the run has {by}={flat[by] or '(empty)'}"
     replaced = [key for key in KEYS if key.unless and flat[key.unless]]

@@ -28,9 +28,9 @@ class About(NamedTuple):
 
     kind: str
     """indices: whole numbers from 0 to `num_codes` - 1, R of them at each place of a grid h x w. latents: the means of c latent
-    dimensions at each place and behind them their log variances, C = 2 c."""
+    dimensions at each place and behind them their log variances, C = 2 c. points: the C numbers of a code without noise."""
     num_codes: int
-    """K; 0 for latents."""
+    """K; 0 for latents and points."""
     digest: str
     """A hash of the parameters of the run that encoded the images."""
     step: int
@@ -80,7 +80,8 @@ def read(path: Path) -> tuple[About, dict[str, Rows]]:
     """
     about = read_about(path)
     if about is None:
-        raise InputError(f"{path}: not a file of codes; python -m experiments.codes --workdir=RUN writes it")
+        state = "damaged, or no file of codes" if path.exists() else "no such file"
+        raise InputError(f"{path}: {state}; python -m experiments.codes --workdir={path.parent} writes it")
     with np.load(path, allow_pickle=False) as file:
         return about, {name: Rows(*(file[f"{name}_{field}"] for field in Rows._fields)) for name in SPLITS}
 

@@ -22,7 +22,7 @@ from vae_jax.runs.loading import load_parent
 from vae_jax.runs.run import Run
 from vae_jax.runs.workdir import read_results
 from vae_jax.system import disk, processes
-from vae_jax.types import Config, Dataset, Model, Params, Posterior
+from vae_jax.types import Code, Config, Dataset, Model, Params, Posterior
 
 BATCH = 500
 """The images of a device call. It does not depend on the config, so neither do the bits of a code."""
@@ -34,8 +34,8 @@ def write_codes(run: Run, folder: Path, flag: str = "--output") -> tuple[Path, f
     Binarised pixels are those of evaluation: with binarize=dynamic every training image has one draw.
 
     Raises:
-        InputError: the run is not finished, its z are neither discrete nor diagonal Gaussians, or the folder, which `flag` names,
-            cannot be written.
+        InputError: the run is not finished, its z are neither discrete nor diagonal Gaussians nor points, or the folder, which
+            `flag` names, cannot be written.
     """
     kind = kind_of(run)
     path, digest = folder / file.FILE, params_digest(run.params)
@@ -72,7 +72,7 @@ def ready_codes(config: Config) -> None:
 
 
 def kind_of(run: Run) -> str:
-    """Return the kind of a run's codes: `indices` or `latents`.
+    """Return the kind of a run's codes: `indices`, `latents` or `points`.
 
     Raises:
         InputError: they are of another kind.
@@ -82,11 +82,14 @@ def kind_of(run: Run) -> str:
     model = given(run.model, None if run.model.given is None else jnp.zeros(1, jnp.int32))
     posterior = jax.eval_shape(model.encode, run.params, jax.ShapeDtypeStruct((1, *run.shape), jnp.float32))
     z = jax.eval_shape(lambda params, posterior: model.reparameterize(params, None, posterior).z, run.params, posterior)
-    if model.rate is not None and isinstance(posterior, Posterior) and isinstance(z, jax.ShapeDtypeStruct):
-        return "latents"
+    if isinstance(z, jax.ShapeDtypeStruct):
+        if model.rate is not None and isinstance(posterior, Posterior):
+            return "latents"
+        if model.rate is None and isinstance(posterior, Code):
+            return "points"
     raise InputError(
         f"model={family_name(run.config)}: its posteriors are no diagonal Gaussians and its z are no codes; choices: model=vae "
-        "with posterior=diagonal, or a model with discrete codes, such as quantized"
+        "with posterior=diagonal, model=ae, or a model with discrete codes, such as quantized"
     )
 
 

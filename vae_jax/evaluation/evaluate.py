@@ -137,6 +137,8 @@ def _make_image_terms(config: Config, family: Model, objective: Objective) -> Ca
         if model.pixel_mean is not None:
             terms["mse_mean"] = squared_error(model, state.params, batch, outputs)
             terms |= quality(x, model.pixel_mean(state.params, outputs))
+        if model.rate is None and model.prior is not None and model.prior.log_prob is not None:
+            terms["code_log_density"] = model.prior.log_prob(state.params, z)
         latents, codes = None, None
         if model.codes is not None:
             means, codes = None, model.codes(state.params, z)

@@ -12,6 +12,7 @@ from vae_jax.evaluation.code_usage import Usage
 
 METRICS = (
     *("elbo", "reconstruction", "kl", "tc", "loss", "mse", "mse_mean", "psnr", "ssim", "bits_per_dim"),
+    "code_log_density",
     *("active_units", "codes_used", "code_perplexity"),
 )
 """The order in which metrics are printed; any others come last."""
@@ -23,7 +24,7 @@ class PerImage(NamedTuple):
     """The evaluation of a split: a value for each image, and moments over all images."""
 
     terms: dict[str, Float[np.ndarray, " N"]]
-    """The objective's terms without dropout, mse_mean, psnr and ssim."""
+    """The objective's terms without dropout, mse_mean, psnr and ssim; of a prior of codes without noise log p(z)."""
     means: Float[np.ndarray, "N F"] | None
     """The noise-free z of every image, as numbers; None for discrete codes."""
     num_elements: int

@@ -81,6 +81,11 @@ def require_prior(model: Model, name: str = "") -> Prior:
 
 def require_rate(model: Model, name: str = "") -> tuple[LogDensity, Rate]:
     """Return log p(z) and the rate of a model, or raise InputError with the name of its family."""
+    if model.prior is not None and model.rate is None:
+        raise InputError(
+            f"{_named(name)} has codes without noise, and a prior fitted to points gives samples but no log p(x) (Ghosh et al. "
+            f"2020); {_VARIATIONAL}"
+        )
     if model.prior is None or model.prior.log_prob is None or model.rate is None:
         lacks = "prior" if model.prior is None else "log p(z)"
         raise InputError(f"{_named(name)} has no {lacks}, so there is no log p(x); {_VARIATIONAL}")

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from vae_jax.models.posteriors import make_diagonal
 from vae_jax.models.priors import PRIOR, make_prior
 from vae_jax.models.priors.rescaled import MOMENTS, moments_of, rescaled
 from vae_jax.types import (
+    Code,
     Config,
     Draw,
     Images,
@@ -28,7 +29,26 @@ from vae_jax.types import (
 Z = Float[Array, "B Z"]
 KEYS = (PRIOR,)
 OWN = {"prior": "flow"}
-IGNORED = ("latent_dim", "likelihood", "network", "dropout", "dtype")
+IGNORED = (
+    *("latent_dim", "likelihood", "network", "dropout", "dtype"),
+    *(
+        "train_dir",
+        "val_dir",
+        "test_dir",
+        "split",
+        "split_target",
+        "held_out",
+        "val_fraction",
+        "num_train",
+        "split_seed",
+    ),
+    *("image_size", "grayscale", "background", "skip_broken"),
+    *("beta", "kl_warmup_epochs", "kl_cycles", "free_bits", "capacity", "capacity_epochs"),
+)
+"""The images of the codes, their splits and their networks are those of the run that made them, and the loss has no weights."""
+CONTINUOUS = ("flow", "mixture", "standard")
+FITTING = {"indices": ("pixelcnn",), "latents": CONTINUOUS, "points": CONTINUOUS}
+"""The kind of codes -> the priors that are densities of them."""
 
 
 def problems(flat: Mapping[str, Any]) -> list[str]:
@@ -54,22 +74,24 @@ def make_density(config: Config, spec: Spec) -> Model:
     """Make the model of the codes of a run: E_q[log q(z|x) - log p(z)] is the whole loss, the rate of the pair, nats per image.
 
     What the decoder of that run adds to the loss of the pair does not depend on p(z). Discrete codes have q(z|x) = 1, so the
-    rate is their code length -log p(z). Gaussian posteriors q(z|x) are the data, and a z is drawn from each in every step.
+    rate is their code length -log p(z). Gaussian posteriors q(z|x) are the data, and a z is drawn from each in every step. The
+    codes of an autoencoder are points: the loss is -log p(z), a density in the units of the codes and no rate, so the pair
+    draws samples and has no log p(x) ("ex-post density estimation", Ghosh et al. 2020, section 4).
 
     Raises:
         InputError: the prior is not one of this kind of codes.
     """
     kind = "pixels" if spec.codes is None else spec.codes[0]
-    fitting = {"indices": ("pixelcnn",), "latents": ("flow", "mixture", "standard")}.get(kind, ())
+    fitting = FITTING.get(kind, ())
     name = config.prior or OWN["prior"]
     if name not in fitting:
         choices = f"prior={', '.join(fitting)}" if fitting else "dataset=codes"
         raise InputError(f"prior={name}: model=density has {kind} from data_dir={config.data_dir}; choices: {choices}")
-    if name == "flow" and math.prod(spec.shape) == 2:
+    if name == "flow" and math.prod(spec.shape) == (2 if kind == "latents" else 1):
         raise InputError(
             f"prior=flow: the codes of data_dir={config.data_dir} have one dimension; choices: prior=mixture, standard"
         )
-    return _of_indices(config, spec) if kind == "indices" else _of_latents(config, spec)
+    return {"indices": _of_indices, "latents": _of_latents, "points": _of_points}[kind](config, spec)
 
 
 def _of_latents(config: Config, spec: Spec) -> Model:
@@ -77,27 +99,50 @@ def _of_latents(config: Config, spec: Spec) -> Model:
 
     The mean and the deviation are those of each channel over training codes.
     """
-    height, width, channels = spec.shape
     sized = copy.deepcopy(config)
-    sized.latent_dim, sized.posterior = height * width * channels // 2, ""
+    sized.latent_dim, sized.posterior = math.prod(spec.shape) // 2, ""
     family = make_diagonal(sized)
-    own = make_prior(sized, spec, _no_encoder, OWN["prior"])
-    prior = rescaled(own, height * width)
-
-    def init(key: PRNGKeyArray, sample: Sample) -> Params:
-        return {"likelihood": {}, "prior": own.init(key, sample), MOMENTS: moments_of(jnp.asarray(sample.images))}
 
     def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Posterior:
         mean, logvar = (part.reshape(x.shape[0], sized.latent_dim) for part in jnp.split(x, 2, axis=-1))
         return Posterior(mean, logvar)
 
+    def moments(images: Array) -> Params:
+        return moments_of(*jnp.split(images, 2, axis=-1))
+
+    shared = _of_numbers(sized, spec, moments, family.log_prob)
+    return shared._replace(encode=encode, reparameterize=family.reparameterize)
+
+
+def _of_points(config: Config, spec: Spec) -> Model:
+    """Make the density of codes without noise, rescaled as those of latents are."""
+    sized = copy.deepcopy(config)
+    sized.latent_dim = math.prod(spec.shape)
+
+    def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Code:
+        return Code(x.reshape(x.shape[0], sized.latent_dim))
+
+    def reparameterize(params: Params, key: PRNGKeyArray | None, posterior: Code) -> Draw:
+        return Draw(posterior.mean, None)
+
+    shared = _of_numbers(sized, spec, moments_of, None)
+    return shared._replace(encode=encode, reparameterize=reparameterize, rate=None)
+
+
+def _of_numbers(config: Config, spec: Spec, moments: Callable[[Array], Params], log_posterior: Any) -> Model:
+    """Make the part that the densities of latents and of points share; `config.latent_dim` is the number of their dimensions."""
+    height, width, _ = spec.shape
+    own = make_prior(config, spec, _no_encoder, OWN["prior"])
+    prior = rescaled(own, height * width)
+
+    def init(key: PRNGKeyArray, sample: Sample) -> Params:
+        return {"likelihood": {}, "prior": own.init(key, sample), MOMENTS: moments(jnp.asarray(sample.images))}
+
     def refit(key: PRNGKeyArray, params: Params, grads: Params, step: Int32[Array, ""]) -> dict[str, Params]:
         return {MOMENTS: params[MOMENTS]}  # an optimizer with weight decay would change them
 
-    return without_pixels(prior, family.log_prob)._replace(
+    return without_pixels(prior, log_posterior)._replace(
         init=init,
-        encode=encode,
-        reparameterize=family.reparameterize,
         grid=(height, width) if height * width > 1 else (),
         refit=refit,
         traits=frozenset({"sample", "no_pixels"}) | prior.traits,

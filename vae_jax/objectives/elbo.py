@@ -14,7 +14,7 @@ def make_elbo(config: Config, steps_per_epoch: int) -> Objective:
 
     Terms: loss, reconstruction, kl; in evaluation also elbo (always at beta = 1) and mse (at the sampled z). In training a
     relaxed z, which is no draw from q(z|x), gives relaxed_reconstruction in the reconstruction's place: there is no elbo of it. A
-    density of codes has loss and kl alone.
+    density of codes has loss and kl alone; one of codes without noise has loss and code_log_density, log p(z).
     """
     pass_terms = make_elbo_terms(config, steps_per_epoch)
 
@@ -22,7 +22,7 @@ def make_elbo(config: Config, steps_per_epoch: int) -> Objective:
         return pass_terms(model, params, forward(model, params, key, batch, context.train), batch, context)
 
     def problems(model: Model) -> list[str]:
-        found = needs_rate(model)
+        found = [] if "no_pixels" in model.traits else needs_rate(model)
         if not found and config.free_bits > 0 and not _has_several_kls(model):
             found.append(f"has one KL of all its dimensions, and free_bits={config.free_bits:g} is for each by itself")
         return found
@@ -40,7 +40,11 @@ def make_elbo_terms(config: Config, steps_per_epoch: int) -> Callable[[Model, Pa
     cost = make_cost(config, steps_per_epoch)
 
     def terms(model: Model, params: Params, once: Pass, batch: Batch, context: Context) -> Terms:
-        assert model.rate is not None
+        if model.rate is None:
+            assert model.prior is not None
+            assert model.prior.log_prob is not None
+            log_density = model.prior.log_prob(params, once.draw.z)
+            return {"loss": once.loss - log_density, "code_log_density": log_density}
         kl_terms = model.rate.kl_terms(params, once.posterior, once.draw)
         kl = kl_terms.sum(axis=-1)
         loss = once.loss + cost(kl_terms, context)

@@ -73,10 +73,16 @@ def load_parent(config: Config) -> Run:
     """Load the finished run in `config.data_dir`, whose codes are the data.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or its data are the codes of a run themselves.
     """
     folder = folder_of(config)
     try:
+        own = workdir_lib.read_config(folder)
+        if own.dataset == "codes":
+            raise InputError(
+                f"model={own.model}: the run there learned codes and has none of its own; choices: a run of images, such as "
+                f"data_dir={own.data_dir}, whose codes it learned"
+            )
         return load_run(folder)
     except InputError as error:
         raise InputError(

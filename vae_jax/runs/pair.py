@@ -28,6 +28,8 @@ def join(
 ) -> Run:
     """Return the run of the pair: `parent` with the density in the place of its prior.
 
+    A parent without a prior, whose codes are points, keeps its objective: the pair has samples, and no rate.
+
     Args:
         parent: the run whose codes were learned.
         config, spec, density, params, step, workdir: those of the density.
@@ -38,7 +40,6 @@ def join(
     assert spec.codes is not None
     assert density.prior is not None
     assert density.prior.log_prob is not None
-    assert parent.model.rate is not None
     if (digest := params_digest(parent.params)) != spec.codes[2]:
         raise InputError(
             f"data_dir={config.data_dir}: the run there has other parameters ({digest}) than those whose codes were learned "
@@ -46,13 +47,14 @@ def join(
         )
     prior = _of_parent(parent.model, density.prior)
     assert prior.log_prob is not None
-    rate = Rate(log_ratio(prior.log_prob), lambda: ("kl",), parent.model.rate.log_posterior)
+    own = parent.model.rate
+    rate = None if own is None else Rate(log_ratio(prior.log_prob), lambda: ("kl",), own.log_posterior)
     traits = (parent.model.traits - {"columns"}) | (density.prior.traits - {"conv"}) | {PAIR}
     model = parent.model._replace(prior=prior, rate=rate, penalty=None, traits=traits)
     if parent.model.given is not None or density.given is not None:
         model = make_conditional(model)  # the parent's own has the parent's prior
-    own = {name: params[name] for name in ("prior", MOMENTS) if name in params}
-    return Run(_config_of(parent, config), model, parent.params | own, parent.spec, step, workdir)
+    learned = {name: params[name] for name in ("prior", MOMENTS) if name in params}
+    return Run(_config_of(parent, config), model, parent.params | learned, parent.spec, step, workdir)
 
 
 def _of_parent(model: Model, prior: Prior) -> Prior:
@@ -68,12 +70,13 @@ def _of_parent(model: Model, prior: Prior) -> Prior:
 
 
 def _config_of(parent: Run, config: Config) -> Config:
-    """Return the parent's config with the density's prior, seed and way of training, and with the elbo as the objective."""
+    """Return the parent's config with the density's prior, seed and way of training; the objective of a prior is the elbo."""
     merged, flat = deepcopy(parent.config), flatten(config)
     name = config.prior or OWN["prior"]
     # The parent's objective may have a critic or a weight of its own; the numbers of the pair are of its elbo.
-    forgotten = (*ENTRIES["objective", parent.config.objective].keys, *kl.KEYS)
-    values = {key.name: key.default for key in forgotten} | {"objective": "elbo", "prior": name}
+    forgotten = (*ENTRIES["objective", parent.config.objective].keys, *kl.KEYS) if parent.model.rate is not None else ()
+    values = {key.name: key.default for key in forgotten} | {"prior": name}
+    values |= {} if parent.model.rate is None else {"objective": "elbo"}
     values |= {key.name: flat[key.name] for key in (*OPTIMISATION, *ENTRIES["prior", name].keys)}
     values |= {} if config.condition == "none" else {"condition": config.condition}
     for key, value in values.items():

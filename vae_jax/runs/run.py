@@ -121,9 +121,9 @@ class Run(Labelled):
         """Draw one z from the posterior of every image, as numbers; see `encode`.
 
         Raises:
-            InputError: the model has no prior, so its posteriors are points.
+            InputError: the model has no rate, so its posteriors are points.
         """
-        require_prior(self.model, self.config.model)
+        require_rate(self.model, self.config.model)
         return self._in_pieces(self._functions.view, self._sampled(x, labels, seed)[0])
 
     def kl_terms(self, x: np.ndarray, labels: Any = None) -> Float[np.ndarray, "N K"]:

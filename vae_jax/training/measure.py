@@ -140,10 +140,11 @@ def evaluate_run(
         (the run's functions and data, the numbers, the path of the file).
 
     Raises:
-        InputError: not a run, or one without an intact checkpoint; raised before any data are read.
+        InputError: not a run, or one without an intact checkpoint; raised before any data are read. Or the codes that a density
+            learned are no longer in the folder of their run, where nothing is written.
     """
     run = load_run(workdir, which)
-    training = prepare(config_lib.validate(read_config(workdir), NAMES))
+    training = prepare(config_lib.validate(read_config(workdir), NAMES), read_only=True)
     run.labels_of(training.dataset, "test")  # refuses other classes than those of the run
     with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
         measured = measure(training, checkpoints, which)

@@ -78,7 +78,7 @@ def announce(training: Training, workdir: Path, console: Console) -> None:
         number = (
             f"{channels} from 0 to {training.spec.codes[1] - 1}"
             if training.spec.codes[1]
-            else f"{channels // 2} dimensions"
+            else f"{channels // 2 if training.pixels == 'latents' else channels} dimensions"
         )
         of_each = f"{height} x {width} places, {number} at each"
     console.line(

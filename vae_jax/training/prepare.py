@@ -74,18 +74,19 @@ class Training(NamedTuple):
         return self.spec.codes[0] if self.spec.codes else kind_of_pixels(self.config.binarize, self.shape[2])
 
 
-def prepare(config: Config, ahead: bool = False) -> Training:
+def prepare(config: Config, ahead: bool = False, read_only: bool = False) -> Training:
     """Load the data and build the model, the objective, the compiled steps and the initial state of a run.
 
     Args:
         config: validated.
         ahead: True to compile the first training call's program in the background, for a run that will train.
+        read_only: True to refuse codes that are not yet written, in place of writing them into the folder of their run.
 
     Raises:
         InputError: the data are not available, the batch does not fit them or the devices, or the objective does not fit
             the model.
     """
-    dataset = _load_data(config)
+    dataset = _load_data(config, read_only)
     spec = spec_of(dataset, levels_of(dataset, config) if asks_levels(config) else 0, encoded_by(config))
     steps_per_epoch = spec.num_train // config.batch_size
     model = make_model(config, spec)
@@ -136,13 +137,13 @@ def prepare(config: Config, ahead: bool = False) -> Training:
     )
 
 
-def _load_data(config: Config) -> Dataset:
+def _load_data(config: Config, read_only: bool) -> Dataset:
     """Set up the machine and load the data; raise InputError if the batch does not fit the devices or the data."""
     # First: it works only before JAX starts its threads, and device_count() starts them.
     devices.keep_memory(config)
     devices.check_batch_size(config.batch_size, jax.device_count(), config.accumulate_steps)
     keep_compiled(config)
-    if config.dataset == "codes":
+    if config.dataset == "codes" and not read_only:
         ready_codes(config)
     dataset = data.load(config)
     if config.condition == "label":

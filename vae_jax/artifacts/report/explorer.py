@@ -97,7 +97,7 @@ def _layers(run: Run) -> tuple[Layers | None, str]:
 
 def _noise(run: Run, shown: Shown) -> Float[np.ndarray, " Z"] | float:
     """Return the mean variance of the posterior around the codes in each dimension; 0 for an autoencoder."""
-    if run.model.prior is None:
+    if run.model.rate is None:
         return 0.0
     drawn = run.sample_posterior(shown.split.images, run.config.seed, shown.given)
     return np.square(drawn - shown.codes, dtype=np.float64).mean(axis=0)

@@ -138,7 +138,18 @@ def _moment(workdir: Path) -> datetime:
 
 
 def kind_of(config: Config) -> str:
-    """Return the kind of a run's numbers; those of different kinds are not sorted among each other."""
+    """Return the kind of a run's numbers; those of different kinds are not sorted among each other.
+
+    The numbers of a density are those of its pair, so its kind is that of the run whose codes it learned, read from that run's
+    config. If that run has moved, only its name is known.
+    """
+    if config.dataset == "codes":
+        try:
+            parent = _config(Path(config.data_dir))
+        except (InputError, OSError, ValueError, RecursionError):
+            return f"codes of {facts.data_name(config)}"
+        given = ", given the label" if parent.condition == "none" != config.condition else ""
+        return (kind_of(parent) if parent.dataset != "codes" else f"codes of {facts.data_name(config)}") + given
     binarised = "" if config.binarize == "none" else f", {config.binarize} pixels"
     given = "" if config.condition == "none" else ", given the label"
     seen = ", from noisy images" if config.objective == "denoising" else ""

@@ -38,8 +38,8 @@ def _use_of_z(run: Run, results: Mapping[str, Any], drawn: Drawn, codebook: Code
 
 
 def _active(run: Run, results: Mapping[str, Any], drawn: Drawn) -> int | None:
-    """Return the number of active latent dimensions on the test split; None if it is not known, or there is no prior."""
-    if run.model.prior is None:
+    """Return the number of active latent dimensions on the test split; None if it is not known, or there is no rate."""
+    if run.model.rate is None:
         return None
     if "columns" in run.model.traits and not drawn["reason"]:
         return sum(one["active"] for one in drawn["dimensions"])

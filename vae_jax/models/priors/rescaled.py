@@ -11,11 +11,15 @@ MOMENTS = "moments"
 """The name of the mean and the deviation of the codes in the params."""
 
 
-def moments_of(images: Array) -> Params:
-    """Return the mean and the deviation [c] of the z of each channel, over codes [M, h, w, 2 c] and their posteriors."""
-    mean, logvar = jnp.split(images, 2, axis=-1)
-    variance = mean.var(axis=(0, 1, 2)) + jnp.exp(logvar).mean(axis=(0, 1, 2))
-    return {"mean": mean.mean(axis=(0, 1, 2)), "deviation": jnp.sqrt(variance)}
+def moments_of(mean: Float[Array, "M h w c"], logvar: Float[Array, "M h w c"] | None = None) -> Params:
+    """Return the mean and the deviation [c] of the z of each channel, over points, or over Gaussians with these log variances.
+
+    A channel that is the same for all images has the deviation 1, with which its density is finite.
+    """
+    variance = mean.var(axis=(0, 1, 2))
+    if logvar is not None:
+        variance += jnp.exp(logvar).mean(axis=(0, 1, 2))
+    return {"mean": mean.mean(axis=(0, 1, 2)), "deviation": jnp.where(variance > 0, jnp.sqrt(variance), 1.0)}
 
 
 def rescaled(prior: Prior, places: int) -> Prior:
