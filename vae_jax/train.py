@@ -13,6 +13,7 @@ from vae_jax.system.console import Console
 from vae_jax.training.conclude import conclude, extend_command
 from vae_jax.training.epochs import end_epoch, train_epoch
 from vae_jax.training.opening import announce, open_session
+from vae_jax.training.pairing import check_parent
 from vae_jax.training.prepare import Training, prepare
 from vae_jax.training.saving import save_unless_saved
 from vae_jax.training.session import Session, choice_lines, is_complete
@@ -43,6 +44,7 @@ def train_and_evaluate(
     processes.assert_same({name: value for name, value in flatten(config).items() if not name.endswith("_dir")})
     # A workdir that does not fit is refused before any data are read; nothing is created yet.
     processes.first_alone(lambda: workdir_lib.check(config, workdir))
+    processes.first_alone(lambda: check_parent(config, workdir))
     training = prepare(config, ahead=True)
     processes.assert_same({"dataset": f"{config.dataset} {training.data_digest}"})
     announce(training, workdir, console)

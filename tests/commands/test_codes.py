@@ -18,10 +18,16 @@ def test_codes_are_written_beside_the_run_and_said_in_a_line(runs, capsys, tmp_p
     assert load_run(runs["vae"]).config.latent_dim == 2
 
 
+def test_the_codes_of_an_autoencoder_are_numbers_without_noise(runs, capsys, tmp_path):
+    codes.main([f"--workdir={runs['ae']}", f"--output={tmp_path}"])
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"{tmp_path}/codes.npz: points, 3 numbers at each of 1 x 1 places, train/val/test")
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--workdir=AE"], ["model=ae", "choices: model=vae"]),
+        (["--workdir=EMPTY"], ["not a run"]),
         (["--workdir=VAE", "--output=FILE/x"], ["--output", "cannot be created"]),
     ],
 )

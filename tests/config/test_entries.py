@@ -68,6 +68,32 @@ def test_a_key_is_unread_exactly_if_no_chosen_entry_declares_it():
         assert table.unread(flat).keys() == {key.name for key in config_lib.KEYS} - read
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hidden_dims": (32,)},
+        {"channels": (8,)},
+        {"downscale": 2},
+        {"gaussian.sigma": 0.5},
+        {"network": "conv"},
+        {"num_train": 100},
+        {"split_seed": 3},
+        {"beta": 2.0},
+    ],
+    ids=str,
+)
+def test_a_density_refuses_the_keys_of_networks_images_and_weights(changes):
+    ((name, value),) = changes.items()
+    line = problem(model="density", dataset="codes", **changes)
+    assert line == f"{name}={value}: model=density does not read this key"
+
+
+def test_a_choice_that_an_entry_ignores_chooses_nothing():
+    flat = config_lib.flatten(config_lib.defaults()) | {"model": "density", "dataset": "codes"}
+    assert dict(table.chosen(flat)) == {"model": "density", "prior": "flow", "objective": "elbo"}
+    assert "flow.layers" not in table.unread(flat)
+
+
 def test_every_entry_declares_keys_that_are_new_or_the_same_as_in_another():
     for choice, entry in table.ENTRIES.items():
         assert all(table.BY_NAME[key.name] is key for key in entry.keys), choice

@@ -36,6 +36,34 @@ def test_latents_are_the_means_and_log_variances_of_every_image(tmp_path):
         np.testing.assert_array_equal(rows.labels, labels)
 
 
+@pytest.mark.parametrize("condition", ["none", pytest.param("label", marks=pytest.mark.slow)])
+def test_the_codes_of_an_autoencoder_are_points(tmp_path, condition):
+    run = random_run(SHAPE, num_classes=10, model="ae", objective="reconstruction", condition=condition)
+    run.spec = run.spec._replace(class_names=data.load(run.config).class_names)
+    about, splits = of_run(run, tmp_path)
+    assert (about.kind, about.num_codes) == ("points", 0)
+    images, labels = data.load(run.config).val
+    codes = run.latents(images, labels if run.class_names else None)
+    np.testing.assert_allclose(splits["val"].codes.reshape(-1, 3), codes, rtol=1e-5, atol=1e-5)
+
+
+def test_indices_outside_and_numbers_that_are_not_finite_are_refused(make_config, tmp_path):
+    rows = {name: file.Rows(np.full((2, 1, 2, 1), 4, np.int32), np.zeros(2, np.int32)) for name in file.SPLITS}
+    config = make_config(model="density", dataset="codes", data_dir=str(tmp_path))
+    file.write(tmp_path / file.FILE, file.About("indices", 5, "digest", 1, ()), rows)
+    assert file.load_codes(config).train.images.max() == 4
+    for value, kind, about in ((5, "index 5", 5), (-1, "index -1", 5), (np.nan, "numbers that are not finite", 0)):
+        rows["val"].codes[:] = 4
+        own = rows["val"]._replace(codes=rows["val"].codes.astype(np.float32 if about == 0 else np.int32))
+        own.codes[1, 0, 1, 0] = value
+        names = "indices" if about else "points", about
+        file.write(tmp_path / file.FILE, file.About(*names, "digest", 1, ()), rows | {"val": own})
+        with pytest.raises(
+            InputError, match=rf"^{tmp_path}/codes\.npz: val_codes has (the )?{kind}.*; delete the file, and "
+        ):
+            file.load_codes(config)
+
+
 @pytest.mark.slow
 def test_the_latents_of_a_grid_are_at_their_places(tmp_path):
     run = random_run(SHAPE, network="conv", channels=(6,), latent_grid=2)
@@ -94,7 +122,9 @@ def test_codes_of_the_same_parameters_are_written_once(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"model": "ae", "objective": "reconstruction"}, {"posterior": "full"}, {"model": "two_layer"}], ids=str
+    "changes",
+    [{"posterior": "full"}, {"model": "two_layer"}, {"model": "two_layer", "two_layer__upper_latent_dim": 2}],
+    ids=str,
 )
 def test_other_codes_are_refused(tmp_path, changes):
     with pytest.raises(
@@ -107,5 +137,7 @@ def test_other_codes_are_refused(tmp_path, changes):
 def test_a_run_that_is_not_finished_is_refused(tmp_path):
     run = random_run(SHAPE)
     run.workdir = tmp_path
-    with pytest.raises(InputError, match="the run is not finished, so its codes may change"):
+    with pytest.raises(
+        InputError, match=r"^--workdir=.*: the run is not finished, so its codes may change; choices: a fin"
+    ):
         write_codes(run, tmp_path)

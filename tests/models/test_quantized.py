@@ -459,3 +459,16 @@ def test_images_become_codes_and_pixels_in_an_exported_program_for_any_number_of
     (rows,) = export.symbolic_shape("N")
     program = export.export(jax.jit(through))(jax.ShapeDtypeStruct((rows, *SHAPE), jnp.float32))
     assert_close(program.call(x[:5]), through(x[:5]))
+
+
+def test_a_codebook_larger_than_the_sample_is_refused(make_config):
+    spec = Spec(SHAPE, num_train=10)
+    changes = {"model": "quantized", "quantized__codes_per_image": 2}
+    for name, own in (("vq", {}), ("residual", {"quantizer": "residual"})):
+        assert make_model(make_config(**changes, **own, **{f"{name}__codes": 20}), spec).num_codes == 20
+        with pytest.raises(InputError) as caught:
+            make_model(make_config(**changes, **own, **{f"{name}__codes": 21}), spec)
+        expected = f"{name}.codes=21: the codebook is larger than the sample, 20 vectors of 10 training images; choices: 2 to 20"
+        assert str(caught.value) == expected
+    # A rule of signs has no codebook that images would have to fill.
+    assert make_model(make_config(**changes, quantizer="lfq", lfq__bits=9), spec).num_codes == 512

@@ -60,21 +60,20 @@ def unread(flat: Mapping[str, Any]) -> dict[str, str]:
     """Return the keys that a run with a complete flat config does not read, each with the reason."""
     entries = {choice: ENTRIES[choice] for choice in chosen(flat)}
     read = {key.name for entry in entries.values() for key in entry.keys}
-    reasons = {
+    ignored = {
         name: f"{by}={chosen_name} does not read this key"
         for (by, chosen_name), entry in entries.items()
         for name in entry.ignores
     }
-    for key in dict.fromkeys(
-        key for entry in ENTRIES.values() for key in entry.keys if key.name not in {*read, *reasons}
-    ):
+    reasons = dict(ignored)
+    for key in dict.fromkeys(key for entry in ENTRIES.values() for key in entry.keys):
+        if key.name in read or key.name in ignored:
+            continue
         readers = [choice for choice, entry in ENTRIES.items() if key in entry.keys]
         by = readers[0][0]
-        if by in reasons:  # then so are the keys of its entries
-            reasons[key.name] = reasons[by]
-            continue
         words = " or ".join(f"{by}={name}" for by, name in readers)
-        reasons[key.name] = f"only {words} reads this key, and the run has {by}={flat[by] or '(empty)'}"
+        only = f"only {words} reads this key, and the run has {by}={flat[by] or '(empty)'}"
+        reasons[key.name] = ignored.get(by, only)
     replaced = [key for key in KEYS if key.unless and flat[key.unless]]
     return reasons | {key.name: f"{key.unless}={flat[key.unless]} takes its place" for key in replaced}
 

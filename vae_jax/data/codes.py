@@ -90,11 +90,24 @@ def load_codes(config: Config) -> Source:
     """Load the codes of the run in the folder `data_dir`, split as its images are.
 
     Raises:
-        InputError: there are none.
+        InputError: there are none, or the file has indices that are no codes, or numbers that are not finite.
     """
-    about, rows = read(folder_of(config) / FILE)
+    path = folder_of(config) / FILE
+    about, rows = read(path)
+    _assert_known(path, about, rows)
     train, val, test = (Split(*rows[name]) for name in SPLITS)
     return Source(train, test, about.class_names, val)
+
+
+def _assert_known(path: Path, about: About, splits: dict[str, Rows]) -> None:
+    again = f"delete the file, and python -m experiments.codes --workdir={path.parent} writes it again"
+    for name, rows in splits.items():
+        if about.num_codes and len(outside := rows.codes[(rows.codes < 0) | (rows.codes >= about.num_codes)]):
+            raise InputError(
+                f"{path}: {name}_codes has the index {outside[0]}; choices: 0 to {about.num_codes - 1}; {again}"
+            )
+        if not np.isfinite(rows.codes).all():
+            raise InputError(f"{path}: {name}_codes has numbers that are not finite; {again}")
 
 
 def folder_of(config: Config) -> Path:

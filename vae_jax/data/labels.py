@@ -14,7 +14,12 @@ def assert_labelled(dataset: Dataset, config: Config) -> None:
     at, names = f"condition={config.condition}", dataset.class_names
     advice = "choices: condition=none, or other data"
     if not names:
-        raise InputError(f"{at}: the images of dataset={config.dataset} have no labels; {advice}")
+        whose = (
+            f"codes of data_dir={config.data_dir}"
+            if config.dataset == "codes"
+            else f"images of dataset={config.dataset}"
+        )
+        raise InputError(f"{at}: the {whose} have no labels; {advice}")
     for name in ("train", "val", "test"):
         labels = getattr(dataset, name).labels
         unknown = int((labels < 0).sum())

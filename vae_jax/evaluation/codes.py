@@ -20,7 +20,7 @@ from vae_jax.models import family_name, given
 from vae_jax.randomness import keys_of
 from vae_jax.runs.loading import load_parent
 from vae_jax.runs.run import Run
-from vae_jax.runs.workdir import read_results
+from vae_jax.runs.workdir import read_results, resume_command
 from vae_jax.system import disk, processes
 from vae_jax.types import Code, Config, Dataset, Model, Params, Posterior
 
@@ -40,7 +40,11 @@ def write_codes(run: Run, folder: Path, flag: str = "--output") -> tuple[Path, f
     kind = kind_of(run)
     path, digest = folder / file.FILE, params_digest(run.params)
     if run.workdir is not None and not read_results(run.workdir):
-        raise InputError(f"--workdir={run.workdir}: the run is not finished, so its codes may change")
+        named = "data_dir" if flag == "data_dir" else "--workdir"
+        raise InputError(
+            f"{named}={run.workdir}: the run is not finished, so its codes may change; choices: a finished run, or resume it: "
+            f"{resume_command(run.workdir)}"
+        )
     there = file.read_about(path)
     if there is not None and there.digest == digest:
         return path, there

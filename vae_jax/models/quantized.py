@@ -13,7 +13,7 @@ from vae_jax.errors import InputError
 from vae_jax.keys import count
 from vae_jax.models.backbone import make_backbone
 from vae_jax.models.conditional import LABEL
-from vae_jax.models.quantizers import QUANTIZER, Quantized, Quantizer, Vectors, make_quantizer
+from vae_jax.models.quantizers import OWN, QUANTIZER, Quantized, Quantizer, Vectors, make_quantizer
 from vae_jax.types import Config, Draw, Images, Model, Outputs, Params, PerExample, Prior, Rate, Sample, Spec
 
 CODES_PER_IMAGE = 4
@@ -44,11 +44,13 @@ def make_quantized(config: Config, spec: Spec) -> Model:
     them all.
 
     Raises:
-        InputError: the number of codes is given for a network that has a grid.
+        InputError: the number of codes is given for a network that has a grid; or a codebook that is learned has more codes than
+            the training images have vectors.
     """
     quantizer, given = make_quantizer(config), config.quantized.codes_per_image
     backbone = make_backbone(config, spec, quantizer.width, quantizer.width, given or CODES_PER_IMAGE)
     _assert_as_many(config, backbone.grid)
+    _assert_enough(config, quantizer, spec.num_train, math.prod(backbone.grid))
     prior, rate = _uniform(quantizer, quantizer.levels * math.prod(backbone.grid))
 
     def init(key: PRNGKeyArray, sample: Sample) -> Params:
@@ -113,6 +115,15 @@ def _assert_as_many(config: Config, grid: tuple[int, ...]) -> None:
         places = " x ".join(map(str, grid))
         raise InputError(
             f"quantized.codes_per_image={given}: network={config.network} has a code for each of {places} places; choices: 0"
+        )
+
+
+def _assert_enough(config: Config, quantizer: Quantizer, images: int, places: int) -> None:
+    """Raise InputError if a learned codebook could not be used up by all training images together."""
+    if "sample" in quantizer.traits and images and quantizer.num_codes > images * places:
+        raise InputError(
+            f"{config.quantizer or OWN['quantizer']}.codes={quantizer.num_codes}: the codebook is larger than the sample, "
+            f"{images * places:,} vectors of {images:,} training images; choices: 2 to {images * places}"
         )
 
 

@@ -37,14 +37,9 @@ def join(
     Raises:
         InputError: the parent has other parameters than those whose codes were learned.
     """
-    assert spec.codes is not None
     assert density.prior is not None
     assert density.prior.log_prob is not None
-    if (digest := params_digest(parent.params)) != spec.codes[2]:
-        raise InputError(
-            f"data_dir={config.data_dir}: the run there has other parameters ({digest}) than those whose codes were learned "
-            f"({spec.codes[2]}); choices: the run as it was, or a new density of it in another folder"
-        )
+    assert_learned(parent, config, spec)
     prior = _of_parent(parent.model, density.prior)
     assert prior.log_prob is not None
     own = parent.model.rate
@@ -55,6 +50,16 @@ def join(
         model = make_conditional(model)  # the parent's own has the parent's prior
     learned = {name: params[name] for name in ("prior", MOMENTS) if name in params}
     return Run(_config_of(parent, config), model, parent.params | learned, parent.spec, step, workdir)
+
+
+def assert_learned(parent: Run, config: Config, spec: Spec) -> None:
+    """Raise InputError if the parent has other parameters than those whose codes a density of this config and spec learned."""
+    assert spec.codes is not None
+    if (digest := params_digest(parent.params)) != spec.codes[2]:
+        raise InputError(
+            f"data_dir={config.data_dir}: the run there has other parameters ({digest}) than those whose codes were learned "
+            f"({spec.codes[2]}); choices: the run as it was, or a new density of it in another folder"
+        )
 
 
 def _of_parent(model: Model, prior: Prior) -> Prior:

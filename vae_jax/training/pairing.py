@@ -1,13 +1,17 @@
 """The training of a density, completed to that of the pair with the run whose codes it learned."""
 
+from pathlib import Path
+
 from vae_jax import data
 from vae_jax.models import model_params
 from vae_jax.objectives import make_objective
+from vae_jax.runs.checkpoint import Checkpoints
+from vae_jax.runs.checkpoint.ownership import assert_own, spec_of
 from vae_jax.runs.loading import load_parent
-from vae_jax.runs.pair import join
+from vae_jax.runs.pair import assert_learned, join
 from vae_jax.training.prepare import Training, make_run_evaluate
 from vae_jax.training.step import make_hparams
-from vae_jax.types import TrainState
+from vae_jax.types import Config, TrainState
 
 
 def completed(training: Training, state: TrainState) -> tuple[Training, TrainState]:
@@ -31,3 +35,18 @@ def completed(training: Training, state: TrainState) -> tuple[Training, TrainSta
         evaluate=make_run_evaluate(run.config, dataset, run.model, objective, training.layout),
     )
     return whole, state._replace(params=run.params)
+
+
+def check_parent(config: Config, workdir: Path) -> None:
+    """Raise InputError if the density in workdir learned the codes of other parameters than its parent has now.
+
+    It is called before codes are written, so that a command that is refused writes none in the place of the old ones. Other
+    runs, and new ones, pass.
+    """
+    if config.dataset != "codes" or not workdir.is_dir():
+        return
+    with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
+        found = checkpoints.info()
+    if found is not None:
+        assert_own(found, config, ["spec"])
+        assert_learned(load_parent(config), config, spec_of(found.info))

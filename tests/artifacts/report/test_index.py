@@ -118,6 +118,21 @@ def test_numbers_of_other_images_are_of_another_kind(make_config):
     assert run_row.kind_of(make_config(seed=1)) == run_row.kind_of(make_config(latent_dim=20))
 
 
+def test_the_kind_of_a_density_is_that_of_its_parent_and_no_guess_from_a_name(make_config, tmp_path):
+    parent = make_config(dataset="mnist", binarize="dynamic", condition="label")
+    folder = make_run(tmp_path / "digits", parent)
+    density = make_config(model="density", dataset="codes", data_dir=str(folder))
+    assert run_row.kind_of(density) == run_row.kind_of(parent) == "mnist, bernoulli, dynamic pixels, given the label"
+    plain = make_config(dataset="mnist")
+    (folder / "config.json").write_text(config_lib.to_json(plain))
+    given = make_config(model="density", dataset="codes", data_dir=str(folder), prior="pixelcnn", condition="label")
+    assert run_row.kind_of(given) == f"{run_row.kind_of(plain)}, given the label"
+    (folder / "config.json").unlink()
+    assert run_row.kind_of(density) == "codes of digits"
+    (folder / "config.json").write_text(config_lib.to_json(density))
+    assert run_row.kind_of(density) == "codes of digits"
+
+
 def test_runs_are_found_at_any_depth_and_other_folders_are_named(runs):
     (runs / "deep" / "again").symlink_to(runs)  # a circle
     found, others = folder_of_runs.find(runs)
