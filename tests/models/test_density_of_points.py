@@ -67,7 +67,7 @@ def test_a_mixture_of_one_component_is_the_gaussian_that_scipy_knows(make_config
     mean, deviation = own[MOMENTS]["mean"], own[MOMENTS]["deviation"]
     centre = mean + deviation * own["prior"]["mean"][0]
     covariance = np.diag(deviation**2 * np.exp(own["prior"]["logvar"][0]))
-    expected = multivariate_normal(centre, covariance).logpdf(np.asarray(x, np.float64).reshape(-1, 3))
+    expected = multivariate_normal.logpdf(np.asarray(x, np.float64).reshape(-1, 3), centre, covariance)
     found = model.prior.log_prob(params, x.reshape(-1, 3))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
@@ -85,6 +85,7 @@ def test_the_pair_is_the_autoencoder_with_a_prior_and_no_rate(make_config, key, 
     run, params, density = pair_of(make_config, key, parent)
     model = given(run.model, jnp.array([2, 0, 1]))
     assert density.prior is not None
+    assert density.prior.log_prob is not None
     assert model.prior is not None
     assert model.prior.log_prob is not None
     z = jax.random.normal(key, (3, 3))

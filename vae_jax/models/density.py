@@ -1,47 +1,23 @@
 """A density of the codes of a finished run, which takes the place of that run's prior (Dai and Wipf 2019; Ghosh et al. 2020)."""
 
-import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int32, PRNGKeyArray
+from jaxtyping import Array, Int32, PRNGKeyArray
 
 from vae_jax.errors import InputError
+from vae_jax.models.density_of_numbers import OWN, no_encoder, of_latents, of_points
 from vae_jax.models.no_pixels import without_pixels
-from vae_jax.models.posteriors import make_diagonal
 from vae_jax.models.priors import PRIOR, make_prior
-from vae_jax.models.priors.rescaled import MOMENTS, moments_of, rescaled
-from vae_jax.types import (
-    Code,
-    Config,
-    Draw,
-    Images,
-    Model,
-    Params,
-    PerExample,
-    Posterior,
-    Sample,
-    Spec,
-)
+from vae_jax.types import Config, Draw, Images, Model, Params, PerExample, Sample, Spec
 
-Z = Float[Array, "B Z"]
 KEYS = (PRIOR,)
-OWN = {"prior": "flow"}
 IGNORED = (
     *("latent_dim", "likelihood", "network", "dropout", "dtype"),
-    *(
-        "train_dir",
-        "val_dir",
-        "test_dir",
-        "split",
-        "split_target",
-        "held_out",
-        "val_fraction",
-        "num_train",
-        "split_seed",
-    ),
+    *("train_dir", "val_dir", "test_dir", "split", "split_target"),
+    *("held_out", "val_fraction", "num_train", "split_seed"),
     *("image_size", "grayscale", "background", "skip_broken"),
     *("beta", "kl_warmup_epochs", "kl_cycles", "free_bits", "capacity", "capacity_epochs"),
 )
@@ -76,7 +52,7 @@ def make_density(config: Config, spec: Spec) -> Model:
     What the decoder of that run adds to the loss of the pair does not depend on p(z). Discrete codes have q(z|x) = 1, so the
     rate is their code length -log p(z). Gaussian posteriors q(z|x) are the data, and a z is drawn from each in every step. The
     codes of an autoencoder are points: the loss is -log p(z), a density in the units of the codes and no rate, so the pair
-    draws samples and has no log p(x) ("ex-post density estimation", Ghosh et al. 2020, section 4).
+    draws samples and has no log p(x) ("ex-post density estimation", Ghosh et al. 2020).
 
     Raises:
         InputError: the prior is not one of this kind of codes.
@@ -91,62 +67,7 @@ def make_density(config: Config, spec: Spec) -> Model:
         raise InputError(
             f"prior=flow: the codes of data_dir={config.data_dir} have one dimension; choices: prior=mixture, standard"
         )
-    return {"indices": _of_indices, "latents": _of_latents, "points": _of_points}[kind](config, spec)
-
-
-def _of_latents(config: Config, spec: Spec) -> Model:
-    """Make the density of Gaussian posteriors, that of (z - mean) / deviation under `config.prior`.
-
-    The mean and the deviation are those of each channel over training codes.
-    """
-    sized = copy.deepcopy(config)
-    sized.latent_dim, sized.posterior = math.prod(spec.shape) // 2, ""
-    family = make_diagonal(sized)
-
-    def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Posterior:
-        mean, logvar = (part.reshape(x.shape[0], sized.latent_dim) for part in jnp.split(x, 2, axis=-1))
-        return Posterior(mean, logvar)
-
-    def moments(images: Array) -> Params:
-        return moments_of(*jnp.split(images, 2, axis=-1))
-
-    shared = _of_numbers(sized, spec, moments, family.log_prob)
-    return shared._replace(encode=encode, reparameterize=family.reparameterize)
-
-
-def _of_points(config: Config, spec: Spec) -> Model:
-    """Make the density of codes without noise, rescaled as those of latents are."""
-    sized = copy.deepcopy(config)
-    sized.latent_dim = math.prod(spec.shape)
-
-    def encode(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Code:
-        return Code(x.reshape(x.shape[0], sized.latent_dim))
-
-    def reparameterize(params: Params, key: PRNGKeyArray | None, posterior: Code) -> Draw:
-        return Draw(posterior.mean, None)
-
-    shared = _of_numbers(sized, spec, moments_of, None)
-    return shared._replace(encode=encode, reparameterize=reparameterize, rate=None)
-
-
-def _of_numbers(config: Config, spec: Spec, moments: Callable[[Array], Params], log_posterior: Any) -> Model:
-    """Make the part that the densities of latents and of points share; `config.latent_dim` is the number of their dimensions."""
-    height, width, _ = spec.shape
-    own = make_prior(config, spec, _no_encoder, OWN["prior"])
-    prior = rescaled(own, height * width)
-
-    def init(key: PRNGKeyArray, sample: Sample) -> Params:
-        return {"likelihood": {}, "prior": own.init(key, sample), MOMENTS: moments(jnp.asarray(sample.images))}
-
-    def refit(key: PRNGKeyArray, params: Params, grads: Params, step: Int32[Array, ""]) -> dict[str, Params]:
-        return {MOMENTS: params[MOMENTS]}  # an optimizer with weight decay would change them
-
-    return without_pixels(prior, log_posterior)._replace(
-        init=init,
-        grid=(height, width) if height * width > 1 else (),
-        refit=refit,
-        traits=frozenset({"sample", "no_pixels"}) | prior.traits,
-    )
+    return {"indices": _of_indices, "latents": of_latents, "points": of_points}[kind](config, spec)
 
 
 class Known(NamedTuple):
@@ -158,7 +79,7 @@ class Known(NamedTuple):
 def _of_indices(config: Config, spec: Spec) -> Model:
     """Make the mass of discrete codes; z is i32[T]."""
     assert spec.codes is not None
-    prior = make_prior(config, spec, _no_encoder)
+    prior = make_prior(config, spec, no_encoder)
 
     def init(key: PRNGKeyArray, sample: Sample) -> Params:
         return {"likelihood": {}, "prior": prior.init(key, sample)}
@@ -184,7 +105,3 @@ def _of_indices(config: Config, spec: Spec) -> Model:
         grid=spec.shape if spec.shape[2] > 1 else spec.shape[:2],
         traits=frozenset({"discrete", "deterministic", "no_pixels"}) | prior.traits,
     )
-
-
-def _no_encoder(params: Params, x: Images, key: PRNGKeyArray | None = None) -> Any:
-    raise AssertionError("priors that encode images are refused")

@@ -80,11 +80,10 @@ def prepare(config: Config, ahead: bool = False, read_only: bool = False) -> Tra
     Args:
         config: validated.
         ahead: True to compile the first training call's program in the background, for a run that will train.
-        read_only: True to refuse codes that are not yet written, in place of writing them into the folder of their run.
+        read_only: True to refuse codes that are not written yet, and not to write them into the folder of their run.
 
     Raises:
-        InputError: the data are not available, the batch does not fit them or the devices, or the objective does not fit
-            the model.
+        InputError: the data are not available, the batch does not fit them or the devices, or the objective not the model.
     """
     dataset = _load_data(config, read_only)
     spec = spec_of(dataset, levels_of(dataset, config) if asks_levels(config) else 0, encoded_by(config))
