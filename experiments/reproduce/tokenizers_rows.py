@@ -60,7 +60,7 @@ COLUMNS_NOTE = (
 )
 BETA_NOTE = (
     "latent_grid: a diagonal Gaussian of 4 channels at each place, with the beta of {betas} whose kl after {epochs} epochs is "
-    "nearest to {nats:.1f} nats, the rate of the codes."
+    "the nearest to {nats:.1f} nats, the rate of the codes."
 )
 
 TABLES: dict[str, Table] = {
