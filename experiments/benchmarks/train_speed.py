@@ -1,10 +1,15 @@
-"""Speed of training: python -m experiments.benchmarks.train_speed [--data_dir=DIR] [--only=vae,ae,conv_vae] [--rounds=7]
+"""Speed of training: python -m experiments.benchmarks.train_speed [--data_dir=DIR] [--only=vae,...] [--rounds=7]
 
 For each config, these take turns on MNIST in one process:
 - `ours`: an epoch of our real loop (`epochs.train_epoch`, with its console and writer);
 - `streamed`: our loop with `streaming=on`, which reads the images of each call from the mapped file;
 - `products`: the bare matrix products of the layers (forward and both gradients), for MLPs only;
-- `torch`: an epoch of a small eager PyTorch loop of the same network, if torch is installed (`pip install torch`).
+- `torch`: an epoch of a small eager PyTorch loop of the same network, if torch is installed (`pip install torch`);
+- `pythae`: for `vq_vae`, an epoch of pythae's own trainer with the same layers, batch size and number of parameters, and a
+  codebook set by moving averages too, if pythae is installed. Both minimise a squared error: pythae has no other. Ours also
+  moves dead codes.
+
+With `--only` the table has the names of its configs, so that the whole table stays as it was measured.
 
 Ratios are medians over rounds of ratios within a round. A round in which other processes took more than a tenth of the machine
 is dropped and reported, unless fewer than three would be left. `products / PyTorch` compares the products alone with PyTorch's
@@ -29,7 +34,9 @@ from experiments.benchmarks.products import make_products
 from experiments.benchmarks.rounds import ENOUGH, Timed, describe_disturbed, interleave
 from vae_jax.commands import arguments
 from vae_jax.config import command_line
+from vae_jax.errors import InputError
 from vae_jax.evaluation.latent_codes import encode_filmed
+from vae_jax.models import model_params, num_parameters
 from vae_jax.randomness import epoch_order
 from vae_jax.runs.checkpoint import Checkpoints
 from vae_jax.runs.latent_frames import LatentFrames
@@ -49,8 +56,9 @@ CONFIGS = {
     "vae": ("configs/vae.py", VAE),
     "ae": ("configs/ae.py", {}),
     "conv_vae": ("configs/conv_vae.py", {"num_train": "3200"}),
+    "vq_vae": ("configs/vq_vae.py", {"num_train": "3200", "likelihood": "gaussian", "log.latent_every_steps": "0"}),
 }
-"""Name -> (file, keys). An epoch of conv_vae has 100 steps."""
+"""Name -> (file, keys). An epoch of conv_vae has 100 steps, and one of vq_vae 25."""
 FULL_EPOCHS = 20
 
 
@@ -103,18 +111,36 @@ class Bench:
         return epoch_order(config.seed, 0, len(self.run.dataset.train.images), config.batch_size)
 
 
-def contenders(bench: Bench, streamed: Bench) -> dict[str, Timed]:
-    """Return the functions that are timed for a config, by name."""
+def contenders(bench: Bench, streamed: Bench, folder: Path) -> dict[str, Timed]:
+    """Return the functions that are timed for a config, by name; a peer may write files to the folder."""
     config, order = bench.run.config, bench.order()
     timed: dict[str, Timed] = {"ours": bench.epoch, "streamed": streamed.epoch}
     if config.network == "mlp":
         timed["products"] = make_products(config, int(np.prod(bench.run.shape)), len(order))
-    if importlib.util.find_spec("torch") is not None:
+    if config.model == "quantized":
+        if importlib.util.find_spec("pythae") is not None:
+            timed["pythae"] = pythae_epoch(bench, folder)
+    elif importlib.util.find_spec("torch") is not None:
         from experiments.benchmarks.torch_loops import make_epoch
 
         eager = make_epoch(config, bench.run.dataset.train.images)
         timed["torch"] = lambda: eager(order)
     return timed
+
+
+def pythae_epoch(bench: Bench, folder: Path) -> Timed:
+    """Return an epoch of pythae's trainer, after a check that its model has as many parameters as ours.
+
+    Raises:
+        InputError: it has not: the numbers would be of two networks.
+    """
+    from experiments.benchmarks import pythae_loop
+
+    trainer = pythae_loop.make_trainer(bench.run.config, bench.run.dataset.train.images, folder)
+    theirs, ours = pythae_loop.num_parameters(trainer), num_parameters(model_params(bench.session.whole_state().params))
+    if theirs != ours:
+        raise InputError(f"pythae's model has {theirs:,} parameters, and ours {ours:,}: the times would not compare")
+    return pythae_loop.make_epoch(trainer)
 
 
 def ratio(seconds: dict[str, np.ndarray], one: str, other: str) -> str:
@@ -134,7 +160,7 @@ def measure(name: str, flags: Any) -> tuple[list[str], list[str]]:
     configs = [read(name, flags, mode) for mode in ("off", "on")]
     with tempfile.TemporaryDirectory() as folder, ExitStack() as files:
         bench, streamed = (Bench(config, Path(folder, config.streaming), files) for config in configs)
-        seconds, disturbed = interleave(contenders(bench, streamed), flags.rounds)
+        seconds, disturbed = interleave(contenders(bench, streamed, Path(folder)), flags.rounds)
         notes = [describe_disturbed(name, disturbed, flags.rounds)]
         full = ""
         if name == "vae":
@@ -144,7 +170,7 @@ def measure(name: str, flags: Any) -> tuple[list[str], list[str]]:
             full = ratio(whole, "ours", "calls")
             notes.append(describe_disturbed(f"{name}, full run", disturbed, rounds))
     steps, own = len(bench.order()), float(np.median(seconds["ours"]))
-    pairs = (("ours", "products"), ("ours", "torch"), ("products", "torch"), ("streamed", "ours"))
+    pairs = (("ours", "products"), ("ours", "torch"), ("products", "torch"), ("ours", "pythae"), ("streamed", "ours"))
     compared = [ratio(seconds, one, other) for one, other in pairs]
     return [name, str(steps), f"{own:.2f}", f"{1000 * own / steps:.2f}", *compared, full], list(filter(None, notes))
 
@@ -164,12 +190,13 @@ def main(argv: list[str]) -> None:
         rows.append(cells)
         notes += more
     notes.append("Ratios are taken within a round: medians, with quartiles in brackets; smaller is faster.")
-    ratios = ["ours / matrix products", "ours / PyTorch eager", "products / PyTorch eager", "streamed / ours"]
+    ratios = ["ours / matrix products", "ours / PyTorch eager", "products / PyTorch eager", "ours / pythae"]
+    some = "" if flags.only == parser.get_default("only") else flags.only
     record.save(
-        "train_speed",
+        "_".join(filter(None, ["train_speed", *some.split(",")])),
         record.command("train_speed", argv),
-        "Speed of training, MNIST",
-        ["config", "steps", "seconds", "ms per step", *ratios, "full run / its calls"],
+        "Speed of training, MNIST" + f": {some}" * bool(some),
+        ["config", "steps", "seconds", "ms per step", *ratios, "streamed / ours", "full run / its calls"],
         rows,
         notes,
     )

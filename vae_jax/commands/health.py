@@ -4,6 +4,8 @@ Prints one line for each thing that can be wrong with a VAE, with a verdict (col
 hole, healthy, undecided) and advice. Further lines say what the codes are good for; one verdict sums up. The numbers are
 written to health.json. Nothing is trained except the posteriors of single images and small classifiers. The report first says
 how long it will take: some 20 s for the digits on an idle core. Fewer --num_refined and --num_images take less.
+
+For discrete codes there is a line on how many are used, and one on the gap between training and test images.
 """
 
 import json
@@ -12,7 +14,7 @@ import time
 from vae_jax import data
 from vae_jax.commands import arguments
 from vae_jax.evaluation import health, nll
-from vae_jax.models import family_name
+from vae_jax.models import against_dead_codes, family_name
 from vae_jax.runs.loading import load_run
 from vae_jax.system import disk, signals
 from vae_jax.system.console import ERASE_LINE, Console
@@ -37,7 +39,8 @@ def main(argv: list[str]) -> None:
     kind, config = nll.kind_of(run), run.config
     dataset, prefix = data.load(config), nll.prefix(kind)
     run.labels_of(dataset, "test")  # refuses other classes than those of the run
-    subject = health.Subject(run.model, run.params, dataset, config.seed, config.binarize, prefix=prefix)
+    about = run.model, run.params, dataset, config.seed, config.binarize
+    subject = health.Subject(*about, prefix=prefix, remedy=against_dead_codes(config))
     kinds = f"{kind['pixels']} pixels, {config.likelihood}; nats per image"
     console.line(f"{flags.workdir}, {flags.which} checkpoint, step {run.step:,}; {kinds}")
     if run.model.given is not None:

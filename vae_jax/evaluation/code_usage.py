@@ -34,6 +34,13 @@ class Usage(NamedTuple):
         return float(np.exp(np.mean(entropies)))
 
     @property
+    def dead(self) -> bool:
+        """True if fewer than half as many codes are used as would be, on average, if all were equally probable."""
+        levels, size = self.counts.shape[-2:]
+        drawn = self.counts.sum() / levels
+        return bool(self.used < 0.5 * levels * size * (1 - (1 - 1 / size) ** drawn))
+
+    @property
     def metrics(self) -> dict[str, float]:
         """The metrics `codes_used` and `code_perplexity`."""
         return {"codes_used": self.used, "code_perplexity": self.perplexity}

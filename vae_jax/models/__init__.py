@@ -14,7 +14,7 @@ from vae_jax.models.conditional import given, make_conditional
 from vae_jax.models.posteriors import POSTERIOR
 from vae_jax.models.posteriors.family import LogPosterior
 from vae_jax.models.priors import PRIOR
-from vae_jax.models.quantizers import OWN
+from vae_jax.models.quantizers import OWN, Quantizer, make_quantizer
 from vae_jax.models.vae import make_vae
 from vae_jax.types import Config, LogDensity, Model, Params, Prior, Rate, Sample, Spec
 
@@ -113,6 +113,12 @@ def require_log_posterior(model: Model, need: str, name: str = "") -> LogPosteri
 def family_name(config: Config) -> str:
     """Return the name of a model's family: "vae", or "vae, posterior=planar" if it is chosen by a key."""
     return ", ".join([config.model, *(f"{key}={config[key]}" for key in ("posterior", "prior") if config[key])])
+
+
+def against_dead_codes(config: Config) -> str:
+    """Return the advice if most codes of a model are dead: that of its quantizer if it has one."""
+    has_quantizer = "quantizer" in MODELS[config.model].own
+    return make_quantizer(config).remedy if has_quantizer else Quantizer._field_defaults["remedy"]
 
 
 def places_and_levels(model: Model) -> tuple[tuple[int, ...], int]:

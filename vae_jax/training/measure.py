@@ -14,7 +14,7 @@ from vae_jax.config.registries import NAMES
 from vae_jax.errors import InputError
 from vae_jax.evaluation import code_usage, divergence, health
 from vae_jax.evaluation.per_image import PerImage
-from vae_jax.models import model_params, num_parameters
+from vae_jax.models import against_dead_codes, model_params, num_parameters
 from vae_jax.runs.checkpoint import Checkpoints, Which
 from vae_jax.runs.loading import load_run
 from vae_jax.runs.workdir import read_config
@@ -78,7 +78,7 @@ def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measu
     prior = training.model.prior
     if of_test is None or prior is None or elbos["test"] is None:  # an autoencoder without an elbo
         return Measured(state, restored.step, table, facts, [], training)
-    more, lines = _latent_space(of_test, prior.is_standard)
+    more, lines = _latent_space(of_test, prior.is_standard, against_dead_codes(training.config))
     gap = health.difference(elbos["train"], elbos["test"])
     lines.append(health.gap_line(gap, float(elbos["test"].std())))
     # The numbers have names of their own in these facts.
@@ -87,11 +87,11 @@ def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measu
     return Measured(state, restored.step, table, facts, lines, training)
 
 
-def _latent_space(test: PerImage, standard_prior: bool) -> tuple[dict[str, Any], list[health.Line]]:
-    """Return the numbers and the lines of health about z, or about discrete codes."""
+def _latent_space(test: PerImage, standard_prior: bool, remedy: str) -> tuple[dict[str, Any], list[health.Line]]:
+    """Return the numbers and the lines of health about z, or about discrete codes; `remedy`: the advice if most are dead."""
     if test.usage is not None:
         about = test.usage, float(test.terms["kl"].mean(dtype=np.float64)), len(test.terms["kl"])
-        return code_usage.facts(*about), [health.codes_used(*about)]
+        return code_usage.facts(*about), [health.codes_used(*about, remedy)]
     assert test.means is not None
     assert test.aggregate is not None
     summary = health.summarize_latents(test.means, test.aggregate, standard_prior, test.labels)

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from vae_jax.artifacts.report.facts import Standing
+from vae_jax.evaluation.code_usage import Usage
 from vae_jax.runs.run import Run
 from vae_jax.system.formatting import format_value
 
@@ -61,6 +62,10 @@ def banners(
     return found
 
 
+def _usage(codebook: Mapping[str, Any]) -> Usage:
+    return Usage(np.array(codebook["counts"]).reshape(codebook["levels"], -1))
+
+
 def _damaged(run: Run, drawn: Drawn) -> str:
     if not all(np.isfinite(leaf).all() for leaf in map(np.asarray, jax.tree.leaves(run.params))):
         return "This model is damaged: some of its parameters are not finite numbers."
@@ -82,6 +87,11 @@ def _ignoring(run: Run, results: Mapping[str, Any], drawn: Drawn, codebook: Code
         return (
             f"This model ignores its latent space: none of its {run.latents_size} dimensions is active, so all codes "
             f"{'given one class ' * bool(run.class_names)}are decoded to almost the same picture."
+        )
+    if codebook is not None and _usage(codebook).dead:
+        unused = codebook["size"] - codebook["used"]
+        return (
+            f"Most codes of this model are dead: {unused:,} of {codebook['size']:,} stand for no place of a test image."
         )
     if drawn.get("alike", False):
         return "This model ignores its latent space: all codes are decoded to the same picture."

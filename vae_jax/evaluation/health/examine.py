@@ -10,8 +10,9 @@ from vae_jax.errors import InputError
 from vae_jax.evaluation.health import gaps, information, lines
 from vae_jax.evaluation.health.annealed_bound import Anneal, annealed_bound
 from vae_jax.evaluation.health.codes import make_draw_codes
+from vae_jax.evaluation.health.discrete import examine_codes
 from vae_jax.evaluation.health.effort import Effort, Refined
-from vae_jax.evaluation.health.examinable import require_examinable
+from vae_jax.evaluation.health.examinable import has_codes, require_examinable
 from vae_jax.evaluation.health.refinement import Refine, block_size, make_refine
 from vae_jax.evaluation.health.representation import Labelled, representation_lines
 from vae_jax.evaluation.health.subject import Encoded, Subject, encode_split, key_of
@@ -53,11 +54,14 @@ def examine(
         progress: called during each long computation with its name and the finished share of the report.
 
     Raises:
-        InputError: the model has no prior, or z is discrete or on a sphere, or log q(z|x) is known for draws only; there are
-            too few images, or some have no finite code.
+        InputError: the model has no prior, or z is on a sphere, or log q(z|x) is known for draws only; there are too few
+            images, or some have no finite code.
     """
     require_examinable(subject.model)
     counts = [_count(subject, extent, name) for name in ("train", "test")][::-1]
+    if has_codes(subject.model):
+        yield from examine_codes(subject, (counts[1], counts[0]), begin, progress)
+        return
     refine, draw = make_refine(subject.model, extent.effort), make_draw_codes(subject.model)
     refined_counts = [min(count, extent.num_refined) for count in counts]
     size = block_size(*refined_counts)

@@ -119,16 +119,28 @@ def gap(gap: Gap, deviation: float) -> Line:
     return Line(verdicts.GAP, text, verdict, "", advice, numbers)
 
 
-def codes_used(usage: Usage, nats: float, num_images: int) -> Line:
-    """Return the line on the use of discrete codes; `nats`: the cost of an image's codes."""
+def codes_used(usage: Usage, nats: float, num_images: int, remedy: str = "") -> Line:
+    """Return the line on the use of discrete codes.
+
+    Args:
+        usage: the use of each code on the test split.
+        nats: the cost of an image's codes.
+        num_images: the number of images.
+        remedy: the advice if most codes are dead.
+    """
     (levels, size), per_image = usage.counts.shape, usage.counts.sum() // num_images
     text = f"{usage.used} of {usage.counts.size}, perplexity {usage.perplexity:.1f}"
     text += f"; {per_image} codes of {size}: {nats:.2f} nats"
     if usage.used > levels and nats > NO_INFORMATION:
-        return Line(verdicts.CODES_USED, text, HEALTHY, numbers=usage.metrics)
-    which = "all images have the same code" if usage.used == levels else "the drawn codes do not depend on the image"
+        if not usage.dead:
+            return Line(verdicts.CODES_USED, text, HEALTHY, numbers=usage.metrics)
+        which = f"{usage.counts.size - usage.used} codes are dead: no test image uses them"
+        return Line(verdicts.CODES_USED, text, COLLAPSED, which, remedy, numbers=usage.metrics)
+    same = usage.used == levels
+    which = "all images have the same code" if same else "the drawn codes do not depend on the image"
     which += ", so reconstructions do not follow the image"
-    return Line(verdicts.CODES_USED, text, COLLAPSED, which, "more epochs", numbers=usage.metrics)
+    advice = ", ".join(filter(None, ("more epochs", remedy if same else "")))
+    return Line(verdicts.CODES_USED, text, COLLAPSED, which, advice, numbers=usage.metrics)
 
 
 def quick(summary: Summary) -> list[Line]:

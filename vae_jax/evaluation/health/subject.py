@@ -26,6 +26,8 @@ class Subject(NamedTuple):
     """The config's binarize; with `dynamic`, training images are grey and are drawn once."""
     prefix: str = ""
     """The prefix of the bounds' names if log p(x) is not a mass, such as `grey_`."""
+    remedy: str = ""
+    """The advice if most codes are dead, for a model with discrete codes; see `models.against_dead_codes`."""
 
 
 class Encoded(NamedTuple):

@@ -6,7 +6,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from vae_jax.keys import real
 from vae_jax.models.quantizers.quantizer import Indices, Vectors
-from vae_jax.types import Params, PerExample
+from vae_jax.types import Config, Params, PerExample
 
 Codebook = Float[Array, "K D"]
 COMMITMENT = real(
@@ -107,6 +107,14 @@ def split_most_used(key: PRNGKeyArray, params: Params, dead_below: float) -> Par
         "sums": jnp.where(dead[:, None], moved * shared[:, None], sums[source] / sharers[:, None]),
     }
     return {name: jnp.zeros_like(value).at[order].set(value) for name, value in after.items()}
+
+
+def remedy(config: Config) -> str:
+    """Return the advice if most codes of codebooks that averages set are dead."""
+    own, split = config.vq, f"{DEAD_BELOW.name}={DEAD_BELOW.default:g} or more (splits codes in use)"
+    advice = [split if not own.dead_below else f"a larger {DEAD_BELOW.name}", "a smaller learning_rate"]
+    # A weak commitment lets the encoder's vectors run away from their codes.
+    return ", ".join([*advice, *([f"a larger {COMMITMENT.name}"] if own.commitment < COMMITMENT.default else [])])
 
 
 def _nudges(key: PRNGKeyArray, codebook: Codebook) -> Codebook:

@@ -42,5 +42,7 @@ class Quantizer(NamedTuple):
     """(key, params, grads, step) -> params after a step, or None if the optimizer sets them."""
     levels: int = 1
     """R, the number of codes that replace a vector."""
+    remedy: str = "a smaller learning_rate, fewer codes"
+    """The advice if most codes are dead: no image uses them."""
     traits: frozenset[str] = frozenset()
     """See `Model.traits`, of which they become a part."""

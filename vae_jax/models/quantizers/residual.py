@@ -74,6 +74,7 @@ def make_residual(config: Config) -> Quantizer:
         vectors=lambda params, indices: sums_of(params["codebook"], indices),
         penalty=penalty,
         refit=refit,
+        remedy=averages.remedy(config),
         traits=frozenset({"sample"}),
     )
 

@@ -97,6 +97,7 @@ def make_vq(config: Config) -> Quantizer:
         vectors=lambda params, indices: placed(params["codebook"])[indices],
         penalty=penalty,
         refit=None if learned else refit,
+        remedy="vq.codebook=ema (splits codes in use), a smaller learning_rate" if learned else averages.remedy(config),
         traits=frozenset({"sample"}),
     )
 
