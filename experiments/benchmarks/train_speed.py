@@ -56,9 +56,9 @@ CONFIGS = {
     "vae": ("configs/vae.py", VAE),
     "ae": ("configs/ae.py", {}),
     "conv_vae": ("configs/conv_vae.py", {"num_train": "3200"}),
-    "vq_vae": ("configs/vq_vae.py", {"num_train": "3200", "likelihood": "gaussian", "log.latent_every_steps": "0"}),
+    "vq_vae": ("configs/vq_vae.py", {"num_train": "1280", "likelihood": "gaussian", "log.latent_every_steps": "0"}),
 }
-"""Name -> (file, keys). An epoch of conv_vae has 100 steps, and one of vq_vae 25."""
+"""Name -> (file, keys). An epoch of conv_vae has 100 steps, and one of vq_vae 10."""
 FULL_EPOCHS = 20
 
 

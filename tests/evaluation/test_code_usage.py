@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vae_jax.evaluation.code_usage import Usage, count_codes, facts
-from vae_jax.evaluation.health import codes_used
+from vae_jax.evaluation.health import codes_used, overall
 from vae_jax.evaluation.health.verdicts import COLLAPSED
 
 
@@ -60,3 +60,23 @@ def test_the_line_says_how_many_codes_are_used_and_what_they_cost():
     assert (same.verdict, same.detail[:29]) == (COLLAPSED, "all images have the same code")
     random = codes_used(usage, 1e-3, 8)
     assert (random.verdict, random.detail[:26]) == (COLLAPSED, "the drawn codes do not dep")
+
+
+def test_a_model_of_which_most_codes_are_dead_is_collapsed_and_the_line_says_what_to_try():
+    usage = Usage(np.array([[30, 20, 10, 0, 0, 0, 0, 0]]))
+    line = codes_used(usage, 5.0, 30, "a remedy")
+    assert usage.dead
+    assert (line.verdict, line.detail) == (COLLAPSED, "5 codes are dead: no test image uses them")
+    assert overall([line]).conclusion == f"{COLLAPSED}: {line.detail}; try a remedy"
+    assert not Usage(np.array([[30, 20, 9, 1, 0, 0, 0, 0]])).dead  # half of them
+    same = codes_used(Usage(np.array([[0, 8]])), 0.7, 8, "a remedy")
+    assert same.advice == "more epochs, a remedy"
+
+
+def test_codes_that_few_images_could_not_use_are_not_dead():
+    """Of 512 codes 100 equal draws use 512 (1 - (511 / 512)^100) = 91.1 on average."""
+    some = np.zeros((1, 512), int)
+    some[0, :46] = [2] * 45 + [10]
+    assert not Usage(some).dead
+    some[0, :46] = [2] * 44 + [12, 0]
+    assert Usage(some).dead

@@ -70,6 +70,18 @@ def test_the_convolution_agrees_with_lax_in_value_and_both_gradients(
         np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
 
 
+def test_the_gradient_of_the_kernel_is_a_sum_over_parts_of_a_large_batch(key, monkeypatch):
+    for name, value in (("CACHED", 0), ("IMAGES", 4), ("PART", 1)):
+        monkeypatch.setattr(convolution_passes, name, value)
+    x, y = jax.random.normal(key, (10, 7, 6, 5)), jax.random.normal(key, (10, 4, 3, 6))
+    padding = ((1, 1), (0, 1))
+    calls, stock = [], convolution_passes._stock_gradient
+    monkeypatch.setattr(convolution_passes, "_stock_gradient", lambda x, *a: calls.append(len(x)) or stock(x, *a))
+    own = jax.jit(lambda x, y: convolution_passes.kernel_gradient(x, y, (2, 2), padding, (3, 3)))(x, y)
+    assert calls == [4, 2, 4]
+    np.testing.assert_allclose(own, stock(x, y, (2, 2), padding, (3, 3)), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("kernel_size", "strides", "padding", "size"),
     first_fast([(*geometry, [(4, 3), (1, 5)][(i + i // 2) % 2]) for i, geometry in enumerate(GEOMETRIES)], every=3),

@@ -18,6 +18,7 @@ from vae_jax.types import Dataset, Split
 
 SHAPE = (3, 2, 1)
 DONE, STOPPED = Standing(True, 3.0, "complete"), Standing(False, 2.0, "not complete: 2 of 3 epochs")
+DYING = {"maps": [[[1, 2]], [[0, 2]]], "size": 8, "levels": 1, "used": 3, "counts": [9, 9, 2, 0, 0, 0, 0, 0]}
 RESULTS = {"test/elbo": -17.314, "test/mse": 0.25, "test/active_units": 3.0}
 
 
@@ -69,6 +70,7 @@ def test_a_good_model_has_no_banner_and_an_incomplete_run_has_a_note(vae):
         ({"content": drawn(True, True, True, alike=True)}, "all codes are decoded to the same picture"),
         ({"content": {"reason": "too large"}, "found": {"test/active_units": 0.0}}, "none of its 3 dimensions"),
         ({"codes": {"maps": [[[1, 2]], [[1, 2]]]}}, "all images have the same codes"),
+        ({"codes": DYING}, "Most codes of this model are dead: 5 of 8 stand for no place of a test image"),
         ({"content": drawn(True, True, True, finite=False)}, "decoded images are not finite"),
         ({"stands": Standing(False, 0.5, "not complete")}, "not one epoch is complete"),
     ],

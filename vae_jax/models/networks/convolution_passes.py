@@ -22,7 +22,7 @@ DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 FEW = 4
 """The largest number of channels for which the taps of all channels go into one matrix product."""
 CACHED = 2**19
-"""The size of an input, in numbers, that a core's cache holds. Up to it, XLA's own gradient for the kernel is faster."""
+"""The size of an input, in numbers, that a core's cache holds. Up to it, XLA's own gradient for the kernel is fast."""
 PART, IMAGES, MOST_PARTS = 2**17, 8, 16
 """The numbers and the images of a part of a batch in `gradient_in_parts`, and the most parts. XLA's own gradient for the kernel
 is two to four times faster over parts that the cache holds, unless a part's number of images is odd."""
@@ -99,8 +99,10 @@ def _transpose_by_phases(y: Small, kernel: Kernel, strides: Pair, padding: Paddi
 
 
 def kernel_gradient(x: Large, y: Small, strides: Pair, padding: Padding, kernel_size: Pair) -> Kernel:
-    """Return the gradient of <convolve(x, kernel), y> for the kernel."""
+    """Return the gradient of <convolve(x, kernel), y> for the kernel; on a CPU in parts, or as products, if x is large."""
     few_outputs = strides == (1, 1) and y.shape[3] <= FEW < x.shape[3]
+    if x.size > CACHED and min(x.shape[3], y.shape[3]) > FEW:
+        return gradient_in_parts(x, y, strides, padding, kernel_size)
 
     def stock(x: Large, y: Small) -> Kernel:
         return _stock_gradient(x, y, strides, padding, kernel_size)
