@@ -102,6 +102,33 @@ def test_the_torch_loops_train_each_family(make_config):
         assert np.isfinite(loss)
 
 
+def test_pythae_trains_a_network_of_as_many_parameters(make_config, tmp_path):
+    pythae_loop = pytest.importorskip("experiments.benchmarks.pythae_loop", reason="pythae is not installed")
+    config = make_config(model="quantized", network="conv", channels=(8, 16), likelihood="gaussian", num_train=128)
+    with ExitStack() as files:
+        bench = train_speed.Bench(config, tmp_path / "ours", files)
+        assert np.isfinite(train_speed.pythae_epoch(bench, tmp_path)())
+        other = pythae_loop.make_trainer(config, bench.run.dataset.train.images, tmp_path)
+        more = pythae_loop.num_parameters(other) + 1
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pythae_loop, "num_parameters", lambda trainer: more)
+            with pytest.raises(InputError, match="the times would not compare"):
+                train_speed.pythae_epoch(bench, tmp_path)
+
+
+def test_a_part_of_the_configs_is_written_to_a_table_of_its_own(folder, monkeypatch):
+    monkeypatch.setattr(train_speed, "measure", lambda name, flags: ([name, *["1"] * 9], []))
+    monkeypatch.setattr(train_speed.devices, "keep_memory", lambda config: None)
+    train_speed.main(["--only=vae"])
+    train_speed.main([])
+    names = {path.stem: json.loads(path.read_text()) for path in (folder / "results").glob("*.json")}
+    assert {name: [row[0] for row in facts["rows"]] for name, facts in names.items()} == {
+        "train_speed": list(train_speed.CONFIGS),
+        "train_speed_vae": ["vae"],
+    }
+    assert all(len(row) == len(facts["columns"]) for facts in names.values() for row in facts["rows"])
+
+
 @pytest.mark.slow
 def test_the_code_for_the_start_up_time_runs():
     with tempfile.TemporaryDirectory() as cache:

@@ -1,6 +1,7 @@
 """Reports on models with discrete codes: the codes that a report counts are those of the test images."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from support.models import sample_of
@@ -18,11 +19,11 @@ SHAPE, CODES = (4, 4, 1), 16
 def subject(make_config):
     config = make_config(model="quantized", hidden_dims=(8,), vq__codes=CODES, vq__dead_below=0.0)
     rng = np.random.default_rng(0)
-    splits = [Split(rng.integers(0, 256, (60, *SHAPE), np.uint8), np.zeros(60, np.int32)) for _ in range(3)]
+    train, val, test = (Split(rng.integers(0, 256, (60, *SHAPE), np.uint8), np.zeros(60, np.int32)) for _ in range(3))
     model = make_model(config, Spec(SHAPE))
-    sample = sample_of(np.zeros(SHAPE, np.float32), splits[0].images)
+    sample = sample_of(np.zeros(SHAPE, np.float32), train.images)
     params = jax.jit(model.init)(jax.random.key(0), sample)
-    return Subject(model, params, Dataset(*splits), 0, remedy=against_dead_codes(config))
+    return Subject(model, params, Dataset(train, val, test), 0, remedy=against_dead_codes(config))
 
 
 def report(subject, extent=Extent(), **more):  # noqa: B008 - immutable
@@ -34,7 +35,7 @@ def test_the_codes_and_the_gap_are_those_of_the_images(subject):
     found = report(subject, begin=lambda seconds: seen.append(seconds), progress=lambda *at: seen.append(at))
     assert list(found) == [verdicts.CODES_USED, verdicts.GAP]
     model, images = subject.model, subject.dataset.test.images
-    posterior = model.encode(subject.params, images / np.float32(255))
+    posterior = model.encode(subject.params, jnp.asarray(images) / 255)
     codes = np.asarray(model.codes(subject.params, model.reparameterize(subject.params, None, posterior).z))
     counts = np.bincount(codes.ravel(), minlength=CODES)
     shares = counts[counts > 0] / counts.sum()
