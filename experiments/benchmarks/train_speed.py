@@ -9,9 +9,9 @@ For each config, these take turns on MNIST in one process:
   codebook set by moving averages too, if pythae is installed. Both minimise a squared error: pythae has no other. Ours also
   moves dead codes.
 
-With `--only` the table has the names of its configs, so that the whole table stays as it was measured. On a busy machine, pin the
-process to one core (`taskset -c 1 python -m ...`): PyTorch's threads spin while they wait for one that is not running, and several
-cores then compare the spinning.
+With `--only` the table has the names of its configs, so that the whole table stays as it was measured. On a busy machine, pin
+the process to one core (`taskset -c 1 python -m ...`): PyTorch's threads spin while they wait for one that is not running, and
+with several cores the ratio then compares the spinning.
 
 Ratios are medians over rounds of ratios within a round. A round in which other processes took more than a tenth of the machine
 is dropped and reported, unless fewer than three would be left. `products / PyTorch` compares the products alone with PyTorch's
