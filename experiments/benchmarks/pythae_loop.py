@@ -17,18 +17,18 @@ from pythae.models.nn import BaseDecoder, BaseEncoder  # pyright: ignore[reportM
 from pythae.trainers import BaseTrainer, BaseTrainerConfig  # pyright: ignore[reportMissingImports]
 from torch import nn  # pyright: ignore[reportMissingImports]
 
-from vae_jax.models.networks.convolution import downsampled
+from vae_jax.models.networks.stages import Stages, stages_of
 from vae_jax.types import Config
 
 
 class Encoder(BaseEncoder):
-    """3x3 convolutions of stride 2 with ReLU, and a linear layer at each place."""
+    """3x3 convolutions with ReLU, and a linear layer at each place."""
 
-    def __init__(self, channels: tuple[int, ...], latent_dim: int) -> None:
+    def __init__(self, channels: tuple[int, ...], stages: Stages, latent_dim: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for before, after in pairwise((1, *channels)):
-            layers += [nn.Conv2d(before, after, 3, 2, 1), nn.ReLU()]
+        for (before, after), strides in zip(pairwise((1, *channels)), stages.strides, strict=True):
+            layers += [nn.Conv2d(before, after, 3, strides, 1), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.Conv2d(channels[-1], latent_dim, 1))
 
     def forward(self, x):
@@ -39,14 +39,17 @@ class Encoder(BaseEncoder):
 class Decoder(BaseDecoder):
     """The mirrored encoder with transposed convolutions; the last one has stride 1 and a bias for every pixel."""
 
-    def __init__(self, channels: tuple[int, ...], sizes: tuple[tuple[int, int], ...], latent_dim: int) -> None:
+    def __init__(self, channels: tuple[int, ...], stages: Stages, latent_dim: int) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Conv2d(latent_dim, channels[-1], 1), nn.ReLU()]
         for i in reversed(range(len(channels))):
-            more = [large - (2 * small - 1) for large, small in zip(sizes[i], sizes[i + 1], strict=True)]
-            layers += [nn.ConvTranspose2d(channels[i], channels[max(i - 1, 0)], 3, 2, 1, more), nn.ReLU()]
+            (large, small), strides = stages.sizes[i : i + 2], stages.strides[i]
+            more = [
+                after - (before - 1) * stride - 1 for after, before, stride in zip(large, small, strides, strict=True)
+            ]
+            layers += [nn.ConvTranspose2d(channels[i], channels[max(i - 1, 0)], 3, strides, 1, more), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.Conv2d(channels[0], 1, 3, 1, 1, bias=False))
-        self.bias = nn.Parameter(torch.zeros(1, *sizes[0]))
+        self.bias = nn.Parameter(torch.zeros(1, *stages.sizes[0]))
 
     def forward(self, z):
         """Return the pixels [B, 1, H, W] under the name that pythae reads."""
@@ -72,10 +75,10 @@ def make_trainer(config: Config, images: np.ndarray, folder: Path) -> BaseTraine
         use_ema=True,
         decay=config.vq.decay,
     )
-    decoder = Decoder(config.channels, downsampled(size, len(config.channels)), config.latent_dim)
+    shape = config.channels, stages_of(config, size), config.latent_dim
     data = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).float() / 255
     trainer = BaseTrainer(
-        VQVAE(own, Encoder(config.channels, config.latent_dim), decoder),
+        VQVAE(own, Encoder(*shape), Decoder(*shape)),
         BaseDataset(data, torch.zeros(len(data))),
         training_config=BaseTrainerConfig(
             output_dir=str(folder),
