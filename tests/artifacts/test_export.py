@@ -1,7 +1,6 @@
 """Exported files, read by their target programs: ONNX Runtime, safetensors, and JAX without vae_jax."""
 
 import importlib
-import importlib.util
 import itertools
 import json
 import os
@@ -17,14 +16,24 @@ import numpy as np
 import pytest
 from conftest import small_config
 from scipy.special import softmax
+from support.exported import (
+    assert_close,
+    computed,
+    layered,
+    made,
+    needs_onnx,
+    needs_safetensors,
+    needs_stablehlo,
+    one_layer,
+)
 from support.models import SPEC
 from support.random_run import layers_of
 from support.slow import first_fast
 
 from vae_jax import config as config_lib
 from vae_jax.artifacts.export import FORMATS, notes
-from vae_jax.artifacts.export.graph import Graph
-from vae_jax.artifacts.export.operators import ACTIVATIONS, OPERATORS, PIXEL_MEANS, chain
+from vae_jax.artifacts.export.codes import CODES
+from vae_jax.artifacts.export.operators import ACTIVATIONS, OPERATORS, PIXEL_MEANS
 from vae_jax.artifacts.export.safetensors import named
 from vae_jax.commands import export
 from vae_jax.errors import InputError
@@ -60,15 +69,6 @@ NETWORKS = [
 SHAPES = [(9, 6, 2), (5, 7, 1), (1, 4, 3)]
 
 
-def needs(*names: str) -> pytest.MarkDecorator:
-    missing = [name for name in names if importlib.util.find_spec(name) is None]
-    return pytest.mark.skipif(bool(missing), reason=f"{', '.join(missing)} not installed: pip install -e '.[export]'")
-
-
-needs_onnx, needs_safetensors = needs("onnx", "onnxruntime"), needs("safetensors")
-needs_stablehlo = needs("flatbuffers")
-
-
 def random_run(shape: tuple[int, int, int], **changes) -> Run:
     """Make an untrained run with random parameters, drawn without compiling an initialiser."""
     config = small_config(**changes)
@@ -77,25 +77,6 @@ def random_run(shape: tuple[int, int, int], **changes) -> Run:
     rng = np.random.default_rng(0)
     params = jax.tree.map(lambda a: 0.3 * rng.normal(size=a.shape).astype(np.float32), shapes)
     return Run(config, model, params, Spec(shape), 1)
-
-
-def made(run: Run, form: str, workdir: Path = Path("nowhere")) -> dict[str, bytes]:
-    return {artefact.name: artefact.content for artefact in FORMATS[form](run, workdir)}
-
-
-def computed(content: bytes, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the outputs that ONNX Runtime computes from a file, by name."""
-    onnxruntime = importlib.import_module("onnxruntime")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, inputs), strict=True))
-
-
-def assert_close(found, expected, tolerance=1e-5):
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
 
 
 def batch(run: Run) -> tuple[np.ndarray, np.ndarray]:
@@ -193,17 +174,6 @@ def test_onnx_without_an_encoder_of_layers_has_the_decoder_alone_and_says_so():
     assert notes(run, "stablehlo") == notes(random_run((9, 6, 2)), "onnx") == []
 
 
-def layered(layers: list[Layer], x: np.ndarray) -> np.ndarray:
-    """Return the output for x of a file with these layers alone."""
-    graph = Graph()
-    found = chain(graph, layers, "x")
-    return computed(graph.model("some", {"x": x.shape[1:]}, {"y": (found, layers[-1].output)}, {}), x=x)["y"]
-
-
-def one_layer(layer: Layer, x: np.ndarray) -> np.ndarray:
-    return layered([layer], x)
-
-
 @needs_onnx
 def test_what_is_kept_before_a_convolution_is_added_behind_it_in_the_same_order_of_axes():
     x = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype(np.float32)
@@ -270,7 +240,8 @@ def test_every_kind_of_layer_has_onnx_operators():
     networks = (*networks, {"network": "resnet", "channels": (8,)})
     runs = [random_run((4, 4, 1), posterior="power_spherical", **own) for own in networks]
     kinds = {layer.kind for run in runs for side in layers_of(run) for layer in side}
-    assert kinds == OPERATORS.keys() | {"keep", "add"}
+    assert kinds | CODES.keys() == OPERATORS.keys() | {"keep", "add"}
+    assert not kinds & CODES.keys()
 
 
 @needs_onnx

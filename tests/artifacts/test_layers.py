@@ -6,9 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.special import erf, expit
+from support.quantized import QUANTIZED, of_digits
 from support.random_run import layers_of, random_run
 from support.slow import first_fast
 
+from vae_jax.artifacts.report.codebook import codes_of
 from vae_jax.models import require_rate
 from vae_jax.models.networks import ACTIVATIONS, Layer
 from vae_jax.models.networks.layers import SHORTEST, num_inputs
@@ -65,12 +67,42 @@ def compute(layer: Layer, x: np.ndarray) -> np.ndarray:
         case "upsample":
             return np.kron(x, np.ones((*layer.numbers["factors"], 1)))
         case "unit":
+            if x.ndim > 1:
+                return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), SHORTEST)
             size = layer.numbers.get("size", len(x))
             return np.concatenate([x[:size] / max(np.linalg.norm(x[:size]), SHORTEST), x[size:]])
+        case "nearest":
+            return nearest(arrays["codebooks"], x)
+        case "rounded":
+            sizes = np.array(layer.numbers["levels"])
+            return joined(np.round((np.tanh(x) * sizes / (sizes - 1) + 1) * (sizes - 1) / 2).clip(0, sizes - 1), sizes)
+        case "signs":
+            return joined(x > 0, np.array(layer.numbers["levels"]))
+        case "argmax":
+            return x.argmax(axis=-1)[..., None]
+        case "lookup":
+            return np.sum([book[x[..., r].astype(int)] for r, book in enumerate(arrays["codebooks"])], axis=0)
+        case "points":
+            sizes = np.array(layer.numbers["levels"])
+            steps = np.unravel_index(x[..., 0].astype(int), sizes, order="F")
+            return 2 * np.stack(steps, axis=-1) / (sizes - 1) - 1
         case "pixel_mean":
             assert layer.numbers["likelihood"] == "bernoulli"
             return expit(x)
     raise AssertionError(layer.kind)
+
+
+def joined(steps: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    place_values = np.cumprod([1, *sizes[:-1]])
+    return (steps.astype(int) * place_values).sum(axis=-1, keepdims=True)
+
+
+def nearest(codebooks: np.ndarray, x: np.ndarray) -> np.ndarray:
+    found = []
+    for book in codebooks:
+        found.append(np.square(x[..., None, :] - book).sum(axis=-1).argmin(axis=-1))
+        x = x - book[found[-1]]
+    return np.stack(found, axis=-1)
 
 
 def through(layers: list[Layer], x: np.ndarray) -> np.ndarray:
@@ -118,6 +150,18 @@ def test_layers_agree_with_the_model(changes):
     z = rng.normal(size=run.latents_size).astype(np.float32)
     assert num_inputs(layers.decoder) == len(z)
     np.testing.assert_allclose(through(layers.decoder, z), run.decode(z[None])[0], rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", QUANTIZED)
+def test_layers_have_the_codes_of_the_model_and_decode_them(name):
+    run, images = of_digits(name)
+    layers = layers_of(run)
+    codes = codes_of(run, images[:9], None)
+    for x, expected in zip(images[:9], codes, strict=True):
+        np.testing.assert_array_equal(through(layers.encoder, x).ravel(), expected)
+    found = through(layers.decoder, codes[0].reshape(layers.encoder[-1].output).astype(np.float64))
+    np.testing.assert_allclose(found, run.reconstruct(images[:1])[0], rtol=1e-5, atol=1e-5)
+    assert num_inputs(layers.decoder) == len(codes[0])
 
 
 def test_a_second_stochastic_layer_is_the_prior_of_the_first():

@@ -56,7 +56,6 @@ def make_backbone(config: Config, spec: Spec, num_features: int, size: int, part
         return {"likelihood": likelihood.refit(params["likelihood"], grads["likelihood"], step, math.prod(spec.shape))}
 
     def layers(params: Params) -> Layers:
-        assert networks.layers is not None
         return _with_pixel_mean(networks.layers(params), spec.shape, numbers_of(config, likelihood))
 
     return Model(
@@ -71,7 +70,7 @@ def make_backbone(config: Config, spec: Spec, num_features: int, size: int, part
         sample_pixels=sample_pixels,
         likelihood=likelihood,
         refit=refit if likelihood.refit is not None else None,
-        layers=layers if networks.layers is not None else None,
+        layers=layers,
         grid=networks.grid,
         traits=networks.traits | ({"dropout"} if config.dropout > 0 else frozenset()),
     )

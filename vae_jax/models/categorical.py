@@ -10,6 +10,8 @@ from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
 from vae_jax.keys import count, real, text
 from vae_jax.models.backbone import make_backbone
+from vae_jax.models.networks import Layers
+from vae_jax.models.quantizers.coding import by_classes, coded
 from vae_jax.types import Config, Draw, Images, Model, Outputs, Params, PerExample, Prior, Rate, Sample, Spec
 
 Z = Float[Array, "B N K"]
@@ -88,6 +90,10 @@ def make_categorical(config: Config, spec: Spec) -> Model:
         found = {} if backbone.refit is None else backbone.refit(key, params, grads, step)
         return found | {OWN: {"temperature": temperature(step + 1)}}
 
+    def layers(params: Params) -> Layers:
+        assert backbone.layers is not None
+        return coded(backbone.layers(params), by_classes(num, classes))
+
     return backbone._replace(
         init=init,
         encode=encode,
@@ -103,7 +109,7 @@ def make_categorical(config: Config, spec: Spec) -> Model:
         prior=prior,
         rate=Rate(_kl_terms, lambda: tuple(f"z{n + 1}" for n in range(num)), _log_posterior),
         refit=refit,
-        layers=None,
+        layers=layers if config.condition == "none" else None,
         traits=backbone.traits | {"discrete"},
     )
 

@@ -13,7 +13,8 @@ from vae_jax.errors import InputError
 from vae_jax.keys import count
 from vae_jax.models.backbone import make_backbone
 from vae_jax.models.conditional import LABEL
-from vae_jax.models.quantizers import OWN, QUANTIZER, Quantized, Quantizer, Vectors, make_quantizer
+from vae_jax.models.networks import Layers
+from vae_jax.models.quantizers import OWN, QUANTIZER, Quantized, Quantizer, Vectors, coded, make_quantizer
 from vae_jax.types import Config, Draw, Images, Model, Outputs, Params, PerExample, Prior, Rate, Sample, Spec
 
 CODES_PER_IMAGE = 4
@@ -77,6 +78,11 @@ def make_quantized(config: Config, spec: Spec) -> Model:
             found["quantizer"] = quantizer.refit(key, params["quantizer"], grads["quantizer"], step)
         return found
 
+    def layers(params: Params) -> Layers:
+        assert backbone.layers is not None
+        height, width = (1, *backbone.grid)[-2:]
+        return coded(backbone.layers(params), quantizer.coding(params["quantizer"], (height, width)))
+
     return backbone._replace(
         init=init,
         encode=encode,
@@ -92,7 +98,8 @@ def make_quantized(config: Config, spec: Spec) -> Model:
         rate=rate,
         penalty=None if quantizer.penalty is None else penalty,
         refit=None if backbone.refit is None and quantizer.refit is None else refit,
-        layers=None,
+        # The label of a conditional model would have to be repeated at every place, for which no layer exists.
+        layers=layers if config.condition == "none" else None,
         traits=backbone.traits | quantizer.traits | {"discrete", "deterministic"},
     )
 

@@ -88,7 +88,6 @@ def make_two_layer(config: Config, spec: Spec) -> Model:
 
     def layers(params: Params) -> Layers:
         assert backbone.layers is not None
-        assert between.networks.layers is not None
         return backbone.layers(params)._replace(prior=between.networks.layers(params["layers"])[1])
 
     return backbone._replace(

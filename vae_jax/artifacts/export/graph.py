@@ -1,5 +1,6 @@
 """An ONNX graph built node by node. Every function that adds a node returns the name of its output."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,18 @@ class Graph:
         """Reshape x to this shape behind the batch axis; a 0 keeps the axis."""
         return self.add("Reshape", x, np.array([0, *shape], np.int64))
 
+    def whole(self, x: str) -> str:
+        """Convert x to int32."""
+        return self.add("Cast", x, to=self._onnx.TensorProto.INT32)
+
+    def number(self, x: str) -> str:
+        """Convert x to float32."""
+        return self.add("Cast", x, to=self._onnx.TensorProto.FLOAT)
+
+    def squeeze(self, x: str) -> str:
+        """Remove the last axis, whose size is 1."""
+        return self.add("Squeeze", x, np.array([-1], np.int64))
+
     def _add(self, kind: str, operands: tuple[Operand, ...], parts: int, attributes: dict[str, Any]) -> list[str]:
         names = [f"{kind}_{len(self._nodes)}" + (f"_{i}" if parts > 1 else "") for i in range(parts)]
         self._nodes.append(self._helper.make_node(kind, [*map(self._name, operands)], names, **attributes))
@@ -57,18 +70,20 @@ class Graph:
         given: dict[str, tuple[int, ...]],
         found: dict[str, tuple[str, tuple[int, ...]]],
         facts: dict[str, str],
+        whole: Collection[str] = (),
     ) -> bytes:
         """Return the file's content, checked by onnx.
 
         Args:
             title: the graph's name.
-            given: the inputs' names and shapes without the batch axis; all are float32.
+            given: the inputs' names and shapes without the batch axis.
             found: the outputs' names, their names in the graph, and their shapes as above.
             facts: the file's metadata.
+            whole: the inputs and outputs that are int32; all others are float32.
         """
         nodes = [*self._nodes, *(self._helper.make_node("Identity", [own], [name]) for name, (own, _) in found.items())]
-        inputs = [self._value(name, shape) for name, shape in given.items()]
-        outputs = [self._value(name, shape) for name, (_, shape) in found.items()]
+        inputs = [self._value(name, shape, name in whole) for name, shape in given.items()]
+        outputs = [self._value(name, shape, name in whole) for name, (_, shape) in found.items()]
         graph = self._helper.make_graph(nodes, title, inputs, outputs, self._constants)
         opsets = [self._helper.make_opsetid("", OPSET)]
         model = self._helper.make_model(graph, producer_name="vae_jax", opset_imports=opsets, ir_version=IR_VERSION)
@@ -76,5 +91,6 @@ class Graph:
         self._onnx.checker.check_model(model, full_check=True)
         return model.SerializeToString()
 
-    def _value(self, name: str, shape: tuple[int, ...]) -> Any:
-        return self._helper.make_tensor_value_info(name, self._onnx.TensorProto.FLOAT, ["N", *shape])
+    def _value(self, name: str, shape: tuple[int, ...], whole: bool) -> Any:
+        kind = self._onnx.TensorProto.INT32 if whole else self._onnx.TensorProto.FLOAT
+        return self._helper.make_tensor_value_info(name, kind, ["N", *shape])

@@ -9,7 +9,7 @@ from vae_jax.artifacts.export.file import Artefact, sizes
 from vae_jax.artifacts.export.graph import Graph
 from vae_jax.artifacts.export.operators import chain
 from vae_jax.errors import InputError
-from vae_jax.models.networks import Layer
+from vae_jax.models.networks import Layer, Layers
 from vae_jax.runs.run import Run
 
 LOAD = "import onnxruntime; {name} = onnxruntime.InferenceSession(PATH)  # {call}: {what}"
@@ -21,19 +21,23 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
     encoder: x [N, H, W, C] in [0, 1] (a denoiser: any) -> mean [N, Z] and logvar [N, Z] of a diagonal Gaussian; only mean
     without a prior; z [N, Z], the noise-free z, of another posterior. There is no file if that needs more than layers.
     decoder: z [N, Z] -> pixel_mean [N, H, W, C] in [0, 1].
+    A discrete z is `codes`, int32 [N, h, w] on the grid of a convolutional network, [N, T] without one, and [N, h, w, R] with R
+    codes at each place.
     Of a conditional model encoder and decoder take `label` [N, Y] too: 1 for the class of each row, 0 for the others.
     prior: noise [N, U] drawn from N(0, I) -> mean [N, Z] and logvar [N, Z] of z.
 
-    Everything is float32. If the run computes in bfloat16, results differ by the rounding of bfloat16.
+    Everything else is float32. If the run computes in bfloat16, results differ by the rounding of bfloat16.
 
     Raises:
         InputError: the model has no list of layers.
     """
     if run.model.layers is None:
-        others = "safetensors" if run.model.place is None else "stablehlo, safetensors"
-        raise InputError(f"model={run.config.model}: has no list of layers for onnx; choices: {others}")
-    layers, size, classes = run.model.layers(run.params), (run.latents_size,), len(run.class_names)
-    made = []
+        others = "stablehlo, safetensors" if run.model.place or run.model.from_codes else "safetensors"
+        raise InputError(f"{_named(run)}: has no list of layers for onnx; choices: {others}")
+    layers = run.model.layers(run.params)
+    if run.model.num_codes:
+        return _of_codes(run, layers)
+    size, classes, made = (run.latents_size,), len(run.class_names), []
     if layers.encoder:
         gaussian = layers.encoder[-1].output == (2 * size[0],)
         outputs = ["mean", "logvar"] if gaussian else ["mean"] if run.model.rate is None else ["z"]
@@ -44,6 +48,22 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
         noise = layers.prior[0].arrays["kernel"].shape[:1]
         made.append(_artefact(run, "prior", flat, ("noise", noise), ["mean", "logvar"], size))
     return made
+
+
+def _named(run: Run) -> str:
+    conditional = "" if run.config.condition == "none" else f" with condition={run.config.condition}"
+    return f"model={run.config.model}{conditional}"
+
+
+def _of_codes(run: Run, layers: Layers) -> list[Artefact]:
+    """Make the files of a discrete model, whose codes have the shape of its grid."""
+    grid = run.model.grid
+    encoder = [*layers.encoder, Layer("reshape", grid)]
+    decoder = [Layer("reshape", layers.encoder[-1].output), *layers.decoder]
+    return [
+        _artefact(run, "encoder", encoder, ("x", run.shape), ["codes"], grid),
+        _artefact(run, "decoder", decoder, ("codes", grid), ["pixel_mean"], run.shape),
+    ]
 
 
 def _artefact(
@@ -79,8 +99,11 @@ def _artefact(
     }
     if num_classes:
         facts["classes"] = json.dumps(run.class_names)
-    content = graph.model(name, inputs, named, facts)
+    if run.model.num_codes:
+        facts |= {"num_codes": str(run.model.num_codes)}
+    content = graph.model(name, inputs, named, facts, ("codes",))
     arguments = ", ".join(f"'{key}': {key}" for key in inputs)
     call = f"[{', '.join(outputs)}] = {name}.run(None, {{{arguments}}})"
-    what = f"float32 {' and '.join(map(sizes, inputs.values()))} -> {sizes(shape)}"
+    dtype = "int32" if "codes" in inputs else "float32"
+    what = f"{dtype} {' and '.join(map(sizes, inputs.values()))} -> {sizes(shape)}"
     return Artefact(f"{name}.onnx", content, LOAD.format(name=name, call=call, what=what))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from vae_jax.artifacts.export.codes import CODES
 from vae_jax.artifacts.export.graph import Graph
 from vae_jax.artifacts.export.pixel_means import PIXEL_MEANS, Operator
 from vae_jax.models.networks import Layer
@@ -88,7 +89,7 @@ def _upsample(graph: Graph, x: str, layer: Layer) -> str:
 
 
 def _unit(graph: Graph, x: str, layer: Layer) -> str:
-    (whole,) = layer.output
+    whole = layer.output[-1]
     size = layer.numbers.get("size", whole)
     x, *rest = [x] if size == whole else graph.split(x, [size, whole - size])
     length = graph.add("Max", graph.add("ReduceL2", x, axes=[-1], keepdims=1), SHORTEST)
@@ -107,6 +108,7 @@ OPERATORS: dict[str, Operator] = {
     "reshape": lambda graph, x, layer: graph.reshape(x, layer.output),
     "unit": _unit,
     "upsample": _upsample,
+    **CODES,
 }
 """Kind of layer -> function (graph, x, layer) -> the output's name; `chain` itself knows keep and add."""
 CHANNELS_FIRST = ("conv", "conv_transpose", "group_norm", "upsample")

@@ -20,9 +20,9 @@ PACKAGES = ("vae_jax", "jax", "flax", "numpy", "safetensors")
 LOAD = (
     "from safetensors.numpy import load_file",
     "from flax.traverse_util import unflatten_dict",
-    "params = {'likelihood': {}, 'prior': {}} | unflatten_dict(load_file('model.safetensors'), sep='/')",
+    "params = {'likelihood': {}, 'prior': {}, 'quantizer': {}} | unflatten_dict(load_file('model.safetensors'), sep='/')",
 )
-"""Lines that make `params`, as the functions of a model take it; most likelihoods and priors have no arrays."""
+"""Lines that make `params`, as the functions of a model take it; most likelihoods, priors and quantizers have no arrays."""
 
 
 def make(run: Run, workdir: Path) -> list[Artefact]:

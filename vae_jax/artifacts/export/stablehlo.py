@@ -1,8 +1,9 @@
 """Programs that JAX runs without vae_jax: encode and decode, with weights, for CPU, CUDA and TPU and any number of images."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from vae_jax.artifacts.export.file import Artefact, extra, sizes
 from vae_jax.errors import InputError
 from vae_jax.models import given
 from vae_jax.runs.run import Run
-from vae_jax.types import Code, Posterior
+from vae_jax.types import Code, Params, Posterior
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 """The platforms of a file: it has a branch for each if the networks compute differently there, and holds the weights once."""
@@ -25,52 +26,77 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
     They compute in the run's dtype; inputs and outputs are float32.
 
     encode: images [N, H, W, C] in [0, 1] (a denoiser: any) -> {"mean": [N, Z], "logvar": [N, Z]} of a diagonal Gaussian;
-    {"mean"} without a prior; {"z": [N, Z]}, the noise-free z, of any other posterior.
-    decode: z [N, Z] -> pixel means [N, H, W, C] in [0, 1]; with several layers z is that of the lowest.
+    {"mean"} without a prior; {"z": [N, Z]}, the noise-free z, of any other posterior; {"codes"} of a discrete z, int32
+    [N, h, w] on the grid of a convolutional network, [N, T] without one, and [N, h, w, R] with R codes at each place.
+    decode: z [N, Z], or codes -> pixel means [N, H, W, C] in [0, 1]; with several layers z is that of the lowest. A code
+    outside the range is taken as the nearest in it.
     Of a conditional model both take the labels, int32 [N], as a second argument.
 
     Raises:
-        InputError: z is not a vector, or a package is missing.
+        InputError: z is not a vector and has no codes, or a package is missing.
     """
     with extra("stablehlo"):
         import flatbuffers  # noqa: F401 - JAX's own need, which it leaves to the person
-    conditional = run.model.given is not None
-    if run.model.place is None:
+    if run.model.place is None and run.model.from_codes is None:
         raise InputError(
             f"model={run.config.model}: its z are no vectors of numbers for stablehlo; choices: safetensors"
         )
-    params, size = jax.tree.map(jnp.asarray, run.params), run.latents_size
+    discrete = bool(run.model.num_codes)
+    shape, dtype = (run.model.grid, jnp.int32) if discrete else ((run.latents_size,), jnp.float32)
+    encode, decode = _functions(run, jax.tree.map(jnp.asarray, run.params))
+    of_images, of_z = (
+        Rows(run.shape, jnp.float32, run.model.given is not None),
+        Rows(shape, dtype, run.model.given is not None),
+    )
+    outputs = "{" + ", ".join(map(repr, jax.eval_shape(encode, *of_images.shapes(1)))) + "}"
+    return [
+        _artefact("encode", encode, of_images, " in [0, 1]", f"{outputs}, {sizes(shape)}"),
+        _artefact("decode", decode, of_z, "", f"{sizes(run.shape)} in [0, 1]"),
+    ]
 
-    def encode_rows(x: jax.Array, labels: jax.Array | None = None) -> dict[str, jax.Array]:
+
+class Rows(NamedTuple):
+    """The arguments of a function: one array [N, *shape], and labels [N] if the model is conditional."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+    conditional: bool
+
+    def shapes(self, number: Any) -> list[jax.ShapeDtypeStruct]:
+        """Return the shapes of so many rows, a number or its name."""
+        labels = [jax.ShapeDtypeStruct((number,), jnp.int32)] * self.conditional
+        return [jax.ShapeDtypeStruct((number, *self.shape), self.dtype), *labels]
+
+
+def _functions(run: Run, params: Params) -> tuple[Callable[..., dict[str, jax.Array]], Callable[..., jax.Array]]:
+    """Return the functions (images, labels) -> named outputs, and (z or codes, labels) -> pixel means."""
+
+    def encode(x: jax.Array, labels: jax.Array | None = None) -> dict[str, jax.Array]:
         model = given(run.model, labels)
         posterior = model.encode(params, x)
         if isinstance(posterior, Posterior | Code):
             return posterior._asdict()
-        return {"z": model.view(params, model.reparameterize(params, None, posterior).z)}
+        z = model.reparameterize(params, None, posterior).z
+        if model.codes is None:
+            return {"z": model.view(params, z)}
+        return {"codes": model.codes(params, z).reshape(x.shape[0], *model.grid)}
 
-    def decode_rows(z: jax.Array, labels: jax.Array | None = None) -> jax.Array:
+    def decode(z: jax.Array, labels: jax.Array | None = None) -> jax.Array:
         model = given(run.model, labels)
-        assert model.place is not None
         assert model.pixel_mean is not None
+        if model.from_codes is not None:
+            codes = jnp.clip(z.reshape(z.shape[0], math.prod(model.grid)), 0, model.num_codes - 1)
+            return model.pixel_mean(params, model.decode(params, model.from_codes(params, codes)))
+        assert model.place is not None
         return model.pixel_mean(params, model.decode(params, model.place(params, z)))
 
-    encode, decode = _exported(encode_rows, run.shape, conditional), _exported(decode_rows, (size,), conditional)
-    outputs = "{" + ", ".join(map(repr, jax.eval_shape(encode_rows, *_rows(1, run.shape, conditional)))) + "}"
-    labels = ", labels int32 [N]" * conditional
-    x, z = f"float32 {sizes(run.shape)} in [0, 1]{labels}", f"float32 {sizes((size,))}{labels}"
-    return [
-        Artefact("encode.stablehlo", encode, LOAD.format(name="encode", what=f"{x} -> {outputs}, {sizes((size,))}")),
-        Artefact("decode.stablehlo", decode, LOAD.format(name="decode", what=f"{z} -> {sizes(run.shape)} in [0, 1]")),
-    ]
+    return encode, decode
 
 
-def _exported(function: Callable[..., Any], shape: tuple[int, ...], conditional: bool) -> bytes:
-    """Export a function of one array [N, *shape], and of labels [N] if the model is conditional."""
-    (rows,) = export.symbolic_shape("N")
-    program = export.export(jax.jit(function), platforms=PLATFORMS)
-    return bytes(program(*_rows(rows, shape, conditional)).serialize())
-
-
-def _rows(number: Any, shape: tuple[int, ...], conditional: bool) -> list[jax.ShapeDtypeStruct]:
-    labels = [jax.ShapeDtypeStruct((number,), jnp.int32)] * conditional
-    return [jax.ShapeDtypeStruct((number, *shape), jnp.float32), *labels]
+def _artefact(name: str, function: Callable[..., Any], rows: Rows, given: str, found: str) -> Artefact:
+    """Export a function for any number of rows; `given` and `found` describe what it takes and returns."""
+    (number,) = export.symbolic_shape("N")
+    program = export.export(jax.jit(function), platforms=PLATFORMS)(*rows.shapes(number))
+    labels = ", labels int32 [N]" * rows.conditional
+    what = f"{jnp.dtype(rows.dtype).name} {sizes(rows.shape)}{given}{labels} -> {found}"
+    return Artefact(f"{name}.stablehlo", bytes(program.serialize()), LOAD.format(name=name, what=what))

@@ -32,6 +32,7 @@ def embed(
     draws: Float[np.ndarray, "N Z"] | None = None,
     num_classes: int = 0,
     with_prior: bool | None = None,
+    num_codes: int = 0,
 ) -> dict[str, Any]:
     """Return the argument of `VaeNetwork.load` in network.js, ready for `json.dumps`.
 
@@ -41,12 +42,13 @@ def embed(
         draws: draws from the prior, for one that is learned and that the layers do not draw from.
         num_classes: Y, the classes that a conditional model is given; 0 for another.
         with_prior: True if the model has a prior; None: it has one if the encoder returns a logvar.
+        num_codes: K, the values of each code of a discrete z; 0 for another.
 
     Returns:
-        dtype; shape [H, W, C]; latent_dim Z, the size in which z is stored; num_classes Y; with_prior; with_logvar, true if the
-        encoder returns mean and logvar, and not the noise-free z; encoder, decoder and prior, lists of {kind, output, numbers,
-        arrays}, an array being {offset, shape} with the offset in numbers, not bytes; weights, the base64 of one little-endian
-        buffer that holds all arrays; draws, `packed`, or null.
+        dtype; shape [H, W, C]; latent_dim Z, the size in which z is stored, or the number of codes; num_classes Y; num_codes K;
+        with_prior; with_logvar, true if the encoder returns mean and logvar, and not the noise-free z or its codes; encoder,
+        decoder and prior, lists of {kind, output, numbers, arrays}, an array being {offset, shape} with the offset in numbers,
+        not bytes; weights, the base64 of one little-endian buffer that holds all arrays; draws, `packed`, or null.
     """
     layers = fold_labels(layers, num_classes)
     dtype, offset = dtype or embedded_dtype(layers), 0
@@ -58,12 +60,13 @@ def embed(
             described[name].append(description)
     buffer = b"".join(array.astype(STORED[dtype]).tobytes() for array in _arrays(layers))
     latent_dim = num_inputs(layers.decoder) - num_classes
-    with_logvar = bool(layers.encoder) and layers.encoder[-1].output[0] == 2 * latent_dim
+    with_logvar = bool(layers.encoder) and layers.encoder[-1].output == (2 * latent_dim,)
     return {
         "dtype": dtype,
         "shape": list(layers.decoder[-1].output),
         "latent_dim": latent_dim,
         "num_classes": num_classes,
+        "num_codes": num_codes,
         "with_prior": with_logvar if with_prior is None else with_prior,
         "with_logvar": with_logvar,
         **described,

@@ -98,7 +98,7 @@ def join(
     ports: Ports,
     encoder: nn.Module,
     decoder: nn.Module,
-    layers: Callable[[Params], tuple[list[Layer], list[Layer]]] | None,
+    layers: Callable[[Params], tuple[list[Layer], list[Layer]]],
     grid: tuple[int, ...],
 ) -> Networks:
     """Join convolutional modules to networks. The last layer of the decoder is called "output" and has a bias [H, W, F]."""

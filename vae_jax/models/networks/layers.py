@@ -33,11 +33,23 @@ class Layer(NamedTuple):
     keep: no arrays and no numbers. x itself, which is also put on a stack.
     add: no arrays and no numbers. x plus the last array on the stack, of x's shape, which is taken off it.
     upsample: numbers factors (R, S). Each pixel repeated in R rows and S columns.
-    unit: numbers size, or none. x divided by its length, which counts as at least SHORTEST; with `size` only so many numbers at
-        its start, while the others, a label, stay.
+    unit: numbers size, or none. Each vector of x along its last axis divided by its length, which counts as at least SHORTEST;
+        with `size` only so many numbers at the start of x [O], while the others, a label, stay.
     reshape: no arrays and no numbers, to the shape `output`.
     pixel_mean: numbers likelihood, a name in LIKELIHOODS, and for "levels" levels, their number. Outputs [H, W, F] -> E[x|z]
         [H, W, C] in [0, 1].
+
+    The kinds that make codes of x [h, w, D], R whole numbers at each of h x w places, [h, w, R]:
+    nearest: arrays codebooks [R, K, D]. The row of the first codebook that is nearest to the vector, then that of the second
+        which is nearest to what the first left of it, and so on. The first of equal ones.
+    rounded: numbers levels (L_1, ..., L_D). Each number is L / (L - 1) tanh(x), and becomes the nearest of L points from -1 to
+        1, whose number has the place value L_1 ... L_(d - 1) in the code.
+    signs: numbers levels (2, ..., 2). Bit d of the code is 1 if number d is above 0.
+    argmax: no arrays and no numbers. The place of the largest number of a vector; the first of equal ones.
+
+    The kinds that make vectors of such codes, [h, w, R] -> [h, w, D]:
+    lookup: arrays codebooks [R, K, D]. The sum of one row of each codebook.
+    points: numbers levels. The D points of a code of `rounded`; those of a code of `signs` are its signs.
     """
 
     kind: str
@@ -51,10 +63,10 @@ class Layers(NamedTuple):
     """A model, layer by layer."""
 
     encoder: list[Layer]
-    """[H, W, C] -> [2 Z], mean and then logvar of a diagonal Gaussian, or [Z], the noise-free z; empty if that needs more than
-    layers."""
+    """[H, W, C] -> [2 Z], mean and then logvar of a diagonal Gaussian, or [Z], the noise-free z, or codes [h, w, R], which are
+    [1, T, R] for parts of a vector; empty if that needs more than layers."""
     decoder: list[Layer]
-    """z [Z] -> pixel means [H, W, C]."""
+    """z [Z], or codes [h, w, R] -> pixel means [H, W, C]."""
     prior: list[Layer] = []  # noqa: RUF012
     """Normal noise [U] -> [2 Z], mean and logvar of z given the layer above; empty if there is none."""
 
@@ -64,6 +76,9 @@ def num_inputs(layers: list[Layer]) -> int:
     first, *_ = layers
     if first.kind == "dense":
         return first.arrays["kernel"].shape[0]
+    if first.kind in ("lookup", "points"):
+        levels = len(first.arrays["codebooks"]) if first.kind == "lookup" else 1
+        return math.prod(first.output[:2]) * levels
     assert first.kind in ("activation", "keep", "reshape", "unit"), f"a list of layers that starts with {first.kind}"
     return math.prod(first.output)
 

@@ -102,5 +102,4 @@ def _make_dense(config: Config, ports: Ports, make: Callable[..., MLP], kernel_i
         outputs = apply(decoder, params["decoder"], z.reshape(z.shape[0], parts * ports.latents), key, config.dtype)
         return outputs.reshape(z.shape[0], height, width, ports.outputs)
 
-    layers = None if grid else partial(dense_layers, after, ports.image)
-    return Networks(init, encode, decode, layers, grid)
+    return Networks(init, encode, decode, partial(dense_layers, after, ports.image), grid)

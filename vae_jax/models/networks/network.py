@@ -71,8 +71,8 @@ class Networks(NamedTuple):
     """(params, x[B,H,W,C], key=None) -> features [B, E], or [B, T, E] in T places; a key turns dropout on."""
     decode: Callable[..., Images]
     """(params, z[B,Z] or [B,T,Z], key=None) -> outputs [B,H,W,F]."""
-    layers: Callable[[Params], tuple[list[Layer], list[Layer]]] | None
-    """(params) -> the layers of encoder and decoder, with float32 weights; None if a vector has parts."""
+    layers: Callable[[Params], tuple[list[Layer], list[Layer]]]
+    """(params) -> the layers of encoder and decoder, with float32 weights; parts of a vector are one behind the other."""
     grid: tuple[int, ...] = ()
     """The T places: (h, w), or (T,) for parts of a vector; (): there are none."""
     traits: frozenset[str] = frozenset()

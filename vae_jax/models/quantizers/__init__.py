@@ -2,6 +2,7 @@
 
 from vae_jax.keys import Entry, text
 from vae_jax.models.quantizers import fsq, lfq, residual, vq
+from vae_jax.models.quantizers.coding import coded
 from vae_jax.models.quantizers.quantizer import Quantized, Quantizer, Vectors
 from vae_jax.types import Config
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from vae_jax.keys import numbers
+from vae_jax.models.quantizers.coding import by_levels
 from vae_jax.models.quantizers.quantizer import MOST_CODES, Indices, Quantized, Quantizer, Vectors
 from vae_jax.models.quantizers.replacement import straight_through
 from vae_jax.types import Config, Params
@@ -53,6 +54,7 @@ def make_fsq(config: Config) -> Quantizer:
         init=init,
         quantize=quantize,
         vectors=lambda params, indices: code_of(indices, levels),
+        coding=lambda params, places: by_levels("rounded", levels, places),
     )
 
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
 from vae_jax.keys import count, real
+from vae_jax.models.quantizers.coding import by_levels
 from vae_jax.models.quantizers.quantizer import MOST_CODES, Indices, Quantized, Quantizer, Vectors
 from vae_jax.models.quantizers.replacement import straight_through
 from vae_jax.models.quantizers.vq import rate_of, squared_distance
@@ -82,6 +83,7 @@ def make_lfq(config: Config) -> Quantizer:
         init=init,
         quantize=quantize,
         vectors=lambda params, indices: code_of(indices, bits),
+        coding=lambda params, places: by_levels("signs", (2,) * bits, places),
         penalty=penalty,
         refit=refit,
     )

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
+from vae_jax.models.quantizers.coding import Coding
 from vae_jax.types import Params, PerExample
 
 Vectors = Float[Array, "B T D"]
@@ -36,6 +37,8 @@ class Quantizer(NamedTuple):
     """(params, vectors) -> their codes."""
     vectors: Callable[[Params, Indices], Vectors]
     """(params, indices) -> the vectors of the codes."""
+    coding: Callable[[Params, tuple[int, int]], Coding]
+    """(params, places) -> the layers that quantize the vectors at h x w places, and those that return the codes' vectors."""
     penalty: Callable[[Params, Vectors, Quantized], PerExample] | None = None
     """(params, vectors, their codes) -> its own term of the loss [B], nats per image."""
     refit: Callable[[PRNGKeyArray, Params, Params, Int32[Array, ""]], Params] | None = None

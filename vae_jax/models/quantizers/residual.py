@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Int32, PRNGKeyArray
 from vae_jax.keys import count
 from vae_jax.models.quantizers import codebook as averages
 from vae_jax.models.quantizers.codebook import COMMITMENT, DEAD_BELOW, DECAY, EPS
+from vae_jax.models.quantizers.coding import by_codebooks
 from vae_jax.models.quantizers.quantizer import Indices, Quantized, Quantizer, Vectors
 from vae_jax.models.quantizers.replacement import straight_through
 from vae_jax.models.quantizers.vq import rate_of, squared_distance
@@ -45,7 +46,7 @@ def make_residual(config: Config) -> Quantizer:
 
     def quantize(params: Params, vectors: Vectors) -> Quantized:
         indices = jnp.stack([one.indices for one in replace(params["codebook"], vectors)], axis=-1)
-        indices = indices.reshape(len(vectors), -1)
+        indices = indices.reshape(vectors.shape[0], levels * vectors.shape[1])
         codes = sums_of(jax.lax.stop_gradient(params["codebook"]), indices)
         return Quantized(straight_through(vectors, codes), indices)
 
@@ -72,6 +73,7 @@ def make_residual(config: Config) -> Quantizer:
         init=init,
         quantize=quantize,
         vectors=lambda params, indices: sums_of(params["codebook"], indices),
+        coding=lambda params, places: by_codebooks(params["codebook"], places),
         penalty=penalty,
         refit=refit,
         remedy=averages.remedy(config),

@@ -8,8 +8,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
 from vae_jax.keys import count, text
+from vae_jax.models.networks import Layer
 from vae_jax.models.quantizers import codebook as averages
 from vae_jax.models.quantizers.codebook import COMMITMENT, DEAD_BELOW, DECAY, EPS
+from vae_jax.models.quantizers.coding import Coding, by_codebooks
 from vae_jax.models.quantizers.quantizer import Quantized, Quantizer, Vectors
 from vae_jax.models.quantizers.replacement import rotated, straight_through, unit
 from vae_jax.types import Config, Params, PerExample
@@ -89,12 +91,18 @@ def make_vq(config: Config) -> Quantizer:
         after = averages.refit(params, grads, rate_of(step, own.decay), own.eps)
         return averages.split_most_used(key, after, own.dead_below)
 
+    def coding(params: Params, places: tuple[int, int]) -> Coding:
+        found = by_codebooks(placed(jnp.asarray(params["codebook"]))[None], places)
+        lengths = [Layer("unit", (*places, width))] if own.distance == "cosine" else []
+        return found._replace(encoder=[*lengths, *found.encoder])
+
     return Quantizer(
         width=width,
         num_codes=size,
         init=init,
         quantize=quantize,
         vectors=lambda params, indices: placed(params["codebook"])[indices],
+        coding=coding,
         penalty=penalty,
         refit=None if learned else refit,
         remedy="vq.codebook=ema (splits codes in use), a smaller learning_rate" if learned else averages.remedy(config),

@@ -294,16 +294,105 @@ globalThis.VaeNetwork = (() => {
     };
   }
 
-  /** The first numbers divided by their length, which counts as at least SHORTEST; the others, a label, stay. */
+  /** The first numbers of each vector divided by their length, which counts as at least SHORTEST; the others, a label, stay. */
   function makeUnit(layer) {
     const SHORTEST = 2 ** -23; // as in vae_jax/models/networks/layers.py
     const y = new Float32Array(count(layer.output));
-    const size = layer.numbers.size ?? y.length;
+    const width = layer.output.at(-1);
+    const size = layer.numbers.size ?? width;
     return (x) => {
-      const length = Math.max(Math.hypot(...x.subarray(0, size)), SHORTEST);
-      for (let i = 0; i < y.length; i++) y[i] = i < size ? x[i] / length : x[i];
+      for (let from = 0; from < y.length; from += width) {
+        const length = Math.max(Math.hypot(...x.subarray(from, from + size)), SHORTEST);
+        for (let i = from; i < from + width; i++) y[i] = i < from + size ? x[i] / length : x[i];
+      }
       return y;
     };
+  }
+
+  /** Return the row of codebook [size, width] that is nearest to the vector, the first of equal ones. */
+  function nearestRow(codebook, vector, size, width) {
+    let [nearest, least] = [0, Infinity];
+    for (let row = 0; row < size; row++) {
+      let distance = 0;
+      for (let d = 0; d < width; d++) distance += (vector[d] - codebook[row * width + d]) ** 2;
+      if (distance < least) [nearest, least] = [row, distance];
+    }
+    return nearest;
+  }
+
+  /** Vectors -> the code of each codebook in turn, for what the ones before it left. */
+  function makeNearest(layer, input, { codebooks }) {
+    const [levels, size, width] = layer.arrays.codebooks.shape;
+    const books = splitEvenly(codebooks, levels);
+    const codes = new Float32Array(count(layer.output));
+    return (x) => {
+      for (let place = 0; place < codes.length / levels; place++) {
+        const left = Float64Array.from(x.subarray(place * width, (place + 1) * width));
+        books.forEach((codebook, r) => {
+          const code = nearestRow(codebook, left, size, width);
+          codes[place * levels + r] = code;
+          for (let d = 0; d < width; d++) left[d] -= codebook[code * width + d];
+        });
+      }
+      return codes;
+    };
+  }
+
+  /** Return what the code of one level is multiplied by, for each level: the first changes fastest. */
+  function placeValues(levels) {
+    return levels.map((_, d) => count(levels.slice(0, d)));
+  }
+
+  /** Vectors -> codes, whose digits are step(number, levels of this number). */
+  function makeSteps(step) {
+    return (layer) => {
+      const { levels } = layer.numbers;
+      const values = placeValues(levels);
+      const codes = new Float32Array(count(layer.output));
+      const codeAt = (x, from) => values.reduce((sum, value, d) => sum + value * step(x[from + d], levels[d]), 0);
+      return (x) => codes.map((_, place) => codeAt(x, place * levels.length));
+    };
+  }
+
+  /** Return the number of the point nearest to L / (L - 1) tanh(x), of L points from -1 to 1. */
+  function nearestPoint(x, size) {
+    const held = (Math.tanh(x) * size) / (size - 1);
+    return clip(Math.floor(((held + 1) * (size - 1)) / 2 + 0.5), 0, size - 1);
+  }
+
+  /** Vectors -> the place of the largest number of each, the first of equal ones. */
+  function makeArgmax(layer, input) {
+    const width = input.at(-1);
+    const codes = new Float32Array(count(layer.output));
+    return (x) =>
+      codes.map((_, place) => {
+        const vector = x.subarray(place * width, (place + 1) * width);
+        return vector.indexOf(Math.max(...vector));
+      });
+  }
+
+  /** Codes -> the sum of one row of each codebook. */
+  function makeLookup(layer, input, { codebooks }) {
+    const [levels, size, width] = layer.arrays.codebooks.shape;
+    const y = new Float32Array(count(layer.output));
+    return (codes) => {
+      y.fill(0);
+      codes.forEach((code, i) => {
+        if (!(code >= 0 && code < size)) throw new Error(`no such code: ${code}; there are ${size}`);
+        const row = ((i % levels) * size + code) * width;
+        for (let d = 0; d < width; d++) y[Math.floor(i / levels) * width + d] += codebooks[row + d];
+      });
+      return y;
+    };
+  }
+
+  /** Codes -> the points from -1 to 1 that their digits are. */
+  function makePoints(layer) {
+    const { levels } = layer.numbers;
+    const values = placeValues(levels);
+    const digit = (code, d) => Math.floor(code / values[d]) % levels[d];
+    const y = new Float32Array(count(layer.output));
+    return (codes) => y.map((_, i) => (2 * digit(codes[Math.floor(i / levels.length)], i % levels.length)) / (levels[i % levels.length] - 1) - 1);
   }
 
   /** Return the mean of a continuous Bernoulli, by its logit; a series around 0, where the closed form cancels. */
@@ -375,6 +464,12 @@ globalThis.VaeNetwork = (() => {
     add: makeAdd,
     upsample: makeUpsample,
     unit: makeUnit,
+    nearest: makeNearest,
+    rounded: makeSteps(nearestPoint),
+    signs: makeSteps((x) => (x > 0 ? 1 : 0)),
+    argmax: makeArgmax,
+    lookup: makeLookup,
+    points: makePoints,
     reshape: () => (x) => x,
     pixel_mean: makePixelMean,
   };
@@ -404,6 +499,7 @@ globalThis.VaeNetwork = (() => {
     const weights = decodeNumbers(decodeBase64(description.weights), description.dtype);
     const { shape, latent_dim: latentDim, with_prior: withPrior, with_logvar: withLogvar } = description;
     const classes = description.num_classes ?? 0; // of a conditional model
+    const numCodes = description.num_codes ?? 0; // of a model with discrete codes, which are its mean and its z
     // A dense encoder gets the label once, behind all pixels; a convolution gets it beside each pixel.
     const first = description.encoder.find(({ arrays }) => arrays.kernel);
     const once = first?.kind === "dense" && first.arrays.kernel.shape[0] === count(shape) + classes;
@@ -448,7 +544,7 @@ globalThis.VaeNetwork = (() => {
 
     /**
      * Draw z [Z] from the prior; `normal` () => a standard normal number. Null if the model has no prior. A learned prior is
-     * here as many of its draws, one of which is picked.
+     * here as many of its draws, one of which is picked. The prior of codes that has none is uniform.
      */
     function drawPrior(normal) {
       if (!withPrior) return null;
@@ -456,6 +552,7 @@ globalThis.VaeNetwork = (() => {
         const row = Math.floor((Math.random() * draws.length) / latentDim);
         return draws.slice(row * latentDim, (row + 1) * latentDim);
       }
+      if (numCodes) return Float32Array.from({ length: latentDim }, () => Math.floor(numCodes * Math.random()));
       const draw = (length) => Float32Array.from({ length }, () => normal());
       if (!upperDim) return draw(latentDim);
       const features = prior(draw(upperDim));

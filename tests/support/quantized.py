@@ -1,0 +1,56 @@
+"""Runs of models with discrete codes, with random parameters and codebooks that use them, and the test digits."""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from conftest import small_config
+
+from support.random_run import random_run
+from vae_jax import data
+from vae_jax.data.preprocess import unit
+from vae_jax.runs.run import Run
+
+CONV = {"model": "quantized", "network": "conv", "channels": (6, 5)}
+QUANTIZED: dict[str, dict[str, Any]] = {
+    "vq": CONV | {"vq.codes": 16},
+    "cosine": CONV | {"vq.codes": 16, "vq.distance": "cosine"},
+    "fsq": CONV | {"quantizer": "fsq", "fsq.levels": (5, 4, 2)},
+    "lfq": CONV | {"quantizer": "lfq", "lfq.bits": 5},
+    "residual": CONV | {"quantizer": "residual", "residual.codes": 7, "residual.levels": 3},
+    "mlp": {"model": "quantized", "quantizer": "residual", "residual.codes": 9},
+    "resnet": CONV | {"network": "resnet", "channels": (8,)},
+    "categorical": {"model": "categorical", "categorical.classes": 4},
+}
+"""Name -> changes of the tests' small config."""
+
+
+@cache
+def of_digits(name: str) -> tuple[Run, np.ndarray]:
+    """Return a run whose codebooks are vectors of digits, and all test digits, f32[N,8,8,1]."""
+    run = random_run((8, 8, 1), **QUANTIZED[name])
+    images = unit(data.load(small_config()).test.images)
+    _centre(run, images)
+    if "codebook" in run.params.get("quantizer", {}):
+        _place(run, images)
+    return run, images
+
+
+def _centre(run: Run, images: np.ndarray) -> None:
+    """Give the encoder's vectors mean 0 and deviation 1 over images, so that many codes are used."""
+    output, (vectors,) = run.params["encoder"]["output"], run.encode(images[:100])
+    rows = np.asarray(vectors).reshape(-1, len(output["bias"]))
+    deviation = rows.std(axis=0)
+    output["kernel"] = output["kernel"] / deviation
+    output["bias"] = (output["bias"] - rows.mean(axis=0)) / deviation
+
+
+def _place(run: Run, images: np.ndarray) -> None:
+    """Put the codes of the first codebook at vectors of images, and those of others around 0, a tenth as far away."""
+    own, rng = run.params["quantizer"], np.random.default_rng(2)
+    vectors = np.asarray(run.encode(images[:100]).vectors).reshape(-1, own["codebook"].shape[-1])
+    shape = own["codebook"].shape
+    codebooks = own["codebook"].reshape(-1, *shape[-2:]).copy()
+    codebooks[0] = vectors[rng.choice(len(vectors), shape[-2], replace=False)]
+    codebooks[1:] = 0.3 * vectors.std() * rng.normal(size=codebooks[1:].shape)
+    own["codebook"] = codebooks.reshape(shape)
