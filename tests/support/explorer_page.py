@@ -1,14 +1,23 @@
 """A run's page in a browser, driven as a person does."""
 
+import io
 from typing import Any
 from urllib.parse import parse_qs
 
 import numpy as np
+from PIL import Image
 
 from vae_jax import data
 
 SHADE = 1.01 / 255
 """What rounding to a pixel takes, and a little of JavaScript's rounding."""
+
+
+DROP = """async ([name, type, bytes]) => { const transfer = new DataTransfer();
+  transfer.items.add(new File([Uint8Array.from(bytes)], name, { type }));
+  const body = document.getElementById('explorer-body');
+  body.dispatchEvent(new DragEvent('dragover', { dataTransfer: transfer, bubbles: true, cancelable: true }));
+  body.dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true })); }"""
 
 
 class Explorer:
@@ -105,3 +114,18 @@ def draw(there: Explorer, image: np.ndarray, threshold: float = 0.3) -> None:
         [np.stack([rows, columns], axis=1).tolist(), *image.shape],
     )
     there.settle()
+
+
+def png(pixels: np.ndarray) -> list[int]:
+    """Return the bytes of a picture."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "png")
+    return list(buffer.getvalue())
+
+
+def drop(there: Explorer, name: str, content: list[int], kind: str = "image/png") -> str:
+    """Drop a file on the page and return what the page says of it."""
+    there.page.evaluate(DROP, [name, kind, content])
+    there.page.wait_for_timeout(300)
+    there.settle()
+    return there.page.locator("#file-message").text_content()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vae_jax.artifacts.boxes import read_boxes
-from vae_jax.artifacts.report import explorer, facts, measured, summary
+from vae_jax.artifacts.report import explorer, facts, measured, painter, summary
 from vae_jax.artifacts.report.codebook import codebook
 from vae_jax.artifacts.report.commands import commands
 from vae_jax.artifacts.report.page import data_url, render
@@ -25,6 +25,12 @@ SCRIPTS = (
     *(f"{name}.js" for name in ("address", "walk", "drawing", "stage", "pointer", "film", "samples", "codebook")),
     *(f"{name}.js" for name in ("sliders", "walker", "pad", "explorer", "figures", "main")),
 )
+PAINTER_SCRIPTS = (
+    "vendor/uPlot.iife.min.js",
+    *(f"{name}.js" for name in ("page", "network", "curves", "engine", "pictures", "drawing", "codebook", "pad")),
+    *(f"{name}.js" for name in ("code_grid", "palette", "painter", "figures", "main")),
+)
+"""The scripts of a page on which codes are painted, in the place of a latent space to explore."""
 FIGURES = {
     "reconstructions": "Test images, above, and what the model makes of them, below",
     "errors": "How large the reconstruction error is, with the best, the median and the worst test images",
@@ -72,16 +78,18 @@ def write_report(
     if not stands.complete:
         found = {}
     splits, table = facts.result_table(workdir, found)
-    drawn = explorer.content(run, dataset, workdir)
     codes = codebook(run, dataset, found)
+    painted = None if codes is None else painter.content(run, dataset, codes["counts"])
+    drawn = explorer.content(run, dataset, workdir) if painted is None else painted
     embedded, linked = figures(workdir, path.parent, {"animation"} if drawn.get("film") else set())
     text = render(
         "report.html.j2",
-        SCRIPTS,
+        SCRIPTS if painted is None else PAINTER_SCRIPTS,
         {
             "curves": measured.without_mirrors(measured.curves(workdir)),
             "best_epoch": found.get("best_epoch"),
-            "explorer": drawn,
+            "explorer": drawn if painted is None else None,
+            "painter": painted,
             "codebook": codes,
             "boxes": [figure.get("boxes", []) for figure in embedded],
         },
@@ -103,6 +111,8 @@ def write_report(
         health_command=f"python -m experiments.health --workdir={shlex.quote(str(workdir))}",
         with_prior=run.model.prior is not None,
         network=drawn.get("network"),
+        painted=painted is not None and not painted["reason"],
+        pictured=painted is not None and painted.get("patches") is not None,
         config=facts.config_rows(run.config),
         figures=embedded,
         linked=linked,

@@ -27,8 +27,11 @@ def tile_size(shape: tuple[int, int, int]) -> tuple[int, int]:
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
-def sheet(images: UInt8[np.ndarray, "N H W C"], columns: int = 0) -> dict[str, Any]:
-    """Return all images in one picture, row by row: {url, columns, tile: [h, w]}; columns=0: about as many as rows."""
+def sheet(images: UInt8[np.ndarray, "N H W C"], columns: int = 0, lossless: bool = False) -> dict[str, Any]:
+    """Return all images in one picture, row by row: {url, columns, tile: [h, w]}; columns=0: about as many as rows.
+
+    Colour pictures are compressed with loss unless `lossless`, which tiles of a few pixels need.
+    """
     height, width = tile_size(images.shape[1:])
     columns = columns or max(1, math.isqrt(len(images)))
     rows = -(-len(images) // columns)
@@ -36,12 +39,12 @@ def sheet(images: UInt8[np.ndarray, "N H W C"], columns: int = 0) -> dict[str, A
     for i, image in enumerate(images):
         y, x = i // columns * height, i % columns * width
         canvas[y : y + height, x : x + width] = _resized(image, (height, width))
-    colour = canvas.shape[2] == 3
+    lossy = canvas.shape[2] == 3 and not lossless
     buffer = io.BytesIO()
-    picture = Image.fromarray(canvas if colour else canvas[..., 0])
-    picture.save(buffer, **({"format": "WEBP", "quality": QUALITY} if colour else {"format": "PNG", "optimize": True}))
+    picture = Image.fromarray(canvas if canvas.shape[2] == 3 else canvas[..., 0])
+    picture.save(buffer, **({"format": "WEBP", "quality": QUALITY} if lossy else {"format": "PNG", "optimize": True}))
     return {
-        "url": data_url("image/webp" if colour else "image/png", buffer.getvalue()),
+        "url": data_url("image/webp" if lossy else "image/png", buffer.getvalue()),
         "columns": columns,
         "tile": [height, width],
     }

@@ -74,5 +74,5 @@ const Codebook = (() => {
     Page.dark.addEventListener("change", redraw);
   }
 
-  return { show };
+  return { show, colourOf };
 })();
