@@ -78,11 +78,6 @@ def make_quantized(config: Config, spec: Spec) -> Model:
             found["quantizer"] = quantizer.refit(key, params["quantizer"], grads["quantizer"], step)
         return found
 
-    def layers(params: Params) -> Layers:
-        assert backbone.layers is not None
-        height, width = (1, *backbone.grid)[-2:]
-        return coded(backbone.layers(params), quantizer.coding(params["quantizer"], (height, width)))
-
     return backbone._replace(
         init=init,
         encode=encode,
@@ -98,8 +93,7 @@ def make_quantized(config: Config, spec: Spec) -> Model:
         rate=rate,
         penalty=None if quantizer.penalty is None else penalty,
         refit=None if backbone.refit is None and quantizer.refit is None else refit,
-        # The label of a conditional model would have to be repeated at every place, for which no layer exists.
-        layers=layers if config.condition == "none" else None,
+        layers=_make_layers(backbone, quantizer) if config.condition == "none" else None,
         traits=backbone.traits | quantizer.traits | {"discrete", "deterministic"},
     )
 
@@ -114,6 +108,17 @@ def _vectors_of(
     apart = max(1, len(sample.images) // (quantizer.num_codes * quantizer.levels**2))
     labelled = params if sample.labels is None else params | {LABEL: jnp.asarray(sample.labels)[::apart]}
     return encode(labelled, unit(jnp.asarray(sample.images)[::apart])).vectors.reshape(-1, quantizer.width)
+
+
+def _make_layers(backbone: Model, quantizer: Quantizer) -> Callable[[Params], Layers]:
+    """Make `Model.layers`. A label would have to be repeated at every place, for which no layer exists."""
+    height, width = (1, *backbone.grid)[-2:]
+
+    def layers(params: Params) -> Layers:
+        assert backbone.layers is not None
+        return coded(backbone.layers(params), quantizer.coding(params["quantizer"], (height, width)))
+
+    return layers
 
 
 def _assert_as_many(config: Config, grid: tuple[int, ...]) -> None:
