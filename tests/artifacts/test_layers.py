@@ -6,11 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.special import erf, expit
-from support.quantized import QUANTIZED, of_digits
+from support.quantized import NAMES, codes_of_digits, of_digits
 from support.random_run import layers_of, random_run
 from support.slow import first_fast
 
-from vae_jax.artifacts.report.codebook import codes_of
 from vae_jax.models import require_rate
 from vae_jax.models.networks import ACTIVATIONS, Layer
 from vae_jax.models.networks.layers import SHORTEST, num_inputs
@@ -152,15 +151,15 @@ def test_layers_agree_with_the_model(changes):
     np.testing.assert_allclose(through(layers.decoder, z), run.decode(z[None])[0], rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("name", QUANTIZED)
+@pytest.mark.parametrize("name", NAMES)
 def test_layers_have_the_codes_of_the_model_and_decode_them(name):
     run, images = of_digits(name)
     layers = layers_of(run)
-    codes = codes_of(run, images[:9], None)
+    codes = codes_of_digits(name)[:9]
     for x, expected in zip(images[:9], codes, strict=True):
         np.testing.assert_array_equal(through(layers.encoder, x).ravel(), expected)
     found = through(layers.decoder, codes[0].reshape(layers.encoder[-1].output).astype(np.float64))
-    np.testing.assert_allclose(found, run.reconstruct(images[:1])[0], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found, run.reconstruct(images[:8])[0], rtol=1e-5, atol=1e-5)
     assert num_inputs(layers.decoder) == len(codes[0])
 
 

@@ -7,7 +7,9 @@ import numpy as np
 from conftest import small_config
 
 from support.random_run import random_run
+from support.slow import fast_if
 from vae_jax import data
+from vae_jax.artifacts.report.codebook import codes_of
 from vae_jax.data.preprocess import unit
 from vae_jax.runs.run import Run
 
@@ -23,6 +25,8 @@ QUANTIZED: dict[str, dict[str, Any]] = {
     "categorical": {"model": "categorical", "categorical.classes": 4},
 }
 """Name -> changes of the tests' small config."""
+NAMES = fast_if(QUANTIZED, lambda name: name in ("fsq", "residual"))
+"""The names as parameters of a test, all but two marked slow."""
 
 
 @cache
@@ -34,6 +38,12 @@ def of_digits(name: str) -> tuple[Run, np.ndarray]:
     if "codebook" in run.params.get("quantizer", {}):
         _place(run, images)
     return run, images
+
+
+@cache
+def codes_of_digits(name: str) -> np.ndarray:
+    """Return the codes [N, T] of all test digits."""
+    return codes_of(*of_digits(name), None)
 
 
 def _centre(run: Run, images: np.ndarray) -> None:

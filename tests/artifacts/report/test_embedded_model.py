@@ -1,5 +1,6 @@
 """The model description that is embedded in a page."""
 
+import base64
 import json
 
 import numpy as np
@@ -21,3 +22,11 @@ def test_weights_are_rounded_to_float16_only_if_they_are_many_and_in_range():
 def test_a_description_is_json():
     ours = embed(layers_of(random_run((9, 6, 2), network="conv", channels=(3, 8), conv__normalization="group")))
     assert json.loads(json.dumps(ours)).keys() == ours.keys()
+
+
+def test_a_codebook_that_encoder_and_decoder_share_is_stored_once():
+    ours = embed(layers_of(random_run((8, 8, 1), model="quantized", hidden_dims=(), vq__codes=500, latent_dim=6)))
+    book, again = ours["encoder"][-1]["arrays"]["codebooks"], ours["decoder"][0]["arrays"]["codebooks"]
+    assert book == again
+    weights = 64 * 24 + 24 + 500 * 6 + 24 * 64 + 64
+    assert len(base64.b64decode(ours["weights"])) == 4 * weights

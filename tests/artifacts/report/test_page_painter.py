@@ -33,6 +33,7 @@ def painting(page, written):
     return lambda name, state="": Painting(page, written(name), state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vq", "mlp"])
 def test_the_page_opens_on_a_test_image_its_codes_and_its_reconstruction(painting, name):
     there = painting(name)
@@ -74,6 +75,7 @@ def test_a_click_swaps_one_code_and_a_drag_paints_all_places_that_it_meets(paint
     assert there.page.locator("#decoded-title").text_content() == "Its reconstruction"
 
 
+@pytest.mark.slow
 def test_a_click_with_a_key_replaces_a_code_at_all_places_or_chooses_it(painting):
     there = painting("vq", "codes=3_3_5_3&code=7")
     there.page.keyboard.down("Shift")
@@ -112,7 +114,8 @@ def test_the_keyboard_paints_steps_chooses_and_undoes(painting):
     assert there.state()["code"] == str(chosen)
 
 
-@pytest.mark.parametrize("name", ["fsq", "residual", "categorical"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["residual", "fsq", "categorical"])
 def test_codes_of_every_kind_are_drawn_from_the_prior_and_painted(painting, name):
     there = painting(name)
     before = there.codes()
@@ -157,8 +160,9 @@ def test_an_image_that_is_dropped_fills_the_grid_with_its_codes(painting):
     assert there.page.locator("#error").text_content() == f"squared error {error:.4f}"
 
 
+@pytest.mark.slow
 def test_a_drawing_has_its_codes_and_clearing_the_pad_returns_to_the_test_image(painting):
-    there = painting("lfq")
+    there = painting("vq")
     before = there.codes()
     draw(there, np.pad(np.ones((6, 2)), ((1, 1), (1, 5))))
     assert (there.codes() != before).any()
@@ -167,6 +171,7 @@ def test_a_drawing_has_its_codes_and_clearing_the_pad_returns_to_the_test_image(
     there.shows_codes(before)
 
 
+@pytest.mark.slow
 def test_the_address_restores_the_codes_and_an_invalid_one_the_initial_ones(painting):
     there = painting("vq", "image=4&code=9&codes=1_2_3_15")
     there.shows_codes(np.array([1, 2, 3, 15]))
@@ -179,6 +184,7 @@ def test_the_address_restores_the_codes_and_an_invalid_one_the_initial_ones(pain
         there.shows_codes(np.array(there.content()["codes"][there.content()["typical"]]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [360, 1500])
 def test_the_grid_fits_any_width_and_every_control_has_a_name(painting, width):
     there = painting("residual")
@@ -202,6 +208,7 @@ def test_the_grid_fits_any_width_and_every_control_has_a_name(painting, width):
     assert {"draw-codes", "grid", "palette", "pick", "random", "save-codes", "clear"} <= reached
 
 
+@pytest.mark.slow
 def test_the_codes_and_the_image_can_be_downloaded(painting, tmp_path):
     there = painting("vq", "codes=1_2_3_15")
     with there.page.expect_download() as download:

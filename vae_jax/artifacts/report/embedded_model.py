@@ -51,14 +51,11 @@ def embed(
         not bytes; weights, the base64 of one little-endian buffer that holds all arrays; draws, `packed`, or null.
     """
     layers = fold_labels(layers, num_classes)
-    dtype, offset = dtype or embedded_dtype(layers), 0
-    described: dict[str, list[dict[str, Any]]] = {}
-    for name, side in layers._asdict().items():
-        described[name] = []
-        for layer in side:
-            description, offset = _describe(layer, offset)
-            described[name].append(description)
-    buffer = b"".join(array.astype(STORED[dtype]).tobytes() for array in _arrays(layers))
+    dtype, arrays, offsets = dtype or embedded_dtype(layers), _arrays(layers), {}
+    for array, end in zip(arrays, np.cumsum([array.size for array in arrays]).tolist(), strict=True):
+        offsets[id(array)] = end - array.size
+    described = {name: [_describe(layer, offsets) for layer in side] for name, side in layers._asdict().items()}
+    buffer = b"".join(array.astype(STORED[dtype]).tobytes() for array in arrays)
     latent_dim = num_inputs(layers.decoder) - num_classes
     with_logvar = bool(layers.encoder) and layers.encoder[-1].output == (2 * latent_dim,)
     return {
@@ -107,13 +104,12 @@ def packed(array: np.ndarray, dtype: Dtype | None = None) -> dict[str, Any]:
 
 
 def _arrays(layers: Layers) -> list[np.ndarray]:
-    return [array for side in layers for layer in side for array in layer.arrays.values()]
+    """Return all arrays in their order, one that two layers share once."""
+    found = [array for side in layers for layer in side for array in layer.arrays.values()]
+    return list({id(array): array for array in found}.values())
 
 
-def _describe(layer: Layer, offset: int) -> tuple[dict[str, Any], int]:
-    """Return the layer without its weights, which start at `offset`, and the offset of the next layer."""
-    arrays = {}
-    for name, array in layer.arrays.items():
-        arrays[name] = {"offset": offset, "shape": list(array.shape)}
-        offset += array.size
-    return {"kind": layer.kind, "output": list(layer.output), "numbers": layer.numbers, "arrays": arrays}, offset
+def _describe(layer: Layer, offsets: dict[int, int]) -> dict[str, Any]:
+    """Return the layer without its weights, which start at the offset of each array's id."""
+    arrays = {name: {"offset": offsets[id(array)], "shape": list(array.shape)} for name, array in layer.arrays.items()}
+    return {"kind": layer.kind, "output": list(layer.output), "numbers": layer.numbers, "arrays": arrays}
