@@ -42,14 +42,12 @@ class Layer(NamedTuple):
     The kinds that make codes of x [h, w, D], R whole numbers at each of h x w places, [h, w, R]:
     nearest: arrays codebooks [R, K, D]. The row of the first codebook that is nearest to the vector, then that of the second
         which is nearest to what the first left of it, and so on. The first of equal ones.
-    rounded: numbers levels (L_1, ..., L_D). Each number is L / (L - 1) tanh(x), and becomes the nearest of L points from -1 to
-        1, whose number has the place value L_1 ... L_(d - 1) in the code.
+    rounded: numbers levels (L_1, ..., L_D). L / (L - 1) tanh(x) becomes the nearest of L points from -1 to 1, with the place
+        value L_1 ... L_(d - 1) in the code.
     signs: numbers levels (2, ..., 2). Bit d of the code is 1 if number d is above 0.
     argmax: no arrays and no numbers. The place of the largest number of a vector; the first of equal ones.
-
-    The kinds that make vectors of such codes, [h, w, R] -> [h, w, D]:
-    lookup: arrays codebooks [R, K, D]. The sum of one row of each codebook.
-    points: numbers levels. The D points of a code of `rounded`; those of a code of `signs` are its signs.
+    lookup: the inverse, codes [h, w, R] -> [h, w, D]; arrays codebooks [R, K, D]. The sum of one row of each codebook.
+    points: the inverse, too; numbers levels. The D points of a code of `rounded`; those of a code of `signs` are its signs.
     """
 
     kind: str
@@ -63,8 +61,8 @@ class Layers(NamedTuple):
     """A model, layer by layer."""
 
     encoder: list[Layer]
-    """[H, W, C] -> [2 Z], mean and then logvar of a diagonal Gaussian, or [Z], the noise-free z, or codes [h, w, R], which are
-    [1, T, R] for parts of a vector; empty if that needs more than layers."""
+    """[H, W, C] -> [2 Z], mean and logvar of a diagonal Gaussian, or [Z], the noise-free z, or codes [h, w, R], for parts of a
+    vector [1, T, R]; empty if that needs more than layers."""
     decoder: list[Layer]
     """z [Z], or codes [h, w, R] -> pixel means [H, W, C]."""
     prior: list[Layer] = []  # noqa: RUF012
