@@ -3,6 +3,8 @@
 from functools import cache
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from conftest import small_config
 
@@ -11,7 +13,10 @@ from support.slow import fast_if
 from vae_jax import data
 from vae_jax.artifacts.report.codebook import codes_of
 from vae_jax.data.preprocess import unit
+from vae_jax.models.conditional import LABEL, make_conditional
+from vae_jax.runs.pair import PAIR
 from vae_jax.runs.run import Run
+from vae_jax.types import Params
 
 CONV = {"model": "quantized", "network": "conv", "channels": (6, 5)}
 QUANTIZED: dict[str, dict[str, Any]] = {
@@ -44,6 +49,20 @@ def of_digits(name: str) -> tuple[Run, np.ndarray]:
 def codes_of_digits(name: str) -> np.ndarray:
     """Return the codes [N, T] of all test digits."""
     return codes_of(*of_digits(name), None)
+
+
+def of_classes() -> Run:
+    """Return a run whose prior was learned and is given one of three classes: each code of a draw is the class."""
+    run, _ = of_digits("vq")
+    assert run.model.prior is not None
+
+    def sample(params: Params, key: jax.Array, n: int, temperature: float = 1.0) -> Any:
+        assert run.model.from_codes is not None
+        return run.model.from_codes(params, jnp.broadcast_to(params[LABEL][:, None], (n, 4)))
+
+    prior, traits = run.model.prior._replace(sample=sample), run.model.traits | {PAIR}
+    model = make_conditional(run.model._replace(prior=prior, traits=traits))
+    return Run(run.config, model, run.params, run.spec._replace(num_classes=3, class_names=("a", "b", "c")), 1)
 
 
 def _centre(run: Run, images: np.ndarray) -> None:

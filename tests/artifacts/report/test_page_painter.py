@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from support.explorer_page import SHADE, draw, drop, png
 from support.painting_page import Painting
-from support.quantized import of_digits
+from support.quantized import of_classes, of_digits
 
 from vae_jax import data
 from vae_jax.artifacts.report.run_page import write_report
 from vae_jax.runs.run import Run
+from vae_jax.types import Dataset, Split
 
 
 @pytest.fixture(scope="module")
@@ -218,3 +219,18 @@ def test_the_codes_and_the_image_can_be_downloaded(painting, tmp_path):
     with there.page.expect_download() as download:
         there.page.click("#save-image")
     assert download.value.suggested_filename == "decoded.png"
+
+
+@pytest.mark.slow
+def test_codes_are_drawn_from_a_learned_prior_given_the_chosen_class(page, tmp_path):
+    run = of_classes()
+    small = Split(data.load(run.config).test.images[:12], np.arange(12, dtype=np.int32) % 3)
+    write_report(run, Dataset(small, small, small, run.class_names), tmp_path, tmp_path / "report.html", {})
+    run.workdir = tmp_path
+    there = Painting(page, run)
+    there.page.select_option("#class-choice", label="c")
+    for _ in range(3):
+        there.click("#draw-codes")
+        assert there.codes().tolist() == [2] * 4
+        assert there.page.locator("#grid-title").text_content() == "Drawn from the learned prior"
+    assert there.page.locator("#class-choice option").all_text_contents() == ["any", "a", "b", "c"]

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support.quantized import codes_of_digits, of_digits
+from support.quantized import codes_of_digits, of_classes, of_digits
 from support.random_run import random_run
 from support.slow import first_fast
 
@@ -15,8 +15,7 @@ from vae_jax import data
 from vae_jax.artifacts.report import painter
 from vae_jax.data.digest import params_digest
 from vae_jax.models import make_model
-from vae_jax.models.conditional import LABEL, make_conditional
-from vae_jax.runs.pair import PAIR, join
+from vae_jax.runs.pair import join
 from vae_jax.runs.run import Run
 from vae_jax.types import Dataset, Sample, Spec, Split
 
@@ -119,18 +118,8 @@ def test_a_pair_draws_its_codes_from_the_learned_prior(make_config, monkeypatch)
 
 def test_a_prior_that_is_given_the_class_draws_all_classes_in_turn(monkeypatch):
     monkeypatch.setattr(painter, "NUM_DRAWS", 7)
-    run, _ = of_digits("vq")
-    assert run.model.prior is not None
-
-    def sample(params, key, n, temperature=1.0):
-        assert run.model.from_codes is not None
-        return run.model.from_codes(params, jnp.broadcast_to(params[LABEL][:, None], (n, 4)))
-
-    prior, traits = run.model.prior._replace(sample=sample), run.model.traits | {PAIR}
-    model = make_conditional(run.model._replace(prior=prior, traits=traits))
-    given = Run(run.config, model, run.params, run.spec._replace(class_names=("a", "b", "c")), 1)
-    labels = np.arange(12, dtype=np.int32) % 3
-    small = Split(digits().test.images[:12], labels)
-    found = painter.content(given, Dataset(small, small, small, ("a", "b", "c")), [1] * 16)
+    given, images = of_classes(), digits().test.images[:12]
+    small = Split(images, np.arange(12, dtype=np.int32) % 3)
+    found = painter.content(given, Dataset(small, small, small, given.class_names), [1] * 16)
     assert found["draws"] == [[label] * 4 for label in (0, 1, 2, 0, 1, 2, 0)]
     assert found["classes"] == ["a", "b", "c"]
