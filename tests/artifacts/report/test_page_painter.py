@@ -11,6 +11,7 @@ from support.quantized import of_classes, of_digits
 from vae_jax import data
 from vae_jax.artifacts.report.run_page import write_report
 from vae_jax.runs.run import Run
+from vae_jax.runs.workdir import record
 from vae_jax.types import Dataset, Split
 
 
@@ -224,6 +225,7 @@ def test_the_codes_and_the_image_can_be_downloaded(painting, tmp_path):
 @pytest.mark.slow
 def test_codes_are_drawn_from_a_learned_prior_given_the_chosen_class(page, tmp_path):
     run = of_classes()
+    record(run.config, tmp_path)
     small = Split(data.load(run.config).test.images[:12], np.arange(12, dtype=np.int32) % 3)
     write_report(run, Dataset(small, small, small, run.class_names), tmp_path, tmp_path / "report.html", {})
     run.workdir = tmp_path
