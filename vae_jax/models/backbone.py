@@ -46,6 +46,7 @@ def make_backbone(config: Config, spec: Spec, num_features: int, size: int, part
         return likelihood.log_prob(params["likelihood"], x, outputs)
 
     def pixel_mean(params: Params, outputs: Outputs) -> Images:
+        assert likelihood.pixel_mean is not None
         return likelihood.pixel_mean(params["likelihood"], outputs)
 
     def sample_pixels(params: Params, key: PRNGKeyArray, outputs: Outputs) -> Images:
@@ -67,13 +68,13 @@ def make_backbone(config: Config, spec: Spec, num_features: int, size: int, part
         place=itself,
         decode=decode,
         log_likelihood=log_likelihood,
-        pixel_mean=pixel_mean,
+        pixel_mean=pixel_mean if likelihood.pixel_mean is not None else None,
         sample_pixels=sample_pixels,
         likelihood=likelihood,
         refit=refit if likelihood.refit is not None else None,
-        layers=layers if networks.layers is not None else None,
+        layers=layers if networks.layers is not None and likelihood.pixel_mean is not None else None,
         grid=networks.grid,
-        traits=networks.traits | ({"dropout"} if config.dropout > 0 else frozenset()),
+        traits=networks.traits | likelihood.traits | ({"dropout"} if config.dropout > 0 else frozenset()),
     )
 
 

@@ -1,4 +1,4 @@
-"""The classes that a conditional run takes: checked, and looked up by name."""
+"""Facts about a run's model, and the classes that a conditional run takes: checked, and looked up by name."""
 
 from typing import Any
 
@@ -12,11 +12,21 @@ from vae_jax.types import Config, Dataset, Model, Spec
 
 
 class Labelled:
-    """The part of a `Run` that knows its classes."""
+    """The part of a `Run` that knows its classes, and its kind of prior and pixels."""
 
     config: Config
     model: Model
     spec: Spec
+
+    @property
+    def standard_prior(self) -> bool:
+        """True if there is a prior, and it is N(0, I)."""
+        return self.model.prior is not None and self.model.prior.is_standard
+
+    @property
+    def draws_pixels(self) -> bool:
+        """True if pixels have no means, so that `decode`, `reconstruct` and `sample` of the run return draws."""
+        return self.model.pixel_mean is None
 
     def labels_of(self, dataset: Dataset, split: str) -> Int32[np.ndarray, " N"] | None:
         """Return the labels of a split if the run is conditional, else None; InputError if it was trained with other classes."""

@@ -31,7 +31,8 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
     """
     if run.model.layers is None:
         others = "safetensors" if run.model.place is None else "stablehlo, safetensors"
-        raise InputError(f"model={run.config.model}: has no list of layers for onnx; choices: {others}")
+        key = "likelihood" if run.draws_pixels else "model"
+        raise InputError(f"{key}={run.config[key]}: has no list of layers for onnx; choices: {others}")
     layers, size, classes = run.model.layers(run.params), (run.latents_size,), len(run.class_names)
     made = []
     if layers.encoder:

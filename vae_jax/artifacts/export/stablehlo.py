@@ -20,7 +20,7 @@ LOAD = "from jax import export; {name} = export.deserialize(open(PATH, 'rb').rea
 
 
 def make(run: Run, workdir: Path) -> list[Artefact]:
-    """Make encode.stablehlo and decode.stablehlo, serialised by `jax.export`.
+    """Make encode.stablehlo, and decode.stablehlo if pixels have means, serialised by `jax.export`.
 
     They compute in the run's dtype; inputs and outputs are float32.
 
@@ -54,14 +54,16 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
         assert model.pixel_mean is not None
         return model.pixel_mean(params, model.decode(params, model.place(params, z)))
 
-    encode, decode = _exported(encode_rows, run.shape, conditional), _exported(decode_rows, (size,), conditional)
+    encode = _exported(encode_rows, run.shape, conditional)
     outputs = "{" + ", ".join(map(repr, jax.eval_shape(encode_rows, *_rows(1, run.shape, conditional)))) + "}"
     labels = ", labels int32 [N]" * conditional
     x, z = f"float32 {sizes(run.shape)} in [0, 1]{labels}", f"float32 {sizes((size,))}{labels}"
-    return [
-        Artefact("encode.stablehlo", encode, LOAD.format(name="encode", what=f"{x} -> {outputs}, {sizes((size,))}")),
-        Artefact("decode.stablehlo", decode, LOAD.format(name="decode", what=f"{z} -> {sizes(run.shape)} in [0, 1]")),
-    ]
+    what = f"{x} -> {outputs}, {sizes((size,))}"
+    made = [Artefact("encode.stablehlo", encode, LOAD.format(name="encode", what=what))]
+    if not run.draws_pixels:
+        decode, what = _exported(decode_rows, (size,), conditional), f"{z} -> {sizes(run.shape)} in [0, 1]"
+        made.append(Artefact("decode.stablehlo", decode, LOAD.format(name="decode", what=what)))
+    return made
 
 
 def _exported(function: Callable[..., Any], shape: tuple[int, ...], conditional: bool) -> bytes:

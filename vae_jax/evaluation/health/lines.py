@@ -24,9 +24,13 @@ GAP_SHARE = 0.25
 """The gap, in standard deviations of the elbo between test images, above which there is overfitting."""
 
 
-def units(summary: Summary) -> Line:
-    """Return the line on the latent dimensions that carry information."""
-    inactive, size = summary.inactive, len(summary.activity)
+def units(summary: Summary, without_z: bool = False) -> Line:
+    """Return the line on the latent dimensions that carry information.
+
+    With `without_z` the decoder can model images without them, being autoregressive: then a kl near 0 says that none does.
+    """
+    size, unused = len(summary.activity), without_z and summary.kl.sum() < NO_INFORMATION
+    inactive = list(range(size)) if unused else summary.inactive
     kl = f"kl {kl_text(summary)}" + (f", {summary.kl.sum():.2f} in all" if len(summary.kl) > 1 else "")
     text = f"{units_text(summary).replace(' units active', '')}; {kl}"
     numbers = {"inactive": inactive, "size": size, "kl_per_dimension": summary.kl.tolist()}
@@ -36,7 +40,10 @@ def units(summary: Summary) -> Line:
         against_collapse(len(summary.kl) >= size) if len(inactive) == size else "a smaller latent_dim, if beta is right"
     )
     which = verdicts.units_named(inactive)
-    if len(inactive) == size:
+    if unused:
+        which = f"kl {summary.kl.sum():.2f} nats: the decoder models images by their own pixels, and ignores z"
+        advice += ", fewer pixelcnn.layers"
+    elif len(inactive) == size:
         which = f"all {size} units: the decoder ignores z, so reconstructions do not follow the image"
     return Line(verdicts.UNITS, text, COLLAPSED, which, advice, numbers)
 
@@ -143,6 +150,6 @@ def codes_used(usage: Usage, nats: float, num_images: int, remedy: str = "") -> 
     return Line(verdicts.CODES_USED, text, COLLAPSED, which, advice, numbers=usage.metrics)
 
 
-def quick(summary: Summary) -> list[Line]:
-    """Return the lines on the latent space that need no more than a final evaluation."""
-    return [units(summary), *([moments(summary)] if summary.standard_prior else [])]
+def quick(summary: Summary, without_z: bool = False) -> list[Line]:
+    """Return the lines on the latent space that need no more than a final evaluation; `without_z`: see `units`."""
+    return [units(summary, without_z), *([moments(summary)] if summary.standard_prior else [])]

@@ -1,6 +1,6 @@
 """The gated PixelCNN (van den Oord et al. 2016b): an autoregressive distribution of a grid of indices, without a blind spot."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -8,12 +8,35 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
+from vae_jax.keys import count
 from vae_jax.models.networks.gated_stacks import GatedStacks, Given
-from vae_jax.types import Params, PerExample
+from vae_jax.types import Config, Params, PerExample
+
+KEYS = (
+    count("pixelcnn.features", 0, "width of all layers; 0: 64 for codes, 16 for pixels", "features", 0, 4096),
+    count("pixelcnn.layers", 0, "layers of each stack; 0: 5 for codes, 3 for pixels", "layers", 0, 100),
+    count("pixelcnn.kernel", 3, "odd width of the convolutions", "places", 1, 99),
+)
+"""The keys of the network, as the prior of codes and as the likelihood of pixels."""
 
 Indices = Int32[Array, "B H W R"]
 """R indices at each place of a grid, from 0 to K - 1. Their order: rows, places of a row, the R of a place."""
 NOTHING = Given()
+
+
+class Size(NamedTuple):
+    """The size of the network."""
+
+    features: int
+    """F, the width of all layers."""
+    layers: int
+    """The number of layers of each stack."""
+    kernel: int = 3
+    """The odd width of the convolutions of the vertical stack."""
+
+
+OF_CODES, OF_PIXELS = Size(64, 5), Size(16, 3)
+"""The sizes where a config has 0. Those of an image have some 16 times more places, and z for what is far away."""
 
 
 class PixelCnn(NamedTuple):
@@ -29,6 +52,19 @@ class PixelCnn(NamedTuple):
     sample: Callable[..., Indices]
     """(params, key, n, given=NOTHING, temperature=1.0) -> n draws; the temperature divides all logits. A draw is as much work as
     one log_prob."""
+
+
+def size_of(config: Config, own: Size) -> Size:
+    """Return the size that `config.pixelcnn` says, and `own` where it says 0."""
+    given = config.pixelcnn
+    return Size(given.features or own.features, given.layers or own.layers, given.kernel)
+
+
+def problems(flat: Mapping[str, Any]) -> list[str]:
+    """Return the problem of a kernel without a middle."""
+    if flat["pixelcnn.kernel"] % 2:
+        return []
+    return [f"pixelcnn.kernel={flat['pixelcnn.kernel']}: an even kernel has no middle; choices: 1, 3, 5, ..."]
 
 
 def make_pixelcnn(
@@ -85,7 +121,7 @@ def _make_sample(network: GatedStacks, grid: tuple[int, int]) -> Callable[..., I
     def sample(
         params: Params, key: PRNGKeyArray, n: int, given: Given = NOTHING, temperature: Float[Array, ""] | float = 1.0
     ) -> Indices:
-        call = partial(network.apply, {"params": params})
+        call: Any = partial(network.apply, {"params": params})
 
         def draw_row(carry: tuple[Any, Array], row: Int32[Array, ""]) -> tuple[tuple[Any, Array], Array]:
             here = given if given.around is None else given._replace(around=_at(given.around, row))
