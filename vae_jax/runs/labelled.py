@@ -8,15 +8,21 @@ from jaxtyping import Int32
 
 from vae_jax.runs.checkpoint.ownership import assert_same_classes
 from vae_jax.runs.pieces import as_labels
-from vae_jax.types import Config, Dataset, Model, Spec
+from vae_jax.types import Config, Corrupt, Dataset, Model, Spec
 
 
 class Labelled:
-    """The part of a `Run` that knows its classes, and its kind of prior and pixels."""
+    """The part of a `Run` that knows its classes, and its kind of input, prior and pixels."""
 
     config: Config
     model: Model
     spec: Spec
+    _corrupt: Corrupt | None
+
+    @property
+    def corrupts(self) -> bool:
+        """True if the run is a denoiser, which encodes corrupted images."""
+        return self._corrupt is not None
 
     @property
     def standard_prior(self) -> bool:

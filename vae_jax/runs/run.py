@@ -142,11 +142,6 @@ class Run(Labelled):
         require_rate(self.model, self.config.model)
         return np.asarray(self._sampled(x, labels, 0)[1])
 
-    @property
-    def corrupts(self) -> bool:
-        """True if the run is a denoiser, which encodes corrupted images."""
-        return self._corrupt is not None
-
     @cached_property
     def _point(self) -> Any:
         """The shapes of one latent point, as `decode` takes it."""

@@ -55,7 +55,7 @@ def make_pixelcnn_likelihood(config: Config, spec: Spec) -> Likelihood:
     network = make_pixelcnn((height, width), channels, number, *size, given=given)
 
     def log_prob(params: Params, x: Images, outputs: Outputs) -> PerExample:
-        return network.log_prob(params, _level(x, number), Given(around=outputs))
+        return network.log_prob(params, level_of(x, number), Given(around=outputs))
 
     def sample(params: Params, key: PRNGKeyArray, outputs: Outputs) -> Images:
         return network.sample(params, key, outputs.shape[0], Given(around=outputs)) / jnp.float32(number - 1)
@@ -72,6 +72,6 @@ def make_pixelcnn_likelihood(config: Config, spec: Spec) -> Likelihood:
     )
 
 
-def _level(x: Images, number: int) -> Int32[Array, "B H W C"]:
+def level_of(x: Images, number: int | Int32[Array, ""]) -> Int32[Array, "B H W C"]:
     """Return the index of the level nearest to each pixel."""
     return jnp.clip(jnp.round(x * (number - 1)), 0, number - 1).astype(jnp.int32)
