@@ -3,7 +3,8 @@
 python -m vae_jax.main --config=configs/pixelvae.py
 The encoder, the latent dimensions and the data are those of configs/gated_vae.py. The PixelCNN sees pixels that are at most three
 rows and columns away, and z has to say the rest. One that sees more (--config.pixelcnn.layers=6) needs z less: experiments.nll
-prints the kl beside the nll, and experiments.health says if it is near 0.
+prints the kl beside the nll, and experiments.health says if it is near 0. The warm-up of the KL lets z say something before the
+PixelCNN can do without it.
 """
 
 from vae_jax.config import Config, defaults
@@ -22,7 +23,7 @@ def get_config() -> Config:
     config.val_fraction = 10000.0
     config.batch_size = 100
     config.learning_rate = 1e-3
-    config.kl_warmup_epochs = 3.0
+    config.kl_warmup_epochs = 5.0
     config.num_epochs = 10
     config.eval.batch_size = 250
     return config

@@ -15,6 +15,8 @@ SATURATED = 1.0
 """Nats below log N; above this, mutual information cannot be distinguished from more."""
 NO_INFORMATION = 0.1
 """Nats of mutual information that count as none."""
+LITTLE_KL = 1.0
+"""Nats of kl in all below which a decoder that sees the pixels before a pixel counts as one that ignores z."""
 HOLE_NATS, HOLE_ACCURACY = 2.0, 0.85
 """Two Gaussians that are 2 nats apart are distinguished with an accuracy of 0.84. Then some region contains 70 more of 100 draws
 from the prior than of 100 codes. VAEs of MNIST that one would call good have 0.7 to 0.8."""
@@ -29,7 +31,7 @@ def units(summary: Summary, without_z: bool = False) -> Line:
 
     With `without_z` the decoder can model images without them, being autoregressive: then a kl near 0 says that none does.
     """
-    size, unused = len(summary.activity), without_z and summary.kl.sum() < NO_INFORMATION
+    size, unused = len(summary.activity), without_z and summary.kl.sum() < LITTLE_KL
     inactive = list(range(size)) if unused else summary.inactive
     kl = f"kl {kl_text(summary)}" + (f", {summary.kl.sum():.2f} in all" if len(summary.kl) > 1 else "")
     text = f"{units_text(summary).replace(' units active', '')}; {kl}"
