@@ -78,7 +78,7 @@ def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measu
     prior = training.model.prior
     if of_test is None or prior is None or elbos["test"] is None:  # an autoencoder without an elbo
         return Measured(state, restored.step, table, facts, [], training)
-    more, lines = _latent_space(of_test, training)
+    more, lines = _latent_space(of_test, prior.is_standard, training)
     gap = health.difference(elbos["train"], elbos["test"])
     lines.append(health.gap_line(gap, float(elbos["test"].std())))
     # The numbers have names of their own in these facts.
@@ -92,17 +92,15 @@ def _scalars(params: Params) -> dict[str, float]:
     return {name: float(value) for name, value in params.items() if not isinstance(value, dict) and value.ndim == 0}
 
 
-def _latent_space(test: PerImage, training: Training) -> tuple[dict[str, Any], list[health.Line]]:
+def _latent_space(test: PerImage, standard_prior: bool, training: Training) -> tuple[dict[str, Any], list[health.Line]]:
     """Return the numbers and the lines of health about z, or about discrete codes."""
-    model = training.model
     if test.usage is not None:
         about = test.usage, float(test.terms["kl"].mean(dtype=np.float64)), len(test.terms["kl"])
         return code_usage.facts(*about), [health.codes_used(*about, against_dead_codes(training.config))]
     assert test.means is not None
     assert test.aggregate is not None
-    assert model.prior is not None
-    summary = health.summarize_latents(test.means, test.aggregate, model.prior.is_standard, test.labels)
-    return health.facts(summary), health.quick(summary, model.pixel_mean is None)
+    summary = health.summarize_latents(test.means, test.aggregate, standard_prior, test.labels)
+    return health.facts(summary), health.quick(summary, training.model.pixel_mean is None)
 
 
 def print_measured(training: Training, measured: Measured, which: str, console: Console) -> None:
