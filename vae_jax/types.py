@@ -107,8 +107,8 @@ class Likelihood(NamedTuple):
     """(key) -> the likelihood's own parameters (a learned sigma), often empty."""
     log_prob: Callable[[Params, Images, Outputs], PerExample]
     """(params, x[B,H,W,C], outputs[B,H,W,C*outputs_per_channel]) -> log p(x|z) [B], nats per image."""
-    pixel_mean: Callable[[Params, Outputs], Images]
-    """(params, outputs) -> E[x|z] [B,H,W,C] in [0, 1], for display and for mse."""
+    pixel_mean: Callable[[Params, Outputs], Images] | None
+    """(params, outputs) -> E[x|z] [B,H,W,C] in [0, 1], for display and for mse; None: x can only be drawn."""
     sample: Callable[[Params, PRNGKeyArray, Outputs], Images]
     """(params, key, outputs) -> x ~ p(x|z) [B,H,W,C]; of an unbounded density it may lie outside of [0, 1]."""
     output_bias: Callable[[Float[Array, "H W C"]], Array] | None
@@ -119,6 +119,8 @@ class Likelihood(NamedTuple):
     """(params, grads, step, num_elements) -> params after a step, or None if the optimizer sets them."""
     sigma: Callable[[Params, Outputs], Images] | None = None
     """(params, outputs) -> the learned standard deviation of every pixel [B,H,W,C], or None if none is learned."""
+    traits: frozenset[str] = frozenset()
+    """See `Model.traits`, of which they become a part."""
 
 
 class Spec(NamedTuple):
@@ -191,7 +193,6 @@ class DrawPrior(Protocol):
 
     def __call__(self, params: Params, key: PRNGKeyArray, n: int, temperature: float = 1.0, /) -> Any:
         """Draw n z from the prior; a temperature below 1 keeps them nearer to its modes."""
-        ...
 
 
 class Rate(NamedTuple):
@@ -211,7 +212,6 @@ class Encode(Protocol):
 
     def __call__(self, params: Params, x: Images, key: PRNGKeyArray | None = None, /) -> Any:
         """Return the posterior of images; a key turns training noise (dropout) on."""
-        ...
 
 
 @runtime_checkable
@@ -241,7 +241,7 @@ class Model(NamedTuple):
     log_likelihood: Callable[[Params, Images, Outputs], PerExample]
     """(params, x, outputs) -> log p(x|z) [B], nats."""
     pixel_mean: Callable[[Params, Outputs], Images] | None
-    """(params, outputs) -> E[x|z] [B,H,W,C] in [0, 1]; None: there are no pixels."""
+    """(params, outputs) -> E[x|z] [B,H,W,C] in [0, 1]; None: there are no pixels, or they can only be drawn."""
     sample_pixels: Callable[[Params, PRNGKeyArray, Outputs], Images]
     """(params, key, outputs) -> x ~ p(x|z) [B,H,W,C]."""
     likelihood: Likelihood

@@ -114,6 +114,23 @@ def test_draws_are_as_frequent_as_they_are_probable(key, grid, codes, temperatur
     assert scipy.stats.chisquare(counts, expected).pvalue > 1e-3
 
 
+@pytest.mark.parametrize(("grid", "codes", "kernel", "given"), [((3, 4), 2, 3, (2, 3)), ((4, 3), 1, 5, (0, 1))])
+def test_a_draw_with_what_layers_keep_is_that_of_whole_passes(key, grid, codes, kernel, given):
+    """Draw every index from the logits of a whole pass, with the keys of `sample`."""
+    network = make_pixelcnn(grid, codes, 3, 8, 2, kernel, given=given)
+    params, logits, rng = random_params(network, key), jax.jit(network.logits), np.random.default_rng(3)
+    conditions = ((5, given[0]), (5, *grid, given[1]))
+    around = Given(*(jnp.asarray(rng.normal(size=shape), jnp.float32) if shape[-1] else None for shape in conditions))
+    expected = np.zeros((5, *grid, codes), np.int32)
+    for place in range(math.prod(grid)):
+        for r, key_own in enumerate(jax.random.split(jax.random.fold_in(key, place), codes)):
+            own = logits(params, jnp.asarray(expected), around)[:, place // grid[1], place % grid[1], r]
+            drawn = jax.random.categorical(key_own, own[:, None, None]).ravel()
+            expected[:, place // grid[1], place % grid[1], r] = drawn
+    assert len(np.unique(expected.reshape(5, -1), axis=0)) == 5
+    np.testing.assert_array_equal(jax.jit(lambda: network.sample(params, key, 5, around))(), expected)
+
+
 def test_a_condition_changes_its_own_row_and_place_and_keeps_the_sum(key):
     network = make_pixelcnn((2, 2), 1, 2, given=(4, 3), **TINY)
     params, logits, rng = random_params(network, key), jax.jit(network.logits), np.random.default_rng(3)

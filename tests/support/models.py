@@ -10,10 +10,13 @@ import numpy as np
 from vae_jax.models import MODELS
 from vae_jax.models.backbone import itself
 from vae_jax.models.distributions import normal_log_prob, normal_sample
+from vae_jax.models.likelihoods import LIKELIHOODS
 from vae_jax.types import Draw, Likelihood, Model, Prior, Rate, Sample, Spec
 
 OF_IMAGES = tuple(name for name in MODELS if name != "density")
 """The families whose data are images, and not the codes of another run."""
+WITH_MEANS = tuple(name for name in LIKELIHOODS if name != "pixelcnn")
+"""The likelihoods whose pixels have means, and do not depend on each other."""
 SPEC = Spec((8, 8, 1), levels=17)
 """The spec of the digits, for likelihoods."""
 

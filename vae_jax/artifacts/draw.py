@@ -73,6 +73,7 @@ def make_source(
         num_components=under_prior.num_components(run),
         pixel_sigma=partial(pixel_sigma, run) if model.likelihood.sigma is not None else None,
         steps_per_epoch=_steps_per_epoch(workdir),
+        draws_pixels=run.draws_pixels,
         corrupt=run.corrupt if run.corrupts else None,
         film=lambda: latent_frames.load_frames(workdir, len(dataset.test.images)),
         request=request,

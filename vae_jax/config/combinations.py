@@ -6,12 +6,16 @@ from typing import Any
 from vae_jax.config.table import ENTRIES, chosen
 from vae_jax.data.folders.rules import split_problems
 
+OF_BINARY = ("bernoulli", "pixelcnn")
+"""The likelihoods of binarised pixels."""
+
 
 def combination_problems(c: Mapping[str, Any]) -> list[str]:
     """Return a line for each problem of a flat config whose single values are valid."""
     problems = split_problems(c)
-    if c["binarize"] != "none" and c["likelihood"] != "bernoulli":
-        problems.append(f"binarize={c['binarize']}: needs likelihood=bernoulli, not likelihood={c['likelihood']}")
+    if c["binarize"] != "none" and c["likelihood"] not in OF_BINARY:
+        choices = " or ".join(f"likelihood={name}" for name in OF_BINARY)
+        problems.append(f"binarize={c['binarize']}: needs {choices}, not likelihood={c['likelihood']}")
     if c["dataset"] == "codes" and c["model"] != "density":
         problems.append(
             f"model={c['model']}: dataset=codes has the codes of a run in place of images; choices: model=density"

@@ -70,10 +70,11 @@ def unread(flat: Mapping[str, Any]) -> dict[str, str]:
         if key.name in read or key.name in ignored:
             continue
         readers = [choice for choice, entry in ENTRIES.items() if key in entry.keys]
-        by = readers[0][0]
         words = " or ".join(f"{by}={name}" for by, name in readers)
-        only = f"only {words} reads this key, and the run has {by}={flat[by] or '(empty)'}"
-        reasons[key.name] = ignored.get(by, only)
+        asked = [by for by in dict.fromkeys(by for by, _ in readers) if by not in ignored]
+        has = ", ".join(f"{by}={flat[by] or '(empty)'}" for by in asked)
+        only = f"only {words} reads this key, and the run has {has}"
+        reasons[key.name] = only if asked else ignored[readers[0][0]]
     replaced = [key for key in KEYS if key.unless and flat[key.unless]]
     return reasons | {key.name: f"{key.unless}={flat[key.unless]} takes its place" for key in replaced}
 

@@ -1,6 +1,7 @@
 """The part that all model families share: encoder and decoder networks joined to a likelihood."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ from jaxtyping import Array, Float, Int32, PRNGKeyArray
 from vae_jax.models.conditional import LABEL, one_hot
 from vae_jax.models.likelihoods import make_likelihood, numbers_of
 from vae_jax.models.networks import Layer, Layers, Ports, make_networks
-from vae_jax.types import Code, Config, Draw, Images, Model, Outputs, Params, PerExample, Sample, Spec
+from vae_jax.types import Code, Config, Draw, Images, Likelihood, Model, Outputs, Params, PerExample, Sample, Spec
 
 Z = Float[Array, "B Z"]
 
@@ -45,9 +46,6 @@ def make_backbone(config: Config, spec: Spec, num_features: int, size: int, part
     def log_likelihood(params: Params, x: Images, outputs: Outputs) -> PerExample:
         return likelihood.log_prob(params["likelihood"], x, outputs)
 
-    def pixel_mean(params: Params, outputs: Outputs) -> Images:
-        return likelihood.pixel_mean(params["likelihood"], outputs)
-
     def sample_pixels(params: Params, key: PRNGKeyArray, outputs: Outputs) -> Images:
         return likelihood.sample(params["likelihood"], key, outputs)
 
@@ -66,14 +64,20 @@ def make_backbone(config: Config, spec: Spec, num_features: int, size: int, part
         place=itself,
         decode=decode,
         log_likelihood=log_likelihood,
-        pixel_mean=pixel_mean,
+        pixel_mean=_pixel_mean(likelihood),
         sample_pixels=sample_pixels,
         likelihood=likelihood,
         refit=refit if likelihood.refit is not None else None,
-        layers=layers,
+        layers=None if likelihood.pixel_mean is None else layers,
         grid=networks.grid,
-        traits=networks.traits | ({"dropout"} if config.dropout > 0 else frozenset()),
+        traits=networks.traits | likelihood.traits | ({"dropout"} if config.dropout > 0 else frozenset()),
     )
+
+
+def _pixel_mean(likelihood: Likelihood) -> Callable[[Params, Outputs], Images] | None:
+    """Return `Model.pixel_mean` of a likelihood; None if its pixels can only be drawn."""
+    pixel_mean = likelihood.pixel_mean
+    return None if pixel_mean is None else lambda params, outputs: pixel_mean(params["likelihood"], outputs)
 
 
 def _num_classes(config: Config, spec: Spec) -> int:

@@ -93,7 +93,7 @@ def make_quantized(config: Config, spec: Spec) -> Model:
         rate=rate,
         penalty=None if quantizer.penalty is None else penalty,
         refit=None if backbone.refit is None and quantizer.refit is None else refit,
-        layers=_make_layers(backbone, quantizer) if config.condition == "none" else None,
+        layers=_make_layers(backbone, quantizer) if backbone.layers and config.condition == "none" else None,
         traits=backbone.traits | quantizer.traits | {"discrete", "deterministic"},
     )
 

@@ -99,7 +99,7 @@ def make_two_layer(config: Config, spec: Spec) -> Model:
         decode=decode,
         prior=_make_prior(config, between),
         rate=_make_rate(config, between),
-        layers=layers,
+        layers=layers if backbone.layers is not None else None,
         traits=backbone.traits | {"columns"},
     )
 

@@ -1,6 +1,7 @@
 """The functions of a model, compiled as a `Run` calls them; params come first.
 
-Rows are a pair: images or z, and the labels that a conditional model needs, or None.
+Rows are a pair: images or z, and the labels that a conditional model needs, or None. Those that are decoded are three, with the
+noise of their pixels, see `Functions.with_noise`.
 """
 
 from collections.abc import Callable
@@ -8,9 +9,13 @@ from functools import cached_property
 from typing import Any
 
 import jax
+import numpy as np
 
 from vae_jax.models import given, require_prior
 from vae_jax.types import Model, Params
+
+PIXELS = 0x91C5
+"""The number that the key of a row is folded with for the draw of its pixels."""
 
 
 class Functions:
@@ -46,8 +51,18 @@ class Functions:
 
     @cached_property
     def decode(self) -> Callable[..., Any]:
-        """(params, rows) -> pixel means."""
+        """(params, rows with noise) -> pixel means, or draws of p(x|z) if the likelihood has no means."""
         return jax.jit(self._decode_rows)
+
+    def with_noise(self, rows: tuple[Any, Any], seed: int, alike: bool = False) -> tuple[Any, Any, Any]:
+        """Return rows with the noise of their draws: (seed, number of the row), u32[N, 2]; None if pixels have means.
+
+        With `alike` all have the noise of row 0, so that they differ by z alone.
+        """
+        if self._model.pixel_mean is not None:
+            return *rows, None
+        numbers = np.arange(len(jax.tree.leaves(rows)[0])) * (not alike)
+        return *rows, np.stack([np.full_like(numbers, seed), numbers], axis=1).astype(np.uint32)
 
     @cached_property
     def draw(self) -> Callable[..., Any]:
@@ -68,10 +83,18 @@ class Functions:
         model = given(self._model, rows[1])
         return model.reparameterize(params, None, model.encode(params, rows[0])).z
 
-    def _decode_rows(self, params: Params, rows: tuple[Any, Any]) -> Any:
-        model = given(self._model, rows[1])
-        assert model.pixel_mean is not None
-        return model.pixel_mean(params, model.decode(params, rows[0]))
+    def _decode_rows(self, params: Params, rows: tuple[Any, Any, Any]) -> Any:
+        z, labels, noise = rows
+        model = given(self._model, labels)
+        outputs = model.decode(params, z)
+        if model.pixel_mean is not None:
+            return model.pixel_mean(params, outputs)
+
+        def draw(noise: Any, outputs: Any) -> Any:
+            key = jax.random.fold_in(jax.random.fold_in(jax.random.key(noise[0]), noise[1]), PIXELS)
+            return self._model.sample_pixels(params, key, outputs[None])[0]
+
+        return jax.vmap(draw)(noise, outputs)
 
     def _draw_one(self, params: Params, key: Any, row: Any, label: Any) -> Any:
         posterior, labels = jax.tree.map(lambda a: a[None], (row, label))

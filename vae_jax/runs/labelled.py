@@ -1,4 +1,4 @@
-"""The classes that a conditional run takes: checked, and looked up by name."""
+"""Facts about a run's model, and the classes that a conditional run takes: checked, and looked up by name."""
 
 from typing import Any
 
@@ -8,15 +8,31 @@ from jaxtyping import Int32
 
 from vae_jax.runs.checkpoint.ownership import assert_same_classes
 from vae_jax.runs.pieces import as_labels
-from vae_jax.types import Config, Dataset, Model, Spec
+from vae_jax.types import Config, Corrupt, Dataset, Model, Spec
 
 
 class Labelled:
-    """The part of a `Run` that knows its classes."""
+    """The part of a `Run` that knows its classes, and its kind of input, prior and pixels."""
 
     config: Config
     model: Model
     spec: Spec
+    _corrupt: Corrupt | None
+
+    @property
+    def corrupts(self) -> bool:
+        """True if the run is a denoiser, which encodes corrupted images."""
+        return self._corrupt is not None
+
+    @property
+    def standard_prior(self) -> bool:
+        """True if there is a prior, and it is N(0, I)."""
+        return self.model.prior is not None and self.model.prior.is_standard
+
+    @property
+    def draws_pixels(self) -> bool:
+        """True if pixels have no means, so that `decode`, `reconstruct` and `sample` of the run return draws."""
+        return self.model.pixel_mean is None
 
     def labels_of(self, dataset: Dataset, split: str) -> Int32[np.ndarray, " N"] | None:
         """Return the labels of a split if the run is conditional, else None; InputError if it was trained with other classes."""

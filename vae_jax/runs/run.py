@@ -30,6 +30,8 @@ class Run(Labelled):
         step: the training step that the parameters come from.
         workdir: the absolute path of its folder, or None if it was not loaded from one.
 
+    Where pixels have no means (likelihood=pixelcnn), `decode`, `reconstruct` and `sample` return a draw of p(x|z) for each z;
+    those of `decode` have the same noise, so that they differ by z alone.
     A conditional run (condition=label) takes the labels of its rows wherever it encodes or decodes: names of classes, or
     their positions in `class_names`, one for each row, or a single one for all. Other runs take none.
     A pickle holds workdir and step. JAX does not survive `fork`: use the `spawn` start method of multiprocessing.
@@ -71,7 +73,7 @@ class Run(Labelled):
         """Return the noise-free z of images as numbers, for a VAE the posterior's mean; see `encode`."""
         return self._in_pieces(self._functions.latents, self._as_rows(x, labels))
 
-    def decode(self, z: Any, labels: Any = None) -> Pixels:
+    def decode(self, z: Any, labels: Any = None, seed: int = 0) -> Pixels:
         """Return pixel means E[x|z] in [0, 1] of latent points: numbers [N, F] like those of `latents`, or any z of the model.
 
         Raises:
@@ -80,12 +82,15 @@ class Run(Labelled):
         place = self._functions.place
         rows = as_latents(z, self._point, None if place is None else self.latents_size)
         placed = self._in_pieces(place, rows) if place is not None and isinstance(rows, np.ndarray) else rows
-        return self._in_pieces(self._functions.decode, self.with_labels(placed, labels))
+        return self._decoded(self.with_labels(placed, labels), seed, alike=True)
 
-    def reconstruct(self, x: np.ndarray, labels: Any = None) -> Pixels:
-        """Decode images from their own noise-free z; see `encode`. A denoiser takes what `corrupt` returns."""
+    def reconstruct(self, x: np.ndarray, labels: Any = None, seed: int = 0) -> Pixels:
+        """Decode images from their own noise-free z; see `encode`. A denoiser takes what `corrupt` returns.
+
+        With likelihood=pixelcnn it is one draw of p(x|z) for each image, each with noise of its own.
+        """
         rows = self._as_rows(x, labels)
-        return self._in_pieces(self._functions.decode, (self._in_pieces(self._functions.noise_free, rows), rows[1]))
+        return self._decoded((self._in_pieces(self._functions.noise_free, rows), rows[1]), seed)
 
     def corrupt(self, x: np.ndarray, seed: int = 0) -> Pixels:
         """Add the noise of a denoiser's input to images, not clipped; x as for `encode`.
@@ -95,7 +100,9 @@ class Run(Labelled):
         """
         if self._corrupt is None:
             raise InputError(f"objective={self.config.objective}: does not corrupt its input; choices: denoising")
-        return np.asarray(self._corrupt(jax.random.key(seed), jnp.asarray(unit(self._as_images(x)))))
+        return np.asarray(
+            self._corrupt(jax.random.key(seed), jnp.asarray(unit(as_images(x, self.shape, any_range=True))))
+        )
 
     def sample(self, n: int, seed: int = 0, label: Any = None, temperature: float = 1.0) -> Pixels:
         """Return pixel means of n draws from the prior, of a conditional run given a class; the first do not depend on n.
@@ -106,7 +113,7 @@ class Run(Labelled):
             InputError: the model has no prior, or n is negative; or the label is missing, or no class.
         """
         labels = self.with_labels(np.zeros(max(n, 0)), label, "label")[1]
-        return self._in_pieces(self._functions.decode, (self._drawn_from_prior(n, seed, temperature, labels), labels))
+        return self._decoded((self._drawn_from_prior(n, seed, temperature, labels), labels), seed)
 
     def sample_prior(self, n: int, seed: int = 0, temperature: float = 1.0) -> Float[np.ndarray, "N F"]:
         """Return n draws from the prior as numbers, those that `sample` decodes; of a conditional run the classes in turn.
@@ -135,16 +142,6 @@ class Run(Labelled):
         require_rate(self.model, self.config.model)
         return np.asarray(self._sampled(x, labels, 0)[1])
 
-    @property
-    def corrupts(self) -> bool:
-        """True if the run is a denoiser, which encodes corrupted images."""
-        return self._corrupt is not None
-
-    @property
-    def standard_prior(self) -> bool:
-        """True if there is a prior, and it is N(0, I)."""
-        return self.model.prior is not None and self.model.prior.is_standard
-
     @cached_property
     def _point(self) -> Any:
         """The shapes of one latent point, as `decode` takes it."""
@@ -170,11 +167,11 @@ class Run(Labelled):
         keys = jax.random.split(jax.random.key(seed), len(rows[0]))
         return jax.device_get(self._functions.draw(self.params, keys, posterior, rows[1]))
 
+    def _decoded(self, rows: tuple[Any, Any], seed: int, alike: bool = False) -> Pixels:
+        return self._in_pieces(self._functions.decode, self._functions.with_noise(rows, seed, alike))
+
     def _in_pieces(self, function: Any, rows: Any) -> Any:
         return in_pieces(partial(function, self.params), rows, self.config.eval.batch_size)
 
     def _as_rows(self, x: np.ndarray, labels: Any) -> tuple[np.ndarray, np.ndarray | None]:
-        return self.with_labels(self._as_images(x), labels)
-
-    def _as_images(self, x: np.ndarray) -> np.ndarray:
-        return as_images(x, self.shape, any_range=self.corrupts)
+        return self.with_labels(as_images(x, self.shape, any_range=self.corrupts), labels)

@@ -14,7 +14,7 @@ from vae_jax.system.formatting import format_bytes
 from vae_jax.types import Config
 
 SIZES = (
-    *("latent_dim", "latent_grid", "two_layer.upper_latent_dim", "categorical.classes"),
+    *("latent_dim", "latent_grid", "two_layer.upper_latent_dim", "categorical.classes", "pixelcnn.features"),
     *("hidden_dims", "two_layer.upper_hidden_dims", "channels"),
 )
 """The keys that decide the number of parameters."""

@@ -22,7 +22,7 @@ from vae_jax.system import disk
 from vae_jax.system.console import Console
 from vae_jax.training.pairing import completed
 from vae_jax.training.prepare import Training, prepare
-from vae_jax.types import TrainState
+from vae_jax.types import Params, TrainState
 
 SPLITS = ("train", "val", "test")
 GIVEN = "log p(x given y)"
@@ -66,7 +66,7 @@ def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measu
     facts: dict[str, Any] = {
         "pixels": training.pixels,
         "likelihood": training.config.likelihood,
-        "likelihood_params": jax.tree.map(float, state.params["likelihood"]),
+        "likelihood_params": _scalars(state.params["likelihood"]),
         "num_parameters": num_parameters(model_params(state.params)),
         "num_images": {name: len(getattr(training.dataset, name).images) for name in SPLITS},
         "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
@@ -78,7 +78,7 @@ def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measu
     prior = training.model.prior
     if of_test is None or prior is None or elbos["test"] is None:  # an autoencoder without an elbo
         return Measured(state, restored.step, table, facts, [], training)
-    more, lines = _latent_space(of_test, prior.is_standard, against_dead_codes(training.config))
+    more, lines = _latent_space(of_test, prior.is_standard, training)
     gap = health.difference(elbos["train"], elbos["test"])
     lines.append(health.gap_line(gap, float(elbos["test"].std())))
     # The numbers have names of their own in these facts.
@@ -87,15 +87,20 @@ def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measu
     return Measured(state, restored.step, table, facts, lines, training)
 
 
-def _latent_space(test: PerImage, standard_prior: bool, remedy: str) -> tuple[dict[str, Any], list[health.Line]]:
-    """Return the numbers and the lines of health about z, or about discrete codes; `remedy`: the advice if most are dead."""
+def _scalars(params: Params) -> dict[str, float]:
+    """Return the numbers of a likelihood's parameters, such as its logvar, without those of a network."""
+    return {name: float(value) for name, value in params.items() if not isinstance(value, dict) and value.ndim == 0}
+
+
+def _latent_space(test: PerImage, standard_prior: bool, training: Training) -> tuple[dict[str, Any], list[health.Line]]:
+    """Return the numbers and the lines of health about z, or about discrete codes."""
     if test.usage is not None:
         about = test.usage, float(test.terms["kl"].mean(dtype=np.float64)), len(test.terms["kl"])
-        return code_usage.facts(*about), [health.codes_used(*about, remedy)]
+        return code_usage.facts(*about), [health.codes_used(*about, against_dead_codes(training.config))]
     assert test.means is not None
     assert test.aggregate is not None
     summary = health.summarize_latents(test.means, test.aggregate, standard_prior, test.labels)
-    return health.facts(summary), health.quick(summary)
+    return health.facts(summary), health.quick(summary, training.model.pixel_mean is None)
 
 
 def print_measured(training: Training, measured: Measured, which: str, console: Console) -> None:

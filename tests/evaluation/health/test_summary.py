@@ -44,6 +44,23 @@ def test_useless_codes_are_collapsed_and_the_units_are_listed():
     assert "and 19 more" in many.detail
 
 
+def test_an_autoregressive_decoder_that_ignores_z_is_collapsed_by_its_kl_whatever_the_units():
+    """Units whose means vary by 0.3 are active, and carry 0.18 nats each: hardly a pixel is modelled with them."""
+    rng = np.random.default_rng(0)
+    summary = summary_of(codes_of(rng.normal(size=(2000, 3)) * np.sqrt(0.3), np.sqrt(0.7)))
+    assert summary.inactive == []
+    assert 0.4 < summary.kl.sum() < 0.7
+    assert health_lines.units(summary).verdict == HEALTHY
+    line = health_lines.units(summary, without_z=True)
+    assert (line.verdict, line.numbers["inactive"]) == (COLLAPSED, [0, 1, 2])
+    assert (
+        line.detail == f"kl {summary.kl.sum():.2f} nats: the decoder models images by their own pixels, and ignores z"
+    )
+    assert line.advice.endswith("fewer pixelcnn.layers")
+    assert overall([line]).verdict == COLLAPSED
+    assert health_lines.units(summary_of(perfect(300)), without_z=True).verdict == HEALTHY
+
+
 def test_moments_are_computed_from_the_sampled_codes():
     count = 4000
     summary = summary_of(exact(count, 3, 0.3))

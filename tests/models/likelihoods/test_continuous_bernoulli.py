@@ -48,5 +48,6 @@ def test_pixel_mean_starts_at_the_mean_image_up_to_clipping(make_config, key):
     likelihood = make_likelihood(make_config(likelihood="continuous_bernoulli"), SPEC)
     assert likelihood.output_bias is not None
     mean_image = jnp.array([0.0, 0.012, 0.3, 0.5, 0.988, 1.0]).reshape(1, 6, 1)
+    assert likelihood.pixel_mean is not None
     pixels = likelihood.pixel_mean(likelihood.init(key), likelihood.output_bias(mean_image)[None])[0]
     np.testing.assert_allclose(pixels, np.clip(mean_image, 0.01, 0.99), atol=1e-6)

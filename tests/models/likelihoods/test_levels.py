@@ -62,6 +62,7 @@ def test_masses_mean_and_samples_agree_with_scipy_for_each_channel(make_config, 
     def computed(levels, bytes, outputs):
         many = jnp.broadcast_to(outputs[:1], (COUNT, *outputs.shape[1:]))
         log_p = [likelihood.log_prob({}, x, outputs) for x in (levels, bytes)]
+        assert likelihood.pixel_mean is not None
         return log_p, likelihood.pixel_mean({}, outputs), likelihood.sample({}, key, many)
 
     log_p, pixels, drawn = computed(np.float32(level / 16), np.float32(stored / 255), outputs)
@@ -85,6 +86,7 @@ def test_it_starts_at_the_mean_image_with_the_logits_of_largest_entropy(make_con
     assert likelihood.output_bias is not None
     bias = jax.jit(likelihood.output_bias)(mean_image)
     assert bias.shape == (1, 7, number)
+    assert likelihood.pixel_mean is not None
     pixels = jax.jit(likelihood.pixel_mean)({}, bias[None])[0]
     np.testing.assert_allclose(pixels, np.clip(mean_image, 0.01, 0.99), atol=1e-5)
     np.testing.assert_allclose(np.diff(bias, n=2), 0, atol=1e-4)  # linear in the level

@@ -67,6 +67,7 @@ def test_pixel_mean_is_the_mean_over_the_levels(make_config, mean, log_scale):
     likelihood = make_likelihood(make_config(likelihood="discretized_logistic"), SPEC)
     x = jnp.arange(256) / jnp.float32(255)
     masses = np.exp(np.float64(discretized_logistic_log_prob(x, jnp.full_like(x, mean), jnp.full_like(x, log_scale))))
+    assert likelihood.pixel_mean is not None
     found = likelihood.pixel_mean({}, jnp.array([mean, log_scale]).reshape(1, 1, 1, 2))
     assert float(found.squeeze()) == pytest.approx(masses @ np.float64(x), abs=1e-5)
 

@@ -17,6 +17,7 @@ NEEDS = {
     "variations": "a model with " + CONTINUOUS,
     "corners": "at least 4 test images and a model with " + CONTINUOUS,
     "activity_epochs": "latents stored while training: --config.log.latent_every_steps=N",
+    "errors": "a likelihood with pixel means (any but pixelcnn), since a draw has no error of its own",
     "sigma_map": "a likelihood that learns sigma: gaussian with gaussian.sigma_mode=learned or optimal, or "
     "discretized_logistic",
     "components": "a mixture as the prior: prior=mixture or prior=vamp",

@@ -29,8 +29,10 @@ class Reconstructed(NamedTuple):
     """A denoiser's corrupted images, likewise."""
 
 
-def reconstruct_all(source: Source, _: Lookup) -> Reconstructed:
-    """Reconstruct the test images in pieces: in memory they are bytes."""
+def reconstruct_all(source: Source, _: Lookup) -> Reconstructed | None:
+    """Reconstruct the test images in pieces: in memory they are bytes. None if reconstructions are draws."""
+    if source.draws_pixels:
+        return None
     errors, images, inputs = [], [], []
     squares = np.zeros(source.test.images.shape[1:])
     for start in range(0, len(source.test.images), PIECE):

@@ -67,6 +67,8 @@ class Source(NamedTuple):
     """(images u8[N,H,W,C]) -> the learned standard deviation of every pixel; None if none is learned."""
     steps_per_epoch: float | None = None
     """The training steps of an epoch, or None if there is no log."""
+    draws_pixels: bool = False
+    """True if pixels have no means, so that `decode`, `reconstruct` and `sample` return draws of p(x|z)."""
     corrupt: Callable[..., Float[np.ndarray, "N H W C"]] | None = None
     """(images u8[N,H,W,C], seed) -> the corrupted images that a denoiser encodes; None for other models."""
     request: Request = Request()

@@ -66,6 +66,7 @@ ARRAYS: dict[str, Compute] = {
         array("corrupted") if source.corrupt else source.test.images[example_rows(source)],
         *source.labels_of(example_rows(source)),
     ),
+    "draws_pixels": lambda source, _: source.draws_pixels,
     "shown_classes": lambda source, _: np.unique(source.test.labels).tolist(),
     "latents": lambda source, _: source.latents(source.test.images, *source.labels_of()),
     "projection": lambda _, array: geometry.project(array("latents")),

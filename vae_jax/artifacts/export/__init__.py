@@ -25,6 +25,11 @@ def notes(run: Run, form: str) -> list[str]:
         found.append(
             "encoder.onnx: left out, because z takes more than a list of layers here; --format=stablehlo has encode"
         )
+    if form == "stablehlo" and run.draws_pixels:
+        found.append(
+            f"decode.stablehlo: left out, because likelihood={run.config.likelihood} has no pixel means; "
+            "--format=safetensors has its weights"
+        )
     if run.config.dtype != "float32" and form != "stablehlo":
         found.append(f"weights are float32, as in the checkpoint; the run itself computes in {run.config.dtype}")
     return found

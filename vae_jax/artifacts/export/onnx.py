@@ -51,6 +51,8 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
 
 
 def _named(run: Run) -> str:
+    if run.draws_pixels:
+        return f"likelihood={run.config.likelihood}"
     conditional = "" if run.config.condition == "none" else f" with condition={run.config.condition}"
     return f"model={run.config.model}{conditional}"
 

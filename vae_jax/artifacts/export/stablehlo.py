@@ -21,7 +21,7 @@ LOAD = "from jax import export; {name} = export.deserialize(open(PATH, 'rb').rea
 
 
 def make(run: Run, workdir: Path) -> list[Artefact]:
-    """Make encode.stablehlo and decode.stablehlo, serialised by `jax.export`.
+    """Make encode.stablehlo, and decode.stablehlo if pixels have means, serialised by `jax.export`.
 
     They compute in the run's dtype; inputs and outputs are float32.
 
@@ -49,10 +49,10 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
         Rows(shape, dtype, run.model.given is not None),
     )
     outputs = "{" + ", ".join(map(repr, jax.eval_shape(encode, *of_images.shapes(1)))) + "}"
-    return [
-        _artefact("encode", encode, of_images, " in [0, 1]", f"{outputs}, {sizes(shape)}"),
-        _artefact("decode", decode, of_z, "", f"{sizes(run.shape)} in [0, 1]"),
-    ]
+    made = [_artefact("encode", encode, of_images, " in [0, 1]", f"{outputs}, {sizes(shape)}")]
+    if not run.draws_pixels:
+        made.append(_artefact("decode", decode, of_z, "", f"{sizes(run.shape)} in [0, 1]"))
+    return made
 
 
 class Rows(NamedTuple):

@@ -25,18 +25,25 @@ MOST_COLUMNS = 12
 CLASS_CHARACTER = 11  # screen pixels
 
 
-def fig_reconstructions(originals: Images, reconstructions: Images, corrupted: Images | None = None) -> Figure:
+def fig_reconstructions(
+    originals: Images, reconstructions: Images, corrupted: Images | None = None, draws_pixels: bool = False
+) -> Figure:
     """Draw originals, a denoiser's corrupted inputs under them, and reconstructions; more than 12 images take further rows.
 
-    All are f32 [n, H, W, C], shown in [0, 1]; see `grid` for the channels.
+    All are f32 [n, H, W, C], shown in [0, 1]; see `grid` for the channels. With `draws_pixels` reconstructions are draws of
+    p(x|z), z being that of the image without noise.
     """
+    name = "draw given its z" if draws_pixels else "reconstruction"
     pairs = math.ceil(len(originals) / MOST_COLUMNS)
     columns = math.ceil(len(originals) / pairs)
-    parts = {"original": originals, "noisy input": corrupted, "reconstruction": reconstructions}
+    parts = {"original": originals, "noisy input": corrupted, name: reconstructions}
     parts = {label: part for label, part in parts.items() if part is not None}
     rows = [part[i * columns : (i + 1) * columns] for i in range(pairs) for part in parts.values()]
     picture = grid(rows, columns, WIDTH - LABEL - MARGIN)
-    figure = framed(picture, "Test images and their reconstructions", left=LABEL)
+    title = (
+        "Test images, and a draw of p(x|z) at each one's z" if draws_pixels else "Test images and their reconstructions"
+    )
+    figure = framed(picture, title, left=LABEL)
     label_rows(figure, picture, [*parts] * pairs, LABEL)
     return figure
 

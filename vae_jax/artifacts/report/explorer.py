@@ -89,7 +89,8 @@ def content(run: Run, dataset: Dataset, workdir: Path | None = None) -> dict[str
 def _layers(run: Run) -> tuple[Layers | None, str]:
     """Return the network's layers and "", or None and the reason why the page cannot run it."""
     if run.model.layers is None or run.model.place is None:
-        return None, f"The page cannot run a model={run.config.model}, so nothing is decoded here."
+        kind = "likelihood=pixelcnn" if run.draws_pixels else f"model={run.config.model}"
+        return None, f"The page cannot run a {kind}, so nothing is decoded here."
     layers = run.model.layers(run.params)
     reason = too_large(fold_labels(layers, len(run.class_names)))
     return (None, reason) if reason else (layers, "")

@@ -128,7 +128,7 @@ def _code_lines(subject: Subject, test: Encoded) -> Iterator[Line]:
     codes, labels = test.codes, test.given(len(test.labels))
     prior = require_prior(subject.model)
     summary = summarize_latents(codes.means, codes.aggregate(), prior.is_standard, labels)
-    yield lines.units(summary)
+    yield lines.units(summary, subject.model.pixel_mean is None)
     yield lines.moments(summary)
     pairs, paired = information.pairs_of(subject.model, subject.params, codes, labels)
     few = codes.first(paired)

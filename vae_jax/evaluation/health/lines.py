@@ -15,6 +15,8 @@ SATURATED = 1.0
 """Nats below log N; above this, mutual information cannot be distinguished from more."""
 NO_INFORMATION = 0.1
 """Nats of mutual information that count as none."""
+LITTLE_KL = 1.0
+"""Nats of kl in all below which a decoder that sees the pixels before a pixel counts as one that ignores z."""
 HOLE_NATS, HOLE_ACCURACY = 2.0, 0.85
 """Two Gaussians that are 2 nats apart are distinguished with an accuracy of 0.84. Then some region contains 70 more of 100 draws
 from the prior than of 100 codes. VAEs of MNIST that one would call good have 0.7 to 0.8."""
@@ -24,9 +26,13 @@ GAP_SHARE = 0.25
 """The gap, in standard deviations of the elbo between test images, above which there is overfitting."""
 
 
-def units(summary: Summary) -> Line:
-    """Return the line on the latent dimensions that carry information."""
-    inactive, size = summary.inactive, len(summary.activity)
+def units(summary: Summary, without_z: bool = False) -> Line:
+    """Return the line on the latent dimensions that carry information.
+
+    With `without_z` the decoder can model images without them, being autoregressive: then a kl near 0 says that none does.
+    """
+    size, unused = len(summary.activity), without_z and summary.kl.sum() < LITTLE_KL
+    inactive = list(range(size)) if unused else summary.inactive
     kl = f"kl {kl_text(summary)}" + (f", {summary.kl.sum():.2f} in all" if len(summary.kl) > 1 else "")
     text = f"{units_text(summary).replace(' units active', '')}; {kl}"
     numbers = {"inactive": inactive, "size": size, "kl_per_dimension": summary.kl.tolist()}
@@ -36,7 +42,10 @@ def units(summary: Summary) -> Line:
         against_collapse(len(summary.kl) >= size) if len(inactive) == size else "a smaller latent_dim, if beta is right"
     )
     which = verdicts.units_named(inactive)
-    if len(inactive) == size:
+    if unused:
+        which = f"kl {summary.kl.sum():.2f} nats: the decoder models images by their own pixels, and ignores z"
+        advice += ", fewer pixelcnn.layers"
+    elif len(inactive) == size:
         which = f"all {size} units: the decoder ignores z, so reconstructions do not follow the image"
     return Line(verdicts.UNITS, text, COLLAPSED, which, advice, numbers)
 
@@ -143,6 +152,6 @@ def codes_used(usage: Usage, nats: float, num_images: int, remedy: str = "") -> 
     return Line(verdicts.CODES_USED, text, COLLAPSED, which, advice, numbers=usage.metrics)
 
 
-def quick(summary: Summary) -> list[Line]:
-    """Return the lines on the latent space that need no more than a final evaluation."""
-    return [units(summary), *([moments(summary)] if summary.standard_prior else [])]
+def quick(summary: Summary, without_z: bool = False) -> list[Line]:
+    """Return the lines on the latent space that need no more than a final evaluation; `without_z`: see `units`."""
+    return [units(summary, without_z), *([moments(summary)] if summary.standard_prior else [])]

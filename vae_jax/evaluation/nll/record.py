@@ -31,7 +31,7 @@ FINGERPRINT = (
 GIVEN = "_given_y"
 """The end of the names of a conditional model's quantities, which are of log p(x|y)."""
 
-Facts = Mapping[str, str | int]
+Facts = Mapping[str, str | int | float]
 Source = Callable[[UInt8[np.ndarray, "N H W C"], int], Iterator[Block | Annealed]]
 """(images u8[N,H,W,C], the number of the first) -> Blocks in order, or Annealed blocks for AIS."""
 

@@ -16,6 +16,7 @@ from vae_jax.errors import InputError
 from vae_jax.evaluation.estimators import make_ais, make_split_weights, tune_step_sizes
 from vae_jax.evaluation.nll.images import Labels, Request, split_of
 from vae_jax.evaluation.nll.record import GIVEN, Facts, Record, Source, differing, read
+from vae_jax.evaluation.nll.summary import standard_error
 from vae_jax.models import family_name, require_euclidean
 from vae_jax.randomness import keys_of
 from vae_jax.runs.pair import PAIR
@@ -91,7 +92,14 @@ def facts_of(run: Run, request: Request, images: UInt8[np.ndarray, "N H W C"], l
         "split_seed": run.config.split_seed,
         "num_elements": int(np.prod(run.shape)),
         **({"prior": "learned afterwards"} if PAIR in run.model.traits else {}),
+        **(_kl(run, images, labels) if run.draws_pixels else {}),
     }
+
+
+def _kl(run: Run, images: UInt8[np.ndarray, "N H W C"], labels: Labels) -> Facts:
+    """Return the mean KL(q(z|x) || p(z)) over images and its standard error: an autoregressive decoder can do without z."""
+    kl = run.kl_terms(images, labels).sum(axis=1, dtype=np.float64)
+    return {"kl": float(kl.mean()), "kl_error": standard_error(kl)}
 
 
 def kind_of(run: Run) -> Facts:

@@ -27,7 +27,10 @@ def print_record(record: Record, console: Console) -> dict[str, Any]:
     if summary.caveat:
         console.line(f"{summary.metric}: {summary.caveat}")
     console.line()
-    console.table("nats per image", ["mean", "Monte Carlo error", "error over images"], _means(summary))
+    rows = _means(summary)
+    if "kl" in facts:
+        rows.append((f"{facts['split']}/kl", [float(facts["kl"]), "-", digits(float(facts["kl_error"]), 2)]))
+    console.table("nats per image", ["mean", "Monte Carlo error", "error over images"], rows)
     console.line()
     weights = "chains" if facts["method"] == "ais" else "samples"
     sizes = [f"{size:,}" for size in summary.curve]
@@ -35,7 +38,7 @@ def print_record(record: Record, console: Console) -> dict[str, Any]:
     console.line()
     _print_diagnostics(record, summary, console)
     numbers = summary._asdict()
-    return {**facts, **finite(numbers.pop("metrics")), **finite(numbers)}
+    return {**finite(dict(facts)), **finite(numbers.pop("metrics")), **finite(numbers)}
 
 
 def _means(summary: Summary) -> list[tuple[str, list[Value]]]:

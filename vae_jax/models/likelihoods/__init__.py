@@ -3,7 +3,7 @@
 from typing import Any
 
 from vae_jax.keys import Entry
-from vae_jax.models.likelihoods import gaussian, levels
+from vae_jax.models.likelihoods import gaussian, levels, pixelcnn
 from vae_jax.models.likelihoods.bernoulli import make_bernoulli, make_continuous_bernoulli
 from vae_jax.models.likelihoods.logistic import make_discretized_logistic
 from vae_jax.types import Config, Likelihood, Spec
@@ -14,6 +14,7 @@ LIKELIHOODS: dict[str, Entry] = {
     "gaussian": Entry(gaussian.make_gaussian, gaussian.KEYS),
     "discretized_logistic": Entry(make_discretized_logistic),
     "levels": Entry(levels.make_levels, levels.KEYS, levels.problems),
+    "pixelcnn": Entry(pixelcnn.make_pixelcnn_likelihood, pixelcnn.KEYS, pixelcnn.problems),
 }
 """(config, spec) -> Likelihood."""
 
@@ -25,7 +26,7 @@ def make_likelihood(config: Config, spec: Spec) -> Likelihood:
 
 def asks_levels(config: Config) -> bool:
     """Return True if the likelihood is made for the number of grey levels of the data, `Spec.levels`."""
-    return levels.NUMBER in LIKELIHOODS[config.likelihood].keys
+    return config.binarize == "none" and levels.NUMBER in LIKELIHOODS[config.likelihood].keys
 
 
 def numbers_of(config: Config, likelihood: Likelihood) -> dict[str, Any]:

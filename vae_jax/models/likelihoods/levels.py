@@ -26,7 +26,9 @@ def problems(flat: Mapping[str, Any]) -> list[str]:
     """Return the problem of a single level."""
     if flat["levels.number"] != 1:
         return []
-    return [f"levels.number=1: likelihood=levels needs two levels or more; choices: 0 (those of the data), 2 to {MOST}"]
+    return [
+        f"levels.number=1: likelihood={flat['likelihood']} needs two levels or more; choices: 0 (those of the data), 2 to {MOST}"
+    ]
 
 
 def make_levels(config: Config, spec: Spec) -> Likelihood:

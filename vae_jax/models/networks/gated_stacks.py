@@ -12,6 +12,8 @@ from vae_jax.models.networks.convolution import Pair, convolve
 from vae_jax.models.networks.network import INITS
 
 Features = Float[Array, "B H W F"]
+Kept = tuple[Array, ...]
+"""An array of each layer."""
 hidden_init = INITS["glorot"].hidden
 
 
@@ -55,13 +57,42 @@ class GatedStacks(nn.Module):
 
     def see(self, indices: Array, given: Given) -> Features:
         """Map indices -> features of the places before each place."""
-        x = _looked_up(self.values, indices)
+        x = self.look_up(indices)
         # Shifted by one, so that all later layers may look at their own row, or place, and still see only what is before.
         vertical = jnp.pad(x, ((0, 0), (1, 0), (0, 0), (0, 0)))[:, :-1]
         horizontal = jnp.pad(x, ((0, 0), (0, 0), (1, 0), (0, 0)))[:, :, :-1]
         for layer in self.stacks:
-            vertical, horizontal = layer(vertical, horizontal, given)
+            vertical, joined = layer(vertical, given)
+            horizontal, _ = layer(horizontal, given, joined)
         return horizontal
+
+    def look_up(self, indices: Array) -> Features:
+        """Map the indices of places -> the features by which other places see them."""
+        return _looked_up(self.values, indices)
+
+    def see_row(self, above: Kept, x: Float[Array, "B 1 W F"], given: Given) -> tuple[Kept, Kept]:
+        """Map what each layer keeps of the rows above, and the row before -> the same of the next row, and what is joined to it.
+
+        Together with `see_place` it computes `see` a row, then a place at a time, at the cost of one `see` for all places.
+        """
+        kept, joined = [], []
+        for layer, rows in zip(self.stacks, above, strict=True):
+            window = jnp.concatenate([rows, x], axis=1)
+            x, own = layer(window, given, edges=False)
+            kept.append(window[:, 1:])
+            joined.append(own)
+        return tuple(kept), tuple(joined)
+
+    def see_place(
+        self, left: Kept, x: Float[Array, "B 1 1 F"], joined: Kept, given: Given
+    ) -> tuple[Kept, Float[Array, "B 1 1 F"]]:
+        """Map what each layer keeps of places on the left, the place before, and what is joined here -> (kept, features)."""
+        kept = []
+        for layer, places, own in zip(self.stacks, left, joined, strict=True):
+            window = jnp.concatenate([places, x], axis=2)
+            x, _ = layer(window, given, own, edges=False)
+            kept.append(window[:, :, 1:])
+        return tuple(kept), x
 
     def predict(self, seen: Features, indices: Array) -> Float[Array, "B H W R K"]:
         """Map the features of places and their own indices -> logits; those of index r depend on the indices before r."""
@@ -99,20 +130,32 @@ class Gated(nn.Module):
     """The odd width of the vertical convolution; both convolutions look (kernel - 1) / 2 rows, or places, back."""
 
     @nn.compact
-    def __call__(self, vertical: Features, horizontal: Features, given: Given) -> tuple[Features, Features]:
-        """Map (vertical, horizontal) -> the same of the next layer."""
-        reach, dense = self.kernel // 2, partial(nn.Dense, kernel_init=hidden_init)
-        above = self._convolved("above", vertical, ((reach, 0), (reach, reach)))
-        left = self._convolved("left", horizontal, ((0, 0), (reach, 0))) + _of_rows(dense(2 * self.features), above)
-        for numbers in (None if given.classes is None else given.classes[:, None, None], given.around):
-            if numbers is not None:
-                for_above, for_left = jnp.split(_of_rows(dense(4 * self.features, use_bias=False), numbers), 2, axis=-1)
-                above, left = above + for_above, left + for_left
-        return vertical + _gate(above), horizontal + _of_rows(dense(self.features), _gate(left))
+    def __call__(
+        self, x: Features, given: Given, joined: Float[Array, "B h w G"] | None = None, edges: bool = True
+    ) -> tuple[Float[Array, "B h w F"], Float[Array, "B h w G"]]:
+        """Map the vertical stack -> (the same of the next layer, what is joined to the horizontal stack).
 
-    def _convolved(self, name: str, x: Features, padding: tuple[Pair, Pair]) -> Float[Array, "B H W G"]:
-        """Return a convolution of 2 F outputs, whose kernel covers a place and what is padded around it."""
-        size = [1 + sum(pair) for pair in padding]
+        With `joined` map the horizontal stack -> (the same of the next layer, joined). Without `edges` x is no whole grid: its
+        first (kernel - 1) / 2 rows, or places, are only looked at.
+        """
+        reach, dense = self.kernel // 2, partial(nn.Dense, kernel_init=hidden_init)
+        around = None if given.classes is None else given.classes[:, None, None], given.around
+        numbers = [values for values in around if values is not None]
+        # Made in every call, in this order, because they are named by it.
+        to_left, *of_given = dense(2 * self.features), *(dense(4 * self.features, use_bias=False) for _ in numbers)
+        to_next = dense(self.features)
+        if joined is not None:
+            left = self._convolved("left", x, (1, reach + 1), ((0, 0), (reach * edges, 0))) + joined
+            return x[:, :, reach * (not edges) :] + _of_rows(to_next, _gate(left)), joined
+        above = self._convolved("above", x, (reach + 1, self.kernel), ((reach * edges, 0), (reach, reach)))
+        joined = _of_rows(to_left, above)
+        for layer, values in zip(of_given, numbers, strict=True):
+            for_above, for_left = jnp.split(_of_rows(layer, values), 2, axis=-1)
+            above, joined = above + for_above, joined + for_left
+        return x[:, reach * (not edges) :] + _gate(above), joined
+
+    def _convolved(self, name: str, x: Features, size: Pair, padding: tuple[Pair, Pair]) -> Float[Array, "B h w G"]:
+        """Return a convolution of 2 F outputs, whose kernel has this size."""
         kernel = self.param(name, hidden_init, (*size, x.shape[-1], 2 * self.features))
         bias = self.param(f"{name}_bias", nn.initializers.zeros, (2 * self.features,))
         return convolve(x, kernel, (1, 1), padding, in_parts=True) + bias[None, None, None]

@@ -6,17 +6,13 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Int32, PRNGKeyArray
 
-from vae_jax.keys import count
 from vae_jax.models.conditional import LABEL, one_hot
-from vae_jax.models.networks.pixelcnn import NOTHING, Given, make_pixelcnn
+from vae_jax.models.networks import pixelcnn
+from vae_jax.models.networks.pixelcnn import NOTHING, OF_CODES, Given, make_pixelcnn, size_of
 from vae_jax.types import Config, Encode, Params, PerExample, Prior, Sample, Spec
 
 Codes = Int32[Array, "B T"]
-KEYS = (
-    count("pixelcnn.features", 64, "width of all layers", "features", 1, 4096),
-    count("pixelcnn.layers", 5, "layers of each stack", "layers", 1, 100),
-    count("pixelcnn.kernel", 3, "odd width of the convolutions", "places", 1, 99),
-)
+KEYS = pixelcnn.KEYS
 
 
 def problems(flat: Mapping[str, Any]) -> list[str]:
@@ -26,9 +22,7 @@ def problems(flat: Mapping[str, Any]) -> list[str]:
         found.append(
             f"model={flat['model']}: prior=pixelcnn is a density of the discrete codes of a finished run; choices: model=density"
         )
-    if flat["pixelcnn.kernel"] % 2 == 0:
-        found.append(f"pixelcnn.kernel={flat['pixelcnn.kernel']}: an even kernel has no middle; choices: 1, 3, 5, ...")
-    return found
+    return found + pixelcnn.problems(flat)
 
 
 def make_pixelcnn_prior(config: Config, spec: Spec, encode: Encode) -> Prior:
@@ -40,10 +34,8 @@ def make_pixelcnn_prior(config: Config, spec: Spec, encode: Encode) -> Prior:
     """
     assert spec.codes is not None
     height, width, levels = spec.shape
-    classes, own = spec.num_classes if config.condition == "label" else 0, config.pixelcnn
-    network = make_pixelcnn(
-        (height, width), levels, spec.codes[1], own.features, own.layers, own.kernel, given=(classes, 0)
-    )
+    classes = spec.num_classes if config.condition == "label" else 0
+    network = make_pixelcnn((height, width), levels, spec.codes[1], *size_of(config, OF_CODES), given=(classes, 0))
 
     def given(params: Params, rows: int) -> Given:
         return Given(one_hot(params[LABEL], classes, rows)) if classes else NOTHING
