@@ -263,6 +263,14 @@ def test_json_round_trips_exactly():
     }
 
 
+def test_a_stored_value_that_the_run_does_not_read_is_forgotten():
+    values = json.loads(config_lib.to_json(config_lib.defaults()))
+    values["pixelcnn"]["features"] = 77  # as if that had been the default
+    again = config_lib.from_json(json.dumps(values), "here")
+    assert again.to_dict() == config_lib.defaults().to_dict()
+    config_lib.validate(again, {})
+
+
 def test_missing_keys_in_the_json_of_a_run_take_their_defaults():
     values = json.loads(config_lib.to_json(config_lib.defaults()))
     del values["gaussian"]

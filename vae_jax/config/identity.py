@@ -5,6 +5,7 @@ import json
 import os
 from typing import Any
 
+from vae_jax.config.reading import without_unread
 from vae_jax.config.table import KEYS, RENAMED, flatten, nest
 from vae_jax.config.validation import as_reals, completed, key_problems
 from vae_jax.errors import InputError, shown
@@ -38,7 +39,7 @@ def to_json(config: Config) -> str:
 
 
 def from_json(text: str | bytes, source: str) -> Config:
-    """Return the config of `to_json`'s text. Lists become tuples; keys that a run lacks take their defaults.
+    """Return the config of `to_json`'s text. Lists become tuples; keys that a run lacks, or does not read, take their defaults.
 
     Raises:
         InputError: the text is not a JSON object, is of an older version, or has unknown keys or wrong values, a line for each;
@@ -61,4 +62,5 @@ def from_json(text: str | bytes, source: str) -> Config:
     problems = key_problems(found, {})
     if problems:
         raise InputError("\n".join(f"{source}: {problem}" for problem in problems))
-    return nest(completed(found))
+    # The default of a key that the run does not read may have been another one when it was written.
+    return without_unread(nest(completed(found)))[0]
