@@ -129,6 +129,7 @@ ARRAYS = {
     "activity_bound": 0.01,
     "sigma_map": RNG.random((8, 8)),
     "error_map": RNG.random((8, 8)),
+    "draws_pixels": False,
 }
 STILL = [name for name in FIGURES if name != "animation"]
 

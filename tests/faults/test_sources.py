@@ -32,6 +32,7 @@ IN_PLACE = {
     "experiments/benchmarks/nll_contenders.py": "images for another process, into a scratch folder",
     "experiments/benchmarks/peers.py": "images for other processes, into a scratch folder",
     "experiments/benchmarks/point.py": "the answer of a process, read when it has ended well",
+    "experiments/benchmarks/pythae_loop.py": "/dev/null",
     "experiments/benchmarks/peers_code/common.py": "the answer of a process, read when it has ended well",
     "experiments/benchmarks/peers_code/nll_with_pythae.py": "the answer of a process, read when it has ended well",
     "experiments/benchmarks/peers_code/processes.py": "a log, read by people",

@@ -36,7 +36,8 @@ OBJECTIVES = [
 
 
 def build(make_config, key, **changes):
-    config = make_config(condition="label", **changes)
+    few = {"vq__codes": 8} if changes.get("model") == "quantized" else {}  # six images have 24 vectors
+    config = make_config(condition="label", **few | changes)
     model = make_model(config, SPEC)
     x = jax.random.uniform(key, (SIZE, *SHAPE))
     images = (255 * x[: SPEC.sample_size if "sample" in model.traits else 0]).astype(jnp.uint8)

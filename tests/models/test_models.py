@@ -120,7 +120,14 @@ def test_a_model_without_a_prior_is_refused_in_one_line(make_config):
 def test_a_prior_without_a_density_can_be_sampled_but_gives_no_bound(make_config):
     vae = make_model(make_config(), Spec(SHAPE))
     assert vae.prior is not None
-    for model in (vae._replace(prior=vae.prior._replace(log_prob=None)), vae._replace(rate=None)):
+    points = r"^model=vae: has codes without noise, and a prior fitted to points gives samples but no log p\(x\)"
+    for model, line in (
+        (
+            vae._replace(prior=vae.prior._replace(log_prob=None)),
+            r"^model=vae: has no log p\(z\), so there is no log p\(x\); ",
+        ),
+        (vae._replace(rate=None), points),
+    ):
         assert require_prior(model, "vae") is model.prior
-        with pytest.raises(InputError, match=r"^model=vae: has no log p\(z\), so there is no log p\(x\); "):
+        with pytest.raises(InputError, match=line):
             require_rate(model, "vae")

@@ -3,9 +3,7 @@
 Prints one line for each thing that can be wrong with a VAE, with a verdict (collapsed, over-regularised, overfitting, prior
 hole, healthy, undecided) and advice. Further lines say what the codes are good for; one verdict sums up. The numbers are
 written to health.json. Nothing is trained except the posteriors of single images and small classifiers. The report first says
-how long it will take: some 20 s for the digits on an idle core. Fewer --num_refined and --num_images take less.
-
-For discrete codes there is a line on how many are used, and one on the gap between training and test images.
+how long it will take: some 20 s for the digits. Fewer --num_refined and --num_images take less. Discrete codes have two lines.
 """
 
 import json
