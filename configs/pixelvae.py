@@ -1,7 +1,7 @@
 """The PixelVAE (Gulrajani et al. 2016), small: a gated PixelCNN of three layers as the likelihood, given z, of binarised MNIST.
 
 python -m vae_jax.main --config=configs/pixelvae.py
-The encoder, the latent dimensions and the data are those of configs/gated_vae.py. The PixelCNN sees pixels that are at most three
+The encoder, the latent dimensions and the data are those of configs/gated_vae.py. The PixelCNN sees pixels that are at most four
 rows and columns away, and z has to say the rest. One that sees more (--config.pixelcnn.layers=6) needs z less: experiments.nll
 prints the kl beside the nll, and experiments.health says if it is near 0. The warm-up of the KL lets z say something before the
 PixelCNN can do without it.

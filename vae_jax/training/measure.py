@@ -17,6 +17,7 @@ from vae_jax.evaluation.per_image import PerImage
 from vae_jax.models import against_dead_codes, model_params, num_parameters
 from vae_jax.runs.checkpoint import Checkpoints, Which
 from vae_jax.runs.loading import load_run
+from vae_jax.runs.pair import PAIR
 from vae_jax.runs.workdir import read_config
 from vae_jax.system import disk
 from vae_jax.system.console import Console
@@ -62,6 +63,8 @@ def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measu
         # One split's per-image values are kept at a time; after the loop they are those of the test split.
         of_test = training.evaluate(state, training.key_eval, getattr(training.dataset, name), training.hparams)
         table[name] = of_test.metrics
+        if PAIR in training.model.traits and training.model.rate is None:
+            del table[name]["loss"]  # that of the autoencoder, not the loss of this run, which is -code_log_density
         elbos[name] = of_test.terms.get("elbo")
     facts: dict[str, Any] = {
         "pixels": training.pixels,
@@ -110,7 +113,7 @@ def print_measured(training: Training, measured: Measured, which: str, console: 
     if training.model.given is not None:
         title += ", given the label" + f": the elbo is a bound on {GIVEN}" * (training.model.rate is not None)
     rows = {metric: [measured.table[split][metric] for split in SPLITS] for metric in measured.table["test"]}
-    if rows["loss"] == [-elbo for elbo in rows.get("elbo", [])]:
+    if rows.get("loss") == [-elbo for elbo in rows.get("elbo", [])]:
         del rows["loss"]  # at beta = 1 it is the elbo with the other sign
     console.table(title, list(SPLITS), list(rows.items()))
     for line in measured.lines:

@@ -236,3 +236,26 @@ def test_codes_are_drawn_from_a_learned_prior_given_the_chosen_class(page, tmp_p
         assert there.codes().tolist() == [2] * 4
         assert there.page.locator("#grid-title").text_content() == "Drawn from the learned prior"
     assert there.page.locator("#class-choice option").all_text_contents() == ["any", "a", "b", "c"]
+
+
+def test_codes_painted_on_a_dropped_image_come_back_after_restore_or_another_image(painting):
+    there = painting("vq", "code=7")
+    images = data.load(there.run.config).test.images[5:7]
+    there.page.uncheck("#frame")
+    drop(there, "five.png", png(images[0, ..., 0]))
+    own = there.codes_of(images[0] / 255)
+    painted = np.concatenate([[7], own[1:]])
+    assert painted[0] != own[0]
+    for replace, codes in (
+        (lambda: there.click("#restore"), own),
+        (lambda: drop(there, "six.png", png(images[1, ..., 0])), there.codes_of(images[1] / 255)),
+    ):
+        there.page.mouse.click(*there.spot(0))
+        there.settle()
+        there.shows_codes(painted)
+        replace()
+        there.shows_codes(codes)
+        there.click("#undo")
+        there.shows_codes(painted)
+        there.click("#undo")
+        there.shows_codes(own)

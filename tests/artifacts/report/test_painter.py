@@ -93,6 +93,9 @@ def test_a_page_says_why_it_cannot_run_a_network(monkeypatch):
     run.spec = run.spec._replace(class_names=tuple("0123456789"))
     reason = painter.content(run, digits(), [])["reason"]
     assert reason == "The page cannot run a model=quantized with condition=label, so nothing is decoded here."
+    drawn = random_run((8, 8, 1), model="quantized", likelihood="pixelcnn", pixelcnn__features=4, pixelcnn__layers=1)
+    reason = painter.content(drawn, digits(), [])["reason"]
+    assert reason == "The page cannot run a likelihood=pixelcnn, so nothing is decoded here."
     monkeypatch.setattr("vae_jax.artifacts.report.explorer.MOST_NUMBERS", 100)
     assert "weights, more than the 100" in content(of_digits("vq")[0])["reason"]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vae_jax.artifacts.export import onnx, safetensors, stablehlo
 from vae_jax.artifacts.export.file import Artefact
+from vae_jax.runs.pair import PAIR
 from vae_jax.runs.run import Run
 
 FORMATS: dict[str, Callable[[Run, Path], list[Artefact]]] = {
@@ -28,7 +29,7 @@ def notes(run: Run, form: str) -> list[str]:
     if form == "stablehlo" and run.draws_pixels:
         found.append(
             f"decode.stablehlo: left out, because likelihood={run.config.likelihood} has no pixel means; "
-            "--format=safetensors has its weights"
+            f"--format=safetensors {'of the first run ' * (PAIR in run.model.traits)}has its weights"
         )
     if run.config.dtype != "float32" and form != "stablehlo":
         found.append(f"weights are float32, as in the checkpoint; the run itself computes in {run.config.dtype}")

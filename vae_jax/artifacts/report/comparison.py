@@ -15,6 +15,7 @@ from vae_jax.artifacts.report.sprites import sheet
 from vae_jax.data.preprocess import kind_of_pixels
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.loading import load_run
+from vae_jax.runs.pair import PAIR
 from vae_jax.runs.run import Run
 from vae_jax.system import disk
 from vae_jax.types import Config
@@ -101,6 +102,7 @@ def _read(workdir: Path) -> Compared:
             run.config.likelihood,
             ", given the label" * (given is not None),
             ", from noisy images" * run.corrupts,
+            "a density of codes" if PAIR in run.model.traits else "",
         ),
         stands.complete,
         f"{'complete' if stands.complete else 'not complete'}: epoch {stands.epochs:g}{best}",
@@ -116,7 +118,9 @@ def _read(workdir: Path) -> Compared:
 def _told_apart(runs: Sequence[Compared]) -> list[Compared]:
     """Return the runs with the name of their images and the settings of their loss in their kind, if these differ."""
     losses = naming.losses([run.config for run in runs])
-    runs = [run._replace(kind=run.kind._replace(loss=loss)) for run, loss in zip(runs, losses, strict=True)]
+    runs = [
+        run._replace(kind=run.kind._replace(loss=run.kind.loss or loss)) for run, loss in zip(runs, losses, strict=True)
+    ]
     sets = [(facts.data_name(run.config), run.originals.shape[1:]) for run in runs]
     if len(set(sets)) == 1:
         return runs

@@ -165,4 +165,6 @@ def _draws(run: Run) -> list[list[int]] | None:
 
 
 def _named(run: Run) -> str:
+    if run.draws_pixels:
+        return f"a likelihood={run.config.likelihood}"
     return f"a model={run.config.model}" + f" with condition={run.config.condition}" * bool(run.class_names)

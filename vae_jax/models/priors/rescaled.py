@@ -16,10 +16,12 @@ def moments_of(mean: Float[Array, "M h w c"], logvar: Float[Array, "M h w c"] | 
 
     A channel that is the same for all images has the deviation 1, with which its density is finite.
     """
-    variance = mean.var(axis=(0, 1, 2))
+    lowest, variance = mean.min(axis=(0, 1, 2)), mean.var(axis=(0, 1, 2))
+    # The float32 mean of equal numbers is not quite their value, so their variance is not quite 0.
+    same, centre = mean.max(axis=(0, 1, 2)) == lowest, mean.mean(axis=(0, 1, 2))
     if logvar is not None:
-        variance += jnp.exp(logvar).mean(axis=(0, 1, 2))
-    return {"mean": mean.mean(axis=(0, 1, 2)), "deviation": jnp.where(variance > 0, jnp.sqrt(variance), 1.0)}
+        return {"mean": centre, "deviation": jnp.sqrt(variance + jnp.exp(logvar).mean(axis=(0, 1, 2)))}
+    return {"mean": jnp.where(same, lowest, centre), "deviation": jnp.where(same, 1.0, jnp.sqrt(variance))}
 
 
 def rescaled(prior: Prior, places: int) -> Prior:

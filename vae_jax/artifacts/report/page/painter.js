@@ -89,7 +89,8 @@ const Painter = (() => {
 
     /** Start from other codes; `from` says where they come from. */
     function begin(next, from) {
-      if (!(from.image && origin.image)) store(); // each stroke of a drawing is no step of its own
+      // Each stroke of a drawing is no step of its own, unless it replaces codes that were painted.
+      if (!(from.image && origin.image) || differing()) store();
       codes = Array.from(next);
       origin = { ...from, codes: [...codes] };
       show();
