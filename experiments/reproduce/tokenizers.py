@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from experiments.reproduce import tokenizers_tables
@@ -21,6 +22,7 @@ from vae_jax import data, train
 from vae_jax.commands import arguments
 from vae_jax.config import command_line
 from vae_jax.evaluation.generation import probabilities
+from vae_jax.models import require_rate
 from vae_jax.runs.loading import load_run
 from vae_jax.runs.run import Run
 from vae_jax.system.command import run_command
@@ -76,7 +78,7 @@ def choose_beta(flags: Any, name: str, console: Console) -> float:
     for beta in table.betas:
         config = make_config(flags, name, GRID, beta=beta, num_epochs=table.search_epochs)
         results = train.train_and_evaluate(config, workdir_of(flags.output, name, GRID, f"beta-{beta}"), console)
-        found[beta] = abs(results["test/kl"] - table.nats)
+        found[beta] = abs(results["val/kl"] - table.nats)
     return min(found, key=found.__getitem__)
 
 
@@ -106,8 +108,12 @@ def train_row(flags: Any, name: str, row: str, console: Console) -> None:
 
 
 def saved_nats(first: Run, pair: Run, images: np.ndarray) -> np.ndarray:
-    """Return the nats by which the pair's prior lowers the rate of each image, over the same draws of z."""
-    return first.kl_terms(images).sum(axis=1) - pair.kl_terms(images).sum(axis=1)
+    """Return the nats by which the pair's prior lowers the rate of each image: log p_pair(z) - log p_first(z) of one draw."""
+    if first.model.num_codes:
+        return first.kl_terms(images).sum(axis=1) - pair.kl_terms(images).sum(axis=1)
+    z = first.sample_posterior(images)
+    of_pair, of_first = (np.asarray(jax.jit(require_rate(run.model)[0])(run.params, z)) for run in (pair, first))
+    return of_pair - of_first
 
 
 def judge_samples(flags: Any, console: Console) -> None:

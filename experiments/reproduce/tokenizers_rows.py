@@ -55,12 +55,12 @@ COLUMNS_NOTE = (
     "All numbers are of the test images, at the best epoch by validation elbo. mse, psnr and ssim: of the reconstruction with "
     "z = the posterior mean. perplexity: of the codes of all images, level by level for residual. rate: the KL to the first "
     "prior, uniform over codes or N(0, I), nats per image. saved: nats that the learned prior takes off the rate, over the same "
-    "images, with the standard error. The learned prior is a PixelCNN for codes and a RealNVP for Gaussians. Minutes are those "
-    "that the two runs took on one core, on which a second one of this study, and at times others, ran beside."
+    "draws of z, with the standard error. The learned prior is a PixelCNN for codes and a RealNVP for Gaussians. Minutes: of the "
+    "two runs, without the search of beta, on one core beside other work; of a run that was interrupted, of its longest part."
 )
 BETA_NOTE = (
-    "latent_grid: a diagonal Gaussian of 4 channels at each place, with the beta of {betas} whose kl after {epochs} epochs is "
-    "the nearest to {nats:.1f} nats, the rate of the codes."
+    "latent_grid: a diagonal Gaussian of 4 channels at each place, with the beta of {betas} whose validation kl after "
+    "{epochs} epochs is the nearest to {nats:.1f} nats, the rate of the codes."
 )
 
 TABLES: dict[str, Table] = {

@@ -66,7 +66,7 @@ def ready_codes(config: Config) -> None:
     if parent.model.codes is not None and "deterministic" not in parent.model.traits:
         raise InputError(
             f"data_dir={config.data_dir}: model={parent.config.model} draws its codes, and a density is learned of one code for "
-            "each image; choices: a run of model=quantized, or of model=vae with posterior=diagonal"
+            "each image; choices: a run of model=quantized or ae, or of model=vae with posterior=diagonal"
         )
 
     def write() -> None:

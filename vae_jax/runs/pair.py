@@ -82,7 +82,10 @@ def _config_of(parent: Run, config: Config) -> Config:
     forgotten = (*ENTRIES["objective", parent.config.objective].keys, *kl.KEYS) if parent.model.rate is not None else ()
     values = {key.name: key.default for key in forgotten} | {"prior": name}
     values |= {} if parent.model.rate is None else {"objective": "elbo"}
-    values |= {key.name: flat[key.name] for key in (*OPTIMISATION, *ENTRIES["prior", name].keys)}
+    # A PixelCNN of pixels and one of codes have the same keys; the decoder's are the parent's.
+    decoders = {key.name for key in ENTRIES["likelihood", parent.config.likelihood].keys}
+    own = (key.name for key in (*OPTIMISATION, *ENTRIES["prior", name].keys) if key.name not in decoders)
+    values |= {key: flat[key] for key in own}
     values |= {} if config.condition == "none" else {"condition": config.condition}
     for key, value in values.items():
         merged.update_from_flattened_dict({key: value})

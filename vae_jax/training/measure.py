@@ -148,8 +148,7 @@ def evaluate_run(
         (the run's functions and data, the numbers, the path of the file).
 
     Raises:
-        InputError: not a run, or one without an intact checkpoint; raised before any data are read. Or the codes that a density
-            learned are no longer in the folder of their run, where nothing is written.
+        InputError: not a run, one without an intact checkpoint, or a density whose codes are no longer in their run's folder.
     """
     run = load_run(workdir, which)
     training = prepare(config_lib.validate(read_config(workdir), NAMES), read_only=True)

@@ -99,7 +99,8 @@ def facts_of(run: Run, request: Request, images: UInt8[np.ndarray, "N H W C"], l
 def _kl(run: Run, images: UInt8[np.ndarray, "N H W C"], labels: Labels) -> Facts:
     """Return the mean KL(q(z|x) || p(z)) over images and its standard error: an autoregressive decoder can do without z."""
     kl = run.kl_terms(images, labels).sum(axis=1, dtype=np.float64)
-    return {"kl": float(kl.mean()), "kl_error": standard_error(kl)}
+    name = f"kl{GIVEN if run.model.given is not None else ''}"
+    return {name: float(kl.mean()), f"{name}_error": standard_error(kl)}
 
 
 def kind_of(run: Run) -> Facts:

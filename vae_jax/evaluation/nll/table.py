@@ -28,8 +28,8 @@ def print_record(record: Record, console: Console) -> dict[str, Any]:
         console.line(f"{summary.metric}: {summary.caveat}")
     console.line()
     rows = _means(summary)
-    if "kl" in facts:
-        rows.append((f"{facts['split']}/kl", [float(facts["kl"]), "-", digits(float(facts["kl_error"]), 2)]))
+    for name in {"kl", f"kl{GIVEN}"} & facts.keys():
+        rows.append((f"{facts['split']}/{name}", [float(facts[name]), "-", digits(float(facts[f"{name}_error"]), 2)]))
     console.table("nats per image", ["mean", "Monte Carlo error", "error over images"], rows)
     console.line()
     weights = "chains" if facts["method"] == "ais" else "samples"
