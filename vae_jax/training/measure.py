@@ -84,7 +84,6 @@ def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measu
     more, lines = _latent_space(of_test, prior.is_standard, training)
     gap = health.difference(elbos["train"], elbos["test"])
     lines.append(health.gap_line(gap, float(elbos["test"].std())))
-    # The numbers have names of their own in these facts.
     words = {name: {key: entry[key] for key in ("verdict", "text")} for name, entry in health.as_json(lines).items()}
     facts |= more | health.gap_facts(gap) | {"health": words}
     return Measured(state, restored.step, table, facts, lines, training)
