@@ -7,7 +7,7 @@ import pytest
 
 from vae_jax import config as config_lib
 from vae_jax import main
-from vae_jax.commands import evaluate, export, nll, sample
+from vae_jax.commands import compare, evaluate, export, nll, sample
 from vae_jax.data import codes as file
 from vae_jax.runs.loading import load_run
 from vae_jax.train import train_and_evaluate
@@ -79,7 +79,7 @@ def pair(runs, tmp_path_factory):
 
 @pytest.mark.slow
 def test_the_pair_of_an_autoencoder_samples_and_has_a_page_and_no_nll(pair, refused, tmp_path):
-    _, density = pair
+    parent, density = pair
     results = json.loads((density / "results.json").read_text())
     assert {"test/code_log_density", "test/mse"} <= results.keys()
     # The loss of the run is -code_log_density; that of the autoencoder would have the same name.
@@ -88,6 +88,10 @@ def test_the_pair_of_an_autoencoder_samples_and_has_a_page_and_no_nll(pair, refu
     assert "code_log_density" in (density / "report.html").read_text()
     assert "left_out" not in results
     assert load_run(density).sample(3).shape == (3, 8, 8, 1)
+    compare.main([f"--workdirs={parent},{density}", f"--output={tmp_path / 'compare.html'}"])
+    page = (tmp_path / "compare.html").read_text()
+    assert "model=density" in page
+    assert "The configurations are the same." not in page
     sample.main([f"--workdir={density}", f"--output={tmp_path / 'samples'}"])
     export.main([f"--workdir={density}", "--format=stablehlo", f"--output={tmp_path}"])
     error = refused(nll.main, [f"--workdir={density}"])

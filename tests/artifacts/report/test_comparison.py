@@ -216,7 +216,7 @@ def compared(make_config, folder, elbo, seed=0, **changes) -> Compared:
     colours = ["#332288", "#cc6677"]
     plane = {"points": [[0, 0], [1000, 500], [500, 999]], "labels": [0, 1, 1], "colours": colours, "names": ["0", "1"]}
     return Compared(
-        folder, config, GREY, True, "complete: epoch 4, best 4", {"test/elbo": elbo, "test/kl": 4.0}, curves,
+        folder, config, config, GREY, True, "complete: epoch 4, best 4", {"test/elbo": elbo, "test/kl": 4.0}, curves,
         images, images, images + 9, {**plane, "axes": ["z1", "z2"]},
     )  # fmt: skip
 

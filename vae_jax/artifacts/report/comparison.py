@@ -28,7 +28,10 @@ class Compared(NamedTuple):
     """A run on the page."""
 
     workdir: Path
+    named_by: Config
+    """The config of the run itself, by which the page tells it from the others."""
     config: Config
+    """The config of its model, for a density that of the pair."""
     kind: overlay.Kind
     complete: bool
     state: str
@@ -53,7 +56,7 @@ def write_comparison(workdirs: Sequence[Path], path: Path) -> None:
 def write_page(compared: Sequence[Compared], path: Path) -> None:
     """Write the page of what was read of at least one run."""
     runs = _told_apart(compared)
-    configs = [run.config for run in runs]
+    configs = [run.named_by for run in runs]
     names = naming.named(configs, [run.workdir.name for run in runs])
     keys = naming.differing(configs)
     entries = [_entry(run, own, path.parent) for run, own in zip(runs, names, strict=True)]
@@ -96,6 +99,7 @@ def _read(workdir: Path) -> Compared:
     best = f", best {results['best_epoch']:g}" if stands.complete else f" of {run.config.num_epochs}"
     return Compared(
         workdir.resolve(),
+        workdir_lib.read_config(workdir),
         run.config,
         overlay.Kind(
             pixels,
@@ -133,7 +137,7 @@ def _told_apart(runs: Sequence[Compared]) -> list[Compared]:
 def _entry(run: Compared, names: naming.Named, folder: Path) -> best_values.Entry:
     page = run.workdir / workdir_lib.PAGE
     link = address(page, folder) if page.is_file() else ""
-    return best_values.Entry(names, run.config, run.results, run.state, run.workdir.name, link)
+    return best_values.Entry(names, run.named_by, run.results, run.state, run.workdir.name, link)
 
 
 def _reconstructed(run: Run, images: np.ndarray, labels: np.ndarray | None) -> UInt8[np.ndarray, "N H W C"]:
