@@ -6,16 +6,18 @@ import os
 from typing import Any
 
 from vae_jax.config.reading import without_unread
-from vae_jax.config.table import KEYS, RENAMED, flatten, nest
+from vae_jax.config.table import KEYS, RENAMED, flatten, nest, unread
 from vae_jax.config.validation import as_reals, completed, key_problems
 from vae_jax.errors import InputError, shown
 from vae_jax.types import Config
 
 
 def differences(old: Config, new: Config) -> list[tuple[str, Any, Any]]:
-    """Return (key, old value, new value) for every identity key in which two validated configs differ."""
+    """Return (key, old value, new value) for every identity key in which two configs differ, if one of them reads it."""
     a, b = flatten(old), flatten(new)
-    return [(key.name, a[key.name], b[key.name]) for key in KEYS if key.identity and a[key.name] != b[key.name]]
+    names = [key.name for key in KEYS if key.identity and a[key.name] != b[key.name]]
+    neither = unread(a).keys() & unread(b).keys() if names else ()
+    return [(name, a[name], b[name]) for name in names if name not in neither]
 
 
 def run_name(config: Config, name: str) -> str:
