@@ -184,6 +184,7 @@ HOSTILE: Any = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_persons_matplotlib_settings_change_no_figure_and_are_kept():
     def files(one):
         line = (["2", "20"], np.array([3.0, 1.0]), np.array([0.1, np.nan]))

@@ -156,6 +156,7 @@ def prepared_step(make_config, key, accumulate_steps=1, axis_name=None):
     return config, step, init_state(params, optimizer), x, calls
 
 
+@pytest.mark.slow
 def test_the_model_is_given_labels_once_for_each_compiled_program(make_config, key):
     config, step, state, _, calls = prepared_step(make_config, key)
     chunk = jax.jit(make_train_chunk(step, lambda key, images: images / jnp.float32(255)))
@@ -173,6 +174,7 @@ def test_the_model_is_given_labels_once_for_each_compiled_program(make_config, k
     assert not np.allclose(other[1]["loss"], resident[1]["loss"])
 
 
+@pytest.mark.slow
 def test_labels_are_split_like_images_among_the_parts_of_a_batch(make_config, key):
     # Without noise in the objective the mean of the parts' gradients is that of the batch.
     config, model, params, x = build(make_config, key, **AE)
@@ -186,6 +188,7 @@ def test_labels_are_split_like_images_among_the_parts_of_a_batch(make_config, ke
     jax.tree.map(functools.partial(np.testing.assert_allclose, atol=2e-5), whole.params, parted.params)
 
 
+@pytest.mark.slow
 def test_two_devices_take_their_own_labels(make_config, key):
     config, model, params, x = build(make_config, key, **AE)
     optimizer, objective = make_optimizer(config, 10), make_objective(config, model, 10)
@@ -201,6 +204,7 @@ def test_two_devices_take_their_own_labels(make_config, key):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0], b, atol=2e-5), mapped.params, alone.params)
 
 
+@pytest.mark.slow
 def test_the_nll_given_y_agrees_with_quadrature_and_blocks_keep_their_labels(make_config, key):
     _, model, params, x = build(make_config, key, latent_dim=1)
     params = jax.tree.map(lambda leaf: leaf * 1.5, params)

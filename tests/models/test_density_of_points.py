@@ -111,6 +111,7 @@ def test_the_pair_is_the_autoencoder_with_a_prior_and_no_rate(make_config, key, 
 @pytest.mark.parametrize(
     "changes", [AE, {"model": "ae", "objective": "denoising", "denoising__noise_std": 0.3}], ids=str
 )
+@pytest.mark.slow
 def test_its_numbers_are_those_of_the_autoencoder_and_the_density_of_the_codes(make_config, key, changes):
     parent = random_run(SHAPE, **changes)
     run, _, _ = pair_of(make_config, key, parent)

@@ -76,6 +76,7 @@ def test_log_densities_of_the_vae_agree_with_scipy(make_config, key):
     np.testing.assert_allclose(log_q, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_dropout_is_on_only_with_a_key_and_drops_the_given_fraction(make_config, key):
     model = make_model(make_config(dropout=0.5, hidden_dims=(64,)), Spec(SHAPE))
     x = jax.random.uniform(key, (6, *SHAPE))

@@ -126,6 +126,7 @@ def loss(kernel, x):
     return jnp.square(conv_transpose(x, kernel, (2, 2), ((1, 2), (1, 2)))).sum()
 
 
+@pytest.mark.slow
 def test_the_gradients_of_the_transposed_convolution_work_under_jit_vmap_and_shard_map(key):
     x, kernel = jax.random.normal(key, (4, 5, 3, 2)), jax.random.normal(key, (3, 3, 2, 3))
     expected = jax.grad(loss, argnums=(0, 1))(kernel, x)
@@ -196,6 +197,7 @@ def test_a_conv_encoder_agrees_with_a_convolution_in_numpy(make_config, key):
     np.testing.assert_allclose(model.encode(params, x).mean, mean, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_group_normalization_makes_features_invariant_to_the_scale_of_the_image(make_config, key):
     x = jax.random.normal(key, (6, 9, 8, 1))
     changes = {}
@@ -209,6 +211,7 @@ def test_group_normalization_makes_features_invariant_to_the_scale_of_the_image(
     assert changes["group"] < 1e-3 < 0.1 < changes["none"]
 
 
+@pytest.mark.slow
 def test_every_parameter_of_a_conv_model_gets_a_gradient(make_config, key):
     shape = (9, 8, 1)
     model = make_model(make_config(network="conv", conv__normalization="group", channels=(8, 6)), Spec(shape))

@@ -266,6 +266,7 @@ def test_runs_that_are_trained_at_once_are_those_trained_alone(quantized, images
         assert_close(jax.tree.map(lambda a, i=i: a[i], together.params), alone.params)
 
 
+@pytest.mark.slow
 def test_the_use_of_codes_is_that_of_the_split_whatever_the_batch(quantized, images):
     config = quantized(vq__codes=7)
     split = Split(images, np.zeros(37, np.int32))

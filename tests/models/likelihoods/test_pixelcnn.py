@@ -181,6 +181,7 @@ def model_of_one_z(make_config):
     return model, params, log_p
 
 
+@pytest.mark.slow
 def test_the_elbo_is_below_log_p_and_importance_sampling_reaches_it(make_config, key):
     model, params, log_p = model_of_one_z(make_config)
     assert scipy.special.logsumexp(log_p) == pytest.approx(0, abs=1e-4)
@@ -247,6 +248,7 @@ def test_what_does_not_fit_is_refused_in_one_line(changes, words):
 
 
 @pytest.mark.parametrize("name", sorted(OBJECTIVES.keys() - {"denoising", "reconstruction"}))
+@pytest.mark.slow
 def test_every_other_objective_has_a_gradient_for_the_masked_network(make_config, key, name):
     config = make_config(**SMALL, objective=name, binarize="dynamic", hidden_dims=(4,))
     model = make_model(config, Spec((3, 2, 1), num_train=99))
