@@ -56,7 +56,8 @@ COLUMNS_NOTE = (
     "z = the posterior mean. perplexity: of the codes of all images, level by level for residual. rate: the KL to the first "
     "prior, uniform over codes or N(0, I), nats per image. saved: nats that the learned prior takes off the rate, over the same "
     "draws of z, with the standard error. The learned prior is a PixelCNN for codes and a RealNVP for Gaussians. Minutes: of the "
-    "two runs, without the search of beta, on one core beside other work; of a run that was interrupted, of its longest part."
+    "two runs, without the search of beta, on one core beside other work; of a run that was interrupted, of its longest part; "
+    "empty if it was paused."
 )
 BETA_NOTE = (
     "latent_grid: a diagonal Gaussian of 4 channels at each place, with the beta of {betas} whose validation kl after "

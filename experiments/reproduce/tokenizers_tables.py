@@ -66,7 +66,7 @@ def cells_of(row: str, numbers: Numbers) -> list[Any]:
         f"{numbers['saved']:.2f} ± {numbers['saved_error']:.2f}",
         f"{numbers['learned_elbo']:.1f}",
         f"{numbers['parameters']:,}",
-        *(f"{seconds / 60:.1f}" for seconds in numbers["seconds"]),
+        *(f"{seconds / 60:.1f}" if seconds else "" for seconds in numbers["seconds"]),
     ]
 
 
