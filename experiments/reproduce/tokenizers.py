@@ -72,30 +72,38 @@ def workdir_of(output: Path, name: str, row: str, kind: str) -> Path:
     return output / f"{name}-{'-'.join(words)}-{kind}"
 
 
-def choose_beta(flags: Any, name: str, console: Console) -> float:
-    """Return the beta whose short run has the kl nearest to the rate of the codes."""
-    table, found = TABLES[name], {}
-    for beta in table.betas:
-        config = make_config(flags, name, GRID, beta=beta, num_epochs=table.search_epochs)
-        results = train.train_and_evaluate(config, workdir_of(flags.output, name, GRID, f"beta-{beta}"), console)
-        found[beta] = abs(results["val/kl"] - table.nats)
-    return min(found, key=found.__getitem__)
+def tokenizer_of(output: Path, name: str, row: str) -> Path | None:
+    """Return the directory of a row's finished tokenizer, None if there is none.
+
+    For the row GRID this is the run of the beta whose validation kl is the nearest to the rate of the codes.
+    """
+    table = TABLES[name]
+    kinds = [f"beta-{beta}" for beta in table.betas] if row == GRID else ["tokenizer"]
+    found = [workdir_of(output, name, row, kind) / "results.json" for kind in kinds]
+    if not all(path.is_file() for path in found):
+        return None
+    apart = {path.parent: abs(json.loads(path.read_text("utf-8"))["val/kl"] - table.nats) for path in found}
+    return min(apart, key=apart.__getitem__)
+
+
+def timed(config: Config, workdir: Path, console: Console) -> float:
+    """Train a run, or resume it, and return the seconds."""
+    started = time.monotonic()
+    train.train_and_evaluate(config, workdir, console)
+    return time.monotonic() - started
 
 
 def train_row(flags: Any, name: str, row: str, console: Console) -> None:
     """Train the tokenizer and the learned prior of a row, and keep their numbers."""
-    table, changes = TABLES[name], {}
-    if row == GRID:
-        changes["beta"] = choose_beta(flags, name, console)
-    parent, own = (workdir_of(flags.output, name, row, kind) for kind in ("tokenizer", "prior"))
-    seconds = []
-    for config, workdir in (
-        (make_config(flags, name, row, **changes), parent),
-        (make_prior_config(table, row, parent), own),
-    ):
-        started = time.monotonic()
-        train.train_and_evaluate(config, workdir, console)
-        seconds.append(time.monotonic() - started)
+    table = TABLES[name]
+    choices = {f"beta-{beta}": {"beta": beta} for beta in table.betas} if row == GRID else {"tokenizer": {}}
+    seconds = {}
+    for kind, changes in choices.items():
+        workdir = workdir_of(flags.output, name, row, kind)
+        seconds[workdir] = timed(make_config(flags, name, row, **changes), workdir, console)
+    parent, own = tokenizer_of(flags.output, name, row), workdir_of(flags.output, name, row, "prior")
+    assert parent is not None, "all runs of the row have ended"
+    of_prior = timed(make_prior_config(table, row, parent), own, console)
     first, pair = load_run(parent), load_run(own)
     saved = saved_nats(first, pair, data.load(first.config).test.images)
     results, with_prior = (json.loads((folder / "results.json").read_text("utf-8")) for folder in (parent, own))
@@ -104,7 +112,7 @@ def train_row(flags: Any, name: str, row: str, console: Console) -> None:
     numbers |= {"learned_elbo": with_prior["test/elbo"], "saved": float(saved.mean())}
     numbers |= {"saved_error": float(saved.std(ddof=1) / np.sqrt(len(saved))), "beta": first.config.beta}
     numbers |= {"parameters": results["num_parameters"], "epochs": results["epochs"]}
-    tokenizers_tables.keep(name, row, numbers, seconds)
+    tokenizers_tables.keep(name, row, numbers, [seconds[parent], of_prior])
 
 
 def saved_nats(first: Run, pair: Run, images: np.ndarray) -> np.ndarray:
@@ -138,10 +146,8 @@ def main(argv: list[str]) -> None:
         return
     for row in TABLES[flags.table].rows if flags.row == "all" else [flags.row]:
         train_row(flags, flags.table, row, console)
-    runs = {row: workdir_of(flags.output, flags.table, row, "tokenizer") for row in TABLES[flags.table].rows}
-    tokenizers_tables.write(
-        flags.table, {row: load_run(one) for row, one in runs.items() if (one / "results.json").is_file()}
-    )
+    runs = {row: tokenizer_of(flags.output, flags.table, row) for row in TABLES[flags.table].rows}
+    tokenizers_tables.write(flags.table, {row: load_run(one) for row, one in runs.items() if one is not None})
 
 
 if __name__ == "__main__":

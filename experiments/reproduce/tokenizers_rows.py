@@ -22,8 +22,6 @@ class Table(NamedTuple):
     codes: int
     """The number of values of each place."""
     betas: tuple[float, ...]
-    search_epochs: int
-    """Epochs of the runs that choose the beta of the row GRID."""
     prior_epochs: int
     """Epochs of the learned priors."""
     notes: tuple[str, ...]
@@ -56,12 +54,12 @@ COLUMNS_NOTE = (
     "z = the posterior mean. perplexity: of the codes of all images, level by level for residual. rate: the KL to the first "
     "prior, uniform over codes or N(0, I), nats per image. saved: nats that the learned prior takes off the rate, over the same "
     "draws of z, with the standard error. The learned prior is a PixelCNN for codes and a RealNVP for Gaussians. Minutes: of the "
-    "two runs, without the search of beta, on one core beside other work; of a run that was interrupted, of its longest part; "
+    "two runs, without those of other betas, on one core beside other work; of a run that was interrupted, of its longest part; "
     "empty if it was paused."
 )
 BETA_NOTE = (
-    "latent_grid: a diagonal Gaussian of 4 channels at each place, with the beta of {betas} whose validation kl after "
-    "{epochs} epochs is the nearest to {nats:.1f} nats, the rate of the codes."
+    "latent_grid: a diagonal Gaussian of 4 channels at each place, with the beta of {betas} whose validation kl is "
+    "the nearest to {nats:.1f} nats, the rate of the codes."
 )
 
 TABLES: dict[str, Table] = {
@@ -72,8 +70,7 @@ TABLES: dict[str, Table] = {
         rows=_rows(64, (8, 8)),
         places=16,
         codes=64,
-        betas=(0.125, 0.25, 0.5, 1.0),
-        search_epochs=2,
+        betas=(0.25, 0.3, 0.35),
         prior_epochs=10,
         notes=("50,000 training images. Convolutions of 16, 32 and 32 channels; batches of 128.", COLUMNS_NOTE),
     ),
@@ -90,8 +87,7 @@ TABLES: dict[str, Table] = {
         rows=_rows(512, (8, 8, 8)),
         places=64,
         codes=512,
-        betas=(0.5, 1.0, 2.0, 4.0),
-        search_epochs=4,
+        betas=(0.8, 1.0, 1.25),
         prior_epochs=10,
         notes=(
             "10,000 photographs of 10 classes, 8,000 for training, 1,000 for validation and 1,000 for test. Convolutions of 32 "

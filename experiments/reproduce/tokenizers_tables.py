@@ -75,7 +75,7 @@ def write(name: str, runs: Mapping[str, Run]) -> None:
     kept, table = stored().get(name, {}), TABLES[name]
     rows = [row for row in table.rows if row in kept]
     betas = ", ".join(f"{beta:g}" for beta in table.betas)
-    notes = [*table.notes, BETA_NOTE.format(betas=betas, epochs=table.search_epochs, nats=table.nats)]
+    notes = [*table.notes, BETA_NOTE.format(betas=betas, nats=table.nats)]
     if missing := [row for row in table.rows if row not in kept]:
         notes.append(f"Not finished: {', '.join(missing)}.")
     command = f"python -m experiments.reproduce.tokenizers --table={name}"
