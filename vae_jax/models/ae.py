@@ -5,5 +5,8 @@ from vae_jax.types import Config, Model, Spec
 
 
 def make_ae(config: Config, spec: Spec) -> Model:
-    """Make an autoencoder with a code of `config.latent_dim` numbers."""
+    r"""Make an autoencoder with a code of `config.latent_dim` numbers.
+
+    .. math:: L = -\log p(x \mid z), \quad z = f(x)
+    """
     return make_backbone(config, spec, config.latent_dim, config.latent_dim)

@@ -53,7 +53,10 @@ def problems(flat: Mapping[str, Any]) -> list[str]:
 
 
 def make_categorical(config: Config, spec: Spec) -> Model:
-    """Make the VAE whose z is `latent_dim` = N independent variables of `categorical.classes` = K classes, uniform in the prior.
+    r"""Make the VAE whose z is `latent_dim` = N independent variables of `categorical.classes` = K classes, uniform in the prior.
+
+    .. math:: \mathrm{KL} = \sum_{n=1}^{N} \left[ \log K - H(q_n(\cdot \mid x)) \right], \quad
+        \tilde z_n = \mathrm{softmax}\left( (\log q_n + g_n) / \tau \right), \; g \sim \mathrm{Gumbel}(0, 1)
 
     A draw is hard: each variable is 1 for one class and 0 for the others. KL(q(z|x) || p(z)) is in closed form, a term
     for each variable, from 0 to log K. So the elbo of evaluation, and every importance weight, are those of a discrete z.
@@ -61,9 +64,6 @@ def make_categorical(config: Config, spec: Spec) -> Model:
     A hard draw passes no gradient to the encoder. Training therefore decodes `relax`'s z. The reconstruction of a relaxed z plus
     the KL of the discrete one is no bound on log p(x): training logs it as loss and relaxed_reconstruction, never as elbo.
     A straight-through z is hard, so what training logs of it are estimates of the elbo; its gradient is biased too.
-
-    The temperature of step t is `categorical.temperature` exp(-`categorical.anneal_rate` t), or
-    `categorical.lowest_temperature` if that is higher. It is a number in params that `refit` sets, and is not learned.
     """
     num, classes, temperature = config.latent_dim, config.categorical.classes, _make_temperature(config)
     backbone = make_backbone(config, spec, num * classes, num * classes)
@@ -115,7 +115,10 @@ def make_categorical(config: Config, spec: Spec) -> Model:
 
 
 def _make_temperature(config: Config) -> Callable[[Int32[Array, ""] | int], Float[Array, ""]]:
-    """Make a function (step) -> the temperature of that step."""
+    """Make a function (step) -> the temperature: `categorical.temperature` exp(-`anneal_rate` step), or the lowest if higher.
+
+    It is a number in params that `refit` sets, and is not learned.
+    """
     own = config.categorical
 
     def temperature(step: Int32[Array, ""] | int) -> Float[Array, ""]:

@@ -47,7 +47,9 @@ def problems(flat: Mapping[str, Any]) -> list[str]:
 
 
 def make_density(config: Config, spec: Spec) -> Model:
-    """Make the model of the codes of a run: E_q[log q(z|x) - log p(z)] is the whole loss, the rate of the pair, nats per image.
+    r"""Make the model of the codes of a run: E_q[log q(z|x) - log p(z)] is the whole loss, the rate of the pair, nats per image.
+
+    .. math:: L = \mathbb{E}_{q(z \mid x)}[\log q(z \mid x) - \log p(z)]
 
     What the decoder of that run adds to the loss of the pair does not depend on p(z). Discrete codes have q(z|x) = 1, so the
     rate is their code length -log p(z). Gaussian posteriors q(z|x) are the data, and a z is drawn from each in every step. The

@@ -37,16 +37,16 @@ class Nearest(NamedTuple):
 
 
 def make_quantized(config: Config, spec: Spec) -> Model:
-    """Make the model whose z is T codes, which replace the T vectors of an encoder, and whose prior is uniform over the codes.
+    r"""Make the model whose z is T codes, which replace the T vectors of an encoder, and whose prior is uniform over the codes.
+
+    .. math:: \log p(x) \ge \log p(x \mid z_{c(x)}) - T \log K
 
     A convolutional network has a vector at each place of its grid; a dense one has a vector that is cut in
     `quantized.codes_per_image` parts. There are K^T possible z and q(z|x) is 1 for one of them, so the KL is T log K for
-    every image, and -(reconstruction + T log K) is a bound on log p(x). If a quantizer replaces a vector by R codes, T counts
-    them all.
+    every image, and -(reconstruction + T log K) is a bound on log p(x). If a vector has R codes, T counts them all.
 
     Raises:
-        InputError: the number of codes is given for a network that has a grid; or a codebook that is learned has more codes than
-            the training images have vectors.
+        InputError: the number of codes is given for a network with a grid, or a codebook has more codes than all vectors.
     """
     quantizer, given = make_quantizer(config), config.quantized.codes_per_image
     backbone = make_backbone(config, spec, quantizer.width, quantizer.width, given or CODES_PER_IMAGE)

@@ -54,7 +54,10 @@ class Latents(NamedTuple):
 
 
 def make_two_layer(config: Config, spec: Spec) -> Model:
-    """Make the model p(upper) = N(0, I), p(lower|upper), p(x|lower) with q(lower|x), q(upper|lower), diagonal Gaussians.
+    r"""Make the model p(upper) = N(0, I), p(lower|upper), p(x|lower) with q(lower|x), q(upper|lower), diagonal Gaussians.
+
+    .. math:: p(x, z_1, z_2) = p(z_2)\, p(z_1 \mid z_2)\, p(x \mid z_1), \quad
+        q(z_1, z_2 \mid x) = q(z_1 \mid x)\, q(z_2 \mid z_1)
 
     The posterior that callers see is q(lower|x); q(upper|lower) follows from a sampled lower z. The pixels depend on the
     lower z alone, so it is the view: active units, moments, planes and samples of the posterior are those of the lower z,

@@ -16,7 +16,9 @@ Z = Float[Array, "B Z"]
 
 
 def make_vae(config: Config, spec: Spec) -> Model:
-    """Make a VAE with `config.latent_dim` latent dimensions, the posterior `config.posterior` and the prior `config.prior`.
+    r"""Make a VAE with `config.latent_dim` latent dimensions, the posterior `config.posterior` and the prior `config.prior`.
+
+    .. math:: \log p(x) \ge \mathrm{elbo} = \mathbb{E}_{q(z \mid x)}[\log p(x \mid z)] - \mathrm{KL}(q(z \mid x) \,\|\, p(z))
 
     By default they are a diagonal Gaussian and N(0, I), whose KL is in closed form, one term for each latent dimension. Where
     there is no closed form, it is log q(z|x) - log p(z) of the drawn z, one term for each image. With `config.latent_grid` the

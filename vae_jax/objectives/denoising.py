@@ -28,7 +28,9 @@ def problems(flat: Mapping[str, Any]) -> list[str]:
 
 
 def make_denoising(config: Config, steps_per_epoch: int) -> Objective:
-    """Make the objective loss = -log p(x|code of x + noise), nats per image; evaluation adds noise too.
+    r"""Make the objective loss = -log p(x|code of x + noise), nats per image; evaluation adds noise too.
+
+    .. math:: L = -\log p(x \mid f(x + n)), \quad n \sim \mathcal{N}(m, s^2)
 
     The noise is N(denoising.noise_mean, denoising.noise_std^2) for every pixel and channel, and is not clipped.
 

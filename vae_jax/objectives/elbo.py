@@ -10,7 +10,9 @@ from vae_jax.types import Batch, Config, Context, Model, Objective, Params, Term
 
 
 def make_elbo(config: Config, steps_per_epoch: int) -> Objective:
-    """Make the objective loss = reconstruction + `make_cost`'s cost of the KL at `hparams["beta"]`, nats per image.
+    r"""Make the objective loss = reconstruction + `make_cost`'s cost of the KL at `hparams["beta"]`, nats per image.
+
+    .. math:: L = \mathbb{E}_{q(z \mid x)}[-\log p(x \mid z)] + \beta\, \mathrm{KL}(q(z \mid x) \,\|\, p(z))
 
     Terms: loss, reconstruction, kl; in evaluation also elbo (always at beta = 1) and mse (at the sampled z). In training a
     relaxed z, which is no draw from q(z|x), gives relaxed_reconstruction in the reconstruction's place: there is no elbo of it. A

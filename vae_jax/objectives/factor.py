@@ -37,7 +37,9 @@ def problems(flat: Mapping[str, Any]) -> list[str]:
 
 
 def make_factor(config: Config, steps_per_epoch: int) -> Objective:
-    """Make the objective loss = `make_elbo`'s + gamma * TC, nats per image (Kim and Mnih 2018, eq. 2).
+    r"""Make the objective loss = `make_elbo`'s + gamma * TC, nats per image (Kim and Mnih 2018, eq. 2).
+
+    .. math:: L = -\mathrm{elbo} + \gamma\, \mathrm{KL}\left( q(z) \,\Big\|\, \prod_k q(z_k) \right)
 
     TC = KL(q(z) || prod_k q(z_k)) is the total correlation of the codes, estimated by the mean logit of a critic (eq. 3). The
     critic learns to tell codes from codes whose dimensions are permuted over the images, each by itself. Its loss is the mean
@@ -52,8 +54,6 @@ def make_factor(config: Config, steps_per_epoch: int) -> Objective:
     The best checkpoint is chosen by val/loss, because val/elbo prefers codes that the penalty has not reached yet. The
     estimates in it are of the critic at that time, and a critic that lags behind underestimates. With gamma = 0 and beta = 1
     the loss is that of the elbo, and the best checkpoint is chosen by val/elbo.
-
-    It reads factor.gamma, factor.hidden_dims, factor.learning_rate, and the keys of `make_cost`.
     """
     own = config.factor
     gamma, critic = own.gamma, make_critic(own.hidden_dims, config.dtype)

@@ -48,16 +48,22 @@ def problems(flat: Mapping[str, Any]) -> list[str]:
 
 
 def make_importance(config: Config, steps_per_epoch: int) -> Objective:
-    """Make the objective loss = minus the bound from S importance weights, nats per image.
+    r"""Make the objective loss = minus the bound from S importance weights, nats per image.
 
-    | estimator | num_groups | elbo_weight | gradient |
-    |---|---|---|---|
-    | IWAE (Burda et al. 2016) | 1 | 0 | plain |
-    | VAE with k samples: the mean of their log weights | 1 | 1 | plain |
-    | MIWAE (Rainforth et al. 2018) | M | 0 | plain |
-    | CIWAE (same) | 1 | between | plain |
-    | sticking the landing (Roeder et al. 2017), biased unless elbo_weight = 1 or num_samples = num_groups | any | any | stl |
-    | DReG (Tucker et al. 2019) | any | any | dreg |
+    .. math:: L = -\log \frac{1}{S} \sum_{s=1}^{S} \frac{p(x \mid z_s)\, p(z_s)}{q(z_s \mid x)}, \quad z_s \sim q(z \mid x)
+
+    ================================================= ========== =========== ========
+    estimator                                         num_groups elbo_weight gradient
+    ================================================= ========== =========== ========
+    IWAE (Burda et al. 2016)                          1          0           plain
+    VAE with k samples: the mean of their log weights 1          1           plain
+    MIWAE (Rainforth et al. 2018)                     M          0           plain
+    CIWAE (same)                                      1          between     plain
+    sticking the landing (Roeder et al. 2017)         any        any         stl
+    DReG (Tucker et al. 2019)                         any        any         dreg
+    ================================================= ========== =========== ========
+
+    Sticking the landing is biased unless elbo_weight = 1 or num_samples = num_groups.
 
     Terms: loss; reconstruction and kl, means over the samples. In evaluation the terms of `make_elbo`, except that the
     loss is this bound, from as many samples as in training, without dropout.

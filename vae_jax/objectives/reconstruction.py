@@ -10,7 +10,9 @@ from vae_jax.types import Batch, Config, Context, Corrupt, Model, Objective, Par
 
 
 def make_reconstruction(config: Config, steps_per_epoch: int, corrupt: Corrupt | None = None) -> Objective:
-    """Make the objective loss = -log p(x|code of corrupt(key, x)), nats per image; by default x is not corrupted.
+    r"""Make the objective loss = -log p(x|code of corrupt(key, x)), nats per image; by default x is not corrupted.
+
+    .. math:: L = -\log p(x \mid f(\mathrm{corrupt}(x)))
 
     With the gaussian likelihood it is the squared error divided by 2 sigma^2, plus a constant.
 

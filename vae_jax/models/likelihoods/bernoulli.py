@@ -17,7 +17,10 @@ MeanImage = Float[Array, "H W C"]
 
 
 def make_bernoulli(config: Config, spec: Spec) -> Likelihood:
-    """Make the Bernoulli likelihood; outputs are logits. On grey pixels log_prob is minus the cross-entropy, not a mass."""
+    r"""Make the Bernoulli likelihood; outputs are logits. On grey pixels log_prob is minus the cross-entropy, not a mass.
+
+    .. math:: \log p(x \mid z) = \sum_i \left[ x_i \log m_i + (1 - x_i) \log (1 - m_i) \right]
+    """
 
     def log_prob(params: Params, x: Images, outputs: Images) -> PerExample:
         return sum_pixels(bernoulli_log_prob(x, outputs))
@@ -35,7 +38,9 @@ def make_bernoulli(config: Config, spec: Spec) -> Likelihood:
 
 
 def make_continuous_bernoulli(config: Config, spec: Spec) -> Likelihood:
-    """Make the continuous Bernoulli, a density on [0, 1] (Loaiza-Ganem and Cunningham 2019); outputs are logits of lambda.
+    r"""Make the continuous Bernoulli, a density on [0, 1] (Loaiza-Ganem and Cunningham 2019); outputs are logits of lambda.
+
+    .. math:: p(x \mid z) = \prod_i C(\lambda_i)\, \lambda_i^{x_i} (1 - \lambda_i)^{1 - x_i}
 
     pixel_mean is the mean of the density, which is nearer to 1/2 than lambda.
     """

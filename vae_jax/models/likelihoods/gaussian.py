@@ -37,7 +37,9 @@ KEYS = (
 
 
 def make_gaussian(config: Config, spec: Spec) -> Likelihood:
-    """Make the Gaussian likelihood with one standard deviation for all pixels; outputs are the means, unbounded.
+    r"""Make the Gaussian likelihood with one standard deviation for all pixels; outputs are the means, unbounded.
+
+    .. math:: p(x \mid z) = \prod_i \mathcal{N}(x_i; m_i, \sigma^2)
 
     The density is normalised over the whole line; only pixel_mean is clipped to [0, 1]. `config.gaussian.sigma_mode` chooses the
     standard deviation:

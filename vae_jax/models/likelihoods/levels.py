@@ -32,7 +32,9 @@ def problems(flat: Mapping[str, Any]) -> list[str]:
 
 
 def make_levels(config: Config, spec: Spec) -> Likelihood:
-    """Make the categorical distribution of each pixel over L grey levels k / (L - 1), a mass without any assumed shape.
+    r"""Make the categorical distribution of each pixel over L grey levels k / (L - 1), a mass without any assumed shape.
+
+    .. math:: P(x_i = k / (L - 1) \mid z) = \mathrm{softmax}(\ell_i)_k
 
     Outputs are L logits for each channel of a pixel; those of channel c have the indices c L to c L + L - 1. L is
     `config.levels.number`, or else `spec.levels`, or else 256. x is rounded to the nearest level; a stored pixel is at most

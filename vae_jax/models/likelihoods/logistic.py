@@ -17,7 +17,10 @@ INITIAL_LOG_SCALE = -2.0
 
 
 def make_discretized_logistic(config: Config, spec: Spec) -> Likelihood:
-    """Make the logistic rounded to the 256 levels k/255, a mass (Salimans et al. 2017, section 2.1, one component).
+    r"""Make the logistic rounded to the 256 levels k/255, a mass (Salimans et al. 2017, section 2.1, one component).
+
+    .. math:: P(x_i = k / 255 \mid z) = \mathrm{sigmoid}\left( \frac{(k + 1/2) / 255 - m_i}{s_i} \right)
+        - \mathrm{sigmoid}\left( \frac{(k - 1/2) / 255 - m_i}{s_i} \right)
 
     Outputs are the C means, in pixel units, followed by the C log scales, clipped to [-8, 4]. The bins of 0 and 255 are
     open outwards, so the masses of the 256 levels sum to 1 for any mean. x holds k/255 and is rounded to the nearest level.

@@ -39,7 +39,9 @@ def problems(flat: Mapping[str, Any]) -> list[str]:
 
 
 def make_pixelcnn_likelihood(config: Config, spec: Spec) -> Likelihood:
-    """Make p(x|z) = prod_i p(pixel i | the pixels before it, the decoder's outputs), a mass over L levels k / (L - 1).
+    r"""Make p(x|z) = prod_i p(pixel i | the pixels before it, the decoder's outputs), a mass over L levels k / (L - 1).
+
+    .. math:: p(x \mid z) = \prod_i p(x_i \mid x_1, \ldots, x_{i-1}, z)
 
     The order is that of rows, of the pixels of a row, and of the channels of a pixel. The outputs, `config.pixelcnn.outputs` for
     each channel, condition every layer at their own pixel. L is 2 if pixels are binarised, else `config.levels.number`, or else

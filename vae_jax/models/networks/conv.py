@@ -78,7 +78,9 @@ class Decoder(nn.Module):
 
 
 def make_conv(config: Config, ports: Ports) -> Networks:
-    """Make convolutional networks of any depth; the decoder returns exactly H x W pixels for any H and W.
+    r"""Make convolutional networks of any depth; the decoder returns exactly H x W pixels for any H and W.
+
+    .. math:: h_{l+1} = a(\mathrm{GN}(W_l * h_l + b_l))
 
     They read channels, downscale, conv.normalization, activation, dropout and dtype.
     """

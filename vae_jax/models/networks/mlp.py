@@ -53,7 +53,9 @@ class MLP(nn.Module):
 
 
 def make_mlp(config: Config, ports: Ports) -> Networks:
-    """Make dense networks of any depth for images of any shape; the decoder mirrors the encoder's `hidden_dims`.
+    r"""Make dense networks of any depth for images of any shape; the decoder mirrors the encoder's `hidden_dims`.
+
+    .. math:: h_{l+1} = a(h_l W_l + b_l)
 
     They read hidden_dims, activation, mlp.kernel_init, dropout and dtype.
     """
@@ -64,7 +66,9 @@ def make_mlp(config: Config, ports: Ports) -> Networks:
 
 
 def make_gated(config: Config, ports: Ports) -> Networks:
-    """Make dense networks whose hidden layers are (x A + a) sigmoid(x B + b) (Dauphin et al. 2017, eq. 1), as in VampPrior.
+    r"""Make dense networks whose hidden layers are (x A + a) sigmoid(x B + b) (Dauphin et al. 2017, eq. 1), as in VampPrior.
+
+    .. math:: h_{l+1} = (h_l A_l + a_l) \odot \mathrm{sigmoid}(h_l B_l + b_l)
 
     They read hidden_dims, dropout and dtype, and are the networks of Tomczak and Welling (2018).
     """

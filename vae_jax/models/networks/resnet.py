@@ -96,7 +96,9 @@ class Decoder(nn.Module):
 
 
 def make_resnet(config: Config, ports: Ports) -> Networks:
-    """Make residual networks of any depth; the decoder returns exactly H x W pixels for any H and W.
+    r"""Make residual networks of any depth; the decoder returns exactly H x W pixels for any H and W.
+
+    .. math:: h_{l+1} = h_l + W'_l * a(\mathrm{GN}(W_l * a(\mathrm{GN}(h_l))))
 
     They read channels, downscale, resnet.blocks, activation, dropout and dtype.
     """

@@ -9,7 +9,11 @@ from vae_jax.types import Config, Draw, Params, PerExample, Posterior
 
 
 def make_diagonal(config: Config) -> PosteriorFamily:
-    """Make q(z|x) = N(mean, diag(exp(logvar))); its KL from N(0, I) has one term for each latent dimension."""
+    r"""Make q(z|x) = N(mean, diag(exp(logvar))); its KL from N(0, I) has one term for each latent dimension.
+
+    .. math:: z = \mu + \sigma \odot \epsilon, \quad
+        \mathrm{KL}_k = \tfrac{1}{2} \left( \mu_k^2 + \sigma_k^2 - 1 - \log \sigma_k^2 \right)
+    """
 
     def posterior(features: Features) -> Posterior:
         return Posterior(*jnp.split(features, 2, axis=-1))

@@ -32,7 +32,10 @@ class Gaussian(NamedTuple):
 
 
 def make_full(config: Config) -> PosteriorFamily:
-    """Make q(z|x) = N(mean, L L^T); its KL from N(0, I) is in closed form, one number for each image."""
+    r"""Make q(z|x) = N(mean, L L^T); its KL from N(0, I) is in closed form, one number for each image.
+
+    .. math:: z = \mu + L \epsilon, \quad \mathrm{KL} = \tfrac{1}{2} \left( \|\mu\|^2 + \|L\|_F^2 - d \right) - \sum_k \log L_{kk}
+    """
     size = config.latent_dim
 
     def posterior(features: Features) -> Gaussian:

@@ -35,7 +35,10 @@ def problems(flat: Mapping[str, Any]) -> list[str]:
 
 
 def make_iaf(config: Config) -> PosteriorFamily:
-    """Make the posterior of `iaf.steps` steps sigma z + (1 - sigma) m, both from masked networks (algorithm 1).
+    r"""Make the posterior of `iaf.steps` steps sigma z + (1 - sigma) m, both from masked networks (algorithm 1).
+
+    .. math:: z_t = \sigma_t \odot z_{t-1} + (1 - \sigma_t) \odot m_t, \quad
+        \log q(z_T \mid x) = \log q(z_0 \mid x) - \sum_t \sum_k \log \sigma_{t,k}
 
     The networks are shared by all images and see a context of `iaf.context` numbers from the encoder. The order of z is
     reversed between steps. The density of any z needs as many passes as z has dimensions.

@@ -29,7 +29,10 @@ class Planar(NamedTuple):
 
 
 def make_planar(config: Config) -> PosteriorFamily:
-    """Make the posterior of `planar.steps` steps z + u' tanh(w . z + b), each with its own w, u and b for every image.
+    r"""Make the posterior of `planar.steps` steps z + u' tanh(w . z + b), each with its own w, u and b for every image.
+
+    .. math:: z_t = z_{t-1} + u' \tanh(w^\top z_{t-1} + b), \quad
+        \log |\det J_t| = \log \left| 1 + (1 - \tanh^2(w^\top z_{t-1} + b))\, w^\top u' \right|
 
     The density is known for draws only. The closed inverse along w would be a root for each step.
     """

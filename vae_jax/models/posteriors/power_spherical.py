@@ -39,7 +39,9 @@ class PowerSpherical(NamedTuple):
 
 
 def make_power_spherical(config: Config) -> PosteriorFamily:
-    """Make the power spherical posterior on the sphere of `latent_dim` dimensions, whose z have one number more.
+    r"""Make the power spherical posterior on the sphere of `latent_dim` dimensions, whose z have one number more.
+
+    .. math:: q(z \mid x) \propto (1 + \mu^\top z)^{\kappa}, \quad \|z\| = 1
 
     The concentration is softplus(.) + 1. The KL from the uniform prior is in closed form, one number for each image.
     """

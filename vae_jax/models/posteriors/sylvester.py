@@ -66,7 +66,11 @@ class Sylvester(NamedTuple):
 
 
 def make_sylvester(config: Config) -> PosteriorFamily:
-    """Make the posterior of `sylvester.steps` steps z + Q R tanh(R~ Q^T z + b), with its own Q, R, R~ and b for every image."""
+    r"""Make the posterior of `sylvester.steps` steps z + Q R tanh(R~ Q^T z + b), with its own Q, R, R~ and b for every image.
+
+    .. math:: z_t = z_{t-1} + Q R \tanh(\tilde R Q^\top z_{t-1} + b), \quad
+        \log |\det J_t| = \sum_k \log \left| 1 + \tanh'(\cdot)_k R_{kk} \tilde R_{kk} \right|
+    """
     size, steps, reflections = config.latent_dim, config.sylvester.steps, config.sylvester.reflections
 
     def posterior(features: Features) -> Sylvester:

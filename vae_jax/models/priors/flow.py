@@ -39,7 +39,9 @@ def problems(flat: Mapping[str, Any]) -> list[str]:
 
 
 def make_flow(config: Config, spec: Spec, encode: Encode) -> Prior:
-    """Make the density of z for which u = f(z) is N(0, I): log p(z) = log N(f(z); 0, I) + log |det df/dz|.
+    r"""Make the density of z for which u = f(z) is N(0, I): log p(z) = log N(f(z); 0, I) + log |det df/dz|.
+
+    .. math:: \log p(z) = \log \mathcal{N}(f(z); 0, I) + \log \left| \det \frac{\partial f}{\partial z} \right|
 
     f is made of `flow.layers` couplings, affine ones (RealNVP) or rational-quadratic splines. It starts as the identity.
     A temperature scales u.

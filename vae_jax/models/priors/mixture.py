@@ -17,7 +17,10 @@ SPREAD = 0.5
 
 
 def make_mixture(config: Config, spec: Spec, encode: Encode) -> Prior:
-    """Make the prior sum_k w_k N(m_k, v_k) with `mixture.components` diagonal Gaussians; all of it is learned."""
+    r"""Make the prior sum_k w_k N(m_k, v_k) with `mixture.components` diagonal Gaussians; all of it is learned.
+
+    .. math:: p(z) = \sum_{k=1}^{K} w_k\, \mathcal{N}(z; m_k, \mathrm{diag}(v_k))
+    """
     size = config.mixture.components, config.latent_dim
 
     def init(key: PRNGKeyArray, sample: Sample) -> Params:

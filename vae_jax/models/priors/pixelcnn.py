@@ -26,7 +26,9 @@ def problems(flat: Mapping[str, Any]) -> list[str]:
 
 
 def make_pixelcnn_prior(config: Config, spec: Spec, encode: Encode) -> Prior:
-    """Make p(codes) = prod_i p(code i | the codes before it, the class), uniform at the start, so that -log p is T log K.
+    r"""Make p(codes) = prod_i p(code i | the codes before it, the class), uniform at the start, so that -log p is T log K.
+
+    .. math:: p(c) = \prod_{i=1}^{T} p(c_i \mid c_1, \ldots, c_{i-1})
 
     The codes are those of a grid H x W with R at each place, `spec.shape`; one z is i32[T], T = H W R. With
     `config.condition` it is given the class. It reads pixelcnn.features, pixelcnn.layers and pixelcnn.kernel. A temperature

@@ -24,7 +24,9 @@ def problems(flat: Mapping[str, Any]) -> list[str]:
 
 
 def make_sphere(config: Config, spec: Spec, encode: Encode) -> Prior:
-    """Make the uniform prior on the sphere of `latent_dim` dimensions; z has one number more, and length 1.
+    r"""Make the uniform prior on the sphere of `latent_dim` dimensions; z has one number more, and length 1.
+
+    .. math:: p(z) = \frac{\Gamma((d + 1) / 2)}{2 \pi^{(d + 1) / 2}}, \quad \|z\| = 1
 
     It has no modes, so a temperature changes nothing.
     """

@@ -11,7 +11,10 @@ Z = Float[Array, "B Z"]
 
 
 def make_standard(config: Config, spec: Spec, encode: Encode) -> Prior:
-    """Make N(0, I) of `config.latent_dim` dimensions; it has no parameters."""
+    r"""Make N(0, I) of `config.latent_dim` dimensions; it has no parameters.
+
+    .. math:: p(z) = \mathcal{N}(z; 0, I)
+    """
 
     def init(key: PRNGKeyArray, sample: Sample) -> Params:
         return {}

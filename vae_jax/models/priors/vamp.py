@@ -35,7 +35,9 @@ def problems(flat: Mapping[str, Any]) -> list[str]:
 
 
 def make_vamp(config: Config, spec: Spec, encode: Encode) -> Prior:
-    """Make the prior mean_k q(z|u_k) (eq. 9) with K = `vamp.components` pseudo-inputs u_k, encoded without dropout.
+    r"""Make the prior mean_k q(z|u_k) (eq. 9) with K = `vamp.components` pseudo-inputs u_k, encoded without dropout.
+
+    .. math:: p(z) = \frac{1}{K} \sum_{k=1}^{K} q(z \mid u_k)
 
     They start as training images, and their pixels are sigmoids of what is learned (the paper clips them to [0, 1], where a
     pixel at an end gets no gradient).

@@ -31,7 +31,10 @@ def problems(flat: Mapping[str, Any]) -> list[str]:
 
 
 def make_fsq(config: Config) -> Quantizer:
-    """Make the quantizer whose codes are the points of a grid with `fsq.levels` (L_1, ..., L_D) points along its D axes.
+    r"""Make the quantizer whose codes are the points of a grid with `fsq.levels` (L_1, ..., L_D) points along its D axes.
+
+    .. math:: \mathrm{code}_d = \mathrm{nearest\ of\ } \left\{ -1, -1 + \tfrac{2}{L_d - 1}, \ldots, 1 \right\}
+        \mathrm{\ to\ } \tfrac{L_d}{L_d - 1} \tanh(v_d)
 
     Number d of a vector becomes `bounded`, between -L_d / (L_d - 1) and L_d / (L_d - 1), and then the nearest of the L_d levels
     -1, ..., 1, which are 2 / (L_d - 1) apart. It moves by half that or less, and each level is the nearest one on an equal

@@ -36,7 +36,9 @@ Law = Float[Array, "B T C"]
 
 
 def make_lfq(config: Config) -> Quantizer:
-    """Make the quantizer that replaces each of the `lfq.bits` numbers of a vector by its sign, 1 or -1.
+    r"""Make the quantizer that replaces each of the `lfq.bits` numbers of a vector by its sign, 1 or -1.
+
+    .. math:: \mathrm{code}_d = \mathrm{sign}(v_d) \in \{-1, 1\}, \quad K = 2^D
 
     The soft code of a vector v is the law p over all K codes c in which p(c) is proportional to
     exp(-|v - c|^2 / `lfq.temperature`). Its numbers are independent, so its entropy H(p) is a sum of binary entropies. The loss

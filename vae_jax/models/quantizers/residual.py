@@ -27,7 +27,10 @@ KEYS = (
 
 
 def make_residual(config: Config) -> Quantizer:
-    """Make the quantizer that replaces a vector by a sum of `residual.levels` codes, of `residual.codes` vectors each.
+    r"""Make the quantizer that replaces a vector by a sum of `residual.levels` codes, of `residual.codes` vectors each.
+
+    .. math:: \mathrm{code} = \sum_{r=1}^{R} e^{(r)}_{c_r}, \quad
+        c_r = \arg\min_k \left\| v - \sum_{s < r} e^{(s)}_{c_s} - e^{(r)}_k \right\|
 
     The first code is the vector's nearest in the first codebook, the second the nearest to the vector less the first code in
     the second codebook, and so on; with one level it is `vq`. An image with T vectors has T R codes, vector by vector. The

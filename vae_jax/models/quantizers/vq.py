@@ -51,7 +51,9 @@ def problems(flat: Mapping[str, Any]) -> list[str]:
 
 
 def make_vq(config: Config) -> Quantizer:
-    """Make the quantizer that replaces a vector by the nearest of `vq.codes` vectors of `latent_dim` numbers, the codebook.
+    r"""Make the quantizer that replaces a vector by the nearest of `vq.codes` vectors of `latent_dim` numbers, the codebook.
+
+    .. math:: c = \arg\min_k \| v - e_k \|, \quad \mathrm{loss} = \beta \| v - \mathrm{sg}(e_c) \|^2
 
     Its loss is `vq.commitment` * sum |vector - code|^2, nats per image: a sum over the image's vectors and their numbers,
     like the reconstruction. (Sonnet's 0.25 multiplies a mean, beside a mean error over the variance of the data.)
