@@ -3,16 +3,20 @@
 `vae_jax.load_run(workdir)` loads a trained run in a notebook; `python -m vae_jax.main --help` says how to train one.
 """
 
+import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
 from jaxlib.version import __version__ as jaxlib_version
 
 if TYPE_CHECKING:
+    from vae_jax.artifacts.notebook import explore, figure
     from vae_jax.runs.loading import load_run
     from vae_jax.runs.run import Run
 
-__all__ = ["Run", "load_run"]
+__all__ = ["Run", "explore", "figure", "load_run"]
+_MODULES = {"explore": "artifacts.notebook", "figure": "artifacts.notebook"}
+"""Name -> the module that has it; the others are in runs.loading."""
 
 # These two take tuning preferences for missing features of the processor, and print an error for every program that is loaded
 # from disk. JAX sets the level to 1 unless it is set.
@@ -23,7 +27,5 @@ if jaxlib_version in ("0.10.0", "0.10.1") and os.environ.get("TF_CPP_MIN_LOG_LEV
 def __getattr__(name: str) -> Any:
     # Loaded on first use: importing vae_jax.config, for example, must not cost the import of JAX.
     if name in __all__:
-        from vae_jax.runs import loading
-
-        return getattr(loading, name)
+        return getattr(importlib.import_module(f"vae_jax.{_MODULES.get(name, 'runs.loading')}"), name)
     raise AttributeError(f"module 'vae_jax' has no attribute {name!r}")

@@ -1,5 +1,8 @@
 """Errors that a command prints as one line each, and the form in which they show a bad value."""
 
+import difflib
+from collections.abc import Collection
+
 MOST_SHOWN = 100
 """The largest number of characters of a bad value in a message."""
 
@@ -26,3 +29,16 @@ def shown(value: object) -> str:
 def printable(text: str) -> str:
     """Return the text with unprintable characters, such as line breaks, as escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def one_of(flag: str, name: str, names: Collection[str]) -> str:
+    """Return the name if it is one of `names`.
+
+    Raises:
+        InputError: it is not; the message gives the nearest name and all of them.
+    """
+    if name not in names:
+        near = difflib.get_close_matches(name, list(names), n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise InputError(f"{flag}={name}: unknown{hint}; choices: {', '.join(names)}")
+    return name

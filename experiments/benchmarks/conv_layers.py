@@ -21,6 +21,7 @@ import jax
 from experiments.benchmarks import record
 from vae_jax.commands import arguments
 from vae_jax.config import command_line
+from vae_jax.errors import one_of
 from vae_jax.models.networks.convolution import (
     KERNEL,
     STRIDES,
@@ -149,7 +150,7 @@ def main(argv: list[str]) -> None:
     flags = parser.parse_args(argv)
     rows = []
     for name in flags.only.split(","):
-        config = command_line.read_file(*CONFIGS[arguments.one_of("--only", name, CONFIGS)])
+        config = command_line.read_file(*CONFIGS[one_of("--only", name, CONFIGS)])
         devices.keep_memory(config)
         for layer in layers(config):
             count = layer.operations() / 1e6

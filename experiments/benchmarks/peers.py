@@ -35,6 +35,7 @@ from experiments.benchmarks.peers_code.contestants import OURS, PEERS, Failed, M
 from vae_jax import config as config_lib
 from vae_jax import data
 from vae_jax.commands import arguments
+from vae_jax.errors import one_of
 from vae_jax.system.command import run_command
 
 COLUMNS = ("peer", "network", "epoch, s", "vae_jax / peer", "training, s", "process, s", "test elbo", "versions")
@@ -112,7 +113,7 @@ def parse(argv: list[str]) -> Any:
     flags = parser.parse_args(argv)
     if flags.epochs < 2:
         parser.error(f"--epochs={flags.epochs}: at least 2, because the first is not counted")
-    flags.peers = list(dict.fromkeys(arguments.one_of("--peers", n, (OURS, *PEERS)) for n in flags.peers.split(",")))
+    flags.peers = list(dict.fromkeys(one_of("--peers", n, (OURS, *PEERS)) for n in flags.peers.split(",")))
     contestants.place(flags)
     return flags
 

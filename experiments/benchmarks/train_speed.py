@@ -34,7 +34,7 @@ from experiments.benchmarks.products import make_products
 from experiments.benchmarks.rounds import ENOUGH, Timed, describe_disturbed, interleave
 from vae_jax.commands import arguments
 from vae_jax.config import command_line
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, one_of
 from vae_jax.models import model_params, num_parameters
 from vae_jax.system import devices
 from vae_jax.system.command import run_command
@@ -89,7 +89,7 @@ def ratio(seconds: dict[str, np.ndarray], one: str, other: str) -> str:
 
 def read(name: str, flags: Any, streaming: str) -> Config:
     """Read a config of CONFIGS, on MNIST."""
-    file, keys = CONFIGS[arguments.one_of("--only", name, CONFIGS)]
+    file, keys = CONFIGS[one_of("--only", name, CONFIGS)]
     keys = keys | {"dataset": "mnist", "data_dir": flags.data_dir, "streaming": streaming}
     return command_line.read_file(file, tuple(keys.items()))
 

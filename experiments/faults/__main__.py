@@ -16,7 +16,7 @@ from experiments.faults.promises import KILLS
 from experiments.faults.started import ROOT
 from experiments.faults.table import TESTS, Row, cells, keep, run_suite, summed
 from vae_jax.commands import arguments
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, one_of
 from vae_jax.system import signals
 from vae_jax.system.command import run_command
 from vae_jax.system.console import Console
@@ -63,7 +63,7 @@ def _kills_row(done: Drill, command: str) -> Row:
 def _file(name: str) -> str:
     """Return the test file of a name of --only."""
     names = [path.stem.removeprefix("test_") for path in sorted((ROOT / TESTS).glob("test_*.py"))]
-    return f"{TESTS}/test_{arguments.one_of('--only', name, names)}.py"
+    return f"{TESTS}/test_{one_of('--only', name, names)}.py"
 
 
 def _whole(text: str) -> int:

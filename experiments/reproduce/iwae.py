@@ -18,6 +18,7 @@ from experiments.reproduce.iwae_table import GAINS, ROWS, SAMPLES
 from vae_jax import train
 from vae_jax.commands import arguments
 from vae_jax.config import command_line
+from vae_jax.errors import one_of
 from vae_jax.evaluation import nll
 from vae_jax.runs.loading import load_run
 from vae_jax.system.command import run_command
@@ -61,7 +62,7 @@ def parse(argv: list[str]) -> Any:
         help="the folder of the runs (runs/iwae)",
     )
     flags = parser.parse_args(argv)
-    flags.rows = list(ROWS) if flags.row == "all" else [arguments.one_of("--row", flags.row, [*ROWS, "all"])]
+    flags.rows = list(ROWS) if flags.row == "all" else [one_of("--row", flags.row, [*ROWS, "all"])]
     flags.batch_size = flags.batch_size or BATCH_SIZES[flags.schedule]
     return flags
 

@@ -30,6 +30,7 @@ from experiments.reproduce.priors_rows import TABLES, Table
 from vae_jax import data, train
 from vae_jax.commands import arguments
 from vae_jax.config import command_line
+from vae_jax.errors import one_of
 from vae_jax.evaluation import divergence, health, nll
 from vae_jax.runs.loading import load_run
 from vae_jax.runs.run import Run
@@ -62,7 +63,7 @@ def parse(argv: list[str]) -> Any:
     if flags.row != "all" and flags.table == "all":
         parser.error(f"--row={flags.row}: goes with one table, not with --table=all")
     if flags.row != "all":
-        arguments.one_of("--row", flags.row, [*TABLES[flags.tables[0]].rows, "all"])
+        one_of("--row", flags.row, [*TABLES[flags.tables[0]].rows, "all"])
     return flags
 
 

@@ -21,6 +21,7 @@ from experiments.reproduce.tokenizers_rows import GRID, TABLES, Table
 from vae_jax import data, train
 from vae_jax.commands import arguments
 from vae_jax.config import command_line
+from vae_jax.errors import one_of
 from vae_jax.evaluation.generation import probabilities
 from vae_jax.models import require_rate
 from vae_jax.runs.loading import load_run
@@ -48,7 +49,7 @@ def parse(argv: list[str]) -> Any:
     )
     flags = parser.parse_args(argv)
     if flags.row != "all":
-        arguments.one_of("--row", flags.row, [*(TABLES[flags.table].rows if flags.table in TABLES else ()), "all"])
+        one_of("--row", flags.row, [*(TABLES[flags.table].rows if flags.table in TABLES else ()), "all"])
     return flags
 
 

@@ -1,10 +1,8 @@
 """argparse for the commands and studies: flags they share, types of arguments, and errors of one line."""
 
 import argparse
-import difflib
 import os
 import re
-from collections.abc import Collection
 from pathlib import Path
 from typing import NoReturn
 
@@ -86,19 +84,6 @@ def seeds(text: str) -> tuple[int, ...]:
     if len(set(numbers)) < len(numbers):
         raise argparse.ArgumentTypeError(f"{text}: a seed occurs twice")
     return numbers
-
-
-def one_of(flag: str, name: str, names: Collection[str]) -> str:
-    """Return the name if it is one of `names`.
-
-    Raises:
-        InputError: it is not; the message gives the nearest name and all of them.
-    """
-    if name not in names:
-        near = difflib.get_close_matches(name, list(names), n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise InputError(f"{flag}={name}: unknown{hint}; choices: {', '.join(names)}")
-    return name
 
 
 def output_file(flag: str, path: Path) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vae_jax.artifacts.export import FORMATS, notes
 from vae_jax.commands import arguments
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, one_of
 from vae_jax.runs.loading import load_run
 from vae_jax.system import disk
 from vae_jax.system.console import Console
@@ -23,7 +23,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--format", required=True, metavar="FORMAT", help=f"one of {', '.join(FORMATS)}")
     parser.add_argument("--output", type=arguments.path, metavar="DIR", help="an existing folder (RUN/export)")
     flags = parser.parse_args(argv)
-    make = FORMATS[arguments.one_of("--format", flags.format, FORMATS)]
+    make = FORMATS[one_of("--format", flags.format, FORMATS)]
     if flags.output is not None:
         _assert_folder(flags.output)
     run, console = load_run(flags.workdir, flags.which), Console()

@@ -6,7 +6,7 @@ Draws every figure that fits the model into RUN/figures, or only those that --on
 from vae_jax import data
 from vae_jax.artifacts import arrays, draw
 from vae_jax.commands import arguments
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, one_of
 from vae_jax.runs import left_out
 from vae_jax.runs.loading import load_run
 from vae_jax.system.console import Console
@@ -27,7 +27,7 @@ def main(argv: list[str]) -> int:
     )
     ends.add_argument("--images", type=arguments.pair, metavar="I,J", help="two test images, the ends of the walk")
     flags = parser.parse_args(argv)
-    only = [arguments.one_of("--only", name.strip(), FIGURES) for name in flags.only.split(",") if name.strip()]
+    only = [one_of("--only", name.strip(), FIGURES) for name in flags.only.split(",") if name.strip()]
     run, console = load_run(flags.workdir, flags.which), Console()
     folder = arguments.output_folder(flags, "figures")
     request = arrays.Request(flags.numbers, flags.images, flags.points)

@@ -1,5 +1,6 @@
 """Facts about a run's model, and the classes that a conditional run takes: checked, and looked up by name."""
 
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -8,6 +9,7 @@ from jaxtyping import Int32
 
 from vae_jax.runs.checkpoint.ownership import assert_same_classes
 from vae_jax.runs.pieces import as_labels
+from vae_jax.runs.shown import as_html
 from vae_jax.types import Config, Corrupt, Dataset, Model, Spec
 
 
@@ -17,7 +19,13 @@ class Labelled:
     config: Config
     model: Model
     spec: Spec
+    step: int
+    workdir: Path | None
     _corrupt: Corrupt | None
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows of the run: its numbers, and the pictures that its directory already has."""
+        return as_html(self.config, self.step, self.workdir)
 
     @property
     def corrupts(self) -> bool:

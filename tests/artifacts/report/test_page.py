@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from support.explorer_page import SHADE, draw
 
+import vae_jax
 from vae_jax import data
 from vae_jax.artifacts.arrays import geometry
 from vae_jax.artifacts.report import write_comparison
@@ -332,3 +333,13 @@ def test_a_chart_shows_values_under_the_pointer(explorer):
     there.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     there.settle()
     assert legend.text_content() != before
+
+
+def test_the_page_works_in_the_frame_of_a_notebook(page, trained, tmp_path):
+    run = trained("plane")
+    (tmp_path / "notebook.html").write_text(f"<!doctype html><meta charset=latin1>{vae_jax.explore(run)._repr_html_()}")
+    page.goto((tmp_path / "notebook.html").as_uri())
+    frame = page.frame_locator("iframe")
+    frame.locator("#sample").click()
+    page.wait_for_timeout(400)  # longer than the page waits before it writes its state
+    assert frame.locator("#try").is_visible()

@@ -22,8 +22,8 @@ def written(tmp_path_factory, browser):
     @cache
     def write(name: str) -> Run:
         run, _ = of_digits(name)
-        run.workdir = tmp_path_factory.mktemp(name)
-        write_report(run, data.load(run.config), run.workdir, run.workdir / "report.html", {})
+        run.workdir = folder = tmp_path_factory.mktemp(name)
+        write_report(run, data.load(run.config), folder, folder / "report.html", {})
         return run
 
     return write

@@ -293,7 +293,7 @@ const Explorer = (() => {
         image: drawn?.image,
       };
       written = Address.write(state, space);
-      history.replaceState(null, "", written ? `#${written}` : location.pathname + location.search);
+      Page.remember(written);
     }, 150);
 
     /** Restore the state in the address. */

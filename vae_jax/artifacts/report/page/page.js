@@ -8,6 +8,11 @@ const Page = {
   element: (name, parent, properties = {}) => parent.appendChild(Object.assign(document.createElement(name), properties)),
   dark: matchMedia("(prefers-color-scheme: dark)"),
 
+  /** Put the page's state in its address; a page in a notebook's frame has none. */
+  remember(state) {
+    if (location.protocol !== "about:") history.replaceState(null, "", state ? `#${state}` : location.pathname + location.search);
+  },
+
   /** Delay a function until it has not been called for so many milliseconds. */
   delayed(act, milliseconds) {
     let timer = 0;

@@ -201,7 +201,7 @@ const Painter = (() => {
       if (chosen[level] !== listed[level][0]) fields.set("code", chosen[level]);
       if (changed && codes.length <= LONGEST) fields.set("codes", codes.join("_"));
       written = fields.toString();
-      history.replaceState(null, "", written ? `#${written}` : location.pathname + location.search);
+      Page.remember(written);
     }, 150);
 
     /** Restore the state in the address; a missing or invalid field takes its default. */
