@@ -1,6 +1,7 @@
 """A laboratory for autoencoders and variational autoencoders on images, in JAX.
 
-`vae_jax.load_run(workdir)` loads a trained run in a notebook; `python -m vae_jax.main --help` says how to train one.
+`vae_jax.train_and_evaluate({"latent_dim": 2}, workdir)` trains a run and `vae_jax.load_run(workdir)` loads it; `vae-jax` lists
+the same as commands.
 """
 
 import importlib
@@ -13,9 +14,10 @@ if TYPE_CHECKING:
     from vae_jax.artifacts.notebook import explore, figure
     from vae_jax.runs.loading import load_run
     from vae_jax.runs.run import Run
+    from vae_jax.train import train_and_evaluate
 
-__all__ = ["Run", "explore", "figure", "load_run"]
-_MODULES = {"explore": "artifacts.notebook", "figure": "artifacts.notebook"}
+__all__ = ["Run", "explore", "figure", "load_run", "train_and_evaluate"]
+_MODULES = {"explore": "artifacts.notebook", "figure": "artifacts.notebook", "train_and_evaluate": "train"}
 """Name -> the module that has it; the others are in runs.loading."""
 
 # These two take tuning preferences for missing features of the processor, and print an error for every program that is loaded
@@ -25,7 +27,7 @@ if jaxlib_version in ("0.10.0", "0.10.1") and os.environ.get("TF_CPP_MIN_LOG_LEV
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded on first use: importing vae_jax.config, for example, must not cost the import of JAX.
+    # Loaded on first use: the list of the commands, for example, must not cost the import of JAX.
     if name in __all__:
         return getattr(importlib.import_module(f"vae_jax.{_MODULES.get(name, 'runs.loading')}"), name)
     raise AttributeError(f"module 'vae_jax' has no attribute {name!r}")

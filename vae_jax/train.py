@@ -1,12 +1,12 @@
 """The one loop: train, validate, save; at the end the final evaluation, the figures and the page."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from vae_jax.config import flatten
+from vae_jax.config import flatten, from_values
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.system import processes, signals
 from vae_jax.system.console import Console
@@ -21,12 +21,15 @@ from vae_jax.types import Config
 
 
 def train_and_evaluate(
-    config: Config, workdir: Path, console: Console | None = None, arguments: Sequence[str] = ()
+    config: Config | Mapping[str, Any],
+    workdir: Path | str,
+    console: Console | None = None,
+    arguments: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Train the run in workdir, from the start or from its last checkpoint, evaluate its best checkpoint and draw it.
 
     Args:
-        config: validated.
+        config: a Config, or a dict of keys and values over the defaults; see `config.from_values`, which validates it.
         workdir: the run's directory; created if it is missing.
         console: where progress is printed; by default the standard output.
         arguments: the command line that gave the config, which a new run stores; none if it came from elsewhere.
@@ -35,11 +38,12 @@ def train_and_evaluate(
         The content of results.json, with metrics as `test/elbo`; "left_out" names figures that failed, if any did.
 
     Raises:
-        InputError: the config does not fit the workdir, the data or the devices.
+        InputError: the config is not valid, or does not fit the workdir, the data or the devices.
         TrainingError: a loss was not finite, or the disk is full.
         signals.Stopped: SIGINT or SIGTERM was received; the state is saved.
     """
     console = console or Console(None if processes.is_first() else open(os.devnull, "w"))  # noqa: SIM115
+    config, workdir = from_values(config, console.line), Path(workdir)
     # Folders may have other names on other machines; that the images are the same is asserted below.
     processes.assert_same({name: value for name, value in flatten(config).items() if not name.endswith("_dir")})
     # A workdir that does not fit is refused before any data are read; nothing is created yet.

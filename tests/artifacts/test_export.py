@@ -463,5 +463,5 @@ def test_the_error_for_a_missing_package_names_the_extra_that_installs_it(
     assert run_command(lambda: export.main(flags)) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: --format={form}: ")
-    assert "pip install -e '.[export]'" in line
+    assert "pip install 'vae_jax[export]'" in line
     assert not list(tmp_path.iterdir())

@@ -16,7 +16,7 @@ def test_every_module_of_the_folder_is_a_command():
 def test_a_command_has_at_most_80_lines_and_its_forwarder_10(name):
     text = (FOLDER / f"{name}.py").read_text()
     assert len(text.splitlines()) <= 80
-    assert f": `python -m experiments.{name} " in text.partition("\n")[0]
+    assert f": `vae-jax {name} " in text.partition("\n")[0]
     assert len((ROOT / "experiments" / f"{name}.py").read_text().splitlines()) <= 10
 
 
@@ -31,7 +31,7 @@ def test_the_experiments_package_lists_the_commands(run):
 def test_a_forwarder_prints_the_help_of_its_command(run):
     shown = run("experiments.evaluate", "--help")
     assert (shown.returncode, shown.stderr) == (0, "")
-    assert shown.stdout.startswith("usage: python -m experiments.evaluate [-h] --workdir RUN")
+    assert shown.stdout.startswith("usage: vae-jax evaluate [-h] --workdir RUN")
     assert commands.summary("evaluate") in shown.stdout
 
 

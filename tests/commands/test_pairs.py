@@ -110,9 +110,7 @@ def test_an_evaluation_writes_nothing_into_the_parent(pair, refused, tmp_path):
     (parent / file.FILE).unlink()
     before = sorted(path.name for path in parent.rglob("*"))
     error = refused(evaluate.main, [f"--workdir={density}"])
-    assert error == (
-        f"error: {parent}/codes.npz: no such file; python -m experiments.codes --workdir={parent} writes it\n"
-    )
+    assert error == (f"error: {parent}/codes.npz: no such file; vae-jax codes --workdir={parent} writes it\n")
     assert sorted(path.name for path in parent.rglob("*")) == before
 
 

@@ -331,7 +331,7 @@ def test_no_train_split_missing_tensorflow_and_unknown_sets_are_refused(tmp_path
     assert said(config) == "dataset=small: no split named train, only alpha, beta"
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     make_builder(monkeypatch, "small", colour, record=needs_tensorflow)
-    assert said(config) == "dataset=small: TFDS needs TensorFlow to prepare this set: pip install -e '.[tf]'"
+    assert said(config) == "dataset=small: TFDS needs TensorFlow to prepare this set: pip install 'vae_jax[tf]'"
     assert said(make_config(tmp_path, dataset="no_such")).startswith(
         "dataset=no_such: not a data set of this project or"
     )

@@ -149,7 +149,7 @@ def test_a_file_that_cannot_be_read_is_not_used(tmp_path, damage):
     begun, note = nll.resume(path, FACTS)
     assert begun.done == 0
     assert "cannot be read" in note
-    with pytest.raises(InputError, match=r"--against=.*its nll.npz cannot be read; python -m experiments.nll"):
+    with pytest.raises(InputError, match=r"--against=.*its nll.npz cannot be read; vae-jax nll"):
         nll.read_other(tmp_path, "nll.npz", FACTS)
     take(path)
     assert nll.read(path) is not None

@@ -253,7 +253,7 @@ def test_a_sweep_of_populations_is_stopped_resumed_and_reported(tmp_path, monkey
         patch.setattr(training, "add_metrics", stop)
         assert run_command(lambda: sweep.main(flags)) == 130
     told = capsys.readouterr().out.splitlines()
-    assert told[-1] == f"stopped; resume with: python -m experiments.sweep {shlex.join(flags)}"
+    assert told[-1] == f"stopped; resume with: vae-jax sweep {shlex.join(flags)}"
     assert "3 runs, 2 programs: separated by hidden_dims=(16,),(8,)" in told
     assert run_command(lambda: sweep.main(flags)) == 0
     told = capsys.readouterr()

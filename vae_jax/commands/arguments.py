@@ -11,10 +11,13 @@ from vae_jax.system import disk
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with a module's docstring as --help text; the docstring names its command, `python -m experiments.nll`."""
+    """argparse with a module's docstring as --help text; the docstring names its command.
+
+    A command is `vae-jax nll`, a study `python -m experiments.reproduce.iwae`.
+    """
 
     def __init__(self, description: str | None) -> None:
-        command = re.search(r"python -m [\w.]+", description or "")
+        command = re.search(r"vae-jax \w+|python -m [\w.]+", description or "")
         formatter = argparse.RawDescriptionHelpFormatter
         prog = command[0] if command else None
         super().__init__(prog, description=description, formatter_class=formatter, allow_abbrev=False)

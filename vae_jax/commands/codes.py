@@ -1,4 +1,4 @@
-"""Encode all images of a finished run: `python -m experiments.codes --workdir=RUN [--output=DIR]`
+"""Encode all images of a finished run: `vae-jax codes --workdir=RUN [--output=DIR]`
 
 Writes codes.npz: for each of the splits train, val and test an array such as train_codes [N, h, w, C] and its train_labels [N].
 Discrete codes are whole numbers from 0, at each place of the grid. Gaussian posteriors are their means, and behind them their log

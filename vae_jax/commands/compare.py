@@ -1,4 +1,4 @@
-"""Compare runs on one page: `python -m experiments.compare --workdirs=A,B,... [--output=compare.html]`
+"""Compare runs on one page: `vae-jax compare --workdirs=A,B,... [--output=compare.html]`
 
 One HTML file for a browser, offline: a table with the config keys that differ and the test metrics, the runs' curves in the same
 charts, and the same test images as each run reconstructs them.

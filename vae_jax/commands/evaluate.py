@@ -1,4 +1,4 @@
-"""Evaluate a run's checkpoint on its three splits: `python -m experiments.evaluate --workdir=RUN [--which=best|latest]`
+"""Evaluate a run's checkpoint on its three splits: `vae-jax evaluate --workdir=RUN [--which=best|latest]`
 
 Prints the table train/val/test x (elbo, reconstruction, kl, mse, ...) and writes it to evaluation_WHICH.json. The
 noise of an image depends only on the run's seed and the image's position, so the same checkpoint gives the same numbers.

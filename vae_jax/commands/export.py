@@ -1,7 +1,7 @@
-"""Export a trained model for other programs: `python -m experiments.export --workdir=RUN --format=stablehlo|safetensors|onnx`
+"""Export a trained model for other programs: `vae-jax export --workdir=RUN --format=stablehlo|safetensors|onnx`
 
 stablehlo: programs that JAX runs without vae_jax, on CPU, CUDA and TPU. onnx: programs for ONNX runtimes, without JAX.
-safetensors: the weights by name, with a card that describes them. Needs pip install -e '.[export]'.
+safetensors: the weights by name, with a card that describes them. Needs pip install 'vae_jax[export]'.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Examine a trained run: `python -m experiments.health --workdir=RUN [--which=best|latest]`
+"""Examine a trained run: `vae-jax health --workdir=RUN [--which=best|latest]`
 
 Prints one line for each thing that can be wrong with a VAE, with a verdict (collapsed, over-regularised, overfitting, prior
 hole, healthy, undecided) and advice. Further lines say what the codes are good for; one verdict sums up. The numbers are

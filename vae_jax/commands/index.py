@@ -1,4 +1,4 @@
-"""Index a folder of runs on one page: `python -m experiments.index runs/ [--output=FILE]`
+"""Index a folder of runs on one page: `vae-jax index runs/ [--output=FILE]`
 
 FOLDER/index.html is one file for a browser, offline: a table of all runs at any depth, to search and sort. It shows each run's
 state (running, stopped, complete or damaged, and why), a picture, its model, data and test metrics, and a link to its report.

@@ -1,4 +1,4 @@
-"""Estimate log p(x) of a run's images: `python -m experiments.nll --workdir=RUN [--samples=5000] [--method=ais] [--against=RUN]`
+"""Estimate log p(x) of a run's images: `vae-jax nll --workdir=RUN [--samples=5000] [--method=ais] [--against=RUN]`
 
 Importance sampling from the run's own posterior: the log of the mean of S weights, on average a lower bound on log p(x). Prints
 the mean with its Monte Carlo error and its error over images, the bound against S, and how far the estimate can be trusted.

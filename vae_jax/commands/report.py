@@ -1,4 +1,4 @@
-"""Write a run's page: `python -m experiments.report --workdir=RUN [--open] [--output=FILE]`
+"""Write a run's page: `vae-jax report --workdir=RUN [--open] [--output=FILE]`
 
 RUN/report.html is one file that opens from disk, by mail or from any web server, offline. It shows what was trained, the results,
 the curves, the figures, and the latent space, which can be explored because the browser decodes it. Training writes the page at

@@ -1,4 +1,4 @@
-"""Draw images from a run's prior: `python -m experiments.sample --workdir=RUN --num=64 --output=DIR [--seed=0] [--label=3]`
+"""Draw images from a run's prior: `vae-jax sample --workdir=RUN --num=64 --output=DIR [--seed=0] [--label=3]`
 
 Writes DIR/sample_0000.png, ... at the images' own size, and DIR/grid.png with the first 1,024 of them. With the same seed, a
 smaller --num gives the first images of a larger one.

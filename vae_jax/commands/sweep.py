@@ -1,4 +1,4 @@
-"""Train a run for each value of a key: `python -m experiments.sweep --config=FILE --over=latent_dim=2,100,200 [--seeds=0,1,2]`
+"""Train a run for each value of a key: `vae-jax sweep --config=FILE --over=latent_dim=2,100,200 [--seeds=0,1,2]`
 
 If --over is given more than once, every combination is trained; keys that change together are written
 --over=latent_dim:num_epochs=2:50,100:100. --config.KEY=VALUE holds for all runs. Every run has its own directory in --output,
@@ -31,7 +31,7 @@ from vae_jax.system.console import Console
 def read_flags(argv: list[str]) -> Any:
     """Parse the command line; `overrides` holds the (key, text) of --config.KEY=VALUE, `points` the values of --over."""
     parser = arguments.Parser(__doc__)
-    parser.add_argument("--config", required=True, metavar="FILE", help="a config file")
+    parser.add_argument("--config", required=True, metavar="FILE", help="a config file, or the name of one")
     parser.add_argument("--over", action="append", required=True, metavar="KEY=VALUE,...", help="a key and its values")
     parser.add_argument("--seeds", type=arguments.seeds, default=(0,), metavar="SEED,...", help="seeds per value (0)")
     parser.add_argument(
@@ -43,7 +43,8 @@ def read_flags(argv: list[str]) -> Any:
     unknown = [word for word in rest if not word.startswith("--config.") or "=" not in word]
     if unknown:
         parser.error(f"unknown: {' '.join(unknown)}")
-    flags.overrides = command_line.parse([f"--config={flags.config}", *rest]).overrides
+    given = command_line.parse([f"--config={flags.config}", *rest])
+    flags.config, flags.overrides = given.config, given.overrides
     flags.points = sweeps.product(flags.over)
     swept = {"seed": "--seeds", **{key: "--over" for key, _ in flags.points[0]}}
     for key, value in flags.overrides:
@@ -55,20 +56,20 @@ def read_flags(argv: list[str]) -> Any:
 def main(argv: list[str]) -> int:
     """Run the command; the exit code is 1 if a run failed."""
     flags, console = read_flags(argv), Console()
-    stop_message = f"stopped; resume with: python -m experiments.sweep {shlex.join(argv)}"
-    config, output = arguments.path(flags.config), disk.make_folder("--output", flags.output)
+    stop_message = f"stopped; resume with: vae-jax sweep {shlex.join(argv)}"
+    name, output = Path(flags.config).stem, disk.make_folder("--output", flags.output)
 
     def read(point: sweeps.Point) -> Any:
         # Films are for single runs: a run that records one cannot be trained together with others.
         given = (("log.latent_every_steps", "0"), *flags.overrides, *point)
-        return command_line.read_file(str(config), given, console.line)
+        return command_line.read_file(flags.config, given, console.line)
 
     with signals.leaving(stop_message):
-        runs = sweeps.plan(flags.points, flags.seeds, read, config.stem, output)
+        runs = sweeps.plan(flags.points, flags.seeds, read, name, output)
         for run in runs:
             devices.keep_memory(run.config)
         groups, last = plan_groups(runs, flags.population, console), sweeps.over_beta(flags.points)
         done = finished(runs, dict(train_runs(runs, groups, console, stop_message)), last)
         if done:
-            write_report(runs, done, last, output / sweeps.folder_name(runs, config.stem), console)
+            write_report(runs, done, last, output / sweeps.folder_name(runs, name), console)
     return int(len(done) < len(runs))

@@ -1,4 +1,4 @@
-"""Draw a trained run: `python -m experiments.visualize --workdir=RUN [--only=tsne,walk] [--numbers=3,7 | --images=12,95]`
+"""Draw a trained run: `vae-jax visualize --workdir=RUN [--only=tsne,walk] [--numbers=3,7 | --images=12,95]`
 
 Draws every figure that fits the model into RUN/figures, or only those that --only names. Nothing is trained.
 """

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from vae_jax import config as config_lib
 from vae_jax.config.registries import names
+from vae_jax.config.values import over_file
 from vae_jax.errors import InputError, shown
 from vae_jax.system.joining import FOUND
 from vae_jax.types import Config
@@ -13,9 +14,11 @@ from vae_jax.types import Config
 USAGE = """usage: python -m vae_jax.main --config=FILE [--workdir=DIR] [--config.KEY=VALUE ...] [--distributed[=WHERE]]
        python -m vae_jax.main --workdir=DIR [--config.KEY=VALUE ...] [--distributed[=WHERE]]
 
-Trains the run that FILE describes, evaluates it and draws its figures, or resumes the run in DIR. Without --workdir the
-folder of the run is runs/NAME. NAME is made from the config file, the data set, the latent size and a hash of the keys that
-identify the run, so the same command resumes the same run. FILE is Python code: run only files that you trust.
+Trains the run that FILE describes, evaluates it and draws its figures, or resumes the run in DIR. FILE is a Python file, or
+the name of a config that comes with this program, such as vae. Run only files that you trust. `vae-jax train` is the same.
+
+Without --workdir the folder of the run is runs/NAME. NAME is made from the config file, the data set, the latent size and a
+hash of the keys that identify the run, so the same command resumes the same run.
 
 With --distributed several processes, on one machine or many, train one run on all their devices. All of them must be able
 to write to the workdir. SLURM, Open MPI, Kubernetes and TPU pods tell each process its place; elsewhere start each process
@@ -67,9 +70,7 @@ def parse(argv: list[str]) -> Flags:
             choices = "--config=FILE, --config.KEY=VALUE, --workdir=DIR, --distributed, --help"
             problems.append(f"{shown(flag) or 'an empty word'}: unknown flag; choices: {choices}")
     if not problems and not (named["--config"] or named["--workdir"]):
-        problems.append(
-            "--config: nothing to do; try --config=configs/vae.py, or --workdir=DIR to resume a run, or --help"
-        )
+        problems.append("--config: nothing to do; try --config=vae, or --workdir=DIR to resume a run, or --help")
     if problems:
         raise InputError("\n".join(problems))
     return Flags(named["--config"], named["--workdir"], tuple(overrides), False, named["--distributed"])
@@ -78,19 +79,13 @@ def parse(argv: list[str]) -> Flags:
 def read_file(
     file: str, overrides: Sequence[tuple[str, str]] = (), say: Callable[[str], None] = lambda line: None
 ) -> Config:
-    """Return the validated config of a config file, with overrides.
-
-    A key of the file that no chosen model, prior, network, likelihood or objective reads is left at its default, so that a
-    file can be used with another objective, say; `say` gets a line about it.
+    """Return the validated config of a config file, given by its path or its name, with overrides; see `over_file`.
 
     Raises:
-        InputError: no such file, a line for every wrong key, or an override of a key that nothing reads.
+        InputError: no such file or name, a line for every wrong key, or an override of a key that nothing reads.
     """
     config = config_lib.override(config_lib.load_file(file), overrides)
-    config, left = config_lib.without_unread(config, keep={name for name, _ in overrides})
-    if left:
-        say(f"{file}: left out, because nothing in this run reads them: {', '.join(left)}")
-    return overridden(config, ())
+    return over_file(file, config, {name for name, _ in overrides}, say)
 
 
 def help_text(argv: Sequence[str]) -> str:

@@ -1,7 +1,6 @@
 """Config files and command-line values, read into a config that is not yet validated."""
 
 import ast
-import os
 import re
 import traceback
 import warnings
@@ -11,8 +10,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from vae_jax.config import named
 from vae_jax.config.table import BY_NAME, flatten, nest, unread
-from vae_jax.config.validation import as_float, choices, completed, describe, no_key, unknown
+from vae_jax.config.validation import as_float, completed, describe, no_key, unknown
 from vae_jax.errors import InputError, printable, shown
 from vae_jax.keys import Key
 from vae_jax.types import Config
@@ -22,16 +22,16 @@ MOST_SHOWN = 300
 
 
 def load_file(path: str) -> Config:
-    """Run a config file's `get_config()`. It is Python: run only files that you trust.
+    """Run the `get_config()` of a config file. It is Python: run only files that you trust.
+
+    Args:
+        path: a file, or the name of a config that comes with the package, such as `vae`.
 
     Raises:
-        InputError: no such file, not Python, no `get_config`, one that does not return a ConfigDict, or what the file raised
-            and where.
+        InputError: no such file or name, not Python, no `get_config`, one that does not return a ConfigDict, or what the file
+            raised and where.
     """
-    file = Path(path)
-    if not os.path.isfile(path):  # Path.is_file raises if the name is too long or a folder cannot be read
-        near = sorted(str(p) for p in Path("configs").glob("*.py") if p.stem not in ("__init__", "base"))
-        raise InputError(f"--config={path}: no such file{choices(near)}")
+    file = Path(named.path_of(path))
     scope: dict[str, Any] = {"__name__": f"config_{file.stem}", "__file__": str(file)}
     try:
         code = compile(file.read_bytes(), str(file), "exec")

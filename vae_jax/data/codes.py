@@ -81,7 +81,7 @@ def read(path: Path) -> tuple[About, dict[str, Rows]]:
     about = read_about(path)
     if about is None:
         state = "damaged, or no file of codes" if path.exists() else "no such file"
-        raise InputError(f"{path}: {state}; python -m experiments.codes --workdir={path.parent} writes it")
+        raise InputError(f"{path}: {state}; vae-jax codes --workdir={path.parent} writes it")
     with np.load(path, allow_pickle=False) as file:
         return about, {name: Rows(*(file[f"{name}_{field}"] for field in Rows._fields)) for name in SPLITS}
 
@@ -100,7 +100,7 @@ def load_codes(config: Config) -> Source:
 
 
 def _assert_known(path: Path, about: About, splits: dict[str, Rows]) -> None:
-    again = f"delete the file, and python -m experiments.codes --workdir={path.parent} writes it again"
+    again = f"delete the file, and vae-jax codes --workdir={path.parent} writes it again"
     for name, rows in splits.items():
         if about.num_codes and len(outside := rows.codes[(rows.codes < 0) | (rows.codes >= about.num_codes)]):
             raise InputError(

@@ -35,9 +35,7 @@ def read_config(workdir: Path) -> Config:
     """
     path = workdir / CONFIG
     if not os.path.isdir(workdir):  # Path's own raises in a folder that must not be read
-        raise InputError(
-            f"--workdir={workdir}: no such folder; train a run: python -m vae_jax.main --config=configs/vae.py"
-        )
+        raise InputError(f"--workdir={workdir}: no such folder; train a run: python -m vae_jax.main --config=vae")
     config, problem = _stored_config(workdir)
     if config is not None:
         return config

@@ -98,7 +98,7 @@ def _print_files(training: Training, session: Session, paths: list[Path]) -> Non
     console.line(f"  config.json metrics.jsonl results.json checkpoints/ {figures}")
     console.line("next, for example:")
     console.line(f"  {extend_command(training, session.progress.step, workdir)}")
-    console.line(f"  python -m experiments.visualize --workdir={shlex.quote(str(workdir))}")
+    console.line(f"  vae-jax visualize --workdir={shlex.quote(str(workdir))}")
     console.line(f"  in Python: run = vae_jax.load_run({json.dumps(str(workdir))})")
     done = f"done in {format_seconds(console.seconds)}"
     page = workdir / workdir_lib.PAGE

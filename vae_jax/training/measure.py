@@ -1,4 +1,4 @@
-"""A checkpoint evaluated on every split: at the end of a run, and for experiments.evaluate."""
+"""A checkpoint evaluated on every split: at the end of a run, and for `vae-jax evaluate`."""
 
 import json
 import platform

@@ -139,7 +139,7 @@ def test_the_commands_on_the_page_train_the_same_run(trained):
     config = load_run(trained["z5"]).config
     words = shlex.split(commands.reproduce_command(config))
     assert words[:3] == ["python", "-m", "vae_jax.main"]
-    flags = command_line.parse([word.replace("configs/", f"{ROOT}/configs/") for word in words[3:]])
+    flags = command_line.parse(words[3:])
     again = command_line.read_file(flags.config, flags.overrides)
     assert again.to_dict() == config.to_dict()
 
@@ -189,7 +189,7 @@ def test_health_is_on_the_page_if_the_run_has_it(trained, tmp_path):
     write_report(run, data.load(run.config), kept, kept / "report.html")
     text = " ".join(Elements((kept / "report.html").read_text(encoding="utf-8")).text.split())
     assert "quick checks of the final evaluation" in text
-    assert f"python -m experiments.health --workdir={kept}" in text
+    assert f"vae-jax health --workdir={kept}" in text
 
 
 def without_results(workdir: Path) -> None:

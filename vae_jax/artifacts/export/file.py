@@ -29,7 +29,7 @@ def extra(form: str) -> Iterator[None]:
         yield
     except ImportError as error:
         needed = (error.name or str(error)).partition(".")[0]
-        raise InputError(f"--format={form}: needs the package {needed}; pip install -e '.[export]'") from None
+        raise InputError(f"--format={form}: needs the package {needed}; pip install 'vae_jax[export]'") from None
 
 
 def sizes(shape: tuple[int, ...]) -> str:

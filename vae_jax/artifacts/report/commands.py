@@ -22,7 +22,7 @@ def commands(run: Run, workdir: Path) -> list[tuple[str, str]]:
     return [
         ("Continue it", workdir_lib.resume_command(workdir)),
         ("Train it again, in another folder", again(own, workdir)),
-        ("Write this page again", f"python -m experiments.report --workdir={shlex.quote(str(workdir))}"),
+        ("Write this page again", f"vae-jax report --workdir={shlex.quote(str(workdir))}"),
     ]
 
 
@@ -53,4 +53,4 @@ def _flag(word: str) -> tuple[str, str]:
 def reproduce_command(config: Config) -> str:
     """Return the command that trains the same run again: every key that differs from its default."""
     flags = [f"--config.{name}={facts.written(value)}" for name, value in facts.changed(config).items()]
-    return shlex.join([*TRAIN, "--config=configs/base.py", *flags])
+    return shlex.join([*TRAIN, "--config=base", *flags])

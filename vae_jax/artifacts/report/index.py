@@ -33,7 +33,7 @@ def write_index(root: Path, path: Path) -> dict[str, int]:
         marks = ", ".join(folder_of_runs.MARKS)
         raise InputError(
             f"{root}: no run in it, so there is nothing to index: no folder in it holds one of {marks}; choices: another "
-            "folder, or train a run first: python -m vae_jax.main --config=configs/vae.py"
+            "folder, or train a run first: python -m vae_jax.main --config=vae"
         )
     with ThreadPoolExecutor(THREADS) as threads:
         runs = list(threads.map(run_row.read, folders))

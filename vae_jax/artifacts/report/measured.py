@@ -71,7 +71,7 @@ def _finite(values: Float[np.ndarray, " n"]) -> list[float | None]:
 
 
 def health(workdir: Path, results: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return {title, verdict, reason, lines: [{name, verdict, found, reason}]} of what `experiments.health` wrote.
+    """Return {title, verdict, reason, lines: [{name, verdict, found, reason}]} of what `vae-jax health` wrote.
 
     Without it they are the quick lines of the results, and `quick` is True; None if there are none either.
     """

@@ -108,7 +108,7 @@ def write_report(
         bounded=run.model.rate is not None,
         examined=health.is_examinable(run.model),
         health=measured.health(workdir, found),
-        health_command=f"python -m experiments.health --workdir={shlex.quote(str(workdir))}",
+        health_command=f"vae-jax health --workdir={shlex.quote(str(workdir))}",
         with_prior=run.model.prior is not None,
         network=drawn.get("network"),
         painted=None if drawn["reason"] else painted,

@@ -56,7 +56,7 @@ def _advice(error: Exception, config: Config) -> str:
     from tensorflow_datasets.core.registered import DatasetNotFoundError
 
     if isinstance(error, ImportError) and "tensorflow" in str(error):
-        return "TFDS needs TensorFlow to prepare this set: pip install -e '.[tf]'"
+        return "TFDS needs TensorFlow to prepare this set: pip install 'vae_jax[tf]'"
     if isinstance(error, requests.RequestException | ConnectionError | DownloadError):
         return f"download failed ({error}); offline, give --config.data_dir=DIR with {files_wanted(config)}"
     if isinstance(error, NonMatchingChecksumError):

@@ -4,9 +4,7 @@ from vae_jax.errors import InputError
 from vae_jax.models import require_euclidean, require_log_posterior, require_rate
 from vae_jax.types import Model
 
-NEED = (
-    "and its health would be measured with gradients for z (experiments.evaluate prints what can be said without them)"
-)
+NEED = "and its health would be measured with gradients for z (vae-jax evaluate prints what can be said without them)"
 """The reason why a model on a sphere is not examined, nor one with discrete codes and no pixels."""
 NEED_OF_DENSITY = "and its health would be measured with that of other z"
 

@@ -64,7 +64,7 @@ def assert_measurable(run: Run, method: str) -> None:
     if "deterministic" in run.model.traits:
         raise InputError(
             f"model={run.config.model}: has one z for each image, so every importance weight is the elbo, the bound that "
-            "python -m experiments.evaluate prints; choices: another model"
+            "vae-jax evaluate prints; choices: another model"
         )
     if method == "ais":
         require_euclidean(run.model, "and --method=ais needs gradients for z", family_name(run.config))
@@ -135,7 +135,7 @@ def read_other(workdir: Path, name: str, facts: Facts) -> Record:
             (facts["split"], facts["which"], facts["method"]), ("split", "which", "method"), DEFAULTS, strict=True
         )
         flags = [f" --{flag}={value}" for value, flag, default in chosen if value != default]
-        command = f"python -m experiments.nll --workdir={shlex.quote(str(workdir))}{''.join(flags)}"
+        command = f"vae-jax nll --workdir={shlex.quote(str(workdir))}{''.join(flags)}"
         raise InputError(f"--against={workdir}: its {name} {why}; {command} writes it")
     changed = differing(record.facts, facts, ("split", "num_images", "quantity", "labels_digest"))
     if not changed and record.facts["images_digest"] != facts["images_digest"]:
