@@ -1,7 +1,7 @@
 """The one loop: train, validate, save; at the end the final evaluation, the figures and the page."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from vae_jax.types import Config
 
 
 def train_and_evaluate(
-    config: Config | Mapping[str, Any],
+    config: Config,
     workdir: Path | str,
     console: Console | None = None,
     arguments: Sequence[str] = (),

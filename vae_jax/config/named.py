@@ -30,9 +30,12 @@ def path_of(text: str) -> str:
         InputError: no config has this name, or there is no such file; the names are listed, the nearest first.
     """
     is_name = os.path.basename(text) == text and not text.endswith(".py")
-    path = str(folder() / f"{text}.py") if is_name else text
-    if os.path.isfile(path):  # Path.is_file raises if the name is too long or a folder cannot be read
-        return path
+    names = nearest(Path(text).stem)
+    # A name is looked for in the list, because some file systems find vae.py as VAE.py, and a run is named after its config.
+    if is_name and text in names:
+        return str(folder() / f"{text}.py")
+    if not is_name and os.path.isfile(text):  # Path.is_file raises if the name is too long or a folder cannot be read
+        return text
     own = f"; did you mean {text}.py?" if is_name and os.path.isfile(f"{text}.py") else ""
-    choices = ", ".join(nearest(Path(text).stem))
-    raise InputError(f"--config={shown(text)}: no such {'config' if is_name else 'file'}{own}; choices: {choices}")
+    kind = "config" if is_name else "file"
+    raise InputError(f"--config={shown(text)}: no such {kind}{shown(own)}; choices: {', '.join(names)}")

@@ -85,13 +85,13 @@ def defaults() -> Config:
 
 
 def flatten(config: Config | Mapping[str, Any]) -> dict[str, Any]:
-    """Flatten a nested config to {"eval.batch_size": 1000, ...}; lists become tuples."""
+    """Flatten a nested config to {"eval.batch_size": 1000, ...}; lists become tuples, names texts."""
     flat: dict[str, Any] = {}
     for name, value in config.items():
         if isinstance(value, ConfigDict | Mapping):
             flat |= {f"{name}.{inner}": v for inner, v in flatten(value).items()}
         else:
-            flat[name] = tuple(value) if isinstance(value, list) else value
+            flat[str(name)] = tuple(value) if isinstance(value, list) else value
     return flat
 
 

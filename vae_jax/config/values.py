@@ -23,7 +23,7 @@ def from_values(given: Config | Mapping[str, Any], say: Callable[[str], None] = 
     Raises:
         InputError: one line per problem, naming key, value and choices.
     """
-    flat = as_reals({str(name): value for name, value in flatten(given).items()})
+    flat = as_reals(flatten(given))
     file = flat.pop("config", None)
     if problems := key_problems(flat, names(str(flat.get("dataset", "")))):
         raise InputError("\n".join(problems))
