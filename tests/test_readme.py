@@ -22,6 +22,7 @@ PAGES = (
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted((ROOT / "experiments").glob("**/README.md")),
 )
+ALL_PAGES = (*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md")
 NEW_PRIOR = ROOT / "docs" / "new_prior.md"
 """A page about a file that is not there; test_new_prior.py writes the file and runs the page's commands."""
 TEXT = re.sub(r"\s+--", " --", "\n".join([DOCSTRINGS, *(page.read_text() for page in PAGES if page != NEW_PRIOR)]))
@@ -53,19 +54,19 @@ def test_commands_are_found_in_the_pages():
     assert len(COMMANDS) >= 6
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_files_named_on_a_page_exist(page):
     for name in re.findall(r"(?:vae_jax|configs|tests|experiments)/[\w/]+\.(?:py|js)\b", page.read_text()):
         assert "NAME" in name or (ROOT / name).is_file() or page == NEW_PRIOR, name
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_commands_named_on_a_page_exist(page):
     for name in re.findall(r"python -m (experiments\.[\w.]*\w)", page.read_text()):
         assert find_spec(name), name
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_links_on_a_page_point_to_existing_files_and_headings(page):
     for name, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)", page.read_text()):
         target = page.parent / name if name else page

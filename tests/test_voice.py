@@ -7,7 +7,8 @@ import pytest
 from support.paths import ROOT
 
 SOURCES = sorted(path for folder in ("vae_jax", "experiments", "configs") for path in (ROOT / folder).rglob("*.py"))
-PAGES = [ROOT / name for name in ("README.md", "experiments/README.md", "docs/reliability.md")]
+PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
+PAGES += [ROOT / name for name in ("experiments/README.md", "docs/reliability.md")]
 PAGES += sorted((ROOT / "experiments").glob("*/README.md"))
 OPENING = re.compile(r"(Of|What|That|Whether|Where|Which|Those|How|All that|As `)\b")
 PHRASES = (
