@@ -8,6 +8,7 @@ import pytest
 from support.paths import ROOT
 from test_layering import ORDER
 
+from vae_jax import commands
 from vae_jax import config as config_lib
 from vae_jax.config import command_line
 from vae_jax.evaluation.per_image import METRICS
@@ -26,7 +27,7 @@ ALL_PAGES = (*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md")
 NEW_PRIOR = ROOT / "docs" / "new_prior.md"
 """A page about a file that is not there; test_new_prior.py writes the file and runs the page's commands."""
 TEXT = re.sub(r"\s+--", " --", "\n".join([DOCSTRINGS, *(page.read_text() for page in PAGES if page != NEW_PRIOR)]))
-COMMANDS = sorted(set(re.findall(r"python -m vae_jax\.main((?: --[\w.]+(?:=[^\s`;&]+)?)+)", TEXT)))
+COMMANDS = sorted(set(re.findall(r"(?:python -m vae_jax\.main|vae-jax train)((?: --[\w.]+(?:=[^\s`;&]+)?)+)", TEXT)))
 LINES_OFF = 0.15
 """The largest relative error of a line count in the README, so that a small edit of a file needs no edit of the README."""
 
@@ -64,6 +65,8 @@ def test_the_files_named_on_a_page_exist(page):
 def test_the_commands_named_on_a_page_exist(page):
     for name in re.findall(r"python -m (experiments\.[\w.]*\w)", page.read_text()):
         assert find_spec(name), name
+    for name in re.findall(r"\bvae-jax (\w+)", page.read_text()):
+        assert name == "train" or name in commands.COMMANDS, name
 
 
 @pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -63,6 +63,23 @@ def test_a_sweep_of_beta_reports_last_checkpoints_and_draws_rate_against_distort
         assert "last checkpoint" in row
 
 
+def test_the_spelling_of_a_config_changes_no_run_of_a_sweep(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "vae").write_text((ROOT / "configs" / "vae_2d.py").read_text())
+    planned = []
+
+    def train_none(runs, *given):
+        planned.append(runs)
+        return {i: InputError("not trained") for i in range(len(runs))}
+
+    monkeypatch.setattr(sweep, "train_runs", train_none)
+    for config in ("vae", f"{ROOT}/configs/vae.py", "./vae"):
+        assert sweep.main([f"--config={config}", "--over=latent_dim=2,3", "--output=sweeps"]) == 1
+    name, path, other = planned
+    assert [run.workdir for run in name] == [run.workdir for run in path] != [run.workdir for run in other]
+    assert all(run.workdir.name.startswith("vae-digits-z") for run in (*name, *other))
+
+
 def test_a_run_that_fails_is_named_with_its_reason_and_gives_exit_code_1(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     reported = []
@@ -104,6 +121,7 @@ def test_images_of_a_sweep_are_reconstructions_of_the_same_images(runs, make_con
             ["--population=on", "hidden_dims=(8,),(16,)", "seed"],
         ),
         (["--config=nowhere.py", "--over=beta=1"], ["nowhere.py", "no such file"]),
+        (["--config=vea", "--over=beta=1"], ["--config=vea: no such config; choices: vae, "]),
     ],
 )
 def test_bad_input_exits_with_code_2_and_one_line(refused, flags, words):
