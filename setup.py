@@ -12,7 +12,7 @@ class BuildWithConfigs(build_py):
         super().finalize_options()
         if not self.editable_mode:
             self.packages = [*self.packages, "vae_jax.configs"]
-            # A copy: an entry in the distribution's own table would turn editable installs into import hooks.
+            # A copy: the distribution's own table, from which an editable install is made, stays as it is.
             self.package_dir = {**self.package_dir, "vae_jax.configs": "configs"}
 
 
