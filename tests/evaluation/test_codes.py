@@ -114,7 +114,7 @@ def test_codes_of_the_same_parameters_are_written_once(tmp_path):
     path.write_bytes(content[: len(content) // 2])
     assert file.read_about(path) is None
     with pytest.raises(
-        InputError, match=r"codes\.npz: damaged, or no file of codes; python -m experiments\.codes --workdir=/"
+        InputError, match=r"codes\.npz: damaged, or no file of codes; vae-jax codes --workdir=/"
     ):
         file.read(path)
     assert write_codes(random_run(SHAPE), tmp_path)[1] == about
