@@ -113,9 +113,7 @@ def test_codes_of_the_same_parameters_are_written_once(tmp_path):
     assert write_codes(run, tmp_path)[1].digest != about.digest
     path.write_bytes(content[: len(content) // 2])
     assert file.read_about(path) is None
-    with pytest.raises(
-        InputError, match=r"codes\.npz: damaged, or no file of codes; vae-jax codes --workdir=/"
-    ):
+    with pytest.raises(InputError, match=r"codes\.npz: damaged, or no file of codes; vae-jax codes --workdir=/"):
         file.read(path)
     assert write_codes(random_run(SHAPE), tmp_path)[1] == about
     assert path.read_bytes() == content
