@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from experiments.benchmarks import record
+from experiments.reproduce.pictures import rows_of_images
 from experiments.reproduce.tokenizers_rows import BETA_NOTE, GRID, TABLES
 from vae_jax import data
 from vae_jax.data.preprocess import unit
@@ -87,16 +88,9 @@ def write(name: str, runs: Mapping[str, Run]) -> None:
 
 def _side_by_side(runs: Mapping[str, Run]) -> bytes:
     """Draw test images, and below them their reconstructions by each run."""
-    from vae_jax.artifacts.figures import png_bytes
-    from vae_jax.artifacts.figures.grid import MARGIN, WIDTH, framed, grid, label_room, label_rows
-
     images = data.load(next(iter(runs.values())).config).test.images[:SHOWN]
     rows = {"test images": np.asarray(unit(images))} | {row: run.reconstruct(images) for row, run in runs.items()}
-    names, left = [*rows], label_room([*rows])
-    picture = grid([*rows.values()], SHOWN, WIDTH - left - MARGIN)
-    figure = framed(picture, "Test images and their reconstructions", left)
-    label_rows(figure, picture, names, left)
-    return png_bytes(figure)
+    return rows_of_images(rows, "Test images and their reconstructions")
 
 
 def write_samples(found: Mapping[str, np.ndarray], samples: np.ndarray, class_names: tuple[str, ...]) -> None:

@@ -57,7 +57,7 @@ def hold_out(
 def binarize(images: UInt8[np.ndarray, "N H W C"], seed: int, tag: int) -> UInt8[np.ndarray, "N H W C"]:
     """Set each pixel to 255 with probability pixel / 255, else 0, independently.
 
-    Salakhutdinov & Murray (2008) drew the published static MNIST in this way; these draws differ from it.
+    Salakhutdinov and Murray (2008) drew the published static MNIST in this way; these draws differ from it.
     """
     rng, out = np.random.default_rng([seed, tag]), np.empty(images.shape, np.uint8)
     for start in range(0, len(images), _ROWS):

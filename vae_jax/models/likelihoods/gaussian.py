@@ -44,10 +44,10 @@ def make_gaussian(config: Config, spec: Spec) -> Likelihood:
     The density is normalised over the whole line; only pixel_mean is clipped to [0, 1]. `config.gaussian.sigma_mode` chooses the
     standard deviation:
 
-    given: `config.gaussian.sigma`, fixed.
-    learned: params hold its `logvar`, which starts at `config.gaussian.sigma` and is trained with the other parameters.
-    optimal: params hold its `logvar`, which `refit` sets at every step to its maximum-likelihood value: the mean squared
-        error of the batch (sigma-VAE, Rybkin et al. 2021, eq. 6), averaged over the last batches.
+    - given: `config.gaussian.sigma`, fixed.
+    - learned: params hold its `logvar`, which starts at `config.gaussian.sigma` and is trained with the other parameters.
+    - optimal: params hold its `logvar`, which `refit` sets at every step to its maximum-likelihood value: the mean squared
+      error of the batch (sigma-VAE, Rybkin et al. 2021, eq. 6), averaged over the last batches.
     """
     given = config.gaussian.sigma_mode == "given"
     initial = 2 * math.log(config.gaussian.sigma)
