@@ -7,7 +7,7 @@ import pytest
 
 from vae_jax import config as config_lib
 from vae_jax import main
-from vae_jax.commands import compare, evaluate, export, nll, sample
+from vae_jax.commands import compare, evaluate, export, health, nll, sample
 from vae_jax.data import codes as file
 from vae_jax.runs.loading import load_run
 from vae_jax.train import train_and_evaluate
@@ -125,3 +125,27 @@ def test_a_changed_parent_is_refused_and_its_codes_stay(pair, refused, make_conf
     assert error.startswith(f"error: data_dir={parent}: the run there has other parameters")
     assert (parent / file.FILE).read_bytes() == content
     assert density.is_dir()
+
+
+@pytest.fixture(scope="module")
+def discrete(make_config, tmp_path_factory):
+    """Return a run with many dead codes and a PixelCNN of its codes, which tests leave as they are."""
+    root = tmp_path_factory.mktemp("discrete")
+    own = {"model": "quantized", "latent_dim": 8, "hidden_dims": (64,), "vq__codes": 256, "num_epochs": 8}
+    own |= {"vq__commitment": 0.001, "vq__dead_below": 0.0, "learning_rate": 0.01}  # a collapse, see test_health.py
+    train_and_evaluate(make_config(**own, log__tensorboard=False), root / "parent")
+    small = {"pixelcnn.layers": 1, "pixelcnn.features": 4}
+    assert main.run(flags_of(root / "parent", PIXELCNN, **small)) == 0
+    return root / "parent", root / "parent-density"
+
+
+@pytest.mark.slow
+def test_the_advice_on_a_pair_names_the_first_run(discrete, tmp_path, capsys):
+    parent, density = discrete
+    health.main([f"--workdir={density}", f"--output={tmp_path}"])
+    for path, key in ((density / "results.json", "health"), (tmp_path / "health.json", "")):
+        found = json.loads(path.read_text())
+        line = (found[key] if key else found)["codes used"]["text"]
+        assert "codes are dead" in line
+        assert "; try vq.dead_below=0.03 or more (splits codes in use), a smaller learning_rate, " in line
+        assert line.endswith(f" in the first run ({parent})")

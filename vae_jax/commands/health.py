@@ -8,12 +8,14 @@ how long it will take: some 20 s for the digits. Fewer --num_refined and --num_i
 
 import json
 import time
+from collections.abc import Callable, Iterable
 
 from vae_jax import data
 from vae_jax.commands import arguments
 from vae_jax.evaluation import health, nll
 from vae_jax.models import against_dead_codes, family_name
 from vae_jax.runs.loading import load_run
+from vae_jax.runs.workdir import read_config
 from vae_jax.system import disk, signals
 from vae_jax.system.console import ERASE_LINE, Console
 from vae_jax.system.formatting import about_seconds, format_seconds
@@ -49,7 +51,8 @@ def main(argv: list[str]) -> None:
     extent = health.Extent(flags.num_images, flags.num_refined, effort, anneal)
     stopped = f"{ERASE_LINE if console.interactive else ''}stopped; nothing was written"
     with signals.leaving(stopped), console:
-        lines = _print_lines(subject, extent, console)
+        fitting = health.make_fitting(read_config(flags.workdir))
+        lines = _print_lines(lambda *say: map(fitting, health.examine(subject, extent, *say)), console)
     facts = {name: getattr(flags, name) for name in ("which", "num_images", "num_refined", "steps", "temperatures")}
     facts |= {"starts": effort.starts, "chains": anneal.num_chains, "leapfrog_steps": anneal.num_leapfrog}
     facts |= {"step": run.step, "seed": config.seed, "dataset": config.dataset, **kind}
@@ -57,7 +60,7 @@ def main(argv: list[str]) -> None:
     console.line(f"\nwritten to {path}; done in {format_seconds(console.seconds)}")
 
 
-def _print_lines(subject: health.Subject, extent: health.Extent, console: Console) -> list[health.Line]:
+def _print_lines(examine: Callable[..., Iterable[health.Line]], console: Console) -> list[health.Line]:
     """Print the estimated time, the lines as they are measured, with a bar below them on a terminal, and the verdict."""
     lines, started, estimated = [], time.monotonic(), 0.0
 
@@ -71,7 +74,7 @@ def _print_lines(subject: health.Subject, extent: health.Extent, console: Consol
         left = elapsed * (1 - share) / share if share > TRUSTED_SHARE else estimated * (1 - share)
         console.work(f"{part}, {about_seconds(left)} left", share)
 
-    for line in health.examine(subject, extent, begin, progress):
+    for line in examine(begin, progress):
         console.line(line.text)
         lines.append(line)
     console.stop()

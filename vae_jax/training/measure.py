@@ -57,6 +57,7 @@ def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measu
     restored = checkpoints.restore(training.state, which)
     if restored is None:
         raise InputError("the run has no checkpoint yet")
+    fitting = health.make_fitting(training.config)
     training, state = completed(training, restored.state)
     table, elbos, of_test = {}, {}, None
     for name in SPLITS:
@@ -83,7 +84,7 @@ def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measu
         return Measured(state, restored.step, table, facts, [], training)
     more, lines = _latent_space(of_test, prior.is_standard, training)
     gap = health.difference(elbos["train"], elbos["test"])
-    lines.append(health.gap_line(gap, float(elbos["test"].std())))
+    lines = [fitting(line) for line in (*lines, health.gap_line(gap, float(elbos["test"].std())))]
     words = {name: {key: entry[key] for key in ("verdict", "text")} for name, entry in health.as_json(lines).items()}
     facts |= more | health.gap_facts(gap) | {"health": words}
     return Measured(state, restored.step, table, facts, lines, training)

@@ -1,5 +1,6 @@
 """The health of a trained model: the information in its latents, their distance from the prior, the gaps of its networks."""
 
+from vae_jax.evaluation.health.advice import make_fitting
 from vae_jax.evaluation.health.annealed_bound import Anneal
 from vae_jax.evaluation.health.effort import Effort
 from vae_jax.evaluation.health.examinable import is_examinable, require_examinable
