@@ -7,7 +7,7 @@ import pytest
 
 from vae_jax import config as config_lib
 from vae_jax import main
-from vae_jax.commands import compare, evaluate, export, health, nll, sample
+from vae_jax.commands import codes, compare, evaluate, export, health, nll, sample
 from vae_jax.data import codes as file
 from vae_jax.runs.loading import load_run
 from vae_jax.train import train_and_evaluate
@@ -56,11 +56,13 @@ def test_a_density_is_no_parent_of_a_density(refused, make_config, tmp_path):
 
 def test_codes_of_another_kind_and_missing_parents_are_refused(refused, of, tmp_path):
     parent = of("ae")
+    before = sorted(path.name for path in parent.rglob("*"))
     error = refused(main._run, flags_of(parent, PIXELCNN))
     assert error.startswith(
         f"error: prior=pixelcnn: model=density has points from data_dir={parent}; choices: prior=flow"
     )
     assert not list(parent.parent.glob("*-density"))
+    assert sorted(path.name for path in parent.rglob("*")) == before
 
 
 def test_a_missing_parent_is_refused(refused, tmp_path):
@@ -99,6 +101,17 @@ def test_the_pair_of_an_autoencoder_samples_and_has_a_page_and_no_nll(pair, refu
         "error: model=ae: has codes without noise, and a prior fitted to points gives samples but no log p(x)"
     )
     assert "choices: a variational model, such as vae" in error
+
+
+@pytest.mark.slow
+def test_a_pair_has_no_codes_but_those_of_its_first_run(pair, refused, tmp_path):
+    parent, density = pair
+    error = refused(codes.main, [f"--workdir={density}", f"--output={tmp_path / 'codes'}"])
+    assert error == (
+        f"error: --workdir={density}: model=density: the run learned codes and has none of its own; choices: --workdir={parent}, "
+        "the run whose codes it learned\n"
+    )
+    assert not (tmp_path / "codes").exists()
 
 
 @pytest.mark.slow

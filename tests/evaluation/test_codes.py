@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 from support.random_run import random_run
 
+from vae_jax import config as config_lib
 from vae_jax import data
 from vae_jax.data import codes as file
 from vae_jax.errors import InputError
+from vae_jax.evaluation import codes as codes_lib
 from vae_jax.evaluation.codes import write_codes
 from vae_jax.models.quantizers import Quantized
+from vae_jax.runs.pair import PAIR
+from vae_jax.training.prepare import prepare
 
 SHAPE = (8, 8, 1)
 
@@ -139,3 +143,55 @@ def test_a_run_that_is_not_finished_is_refused(tmp_path):
         InputError, match=r"^--workdir=.*: the run is not finished, so its codes may change; choices: a fin"
     ):
         write_codes(run, tmp_path)
+
+
+def test_a_pair_has_no_codes_but_those_of_its_first_run(make_config, tmp_path):
+    config = make_config(model="density", dataset="codes", data_dir="/first")
+    (tmp_path / "config.json").write_text(config_lib.to_json(config))
+    run = random_run(SHAPE)
+    run.model, run.workdir = run.model._replace(traits=run.model.traits | {PAIR}), tmp_path
+    with pytest.raises(
+        InputError, match=rf"^--workdir={tmp_path}: model=density: .*; choices: --workdir=/first, the run"
+    ):
+        write_codes(run, tmp_path / "codes")
+    assert not (tmp_path / "codes").exists()
+
+
+@pytest.mark.parametrize(
+    ("parent", "changes", "line"),
+    [
+        (
+            {"model": "quantized"},
+            {"prior": "flow"},
+            r"prior=flow: model=density has indices .*; choices: prior=pixelcnn",
+        ),
+        ({}, {"prior": "pixelcnn"}, r"prior=pixelcnn: model=density has latents .*; choices: prior=flow, mixture, st"),
+        ({"latent_dim": 1}, {}, r"prior=flow: the codes of .* have one dimension; choices: prior=mixture, standard"),
+        ({}, {"batch_size": 5000}, r"batch_size=5000: the training split has only 1294 images"),
+    ],
+    ids=str,
+)
+def test_a_density_that_is_refused_writes_no_codes(make_config, monkeypatch, tmp_path, parent, changes, line):
+    own = random_run(SHAPE, num_classes=10, **parent)
+    monkeypatch.setattr(codes_lib, "load_parent", lambda config: own)
+    config = make_config(model="density", dataset="codes", data_dir=str(tmp_path), **changes)
+    with pytest.raises(InputError, match=f"^{line}"):
+        prepare(config)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"model": "quantized", "quantizer": "residual", "network": "conv", "channels": (6,)}, {"condition": "label"}],
+    ids=str,
+)
+def test_the_facts_that_a_density_is_refused_by_are_those_of_the_file(tmp_path, changes):
+    run = random_run(SHAPE, num_classes=10, **changes)
+    dataset = data.load(run.config)
+    run.spec = run.spec._replace(class_names=dataset.class_names)
+    about, splits = of_run(run, tmp_path)
+    spec = codes_lib._spec_of_codes(run, dataset)
+    assert (len(splits["train"].codes), *spec.shape) == splits["train"].codes.shape
+    assert (spec.num_train, spec.class_names) == (len(splits["train"].labels), about.class_names)
+    assert spec.codes is not None
+    assert spec.codes[:2] == (about.kind, about.num_codes)

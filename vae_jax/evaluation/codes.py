@@ -15,27 +15,37 @@ from vae_jax import data
 from vae_jax.data import codes as file
 from vae_jax.data.digest import params_digest
 from vae_jax.data.preprocess import make_preprocess
+from vae_jax.data.spec import spec_of
 from vae_jax.errors import InputError
-from vae_jax.models import family_name, given
+from vae_jax.models import family_name, given, make_model
 from vae_jax.randomness import keys_of
 from vae_jax.runs.loading import load_parent
+from vae_jax.runs.pair import PAIR
 from vae_jax.runs.run import Run
-from vae_jax.runs.workdir import read_results, resume_command
+from vae_jax.runs.workdir import read_config, read_results, resume_command
 from vae_jax.system import disk, processes
-from vae_jax.types import Code, Config, Dataset, Model, Params, Posterior
+from vae_jax.types import Code, Config, Dataset, Model, Params, Posterior, Spec
 
 BATCH = 500
 """The images of a device call. It does not depend on the config, so neither do the bits of a code."""
 
 
-def write_codes(run: Run, folder: Path, flag: str = "--output") -> tuple[Path, file.About]:
+def write_codes(
+    run: Run, folder: Path, flag: str = "--output", check: Callable[[Dataset], None] = lambda dataset: None
+) -> tuple[Path, file.About]:
     """Write the codes of all splits of a run to codes.npz in `folder`, unless they are there; return its path and its facts.
 
     Binarised pixels are those of evaluation: with binarize=dynamic every training image has one draw.
 
+    Args:
+        run: the run that encodes the images.
+        folder: the folder to write to.
+        flag: the flag that names it.
+        check: called with the images before anything is computed or written, to refuse them.
+
     Raises:
-        InputError: the run is not finished, its z are neither discrete nor diagonal Gaussians nor points, or the folder, which
-            `flag` names, cannot be written.
+        InputError: the run is not finished, its z are neither discrete nor diagonal Gaussians nor points, the run is a
+            density's, or the folder cannot be written.
     """
     kind = kind_of(run)
     path, digest = folder / file.FILE, params_digest(run.params)
@@ -49,6 +59,7 @@ def write_codes(run: Run, folder: Path, flag: str = "--output") -> tuple[Path, f
     if there is not None and there.digest == digest:
         return path, there
     dataset = data.load(run.config)
+    check(dataset)
     disk.make_folder(flag, folder)
     names = dataset.class_names
     about = file.About(kind, run.model.num_codes, digest, run.step, names)
@@ -56,11 +67,14 @@ def write_codes(run: Run, folder: Path, flag: str = "--output") -> tuple[Path, f
     return path, about
 
 
-def ready_codes(config: Config) -> None:
+def ready_codes(config: Config, check: Callable[[Dataset], None] = lambda dataset: None) -> None:
     """Write the codes of the run in `config.data_dir` into its folder, unless they are there. Collective.
 
+    Nothing is written for a density that `make_model` or `check`, called with the images, refuses.
+
     Raises:
-        InputError: see `load_parent` and `write_codes`; or its codes are drawn, so that their rate is no code length.
+        InputError: see `load_parent` and `write_codes`; its codes are drawn, so that their rate is no code length; or the density
+            does not fit them.
     """
     parent = load_parent(config)
     if parent.model.codes is not None and "deterministic" not in parent.model.traits:
@@ -69,8 +83,12 @@ def ready_codes(config: Config) -> None:
             "each image; choices: a run of model=quantized or ae, or of model=vae with posterior=diagonal"
         )
 
+    def check_all(dataset: Dataset) -> None:
+        check(dataset)
+        make_model(config, _spec_of_codes(parent, dataset))
+
     def write() -> None:
-        write_codes(parent, Path(config.data_dir), "data_dir")
+        write_codes(parent, Path(config.data_dir), "data_dir", check_all)
 
     processes.first_alone(write)
 
@@ -79,8 +97,14 @@ def kind_of(run: Run) -> str:
     """Return the kind of a run's codes: `indices`, `latents` or `points`.
 
     Raises:
-        InputError: they are of another kind.
+        InputError: they are of another kind, or the run is a density's, which encodes as its first run does.
     """
+    if PAIR in run.model.traits:
+        first = read_config(run.workdir).data_dir if run.workdir is not None else "RUN"
+        raise InputError(
+            f"--workdir={run.workdir}: model=density: the run learned codes and has none of its own; choices: --workdir={first}, "
+            "the run whose codes it learned"
+        )
     if run.model.codes is not None:
         return "indices"
     model = given(run.model, None if run.model.given is None else jnp.zeros(1, jnp.int32))
@@ -95,6 +119,14 @@ def kind_of(run: Run) -> str:
         f"model={family_name(run.config)}: its posteriors are no diagonal Gaussians and its z are no codes; choices: model=vae "
         "with posterior=diagonal, model=ae, or a model with discrete codes, such as quantized"
     )
+
+
+def _spec_of_codes(run: Run, dataset: Dataset) -> Spec:
+    """Return the facts about the codes of a run, of which none is computed."""
+    images, known = dataset.train.images[:1], run.labels_of(dataset, "train")
+    encode, labels = _make_encode(run.config, run.model), None if known is None else known[:1]
+    shape = jax.eval_shape(encode, run.params, jax.random.key(0), images, np.zeros(1, np.int32), labels).shape[1:]
+    return spec_of(dataset, codes=(kind_of(run), run.model.num_codes, ""))._replace(shape=shape)
 
 
 def _rows(run: Run, dataset: Dataset, name: str) -> file.Rows:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -143,15 +144,20 @@ def _load_data(config: Config, read_only: bool) -> Dataset:
     devices.check_batch_size(config.batch_size, jax.device_count(), config.accumulate_steps)
     keep_compiled(config)
     if config.dataset == "codes" and not read_only:
-        ready_codes(config)
+        ready_codes(config, partial(_assert_fits, config))
     dataset = data.load(config)
+    _assert_fits(config, dataset)
+    return dataset
+
+
+def _assert_fits(config: Config, dataset: Dataset) -> None:
+    """Raise InputError if the labels that a run needs are missing, or there are fewer images than in a batch."""
     if config.condition == "label":
         assert_labelled(dataset, config)
     if len(dataset.train.images) < config.batch_size:
         raise InputError(
             f"batch_size={config.batch_size}: the training split has only {len(dataset.train.images)} images"
         )
-    return dataset
 
 
 def make_run_evaluate(
