@@ -93,8 +93,30 @@ def test_at_first_every_index_costs_log_k(key):
     rng = np.random.default_rng(3)
     indices = jnp.asarray(rng.integers(0, 7, (3, 3, 5, 2)), jnp.int32)
     given = Given(*(jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((3, 4), (3, 3, 5, 3))))
-    log_p = jax.jit(lambda key: network.log_prob(network.init(key), indices, given))(key)
+    log_p, logits = jax.jit(
+        lambda params: (network.log_prob(params, indices, given), network.logits(params, indices, given))
+    )(network.init(key))
     np.testing.assert_allclose(log_p, np.full(3, -30 * math.log(7)), rtol=1e-6)
+    np.testing.assert_array_equal(logits, np.zeros((3, 3, 5, 2, 7)))  # equal logits that are not 0 cost the same
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_a_place_sees_the_conditions_that_each_stack_has_for_it(key, layers):
+    """The last layer has those of the place itself. Each layer before it has those of one place more on the left, by the
+    horizontal stack, and of one row more above and one column more on both sides, by the vertical stack."""
+    grid, size = (4, 5), 20
+    network = make_pixelcnn(grid, 1, 2, 12, layers, 3, given=(0, 2))
+    params, x = random_params(network, key), jax.random.randint(key, (1, *grid, 1), 0, 2)
+
+    @jax.jit
+    def influences(params, around):
+        jacobian = jax.jacrev(lambda around: network.logits(params, x, Given(around=around)))(around)
+        return jnp.abs(jacobian.reshape(size, 2, size, 2)).max(axis=(1, 3))
+
+    found = np.asarray(influences(params, jax.random.normal(key, (1, *grid, 2))))
+    row, column = np.divmod(np.arange(size), grid[1])
+    down, across, reach = row[:, None] - row, abs(column[:, None] - column), layers - 1
+    np.testing.assert_array_equal(found > 0, (down >= 0) & (down <= reach) & (across <= reach))
 
 
 @pytest.mark.parametrize(("grid", "codes"), [((2, 2), 1), ((1, 2), 2)])
