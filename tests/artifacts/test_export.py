@@ -28,6 +28,7 @@ from support.exported import (
 )
 from support.models import SPEC, WITH_MEANS
 from support.random_run import layers_of
+from support.random_run import random_run as of_random
 from support.slow import first_fast
 
 from vae_jax import config as config_lib
@@ -150,15 +151,17 @@ def test_onnx_of_a_posterior_that_is_no_diagonal_gaussian_has_its_noise_free_z()
     ("network", "downscale", "places"),
     first_fast([("conv", 2, 15), ("resnet", 0, 6), ("conv", 0, 6), ("resnet", 2, 15)], 2),
 )
-def test_onnx_of_a_latent_grid_has_its_noise_free_z(network, downscale, places):
+def test_onnx_of_a_latent_grid_has_its_mean_and_logvar(network, downscale, places):
     run = random_run((9, 6, 2), network=network, channels=(8, 5), latent_grid=2, downscale=downscale)
     files = made(run, "onnx")
     x = np.random.default_rng(1).random((3, 9, 6, 2), np.float32)
-    z = run.latents(x)
-    assert z.shape == (3, places * 2)
+    posterior = run.encode(x)._asdict()
     found = computed(files["encoder.onnx"], x=x)
-    assert list(found) == ["z"]
-    assert_close(found["z"], z)
+    assert list(found) == ["mean", "logvar"]
+    for name, array in found.items():
+        assert array.shape == (3, places * 2)
+        assert_close(array, posterior[name])
+    z = posterior["mean"]
     assert_close(computed(files["decoder.onnx"], z=z)["pixel_mean"], run.decode(z))
 
 
@@ -187,15 +190,15 @@ def test_what_is_kept_before_a_convolution_is_added_behind_it_in_the_same_order_
 
 
 @needs_onnx
-def test_layers_upsample_and_unit_agree_with_numpy():
+def test_layers_upsample_unit_and_halves_agree_with_numpy():
     x = np.random.default_rng(0).normal(size=(2, 3, 4, 2)).astype(np.float32)
     found = layered([Layer("upsample", (6, 12, 2), {}, {"factors": (2, 3)}), Layer("reshape", (144,))], x)
     assert_close(found, x.repeat(2, axis=1).repeat(3, axis=2).reshape(2, 144))
     z = np.concatenate([x.reshape(-1, 6), np.zeros((1, 6), np.float32)])
     length = np.maximum(np.linalg.norm(z, axis=1, keepdims=True), SHORTEST)
     assert_close(one_layer(Layer("unit", (6,)), z), z / length)
-    length = np.maximum(np.linalg.norm(z[:, :4], axis=1, keepdims=True), SHORTEST)
-    assert_close(one_layer(Layer("unit", (6,), {}, {"size": 4}), z), np.hstack([z[:, :4] / length, z[:, 4:]]))
+    halves = one_layer(Layer("halves", (24,)), x)
+    assert_close(halves, np.concatenate([x[..., :1].reshape(2, 12), x[..., 1:].reshape(2, 12)], axis=1))
 
 
 @needs_onnx
@@ -240,6 +243,7 @@ def test_every_kind_of_layer_has_onnx_operators():
     networks = ({"network": "conv", "channels": (8,), "conv__normalization": "group"}, {"network": "gated"})
     networks = (*networks, {"network": "resnet", "channels": (8,)})
     runs = [random_run((4, 4, 1), posterior="power_spherical", **own) for own in networks]
+    runs.append(of_random((4, 4, 1), 3, network="conv", channels=(4,), latent_grid=1, condition="label"))
     kinds = {layer.kind for run in runs for side in layers_of(run) for layer in side}
     assert kinds | CODES.keys() == OPERATORS.keys() | {"keep", "add"}
     assert not kinds & CODES.keys()

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -22,9 +23,9 @@ from support.random_run import layers_of, random_run
 from support.slow import first_fast
 
 from vae_jax import config as config_lib
+from vae_jax.artifacts.export import FORMATS
 from vae_jax.artifacts.export.codes import CODES
 from vae_jax.artifacts.report.codebook import codes_of
-from vae_jax.errors import InputError
 from vae_jax.models import make_model
 from vae_jax.models.networks import Layer
 from vae_jax.runs.run import Run
@@ -142,8 +143,42 @@ def test_the_card_of_safetensors_loads_a_quantizer_with_arrays_or_without(name, 
     np.testing.assert_array_equal(codes_of(again, images[:20], None), codes_of(run, images[:20], None))
 
 
-@pytest.mark.parametrize("model", ["quantized", "categorical"])
-def test_a_conditional_model_of_codes_has_no_onnx_file_and_the_line_says_why(model):
-    run = random_run((8, 8, 1), 3, model=model, condition="label")
-    with pytest.raises(InputError, match=rf"^model={model} with condition=label: .*; choices: stablehlo, safetensors"):
-        made(run, "onnx")
+@needs_onnx
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": "quantized", "quantizer": "residual", "residual__codes": 5},
+        {"model": "quantized", "network": "conv", "channels": (4, 6), "quantizer": "fsq"},
+        {"model": "categorical", "categorical__classes": 4},
+        {"network": "conv", "channels": (4,), "latent_grid": 2},
+        {"posterior": "power_spherical"},
+    ],
+    ids=str,
+)
+def test_onnx_of_a_conditional_model_takes_the_label(changes):
+    run, rng = random_run((8, 8, 1), 3, condition="label", **changes), np.random.default_rng(1)
+    files, images, labels = made(run, "onnx"), rng.random((4, 8, 8, 1), np.float32), np.array([0, 2, 1, 1], np.int32)
+    one_hot = np.eye(3, dtype=np.float32)[labels]
+    found = computed(files["encoder.onnx"], x=images, label=one_hot)
+    decoder = files["decoder.onnx"]
+    if run.model.from_codes is None:
+        z = run.latents(images, labels)
+        assert_close(found.get("mean", found.get("z")), z)
+        given = {"z": z}
+    else:
+        codes = codes_of(run, images, labels)
+        np.testing.assert_array_equal(found["codes"].reshape(codes.shape), codes)
+        given, z = {"codes": found["codes"]}, jax.jit(run.model.from_codes)(run.params, codes)
+    assert_close(computed(decoder, **given, label=one_hot)["pixel_mean"], run.decode(z, labels))
+    other = computed(decoder, **given, label=np.roll(one_hot, 1, axis=1))["pixel_mean"]
+    assert (np.abs(other - run.decode(z, labels)).max(axis=(1, 2, 3)) > 1e-3).all()
+    model = importlib.import_module("onnx").load_from_string(decoder)
+    assert [entry.name for entry in model.graph.input] == [*given, "label"]
+
+
+@needs_onnx
+def test_the_line_of_a_conditional_file_names_the_types_of_its_inputs():
+    run = random_run((8, 8, 1), 3, condition="label", model="quantized", network="conv", channels=(4, 6))
+    lines = [artefact.load for artefact in FORMATS["onnx"](run, Path("nowhere"))]
+    assert lines[0].endswith("float32 [N, 8, 8, 1] and float32 [N, 3] -> [N, 2, 2]")
+    assert lines[1].endswith("int32 [N, 2, 2] and float32 [N, 3] -> [N, 8, 8, 1]")

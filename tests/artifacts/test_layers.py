@@ -2,6 +2,7 @@
 
 import itertools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from support.quantized import NAMES, codes_of_digits, of_digits
 from support.random_run import layers_of, random_run
 from support.slow import first_fast
 
+from vae_jax.artifacts.report.codebook import codes_of
 from vae_jax.models import require_rate
 from vae_jax.models.networks import ACTIVATIONS, Layer
 from vae_jax.models.networks.layers import SHORTEST, num_inputs
@@ -40,7 +42,7 @@ def correlate(x, kernel, strides, padding, spread):
     return out
 
 
-def compute(layer: Layer, x: np.ndarray) -> np.ndarray:
+def compute(layer: Layer, x: np.ndarray, label: int) -> np.ndarray:
     arrays = {name: array.astype(np.float64) for name, array in layer.arrays.items()}
     match layer.kind:
         case "reshape":
@@ -66,10 +68,13 @@ def compute(layer: Layer, x: np.ndarray) -> np.ndarray:
         case "upsample":
             return np.kron(x, np.ones((*layer.numbers["factors"], 1)))
         case "unit":
-            if x.ndim > 1:
-                return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), SHORTEST)
-            size = layer.numbers.get("size", len(x))
-            return np.concatenate([x[:size] / max(np.linalg.norm(x[:size]), SHORTEST), x[size:]])
+            return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), SHORTEST)
+        case "label":
+            classes = np.zeros((*x.shape[:-1], layer.numbers["classes"]))
+            classes[..., label] = 1
+            return np.concatenate([x, classes], axis=-1)
+        case "halves":
+            return np.concatenate([half.ravel() for half in np.split(x, 2, axis=-1)])
         case "nearest":
             return nearest(arrays["codebooks"], x)
         case "rounded":
@@ -104,7 +109,8 @@ def nearest(codebooks: np.ndarray, x: np.ndarray) -> np.ndarray:
     return np.stack(found, axis=-1)
 
 
-def through(layers: list[Layer], x: np.ndarray) -> np.ndarray:
+def through(layers: list[Layer], x: np.ndarray, label: int = -1) -> np.ndarray:
+    """Return what the layers make of x, given the label if they are those of a conditional model."""
     kept: list[np.ndarray] = []
     for layer in layers:
         if layer.kind == "keep":
@@ -112,7 +118,7 @@ def through(layers: list[Layer], x: np.ndarray) -> np.ndarray:
         elif layer.kind == "add":
             x = x + kept.pop()
         else:
-            x = compute(layer, x)
+            x = compute(layer, x, label)
         assert x.shape == layer.output
     assert not kept
     return x
@@ -143,8 +149,7 @@ def test_layers_agree_with_the_model(changes):
     tolerance = ACTIVATION_TOLERANCE.get(changes.get("activation"), 1e-5)
     x = rng.random((9, 6, 2)).astype(np.float32)
     posterior = run.encode(x[None])
-    # The encoder of a grid ends with the mean, place by place.
-    features = posterior.mean[0] if run.config.latent_grid else np.concatenate([part[0] for part in posterior])
+    features = np.concatenate([part[0] for part in posterior])
     np.testing.assert_allclose(through(layers.encoder, x), features, rtol=tolerance, atol=tolerance)
     z = rng.normal(size=run.latents_size).astype(np.float32)
     assert num_inputs(layers.decoder) == len(z)
@@ -161,6 +166,46 @@ def test_layers_have_the_codes_of_the_model_and_decode_them(name):
     found = through(layers.decoder, codes[0].reshape(layers.encoder[-1].output).astype(np.float64))
     np.testing.assert_allclose(found, run.reconstruct(images[:8])[0], rtol=1e-5, atol=1e-5)
     assert num_inputs(layers.decoder) == len(codes[0])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"posterior": "power_spherical"},
+        {"network": "conv", "channels": (4, 6), "latent_grid": 2},
+        {"network": "resnet", "channels": (4, 6), "latent_grid": 3, "downscale": 2},
+        {"model": "two_layer"},
+        {"model": "categorical"},
+        {"model": "quantized"},
+        {"model": "quantized", "network": "conv", "channels": (4, 6), "quantizer": "residual"},
+        {"model": "quantized", "network": "resnet", "channels": (4,), "quantizer": "fsq"},
+    ],
+    ids=str,
+)
+def test_layers_of_a_conditional_model_are_given_the_label(changes):
+    run, rng, label = random_run((9, 6, 2), 4, condition="label", **changes), np.random.default_rng(1), 2
+    layers, x = layers_of(run), rng.random((9, 6, 2)).astype(np.float32)
+    posterior = run.encode(x[None], label)
+    if run.model.num_codes:
+        expected = codes_of(run, x[None], np.array([label], np.int32))[0]
+        np.testing.assert_array_equal(through(layers.encoder, x, label).ravel(), expected)
+        codes = rng.integers(0, run.model.num_codes, layers.encoder[-1].output)
+        assert run.model.from_codes is not None
+        z, given = (
+            jax.jit(run.model.from_codes)(run.params, codes.reshape(1, -1).astype(np.int32)),
+            codes.astype(np.float64),
+        )
+    else:
+        own = "manifold" in run.model.traits
+        features = run.latents(x[None], label)[0] if own else np.concatenate([part[0] for part in posterior])
+        np.testing.assert_allclose(through(layers.encoder, x, label), features, rtol=1e-5, atol=1e-5)
+        given = rng.normal(size=run.latents_size).astype(np.float32)
+        z = given[None]
+    assert num_inputs(layers.decoder) == given.size
+    found = through(layers.decoder, given, label)
+    np.testing.assert_allclose(found, run.decode(z, label)[0], rtol=1e-5, atol=1e-5)
+    assert np.abs(found - through(layers.decoder, given, 3)).max() > 1e-3
 
 
 def test_a_second_stochastic_layer_is_the_prior_of_the_first():

@@ -54,7 +54,16 @@ def make_backbone(config: Config, spec: Spec, num_features: int, size: int, part
         return {"likelihood": likelihood.refit(params["likelihood"], grads["likelihood"], step, math.prod(spec.shape))}
 
     def layers(params: Params) -> Layers:
-        return _with_pixel_mean(networks.layers(params), spec.shape, numbers_of(config, likelihood))
+        encoder, decoder = networks.layers(params)
+        places = (1, *networks.grid)[-2:] if networks.grid else ()
+        return Layers(
+            [*_label_layers(seen, classes, encoder), *encoder],
+            [
+                *_label_layers((*places, size + classes), classes, decoder),
+                *decoder,
+                Layer("pixel_mean", spec.shape, {}, numbers_of(config, likelihood)),
+            ],
+        )
 
     return Model(
         init=init,
@@ -84,11 +93,12 @@ def _num_classes(config: Config, spec: Spec) -> int:
     return 0 if config.condition == "none" else spec.num_classes
 
 
-def _with_pixel_mean(
-    layers: tuple[list[Layer], list[Layer]], shape: tuple[int, int, int], numbers: dict[str, Any]
-) -> Layers:
-    encoder, decoder = layers
-    return Layers(encoder, [*decoder, Layer("pixel_mean", shape, {}, numbers)])
+def _label_layers(shape: tuple[int, ...], classes: int, following: list[Layer]) -> list[Layer]:
+    """Return the layers that do what `_beside` does, to a result of this shape, as the following layers take it."""
+    if not classes:
+        return []
+    flat = [Layer("reshape", (math.prod(shape),))] * (len(shape) > 1 and following[0].kind == "dense")
+    return [Layer("label", shape, {}, {"classes": classes}), *flat]
 
 
 def _beside(params: Params, values: Float[Array, "B *rest C"], classes: int) -> Float[Array, "B *rest D"]:

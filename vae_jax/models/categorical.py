@@ -109,7 +109,7 @@ def make_categorical(config: Config, spec: Spec) -> Model:
         prior=prior,
         rate=Rate(_kl_terms, lambda: tuple(f"z{n + 1}" for n in range(num)), _log_posterior),
         refit=refit,
-        layers=layers if backbone.layers and config.condition == "none" else None,
+        layers=layers if backbone.layers else None,
         traits=backbone.traits | {"discrete"},
     )
 

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from vae_jax.keys import count
 from vae_jax.models.backbone import make_backbone
-from vae_jax.models.networks import Layer, Layers, first_outputs
+from vae_jax.models.networks import Layer, Layers
 from vae_jax.types import Code, Config, Images, Model, Outputs, Params, Spec
 
 LATENT_GRID = count(
@@ -59,9 +59,7 @@ def on_grid(config: Config, spec: Spec) -> tuple[Config, Model]:
     def layers(params: Params) -> Layers:
         assert backbone.layers is not None
         own = backbone.layers(params)
-        mean = [*first_outputs(own.encoder, channels), Layer("reshape", (places * channels,))]
-        return own._replace(encoder=mean, decoder=[Layer("reshape", (*backbone.grid, channels)), *own.decoder])
+        encoder = [*own.encoder, Layer("halves", (2 * places * channels,))]
+        return own._replace(encoder=encoder, decoder=[Layer("reshape", (*backbone.grid, channels)), *own.decoder])
 
-    # The label of a conditional model would have to be repeated at every place, for which no layer exists.
-    whole = backbone.layers is not None and config.condition == "none"
-    return sized, backbone._replace(encode=encode, decode=decode, layers=layers if whole else None)
+    return sized, backbone._replace(encode=encode, decode=decode, layers=layers if backbone.layers else None)

@@ -93,7 +93,7 @@ def make_quantized(config: Config, spec: Spec) -> Model:
         rate=rate,
         penalty=None if quantizer.penalty is None else penalty,
         refit=None if backbone.refit is None and quantizer.refit is None else refit,
-        layers=_make_layers(backbone, quantizer) if backbone.layers and config.condition == "none" else None,
+        layers=_make_layers(backbone, quantizer) if backbone.layers else None,
         traits=backbone.traits | quantizer.traits | {"discrete", "deterministic"},
     )
 
@@ -111,7 +111,7 @@ def _vectors_of(
 
 
 def _make_layers(backbone: Model, quantizer: Quantizer) -> Callable[[Params], Layers]:
-    """Make `Model.layers`. A label would have to be repeated at every place, for which no layer exists."""
+    """Make `Model.layers`."""
     height, width = (1, *backbone.grid)[-2:]
 
     def layers(params: Params) -> Layers:

@@ -79,9 +79,11 @@ def test_a_latent_grid_is_one_vector(engine, network):
     description = embed(layers_of(run), "float32", with_prior=True)
     pixels, z = np.random.default_rng(1).random(SMALL).astype(np.float32), np.linspace(-2, 2, 12).tolist()
     found = engine(RUN_JS, {"description": description, "pixels": pixels.ravel().tolist(), "z": z})
-    close(found["mean"], run.latents(pixels[None]))
+    posterior = run.encode(pixels[None])
+    close(found["mean"], posterior.mean)
+    close(found["logvar"], posterior.logvar)
     close(found["decoded"], run.decode(np.array([z], np.float32)))
-    assert (found["logvar"], found["facts"]) == (None, [list(SMALL), 12, True])
+    assert found["facts"] == [list(SMALL), 12, True]
 
 
 def test_a_network_without_an_encoder_decodes_and_draws(engine):
@@ -94,20 +96,31 @@ def test_a_network_without_an_encoder_decodes_and_draws(engine):
         engine(RUN_JS, {"description": description, "pixels": [0.0] * 108})
 
 
-@pytest.mark.parametrize("changes", [{}, {"network": "conv", "channels": (4,)}, {"model": "two_layer"}, AE], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"network": "conv", "channels": (4,)},
+        {"network": "conv", "channels": (4,), "latent_grid": 2},
+        {"posterior": "power_spherical"},
+        {"model": "two_layer"},
+        AE,
+    ],
+    ids=str,
+)
 def test_a_conditional_network_is_given_the_class_as_in_jax(engine, changes):
     shape, label = (5, 4, 3), 2
     run = random_run(shape, 4, condition="label", **changes)
-    description = embed(layers_of(run), num_classes=4)
-    assert description["latent_dim"] == run.config.latent_dim
+    description = embed(layers_of(run))
+    assert description["latent_dim"] == run.latents_size
     folded = run.config.network == "mlp"  # the label is given once, and not beside each of the 20 pixels
     kernel = next(layer for layer in description["encoder"] if layer["arrays"])["arrays"]["kernel"]
     assert kernel["shape"][-2] == (20 * 3 + 4 if folded else 3 + 4)
     run, rng = as_embedded(run, description["dtype"]), np.random.default_rng(1)
-    pixels, z = rng.random(shape).astype(np.float32), rng.normal(size=run.config.latent_dim).astype(np.float32)
+    pixels, z = rng.random(shape).astype(np.float32), rng.normal(size=run.latents_size).astype(np.float32)
     asked = {"description": description, "pixels": pixels.ravel().tolist(), "z": z.tolist()}
     found = engine(RUN_JS, asked | {"label": label})
-    close(found["mean"], run.encode(pixels[None], label).mean)
+    close(found["mean"], run.latents(pixels[None], label))
     close(found["decoded"], run.decode(z[None], label))
     assert np.abs(np.array(found["decoded"]) - engine(RUN_JS, asked | {"label": 3})["decoded"]).max() > 0.01
     with pytest.raises(Exception, match="no such class: 4; there are 4"):

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from support.network_page import RUN_JS, close, plain
 from support.quantized import NAMES, codes_of_digits, of_digits
-from support.random_run import layers_of
+from support.random_run import layers_of, random_run
 
+from vae_jax.artifacts.report.codebook import codes_of
 from vae_jax.artifacts.report.embedded_model import embed
 from vae_jax.models.networks import Layer
 
@@ -30,6 +31,28 @@ def test_the_codes_of_test_images_and_what_they_decode_to_agree_with_jax(engine,
     decoded = engine(RUN_JS, {"description": description, "z": drawn[0].tolist(), "noise": []})
     close(decoded["decoded"], run.decode(z)[0])
     assert decoded["facts"] == [[8, 8, 1], len(drawn[0]), True]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": "quantized", "quantizer": "fsq"},
+        {"model": "quantized", "network": "conv", "channels": (4,), "quantizer": "fsq"},
+        {"model": "categorical", "categorical__classes": 4},
+    ],
+    ids=str,
+)
+def test_codes_of_a_conditional_model_are_made_and_decoded_with_the_class(engine, changes):
+    run, label = random_run((8, 8, 1), 3, condition="label", **changes), 1
+    image = np.random.default_rng(1).random((1, 8, 8, 1)).astype(np.float32)
+    codes = codes_of(run, image, np.array([label], np.int32))
+    description = embed(layers_of(run), "float32", with_prior=True, num_codes=run.model.num_codes)
+    asked = {"description": description, "pixels": image.ravel().tolist(), "z": codes[0].tolist(), "label": label}
+    found = engine(RUN_JS, asked)
+    assert found["mean"] == codes[0].tolist()
+    assert run.model.from_codes is not None
+    close(found["decoded"], run.decode(jax.jit(run.model.from_codes)(run.params, codes), label)[0])
+    assert np.abs(np.array(found["decoded"]) - engine(RUN_JS, asked | {"label": 2})["decoded"]).max() > 0.01
 
 
 def test_codes_are_drawn_from_the_whole_codebook_or_are_draws_that_are_given(engine):

@@ -98,17 +98,29 @@ def test_pixels_are_repeated(engine, factors):
     close(decode_given(engine, x, Layer("upsample", expected.shape, {}, {"factors": factors})), expected)
 
 
-@pytest.mark.parametrize("classes", [0, 3])
-def test_numbers_are_divided_by_their_length_and_a_label_behind_them_is_not(engine, classes):
-    z, kernel = np.array([0.3, -4.0, 12.0]), np.eye(3 + classes, dtype=np.float32)
-    unit = Layer("unit", (3 + classes,), {}, {"size": 3} if classes else {})
-    layers = plain(kernel, (1, 1, 3 + classes))
+def test_numbers_are_divided_by_their_length(engine):
+    z, unit = np.array([0.3, -4.0, 12.0]), Layer("unit", (3,))
+    layers = plain(np.eye(3, dtype=np.float32), (1, 1, 3))
     layers = layers._replace(encoder=[], decoder=[unit, *layers.decoder])
-    description = embed(layers, num_classes=classes)
+    description = embed(layers)
     assert (description["latent_dim"], description["with_prior"], description["with_logvar"]) == (3, False, False)
     for point, length in ((z, np.linalg.norm(z)), (0 * z, 1)):
-        found = engine(RUN_JS, {"description": description, "z": point.tolist(), "label": 1})["decoded"]
-        close(found, [*(point / length), *np.eye(3)[1][:classes]])
+        close(engine(RUN_JS, {"description": description, "z": point.tolist()})["decoded"], point / length)
+
+
+def test_the_first_halves_of_all_vectors_are_before_the_second_halves(engine):
+    x = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
+    halves = [Layer("halves", (24,)), Layer("reshape", (2, 3, 4))]
+    close(decode_given(engine, x, *halves), np.concatenate([x[..., :2].ravel(), x[..., 2:].ravel()]))
+
+
+def test_each_vector_has_the_class_of_the_call_behind_it(engine):
+    x = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
+    layers = plain(np.eye(24, dtype=np.float32), x.shape, Layer("label", (2, 3, 7), {}, {"classes": 3}))
+    asked = {"description": embed(layers), "z": x.ravel().tolist()}
+    for label in (0, 2, 1):
+        behind = np.broadcast_to(np.eye(3)[label], (2, 3, 3))
+        close(engine(RUN_JS, asked | {"label": label})["decoded"], np.concatenate([x, behind], axis=-1))
 
 
 @pytest.mark.parametrize("layer", ["kind", "activation", "likelihood"])

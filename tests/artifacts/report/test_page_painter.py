@@ -2,13 +2,16 @@
 
 from functools import cache
 
+import jax
 import numpy as np
 import pytest
 from support.explorer_page import SHADE, draw, drop, png
 from support.painting_page import Painting
 from support.quantized import of_classes, of_digits
+from support.random_run import random_run
 
 from vae_jax import data
+from vae_jax.artifacts.report.codebook import codes_of
 from vae_jax.artifacts.report.run_page import write_report
 from vae_jax.runs.run import Run
 from vae_jax.runs.workdir import record
@@ -236,6 +239,52 @@ def test_codes_are_drawn_from_a_learned_prior_given_the_chosen_class(page, tmp_p
         assert there.codes().tolist() == [2] * 4
         assert there.page.locator("#grid-title").text_content() == "Drawn from the learned prior"
     assert there.page.locator("#class-choice option").all_text_contents() == ["any", "a", "b", "c"]
+
+
+@pytest.mark.slow
+def test_the_switch_of_classes_decides_what_codes_become_and_follows_the_chosen_image(page, tmp_path):
+    run = random_run(
+        (8, 8, 1), 10, model="quantized", network="conv", channels=(6, 5), quantizer="fsq", condition="label"
+    )
+    dataset = data.load(run.config)
+    run.spec, run.workdir = run.spec._replace(class_names=dataset.class_names), tmp_path
+    record(run.config, tmp_path)
+    write_report(run, dataset, tmp_path, tmp_path / "report.html", {})
+    there = Painting(page, run)
+
+    def shows(codes, label):
+        assert run.model.from_codes is not None
+        z = jax.jit(run.model.from_codes)(run.params, np.asarray(codes, np.int32)[None])
+        np.testing.assert_allclose(there.pixels(), run.decode(z, label)[0], atol=SHADE)
+        assert page.locator("#class-choice").input_value() == str(label)
+
+    labels, codes = there.content()["labels"], there.content()["codes"]
+    typical = there.content()["typical"]
+    shows(codes[typical], labels[typical])
+    assert page.locator("#error").text_content().startswith("squared error")
+    other = (labels[typical] + 3) % 10
+    there.set("#class-choice", other)
+    shows(codes[typical], other)
+    assert there.state()["class"] == str(other)
+    assert page.locator("#decoded-title").text_content() == "Decoded"
+    assert not page.locator("#error").text_content().strip()
+    there.click("#undo")
+    shows(codes[typical], labels[typical])
+    there.set("#class-choice", other)
+    there.click("#restore")
+    shows(codes[typical], labels[typical])
+    there.open("image=3&class=1")
+    shows(codes[2], 1)
+    there.click("#next")
+    shows(codes[3], labels[3])
+    there.set("#class-choice", 7)
+    page.uncheck("#frame")
+    drop(there, "five.png", png(dataset.test.images[5, ..., 0]))
+    seen = dataset.test.images[5:6] / np.float32(255)
+    own = codes_of(run, seen, np.array([7], np.int32))[0]
+    np.testing.assert_array_equal(there.codes(), own)
+    shows(own, 7)
+    assert page.locator("#decoded-title").text_content() == "Its reconstruction"
 
 
 def test_codes_painted_on_a_dropped_image_come_back_after_restore_or_another_image(painting):

@@ -14,6 +14,7 @@ from support.slow import first_fast
 from vae_jax import data
 from vae_jax.artifacts.report import painter
 from vae_jax.data.digest import params_digest
+from vae_jax.data.preprocess import unit
 from vae_jax.models import make_model
 from vae_jax.runs.pair import join
 from vae_jax.runs.run import Run
@@ -89,15 +90,22 @@ def test_a_code_that_no_image_has_is_shown_where_all_places_have_it():
 
 
 def test_a_page_says_why_it_cannot_run_a_network(monkeypatch):
-    run = random_run((8, 8, 1), 10, model="quantized", condition="label")
-    run.spec = run.spec._replace(class_names=tuple("0123456789"))
-    reason = painter.content(run, digits(), [])["reason"]
-    assert reason == "The page cannot run a model=quantized with condition=label, so nothing is decoded here."
     drawn = random_run((8, 8, 1), model="quantized", likelihood="pixelcnn", pixelcnn__features=4, pixelcnn__layers=1)
     reason = painter.content(drawn, digits(), [])["reason"]
     assert reason == "The page cannot run a likelihood=pixelcnn, so nothing is decoded here."
     monkeypatch.setattr("vae_jax.artifacts.report.explorer.MOST_NUMBERS", 100)
     assert "weights, more than the 100" in content(of_digits("vq")[0])["reason"]
+
+
+def test_the_images_of_a_conditional_model_have_the_labels_that_it_is_given():
+    run = random_run((8, 8, 1), 10, model="quantized", vq__codes=16, condition="label")
+    run.spec = run.spec._replace(class_names=tuple("0123456789"))
+    found, images = content(run), unit(digits().test.images)
+    shown = [int(title.split()[2].replace(",", "")) for title in found["titles"]]
+    assert found["labels"] == digits().test.labels[shown].tolist()
+    assert (found["classes"], content(of_digits("vq")[0])["labels"]) == (list("0123456789"), [])
+    decoded = run.reconstruct(images[shown], np.array(found["labels"]))
+    np.testing.assert_allclose(found["errors"], np.square(decoded - images[shown]).mean(axis=(1, 2, 3)), rtol=1e-4)
 
 
 @pytest.mark.slow
@@ -125,4 +133,4 @@ def test_a_prior_that_is_given_the_class_draws_all_classes_in_turn(monkeypatch):
     small = Split(images, np.arange(12, dtype=np.int32) % 3)
     found = painter.content(given, Dataset(small, small, small, given.class_names), [1] * 16)
     assert found["draws"] == [[label] * 4 for label in (0, 1, 2, 0, 1, 2, 0)]
-    assert found["classes"] == ["a", "b", "c"]
+    assert (found["classes"], found["labels"]) == (["a", "b", "c"], [])

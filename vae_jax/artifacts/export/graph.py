@@ -30,11 +30,9 @@ class Graph:
         """Add a node with one output."""
         return self._add(kind, operands, 1, attributes)[0]
 
-    def split(self, x: str, parts: int | list[int]) -> list[str]:
-        """Split the last axis into so many equal parts, or into parts of these sizes."""
-        if isinstance(parts, int):
-            return self._add("Split", (x,), parts, {"axis": -1})
-        return self._add("Split", (x, np.array(parts, np.int64)), len(parts), {"axis": -1})
+    def split(self, x: str, parts: int) -> list[str]:
+        """Split the last axis into so many equal parts."""
+        return self._add("Split", (x,), parts, {"axis": -1})
 
     def reshape(self, x: str, shape: tuple[int, ...]) -> str:
         """Reshape x to this shape behind the batch axis; a 0 keeps the axis."""

@@ -11,6 +11,8 @@ from vae_jax.artifacts.export.pixel_means import PIXEL_MEANS, Operator
 from vae_jax.models.networks import Layer
 from vae_jax.models.networks.layers import SHORTEST
 
+LABEL = "label"
+"""The input of a conditional model's graph: 1 for the class of each row, 0 for the others."""
 Unary = Callable[[Graph, str], str]
 
 
@@ -89,12 +91,21 @@ def _upsample(graph: Graph, x: str, layer: Layer) -> str:
 
 
 def _unit(graph: Graph, x: str, layer: Layer) -> str:
-    whole = layer.output[-1]
-    size = layer.numbers.get("size", whole)
-    x, *rest = [x] if size == whole else graph.split(x, [size, whole - size])
     length = graph.add("Max", graph.add("ReduceL2", x, axes=[-1], keepdims=1), SHORTEST)
-    unit = graph.add("Div", x, length)
-    return graph.add("Concat", unit, *rest, axis=-1) if rest else unit
+    return graph.add("Div", x, length)
+
+
+def _label(graph: Graph, x: str, layer: Layer) -> str:
+    """Join the graph's input `label` [N, Y] to the vectors of x."""
+    around, classes = layer.output[:-1], layer.numbers["classes"]
+    label = graph.reshape(LABEL, (*[1] * len(around), classes)) if around else LABEL
+    label = graph.add("Mul", label, np.ones((1, *around, classes), np.float32)) if around else label
+    return graph.add("Concat", x, label, axis=-1)
+
+
+def _halves(graph: Graph, x: str, layer: Layer) -> str:
+    size = layer.output[0] // 2
+    return graph.add("Concat", *(graph.reshape(half, (size,)) for half in graph.split(x, 2)), axis=-1)
 
 
 OPERATORS: dict[str, Operator] = {
@@ -104,6 +115,8 @@ OPERATORS: dict[str, Operator] = {
     "dense": _dense,
     "gate": _gate,
     "group_norm": _group_norm,
+    "halves": _halves,
+    "label": _label,
     "pixel_mean": lambda graph, x, layer: PIXEL_MEANS[layer.numbers["likelihood"]](graph, x, layer),
     "reshape": lambda graph, x, layer: graph.reshape(x, layer.output),
     "unit": _unit,

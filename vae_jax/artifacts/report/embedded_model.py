@@ -30,7 +30,6 @@ def embed(
     layers: Layers,
     dtype: Dtype | None = None,
     draws: Float[np.ndarray, "N Z"] | None = None,
-    num_classes: int = 0,
     with_prior: bool | None = None,
     num_codes: int = 0,
 ) -> dict[str, Any]:
@@ -40,29 +39,27 @@ def embed(
         layers: see `Model.layers`.
         dtype: the dtype of the stored weights; None: `embedded_dtype`.
         draws: draws from the prior, for one that is learned and that the layers do not draw from.
-        num_classes: Y, the classes that a conditional model is given; 0 for another.
         with_prior: True if the model has a prior; None: it has one if the encoder returns a logvar.
         num_codes: K, the values of each code of a discrete z; 0 for another.
 
     Returns:
-        dtype; shape [H, W, C]; latent_dim Z, the size in which z is stored, or the number of codes; num_classes Y; num_codes K;
+        dtype; shape [H, W, C]; latent_dim Z, the size in which z is stored, or the number of codes; num_codes K;
         with_prior; with_logvar, true if the encoder returns mean and logvar, and not the noise-free z or its codes; encoder,
         decoder and prior, lists of {kind, output, numbers, arrays}, an array being {offset, shape} with the offset in numbers,
         not bytes; weights, the base64 of one little-endian buffer that holds all arrays; draws, `packed`, or null.
     """
-    layers = fold_labels(layers, num_classes)
+    layers = fold_labels(layers)
     dtype, arrays, offsets = dtype or embedded_dtype(layers), _arrays(layers), {}
     for array, end in zip(arrays, np.cumsum([array.size for array in arrays]).tolist(), strict=True):
         offsets[id(array)] = end - array.size
     described = {name: [_describe(layer, offsets) for layer in side] for name, side in layers._asdict().items()}
     buffer = b"".join(array.astype(STORED[dtype]).tobytes() for array in arrays)
-    latent_dim = num_inputs(layers.decoder) - num_classes
+    latent_dim = num_inputs(layers.decoder)
     with_logvar = bool(layers.encoder) and layers.encoder[-1].output == (2 * latent_dim,)
     return {
         "dtype": dtype,
         "shape": list(layers.decoder[-1].output),
         "latent_dim": latent_dim,
-        "num_classes": num_classes,
         "num_codes": num_codes,
         "with_prior": with_logvar if with_prior is None else with_prior,
         "with_logvar": with_logvar,
@@ -72,23 +69,22 @@ def embed(
     }
 
 
-def fold_labels(layers: Layers, num_classes: int) -> Layers:
+def fold_labels(layers: Layers) -> Layers:
     """Return layers whose dense encoder gets the label once, behind all pixels, and not beside each of them.
 
     The label is the same at every pixel, so the weights of a class are summed over pixels: the result is the same, and the
     encoder of a conditional model is a tenth as large. Other layers are returned as they are.
     """
-    if not num_classes or not layers.encoder:
+    if [layer.kind for layer in layers.encoder[:3]] != ["label", "reshape", "dense"]:
         return layers
-    flatten, *rest = layers.encoder
-    if flatten.kind != "reshape" or rest[0].kind != "dense":
-        return layers
-    kernel, channels = rest[0].arrays["kernel"], layers.decoder[-1].output[2]
-    by_pixel = kernel.reshape(-1, channels + num_classes, kernel.shape[1])
-    of_classes = by_pixel[:, channels:].sum(axis=0, dtype=np.float64).astype(kernel.dtype)
-    folded = np.concatenate([by_pixel[:, :channels].reshape(-1, kernel.shape[1]), of_classes])
-    dense = rest[0]._replace(arrays=rest[0].arrays | {"kernel": folded})
-    return layers._replace(encoder=[flatten._replace(output=(len(folded),)), dense, *rest[1:]])
+    label, flatten, dense, *rest = layers.encoder
+    kernel, classes = dense.arrays["kernel"], label.numbers["classes"]
+    by_pixel = kernel.reshape(-1, label.output[-1], kernel.shape[1])
+    of_pixels = by_pixel[:, :-classes].reshape(-1, kernel.shape[1])
+    of_classes = by_pixel[:, -classes:].sum(axis=0, dtype=np.float64).astype(kernel.dtype)
+    folded = dense._replace(arrays=dense.arrays | {"kernel": np.concatenate([of_pixels, of_classes])})
+    before = [flatten._replace(output=(len(of_pixels),)), label._replace(output=(len(of_pixels) + classes,))]
+    return layers._replace(encoder=[*before, folded, *rest])
 
 
 def packed(array: np.ndarray, dtype: Dtype | None = None) -> dict[str, Any]:

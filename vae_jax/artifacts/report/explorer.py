@@ -68,7 +68,7 @@ def content(run: Run, dataset: Dataset, workdir: Path | None = None) -> dict[str
     )
     return {
         "reason": "",
-        "network": embed(layers, None, _draws(run, layers), len(run.class_names), with_prior),
+        "network": embed(layers, None, _draws(run, layers), with_prior),
         "classes": list(run.class_names),
         "points": _points(shown, dataset.class_names),
         "colourings": colourings(run, codes, shown.given, shown.errors, bool(dataset.class_names)),
@@ -92,7 +92,7 @@ def _layers(run: Run) -> tuple[Layers | None, str]:
         kind = "likelihood=pixelcnn" if run.draws_pixels else f"model={run.config.model}"
         return None, f"The page cannot run a {kind}, so nothing is decoded here."
     layers = run.model.layers(run.params)
-    reason = too_large(fold_labels(layers, len(run.class_names)))
+    reason = too_large(fold_labels(layers))
     return (None, reason) if reason else (layers, "")
 
 

@@ -39,13 +39,14 @@ def content(run: Run, dataset: Dataset, counts: list[int]) -> dict[str, Any]:
 
     Returns:
         network: see `embed`. rows, columns: of the grid that is drawn; levels: R; whole: true if a code has no place on the
-        image. images: the `sheet` of test images; codes [n][T]; errors [n]; titles [n]. typical: the image with the median
-        error. listed [R][..]: the codes of each level, most used first; patches: the `sheet` of their pictures, level by
-        level, or null. draws: see `_draws`; classes: the names of those that a learned prior is given, else []. framing: see
-        `framing`. finite: false if a decoded pixel is no number.
+        image. images: the `sheet` of test images; codes [n][T]; errors [n]; titles [n]; labels [n] that the
+        networks are given, else []. typical: the image with the median error. listed [R][..]: the codes of each level, most
+        used first; patches: the `sheet` of their pictures, level by level, or null. draws: see `_draws`; classes: the names of
+        those that the networks or a learned prior are given, else []. framing: see `framing`. finite: false if a decoded
+        pixel is no number.
     """
     if run.model.layers is None:
-        return {"reason": f"The page cannot run {_named(run)}, so nothing is decoded here."}
+        return {"reason": f"The page cannot run a likelihood={run.config.likelihood}, so nothing is decoded here."}
     layers = run.model.layers(run.params)
     if reason := too_large(layers):
         return {"reason": reason}
@@ -67,6 +68,7 @@ def content(run: Run, dataset: Dataset, counts: list[int]) -> dict[str, Any]:
         "codes": shown.codes.tolist(),
         "errors": shown.errors.tolist(),
         "titles": shown.titles,
+        "labels": shown.labels.tolist() if any(layer.kind == "label" for layer in layers.decoder) else [],
         "typical": int(np.argsort(shown.errors)[len(shown.errors) // 2]),
         "listed": [codes.tolist() for codes in listed],
         "patches": None if pictures is None else sheet(pictures, lossless=True),
@@ -86,6 +88,7 @@ class Shown(NamedTuple):
     errors: Float[np.ndarray, " n"]
     """The squared error per pixel of each decoded image."""
     titles: list[str]
+    labels: Int32[np.ndarray, " n"]
 
 
 def _shown(run: Run, dataset: Dataset) -> Shown:
@@ -97,7 +100,7 @@ def _shown(run: Run, dataset: Dataset) -> Shown:
     errors = np.nan_to_num(np.square(decoded - unit(images)).mean(axis=(1, 2, 3)), nan=1e9)
     names = dataset.class_names
     titles = [f"test image {row:,}" + f" (class {names[dataset.test.labels[row]]})" * bool(names) for row in rows]
-    return Shown(images, codes_of(run, images, labels), decoded, errors, titles)
+    return Shown(images, codes_of(run, images, labels), decoded, errors, titles, dataset.test.labels[rows])
 
 
 def _most_used(counts: Int[np.ndarray, " K"]) -> Int[np.ndarray, " n"]:
@@ -162,9 +165,3 @@ def _draws(run: Run) -> list[list[int]] | None:
         return model.codes(params, require_prior(model).sample(params, jax.random.key(run.config.seed), count))
 
     return np.asarray(draw(run.params, classes)).tolist()
-
-
-def _named(run: Run) -> str:
-    if run.draws_pixels:
-        return f"a likelihood={run.config.likelihood}"
-    return f"a model={run.config.model}" + f" with condition={run.config.condition}" * bool(run.class_names)

@@ -33,8 +33,11 @@ class Layer(NamedTuple):
     keep: no arrays and no numbers. x itself, which is also put on a stack.
     add: no arrays and no numbers. x plus the last array on the stack, of x's shape, which is taken off it.
     upsample: numbers factors (R, S). Each pixel repeated in R rows and S columns.
-    unit: numbers size, or none. Each vector of x along its last axis divided by its length, which counts as at least SHORTEST;
-        with `size` only so many numbers at the start of x [O], while the others, a label, stay.
+    unit: no arrays and no numbers. Each vector of x along its last axis divided by its length, which counts as at least SHORTEST.
+    label: numbers classes, Y, of a conditional model. Each vector of x along its last axis and, behind it, Y numbers: 1 for the
+        class of the image and 0 for the others, [..., C] -> [..., C + Y].
+    halves: no arrays and no numbers. The first half of each vector of x along its last axis, all of them in a row, and behind
+        them the second halves, [h, w, 2 C] -> [2 h w C].
     reshape: no arrays and no numbers, to the shape `output`.
     pixel_mean: numbers likelihood, a name in LIKELIHOODS, and for "levels" levels, their number. Outputs [H, W, F] -> E[x|z]
         [H, W, C] in [0, 1].
@@ -74,6 +77,8 @@ def num_inputs(layers: list[Layer]) -> int:
     first, *_ = layers
     if first.kind == "dense":
         return first.arrays["kernel"].shape[0]
+    if first.kind == "label":
+        return math.prod(first.output[:-1]) * (first.output[-1] - first.numbers["classes"])
     if first.kind in ("lookup", "points"):
         levels = len(first.arrays["codebooks"]) if first.kind == "lookup" else 1
         return math.prod(first.output[:2]) * levels

@@ -65,10 +65,8 @@ def make_power_spherical(config: Config) -> PosteriorFamily:
         return (log_area(size) - entropy(posterior))[:, None]
 
     def layers(layers: Layers) -> Layers:
-        numbers = layers.decoder[0].arrays["kernel"].shape[0]  # z, and the label of a conditional model
-        onto = Layer("unit", (numbers,), {}, {"size": size})
-        encoder = [*first_outputs(layers.encoder, size), Layer("unit", (size,))]
-        return layers._replace(encoder=encoder, decoder=[onto, *layers.decoder])
+        onto = Layer("unit", (size,))
+        return layers._replace(encoder=[*first_outputs(layers.encoder, size), onto], decoder=[onto, *layers.decoder])
 
     return PosteriorFamily(
         num_features=size + 1,

@@ -21,7 +21,7 @@ def coded(layers: Layers, coding: Coding) -> Layers:
     """Return the layers of a model with codes between its networks, whose vectors are at places or one behind the other."""
     shape = coding.decoder[-1].output
     apart = [Layer("reshape", shape)] * (layers.encoder[-1].output != shape)
-    together = [Layer("reshape", (math.prod(shape),))] * (layers.decoder[0].kind == "dense")
+    together = [Layer("reshape", (math.prod(shape),))] * (len(layers.decoder[0].output) == 1)
     encoder = [*layers.encoder, *apart, *coding.encoder]
     return layers._replace(encoder=encoder, decoder=[*coding.decoder, *together, *layers.decoder])
 

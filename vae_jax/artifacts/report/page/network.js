@@ -294,16 +294,46 @@ globalThis.VaeNetwork = (() => {
     };
   }
 
-  /** The first numbers of each vector divided by their length, which counts as at least SHORTEST; the others, a label, stay. */
+  /** Each vector divided by its length, which counts as at least SHORTEST. */
   function makeUnit(layer) {
     const SHORTEST = 2 ** -23; // as in vae_jax/models/networks/layers.py
     const y = new Float32Array(count(layer.output));
     const width = layer.output.at(-1);
-    const size = layer.numbers.size ?? width;
     return (x) => {
       for (let from = 0; from < y.length; from += width) {
-        const length = Math.max(Math.hypot(...x.subarray(from, from + size)), SHORTEST);
-        for (let i = from; i < from + width; i++) y[i] = i < from + size ? x[i] / length : x[i];
+        const length = Math.max(Math.hypot(...x.subarray(from, from + width)), SHORTEST);
+        for (let i = from; i < from + width; i++) y[i] = x[i] / length;
+      }
+      return y;
+    };
+  }
+
+  /** Each vector with the class behind it: 1 for the label, 0 for the others. */
+  function makeLabel(layer, input, arrays, stack, chosen) {
+    const { classes } = layer.numbers;
+    const y = new Float32Array(count(layer.output));
+    const width = layer.output.at(-1);
+    const size = width - classes;
+    return (x) => {
+      const label = chosen();
+      if (!(label >= 0 && label < classes)) throw new Error(`no such class: ${label}; there are ${classes}`);
+      y.fill(0);
+      for (let from = 0, to = 0; to < y.length; from += size, to += width) {
+        y.set(x.subarray(from, from + size), to);
+        y[to + size + label] = 1;
+      }
+      return y;
+    };
+  }
+
+  /** The first half of each vector, all of them in a row, and behind them the second halves. */
+  function makeHalves(layer, input) {
+    const width = input.at(-1);
+    const y = new Float32Array(count(layer.output));
+    return (x) => {
+      for (let i = 0; i < y.length; i++) {
+        const [vector, d] = [Math.floor(i / width), i % width];
+        y[d < width / 2 ? (vector * width) / 2 + d : (y.length + (vector - 1) * width) / 2 + d] = x[i];
       }
       return y;
     };
@@ -450,8 +480,8 @@ globalThis.VaeNetwork = (() => {
   }
 
   /**
-   * (layer, input shape, arrays, stack of the network) -> (x => y), both flat; y is the layer's own buffer, or x. Keys: the kinds
-   * of networks.Layer.
+   * (layer, input shape, arrays, stack of the network, () => label) -> (x => y), both flat; y is the layer's own buffer, or x.
+   * Keys: the kinds of networks.Layer.
    */
   const MAKERS = {
     dense: makeDense,
@@ -464,6 +494,8 @@ globalThis.VaeNetwork = (() => {
     add: makeAdd,
     upsample: makeUpsample,
     unit: makeUnit,
+    label: makeLabel,
+    halves: makeHalves,
     nearest: makeNearest,
     rounded: makeSteps(nearestPoint),
     signs: makeSteps((x) => (x > 0 ? 1 : 0)),
@@ -481,11 +513,11 @@ globalThis.VaeNetwork = (() => {
   }
 
   /** Chain layers: flat Float32Array -> Float32Array, the last layer's own buffer. */
-  function chain(layers, input, weights) {
+  function chain(layers, input, weights, chosen) {
     const size = count(input);
     const [steps, stack] = [[], []];
     for (const layer of layers) {
-      steps.push(entry(MAKERS, layer.kind, "kind of layer")(layer, input, viewArrays(layer, weights), stack));
+      steps.push(entry(MAKERS, layer.kind, "kind of layer")(layer, input, viewArrays(layer, weights), stack, chosen));
       input = layer.output;
     }
     return (x) => {
@@ -498,37 +530,22 @@ globalThis.VaeNetwork = (() => {
   function load(description) {
     const weights = decodeNumbers(decodeBase64(description.weights), description.dtype);
     const { shape, latent_dim: latentDim, with_prior: withPrior, with_logvar: withLogvar } = description;
-    const classes = description.num_classes ?? 0; // of a conditional model
     const numCodes = description.num_codes ?? 0; // of a model with discrete codes, which are its mean and its z
-    // A dense encoder gets the label once, behind all pixels; a convolution gets it beside each pixel.
-    const first = description.encoder.find(({ arrays }) => arrays.kernel);
-    const once = first?.kind === "dense" && first.arrays.kernel.shape[0] === count(shape) + classes;
-    const labelled = once ? [count(shape) + classes] : [shape[0], shape[1], shape[2] + classes];
-    const encoder = description.encoder.length ? chain(description.encoder, labelled, weights) : null;
-    const decoder = chain(description.decoder, [latentDim + classes], weights);
+    let label = -1; // the class that the call in progress is given, of a conditional model
+    const chained = (layers, input) => chain(layers, input, weights, () => label);
+    const encoder = description.encoder.length ? chained(description.encoder, shape) : null;
+    const decoder = chained(description.decoder, [latentDim]);
     const upperDim = description.prior.length ? description.prior[0].arrays.kernel.shape[0] : 0;
-    const prior = chain(description.prior, [upperDim], weights);
-
-    /** Put the class behind every `size` numbers: 1 for the label, 0 for the others; unchanged if there are no classes. */
-    function besides(numbers, size, label) {
-      if (!classes) return numbers;
-      if (!(label >= 0 && label < classes)) throw new Error(`no such class: ${label}; there are ${classes}`);
-      const places = numbers.length / size;
-      const joined = new Float32Array(places * (size + classes));
-      for (let p = 0; p < places; p++) {
-        joined.set(numbers.subarray(p * size, (p + 1) * size), p * (size + classes));
-        joined[p * (size + classes) + size + label] = 1;
-      }
-      return joined;
-    }
+    const prior = chained(description.prior, [upperDim]);
 
     /**
      * Pixels [H, W, C] in [0, 1], of a conditional model a class -> {mean [Z], logvar [Z]}: the noise-free z, and null if the
      * posterior is no diagonal Gaussian.
      */
-    function encode(pixels, label) {
+    function encode(pixels, given) {
       if (!encoder) throw new Error("a network without an encoder");
-      const features = encoder(besides(pixels, once ? pixels.length : shape[2], label));
+      label = given;
+      const features = encoder(pixels);
       return {
         mean: features.slice(0, latentDim),
         logvar: withLogvar ? features.slice(latentDim, 2 * latentDim) : null,
@@ -536,8 +553,9 @@ globalThis.VaeNetwork = (() => {
     }
 
     /** z [Z], of a conditional model a class -> pixel means [H, W, C] in [0, 1]. */
-    function decode(z, label) {
-      return decoder(besides(z, latentDim, label)).slice();
+    function decode(z, given) {
+      label = given;
+      return decoder(z).slice();
     }
 
     const draws = description.draws ? unpack(description.draws) : null;

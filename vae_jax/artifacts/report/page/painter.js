@@ -20,33 +20,35 @@ const Painter = (() => {
     // The state that the address holds, and where the codes come from: {index} of a test image, {image}, pixels, or neither.
     let codes = [...content.codes[content.typical]];
     let picked = content.typical;
+    let label = content.labels[picked]; // the class that a conditional model is given; else undefined
     let level = 0;
     const chosen = listed.map(([most]) => most);
-    let origin = { index: picked, codes: [...codes] };
+    let origin = { index: picked, codes: [...codes], label };
     const undone = [];
+    const conditional = content.labels.length > 0;
 
     const at = (place) => place * levels + level;
     const differing = () => codes.filter((code, i) => code !== origin.codes[i]).length;
+    const isOwn = (shown) => shown.label === origin.label && origin.codes.every((code, i) => code === shown.codes[i]);
 
-    const showDecoded = Engine.latest(engine.decode, (pixels, shown) => {
+    const showDecoded = Engine.latest((shown) => engine.decode(shown.codes, shown.label), (pixels, shown) => {
       const canvas = byId("decoded");
       draw(canvas, pixels);
       canvas.dataset.shown = String(+(canvas.dataset.shown ?? 0) + 1);
       const speed = engine.milliseconds();
       byId("speed").textContent = `Decoding one image takes ${speed < 0.1 ? "less than 0.1" : speed.toFixed(1)} ms here.`;
-      const own = origin.codes.every((code, i) => code === shown[i]);
-      const error = !own ? null : origin.image ? Pictures.difference(origin.image, pixels) : content.errors[origin.index];
+      const error = !isOwn(shown) ? null : origin.image ? Pictures.difference(origin.image, pixels) : content.errors[origin.index];
       byId("error").textContent = error === null || error === undefined ? "\u00a0" : `squared error ${error.toFixed(4)}`;
     });
 
     function showTitles() {
-      const changed = differing();
+      const [changed, own] = [differing(), isOwn({ codes, label })];
       const from = origin.image ? "Your image" : origin.index >= 0 ? titles[origin.index] : "";
       byId("original-title").textContent = from ? from[0].toUpperCase() + from.slice(1) : "Codes of no image";
-      byId("decoded-title").textContent = from && !changed ? "Its reconstruction" : "Decoded";
+      byId("decoded-title").textContent = from && own ? "Its reconstruction" : "Decoded";
       const source = from ? "its" : "the drawn";
       byId("grid-title").textContent = changed ? `${changed} of ${codes.length} codes changed` : from ? "Its codes" : origin.title;
-      byId("restore").disabled = !changed;
+      byId("restore").disabled = own;
       byId("restore").title = `go back to ${source} codes`;
       byId("undo").disabled = !undone.length;
     }
@@ -62,7 +64,7 @@ const Painter = (() => {
     function show() {
       showCodes();
       showTitles();
-      showDecoded([...codes]);
+      showDecoded({ codes: [...codes], label });
       remember();
     }
 
@@ -92,20 +94,29 @@ const Painter = (() => {
       // Each stroke of a drawing is no step of its own, unless it replaces codes that were painted.
       if (!(from.image && origin.image) || differing()) store();
       codes = Array.from(next);
-      origin = { ...from, codes: [...codes] };
+      give(from.label ?? label);
+      origin = { ...from, codes: [...codes], label };
       show();
     }
 
+    function give(next) {
+      label = next;
+      engine.choose(label);
+      if (conditional) byId("class-choice").value = label;
+    }
+
     function store() {
-      undone.push({ codes: [...codes], origin });
+      undone.push({ codes: [...codes], label, origin });
       if (undone.length > MOST_UNDONE) undone.shift();
     }
 
     function undo() {
       if (!undone.length) return;
-      const before = codes.join();
-      do ({ codes, origin } = undone.pop());
-      while (undone.length && codes.join() === before);
+      const state = () => `${codes.join()} ${label}`;
+      const before = state();
+      do ({ codes, label, origin } = undone.pop());
+      while (undone.length && state() === before);
+      give(label);
       showOriginal();
       show();
     }
@@ -124,7 +135,7 @@ const Painter = (() => {
       Object.assign(spot.style, { left: `${(100 * column) / columns}%`, top: `${(100 * row) / rows}%`, width: `${100 / columns}%`, height: `${100 / rows}%` });
     }
 
-    function give(place, code) {
+    function put(place, code) {
       if (codes[at(place)] === code) return;
       codes[at(place)] = code;
       say(place);
@@ -133,7 +144,7 @@ const Painter = (() => {
 
     const act = {
       begin: store,
-      paint: (place) => give(place, chosen[level]),
+      paint: (place) => put(place, chosen[level]),
       replace(place) {
         const old = codes[at(place)];
         codes = codes.map((code, i) => (i % levels === level && code === old ? chosen[level] : code));
@@ -143,7 +154,7 @@ const Painter = (() => {
       pick: (place) => choose(codes[at(place)]),
       step(place, by) {
         const own = listed[level];
-        give(place, own[(own.indexOf(codes[at(place)]) + by + own.length) % own.length]);
+        put(place, own[(own.indexOf(codes[at(place)]) + by + own.length) % own.length]);
       },
       undo,
       point: say,
@@ -153,19 +164,26 @@ const Painter = (() => {
       picked = clamp(index, 0, content.codes.length - 1);
       byId("pick").value = picked + 1;
       byId("pick").title = `${titles[picked]}, number ${picked + 1} of ${titles.length} on this page`;
-      begin(content.codes[picked], { index: picked });
+      begin(content.codes[picked], { index: picked, label: content.labels[picked] });
       showOriginal();
     }
 
     /** Return one of the draws from a learned prior, whose classes are in turn, of the chosen class. */
     function pickDraw() {
-      const label = byId("class-choice")?.value || null;
-      const fitting = content.draws.filter((_, i) => label === null || i % content.classes.length === +label);
+      const asked = byId("class-choice")?.value || null;
+      const fitting = content.draws.filter((_, i) => asked === null || i % content.classes.length === +asked);
       return fitting[Math.floor(fitting.length * Math.random())];
     }
 
     function makeControls() {
       content.classes.forEach((name, k) => element("option", byId("class-choice"), { value: k, textContent: name }));
+      if (conditional) {
+        byId("class-choice").addEventListener("change", () => {
+          store();
+          give(+byId("class-choice").value);
+          show();
+        });
+      }
       const total = titles.length;
       byId("pick").max = total;
       byId("pick").addEventListener("change", () => pick((Math.trunc(+byId("pick").value) || 1) - 1));
@@ -185,9 +203,9 @@ const Painter = (() => {
       byId("save-image").addEventListener("click", () => byId("decoded").toBlob((blob) => Pictures.save("decoded.png", blob)));
       byId("levels").hidden = levels < 2;
       for (let r = 0; r < levels; r++) {
-        const label = element("label", byId("levels"));
-        const radio = element("input", label, { type: "radio", name: "level", value: r, checked: !r });
-        label.append(` ${r + 1}`);
+        const box = element("label", byId("levels"));
+        const radio = element("input", box, { type: "radio", name: "level", value: r, checked: !r });
+        box.append(` ${r + 1}`);
         radio.addEventListener("change", () => chooseLevel(r));
       }
     }
@@ -199,6 +217,7 @@ const Painter = (() => {
       if (picked !== content.typical) fields.set("image", picked + 1);
       if (level) fields.set("level", level + 1);
       if (chosen[level] !== listed[level][0]) fields.set("code", chosen[level]);
+      if (conditional && label !== content.labels[picked]) fields.set("class", label);
       if (changed && codes.length <= LONGEST) fields.set("codes", codes.join("_"));
       written = fields.toString();
       Page.remember(written);
@@ -218,8 +237,9 @@ const Painter = (() => {
       const given = (fields.get("codes") ?? "").split("_").map(Number);
       if (given.length === codes.length && given.every(isCode)) {
         codes = given;
-        show();
       }
+      if (conditional && read("class") >= 0 && read("class") < content.classes.length) give(Math.trunc(read("class")));
+      show();
       undone.length = 0;
       showTitles();
     }
