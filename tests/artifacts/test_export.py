@@ -37,7 +37,6 @@ from vae_jax.artifacts.export.codes import CODES
 from vae_jax.artifacts.export.operators import ACTIVATIONS, OPERATORS, PIXEL_MEANS
 from vae_jax.artifacts.export.safetensors import named
 from vae_jax.commands import export
-from vae_jax.errors import InputError
 from vae_jax.models import init_shapes, make_model, require_rate
 from vae_jax.models.likelihoods import make_likelihood
 from vae_jax.models.networks import ACTIVATIONS as NETWORK_ACTIVATIONS
@@ -45,7 +44,6 @@ from vae_jax.models.networks import Layer
 from vae_jax.models.networks.layers import SHORTEST
 from vae_jax.models.two_layer import Latents
 from vae_jax.runs.loading import load_run
-from vae_jax.runs.pair import PAIR
 from vae_jax.runs.run import Run
 from vae_jax.system.command import run_command
 from vae_jax.system.console import Console
@@ -312,15 +310,6 @@ def test_stablehlo_of_a_posterior_that_is_no_diagonal_gaussian_has_its_noise_fre
     assert_close(found["z"], run.latents(x[:3]))
     pixels: Any = jax.export.deserialize(bytearray(decoder.content)).call(found["z"])
     assert_close(pixels, run.reconstruct(x[:3]))
-
-
-def test_the_arrays_of_a_pair_are_refused_as_safetensors():
-    run = random_run((4, 4, 1))
-    run.model = run.model._replace(traits=run.model.traits | {PAIR})
-    with pytest.raises(
-        InputError, match=r"^model=density: the arrays are those of two runs, .*; choices: --format=onnx"
-    ):
-        made(run, "safetensors")
 
 
 @needs_safetensors

@@ -20,9 +20,9 @@ from vae_jax.errors import InputError
 from vae_jax.models import family_name, given, make_model
 from vae_jax.randomness import keys_of
 from vae_jax.runs.loading import load_parent
-from vae_jax.runs.pair import PAIR
+from vae_jax.runs.pair import PAIR, first_folder
 from vae_jax.runs.run import Run
-from vae_jax.runs.workdir import read_config, read_results, resume_command
+from vae_jax.runs.workdir import read_results, resume_command
 from vae_jax.system import disk, processes
 from vae_jax.types import Code, Config, Dataset, Model, Params, Posterior, Spec
 
@@ -100,10 +100,9 @@ def kind_of(run: Run) -> str:
         InputError: they are of another kind, or the run is a density's, which encodes as its first run does.
     """
     if PAIR in run.model.traits:
-        first = read_config(run.workdir).data_dir if run.workdir is not None else "RUN"
         raise InputError(
-            f"--workdir={run.workdir}: model=density: the run learned codes and has none of its own; choices: --workdir={first}, "
-            "the run whose codes it learned"
+            f"--workdir={run.workdir}: model=density: the run learned codes and has none of its own; choices: "
+            f"--workdir={first_folder(run)}, the run whose codes it learned"
         )
     if run.model.codes is not None:
         return "indices"

@@ -17,10 +17,20 @@ from vae_jax.models.posteriors import log_ratio
 from vae_jax.models.priors.rescaled import MOMENTS
 from vae_jax.objectives import kl
 from vae_jax.runs.run import Run
+from vae_jax.runs.workdir import read_config
 from vae_jax.types import Config, Model, Params, Prior, Rate, Spec
 
 PAIR = "pair"
 """The trait of a model whose prior was learned afterwards."""
+
+
+OF_PRIOR = "label of the prior"
+"""The trait of a pair whose prior is given the class, and whose networks are not."""
+
+
+def first_folder(pair: Run) -> str:
+    """Return the folder of the run whose codes the density of a pair learned; "RUN" if the pair is in no folder."""
+    return "RUN" if pair.workdir is None else read_config(pair.workdir).data_dir
 
 
 def join(
@@ -45,6 +55,7 @@ def join(
     own = parent.model.rate
     rate = None if own is None else Rate(log_ratio(prior.log_prob), lambda: ("kl",), own.log_posterior)
     traits = (parent.model.traits - {"columns"}) | (density.prior.traits - {"conv"}) | {PAIR}
+    traits |= {OF_PRIOR} if parent.model.given is None and density.given is not None else set()
     model = parent.model._replace(prior=prior, rate=rate, penalty=None, traits=traits)
     if parent.model.given is not None or density.given is not None:
         model = make_conditional(model)  # the parent's own has the parent's prior

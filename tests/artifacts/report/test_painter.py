@@ -4,21 +4,18 @@ import json
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from support.pairs import pair_of
 from support.quantized import codes_of_digits, of_classes, of_digits
 from support.random_run import random_run
 from support.slow import first_fast
 
 from vae_jax import data
 from vae_jax.artifacts.report import painter
-from vae_jax.data.digest import params_digest
 from vae_jax.data.preprocess import unit
-from vae_jax.models import make_model
-from vae_jax.runs.pair import join
 from vae_jax.runs.run import Run
-from vae_jax.types import Dataset, Sample, Spec, Split
+from vae_jax.types import Dataset, Split
 
 
 def digits() -> Dataset:
@@ -109,17 +106,10 @@ def test_the_images_of_a_conditional_model_have_the_labels_that_it_is_given():
 
 
 @pytest.mark.slow
-def test_a_pair_draws_its_codes_from_the_learned_prior(make_config, monkeypatch):
+def test_a_pair_draws_its_codes_from_the_learned_prior(monkeypatch):
     monkeypatch.setattr(painter, "NUM_DRAWS", 30)
     parent, _ = of_digits("vq")
-    spec = Spec((2, 2, 1), num_train=100, codes=("indices", 16, params_digest(parent.params)))
-    own = {"prior": "pixelcnn", "pixelcnn__features": 4, "pixelcnn__layers": 1}
-    config = make_config(model="density", dataset="codes", data_dir="parent", **own)
-    density = make_model(config, spec)
-    codes = jnp.zeros((1, 2, 2, 1))
-    params = density.init(jax.random.key(0), Sample(codes[0], codes))
-    params["prior"] = jax.tree.map(np.asarray, params["prior"])
-    run = join(parent, config, spec, density, params, 7, None)
+    run = pair_of(parent)
     found = content(run)
     draws = np.array(found["draws"])
     assert (draws.shape, found["classes"]) == ((30, 4), [])

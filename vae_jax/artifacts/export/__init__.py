@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vae_jax.artifacts.export import onnx, safetensors, stablehlo
 from vae_jax.artifacts.export.file import Artefact
-from vae_jax.runs.pair import PAIR
+from vae_jax.runs.pair import PAIR, first_folder
 from vae_jax.runs.run import Run
 
 FORMATS: dict[str, Callable[[Run, Path], list[Artefact]]] = {
@@ -22,6 +22,11 @@ FORMATS: dict[str, Callable[[Run, Path], list[Artefact]]] = {
 def notes(run: Run, form: str) -> list[str]:
     """Return the lines that a person must know beside the files of a format."""
     found = []
+    if PAIR in run.model.traits:
+        found.append(
+            f"these are the networks of the first run ({first_folder(run)}); the prior that was learned of its codes is in no "
+            f"file: python -m experiments.sample --workdir={run.workdir} draws from it"
+        )
     if form == "onnx" and run.model.layers is not None and not run.model.layers(run.params).encoder:
         found.append(
             "encoder.onnx: left out, because z takes more than a list of layers here; --format=stablehlo has encode"

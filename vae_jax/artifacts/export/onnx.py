@@ -8,6 +8,7 @@ from vae_jax.artifacts.export.graph import Graph
 from vae_jax.artifacts.export.operators import LABEL, chain
 from vae_jax.errors import InputError
 from vae_jax.models.networks import Layer, Layers
+from vae_jax.runs.pair import PAIR, first_folder
 from vae_jax.runs.run import Run
 
 LOAD = "import onnxruntime; {name} = onnxruntime.InferenceSession(PATH)  # {call}: {what}"
@@ -30,8 +31,11 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
         InputError: the model has no list of layers.
     """
     if run.model.layers is None:
-        others = "stablehlo, safetensors" if run.model.place or run.model.from_codes else "safetensors"
-        raise InputError(f"{_named(run)}: has no list of layers for onnx; choices: {others}")
+        others = ["stablehlo"] * bool(run.model.place or run.model.from_codes)
+        others.append(
+            "safetensors" if PAIR not in run.model.traits else f"safetensors of --workdir={first_folder(run)}"
+        )
+        raise InputError(f"{_named(run)}: has no list of layers for onnx; choices: {', '.join(others)}")
     layers = run.model.layers(run.params)
     if run.model.num_codes:
         return _of_codes(run, layers)
@@ -85,7 +89,8 @@ def _artefact(
         "likelihood": run.config.likelihood,
         "dataset": run.config.dataset,
         "image_shape": json.dumps(run.shape),
-        "step": str(run.step),
+        # The step of a pair is that of its density.
+        **({"prior": "learned afterwards, not in this file"} if PAIR in run.model.traits else {"step": str(run.step)}),
     }
     if LABEL in inputs:
         facts["classes"] = json.dumps(run.class_names)

@@ -13,7 +13,7 @@ from vae_jax.artifacts.export.file import Artefact, extra
 from vae_jax.errors import InputError
 from vae_jax.models import parameter_table
 from vae_jax.runs import workdir as workdir_lib
-from vae_jax.runs.pair import PAIR
+from vae_jax.runs.pair import PAIR, first_folder
 from vae_jax.runs.run import Run
 
 PACKAGES = ("vae_jax", "jax", "flax", "numpy", "safetensors")
@@ -35,9 +35,10 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
         InputError: the run is a pair, whose model no single config makes.
     """
     if PAIR in run.model.traits:
+        programs = ["--format=onnx"] * (run.model.layers is not None) + ["--format=stablehlo"]
         raise InputError(
-            "model=density: the arrays are those of two runs, and the card has the config of one; choices: --format=onnx, "
-            "--format=stablehlo, or the first run"
+            "model=density: the arrays are those of two runs, and the card has the config of one; choices: "
+            f"{', '.join(programs)}, or the first run, --workdir={first_folder(run)}"
         )
     with extra("safetensors"):
         import safetensors.numpy

@@ -12,6 +12,7 @@ from jax import export
 from vae_jax.artifacts.export.file import Artefact, extra, sizes
 from vae_jax.errors import InputError
 from vae_jax.models import given
+from vae_jax.runs.pair import OF_PRIOR
 from vae_jax.runs.run import Run
 from vae_jax.types import Code, Params, Posterior
 
@@ -44,10 +45,8 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
     discrete = bool(run.model.num_codes)
     shape, dtype = (run.model.grid, jnp.int32) if discrete else ((run.latents_size,), jnp.float32)
     encode, decode = _functions(run, jax.tree.map(jnp.asarray, run.params))
-    of_images, of_z = (
-        Rows(run.shape, jnp.float32, run.model.given is not None),
-        Rows(shape, dtype, run.model.given is not None),
-    )
+    conditional = run.model.given is not None and OF_PRIOR not in run.model.traits
+    of_images, of_z = Rows(run.shape, jnp.float32, conditional), Rows(shape, dtype, conditional)
     outputs = "{" + ", ".join(map(repr, jax.eval_shape(encode, *of_images.shapes(1)))) + "}"
     made = [_artefact("encode", encode, of_images, " in [0, 1]", f"{outputs}, {sizes(shape)}")]
     if not run.draws_pixels:
@@ -72,7 +71,7 @@ def _functions(run: Run, params: Params) -> tuple[Callable[..., dict[str, jax.Ar
     """Return the functions (images, labels) -> named outputs, and (z or codes, labels) -> pixel means."""
 
     def encode(x: jax.Array, labels: jax.Array | None = None) -> dict[str, jax.Array]:
-        model = given(run.model, labels)
+        model = run.model if labels is None else given(run.model, labels)
         posterior = model.encode(params, x)
         if isinstance(posterior, Posterior | Code):
             return posterior._asdict()
@@ -82,7 +81,7 @@ def _functions(run: Run, params: Params) -> tuple[Callable[..., dict[str, jax.Ar
         return {"codes": model.codes(params, z).reshape(x.shape[0], *model.grid)}
 
     def decode(z: jax.Array, labels: jax.Array | None = None) -> jax.Array:
-        model = given(run.model, labels)
+        model = run.model if labels is None else given(run.model, labels)
         assert model.pixel_mean is not None
         if model.from_codes is not None:
             codes = jnp.clip(z.reshape(z.shape[0], math.prod(model.grid)), 0, model.num_codes - 1)
