@@ -81,6 +81,36 @@ def test_a_click_swaps_one_code_and_a_drag_paints_all_places_that_it_meets(paint
 
 
 @pytest.mark.slow
+def test_one_code_for_an_image_is_that_of_the_image(page, tmp_path):
+    run = random_run((8, 8, 1), model="quantized", quantized__codes_per_image=1, vq__codes=600, vq__dead_below=0.0)
+    run.workdir = tmp_path
+    record(run.config, tmp_path)
+    write_report(run, data.load(run.config), tmp_path, tmp_path / "report.html", {})
+    there = Painting(page, run)
+    assert there.page.locator("#grid-title").text_content() == "Its codes"
+    assert there.page.locator("#decoded-title").text_content() == "Its reconstruction"
+    assert there.page.locator("#restore").is_disabled()
+    there.shows_codes(np.array(there.content()["codes"][there.content()["typical"]]))
+    assert there.page.locator("#palette button").count() == 512
+    words = "These are the 512 most used of 600 codes; images and draws may have the others too."
+    assert there.page.locator("#listed").text_content() == words
+    there.open("codes=5")
+    there.shows_codes(np.array([5]))
+
+
+@pytest.mark.slow
+def test_the_page_has_no_line_about_listed_codes_if_all_are_and_none_about_keys_for_fingers(painting, browser):
+    there = painting("vq")
+    assert there.page.locator("#listed").count() == 0
+    assert there.page.locator(".by-keys").is_visible()
+    phone = browser.new_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    phone.goto(f"file://{there.run.workdir / 'report.html'}")
+    assert not phone.locator(".by-keys").is_visible()
+    assert phone.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    phone.close()
+
+
+@pytest.mark.slow
 def test_a_click_with_a_key_replaces_a_code_at_all_places_or_chooses_it(painting):
     there = painting("vq", "codes=3_3_5_3&code=7")
     there.page.keyboard.down("Shift")

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 from vae_jax.config import KEYS, flatten
 from vae_jax.config.table import ENTRIES, chosen
 from vae_jax.models import describe_latents, num_parameters
+from vae_jax.runs.pair import PAIR
 from vae_jax.runs.run import Run
+from vae_jax.runs.workdir import read_config
 from vae_jax.runs.writer import read_metrics
 from vae_jax.system.formatting import format_value
 from vae_jax.types import Config, Dataset
@@ -51,6 +53,16 @@ def _inserted(own: str, name: str) -> str:
     """Return a title with the title so far in it: "Variational autoencoder" is written small there, and "FactorVAE" is not."""
     small = name if name.split()[0][1:].lower() != name.split()[0][1:] else name[0].lower() + name[1:]
     return own.replace("{}", small) if own else name
+
+
+def run_name(run: Run, workdir: Path) -> str:
+    """Return the name of the run's folder; of a pair also what it is, with the name of its first run."""
+    name = workdir.resolve().name
+    return (
+        f"{name}: a prior of the codes of {Path(read_config(workdir).data_dir).name}"
+        if PAIR in run.model.traits
+        else name
+    )
 
 
 def data_name(config: Config) -> str:

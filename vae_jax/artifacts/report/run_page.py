@@ -94,7 +94,7 @@ def write_report(
             "boxes": [figure.get("boxes", []) for figure in embedded],
         },
         title=facts.title(run.config),
-        name=workdir.resolve().name,
+        name=facts.run_name(run, workdir),
         headline=summary.headline(run, found, drawn, codes),
         codebook=codes,
         banners=summary.banners(run, stands, found, drawn, codes),

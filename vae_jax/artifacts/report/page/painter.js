@@ -234,10 +234,8 @@ const Painter = (() => {
       chooseLevel(within("level", levels, 0));
       choose(isCode(read("code")) ? read("code") : listed[level][0]);
       pick(within("image", titles.length, content.typical));
-      const given = (fields.get("codes") ?? "").split("_").map(Number);
-      if (given.length === codes.length && given.every(isCode)) {
-        codes = given;
-      }
+      const given = fields.get("codes")?.split("_").map(Number); // without the field not [0], which one code would take
+      if (given?.length === codes.length && given.every(isCode)) codes = given;
       if (conditional && read("class") >= 0 && read("class") < content.classes.length) give(Math.trunc(read("class")));
       show();
       undone.length = 0;
