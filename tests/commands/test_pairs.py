@@ -88,6 +88,7 @@ def test_the_pair_of_an_autoencoder_samples_and_has_a_page_and_no_nll(pair, refu
     assert not {name for name in results if name.partition("/")[2] in ("elbo", "kl", "nll", "reconstruction", "loss")}
     assert {"samples.png", "reconstructions.png"} <= {path.name for path in (density / "figures").iterdir()}
     assert "code_log_density" in (density / "report.html").read_text()
+    assert f"{density.name}: a prior of the codes of {parent.name}</p>" in (density / "report.html").read_text()
     assert "left_out" not in results
     assert load_run(density).sample(3).shape == (3, 8, 8, 1)
     compare.main([f"--workdirs={parent},{density}", f"--output={tmp_path / 'compare.html'}"])

@@ -8,9 +8,10 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from support.pairs import pair_of
 from support.random_run import random_run
 
-from vae_jax.artifacts.report import codebook, commands, run_page, summary
+from vae_jax.artifacts.report import codebook, commands, facts, run_page, summary
 from vae_jax.artifacts.report.facts import Standing
 from vae_jax.config import flatten
 from vae_jax.runs import command
@@ -188,3 +189,9 @@ def test_the_animation_is_linked_only_if_the_page_has_no_film(tmp_path):
     assert (len(embedded), [one["url"] for one in linked]) == (1, ["figures/animation.gif"])
     embedded, linked = run_page.figures(tmp_path, tmp_path, {"animation"})
     assert (len(embedded), linked) == (1, [])
+
+
+def test_the_name_of_a_pair_says_whose_codes_its_prior_has_learned(tmp_path):
+    parent = random_run((8, 8, 1))
+    assert facts.run_name(parent, tmp_path) == tmp_path.name
+    assert facts.run_name(pair_of(parent, tmp_path), tmp_path) == f"{tmp_path.name}: a prior of the codes of parent"
