@@ -55,15 +55,10 @@ def make_backbone(config: Config, spec: Spec, num_features: int, size: int, part
 
     def layers(params: Params) -> Layers:
         encoder, decoder = networks.layers(params)
-        places = (1, *networks.grid)[-2:] if networks.grid else ()
-        return Layers(
-            [*_label_layers(seen, classes, encoder), *encoder],
-            [
-                *_label_layers((*places, size + classes), classes, decoder),
-                *decoder,
-                Layer("pixel_mean", spec.shape, {}, numbers_of(config, likelihood)),
-            ],
-        )
+        codes = (*(1, *networks.grid)[-2:], size + classes) if networks.grid else (size + classes,)
+        labelled = (*_label_layers(codes, classes, decoder), *decoder)
+        mean = Layer("pixel_mean", spec.shape, {}, numbers_of(config, likelihood))
+        return Layers([*_label_layers(seen, classes, encoder), *encoder], [*labelled, mean])
 
     return Model(
         init=init,

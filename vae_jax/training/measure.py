@@ -57,8 +57,7 @@ def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measu
     restored = checkpoints.restore(training.state, which)
     if restored is None:
         raise InputError("the run has no checkpoint yet")
-    fitting = health.make_fitting(training.config)
-    training, state = completed(training, restored.state)
+    fitting, (training, state) = health.make_fitting(training.config), completed(training, restored.state)
     table, elbos, of_test = {}, {}, None
     for name in SPLITS:
         # One split's per-image values are kept at a time; after the loop they are those of the test split.

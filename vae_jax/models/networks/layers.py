@@ -34,10 +34,8 @@ class Layer(NamedTuple):
     add: no arrays and no numbers. x plus the last array on the stack, of x's shape, which is taken off it.
     upsample: numbers factors (R, S). Each pixel repeated in R rows and S columns.
     unit: no arrays and no numbers. Each vector of x along its last axis divided by its length, which counts as at least SHORTEST.
-    label: numbers classes, Y, of a conditional model. Each vector of x along its last axis and, behind it, Y numbers: 1 for the
-        class of the image and 0 for the others, [..., C] -> [..., C + Y].
-    halves: no arrays and no numbers. The first half of each vector of x along its last axis, all of them in a row, and behind
-        them the second halves, [h, w, 2 C] -> [2 h w C].
+    label: numbers classes, Y. Each vector of x [..., C] with the image's label behind it, 1 for its class and 0 for others.
+    halves: no arrays and no numbers. The first half of each vector of x [h, w, 2 C], then the second halves, [2 h w C].
     reshape: no arrays and no numbers, to the shape `output`.
     pixel_mean: numbers likelihood, a name in LIKELIHOODS, and for "levels" levels, their number. Outputs [H, W, F] -> E[x|z]
         [H, W, C] in [0, 1].
@@ -105,8 +103,7 @@ def conv_layers(
     sizes, strides = stages_of(config, (shape[0], shape[1]))
     encoder: list[Layer] = []
     for i, width in enumerate(config.channels):
-        padding = same_padding(sizes[i], KERNEL, strides[i])
-        numbers = {"strides": strides[i], "padding": padding}
+        numbers = {"strides": strides[i], "padding": same_padding(sizes[i], KERNEL, strides[i])}
         encoder.append(Layer("conv", (*sizes[i + 1], width), arrays_of(params["encoder"][f"Conv_{i}"]), numbers))
         encoder += _finish(config, params["encoder"], i, encoder[-1].output)
     smallest = (*sizes[-1], config.channels[-1])
@@ -138,8 +135,7 @@ def to_places(params: Params, shape: tuple[int, ...], on_grid: bool) -> list[Lay
 
 def _at_each_place(params: Params, shape: tuple[int, ...]) -> Layer:
     """Return a dense layer at each place of [h, w, F] as the 1 x 1 convolution that it is."""
-    arrays = arrays_of(params)
-    arrays["kernel"] = arrays["kernel"][None, None]
+    arrays = {name: array[None, None] if name == "kernel" else array for name, array in arrays_of(params).items()}
     return Layer("conv", (*shape[:2], *arrays["bias"].shape), arrays, {"strides": (1, 1), "padding": ((0, 0), (0, 0))})
 
 
