@@ -83,8 +83,9 @@ def test_the_readme_has_fewer_than_250_lines_and_names_every_config_and_page():
     assert len(README.splitlines()) < 250
     for path in (ROOT / "configs").glob("*.py"):
         assert f"`configs/{path.name}`" in README or path.stem in ("__init__", "base"), path
-    for page in PAGES[1:]:
-        assert f"({page.relative_to(ROOT)})" in README, page
+    listed = (ROOT / "docs" / "index.md").read_text().split()
+    for page in PAGES[1:]:  # the table of contents of the site lists the pages that are written for it
+        assert f"({page.relative_to(ROOT)})" in README or page.stem in listed, page
 
 
 def test_every_metric_is_explained():
