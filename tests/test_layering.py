@@ -18,11 +18,14 @@ ORDER = (
 ONLY_IN = {
     "flax": "models/networks",
     "matplotlib": "artifacts/figures",
+    "mlflow": "system/trackers/mlflow",
     "onnx": "artifacts/export",
     "orbax": "runs/checkpoint",
     "sklearn": "artifacts/arrays data/digits evaluation/health",
     "tensorboardX": "runs/tensorboard",
     "tensorflow_datasets": "data/tfds",
+    "trackio": "system/trackers/trackio",
+    "wandb": "system/trackers/wandb",
 }
 """Third-party package -> the only files that import it, by the beginning of their path."""
 FORBIDDEN = ("configs", "experiments", "clu", "distrax", "tensorflow", "flax.training.checkpoints")
@@ -79,7 +82,18 @@ def test_the_figures_import_nothing_of_ours_but_themselves():
 
 
 def test_importing_the_package_and_its_main_loads_no_slow_library():
-    slow = ("matplotlib", "sklearn", "scipy", "jinja2", "tensorflow_datasets", "tensorboardX", "PIL")
+    slow = (
+        "matplotlib",
+        "sklearn",
+        "scipy",
+        "jinja2",
+        "tensorflow_datasets",
+        "tensorboardX",
+        "PIL",
+        "trackio",
+        "wandb",
+        "mlflow",
+    )
     code = (
         "import sys, vae_jax, vae_jax.main, vae_jax.train; from vae_jax.config import command_line; vae_jax.load_run;"
         f"print([name for name in {slow} if name in sys.modules])"

@@ -8,7 +8,7 @@ from typing import Any
 
 from vae_jax.config import flatten, from_values
 from vae_jax.runs import workdir as workdir_lib
-from vae_jax.system import processes, signals
+from vae_jax.system import processes, signals, trackers
 from vae_jax.system.console import Console
 from vae_jax.training.conclude import conclude, extend_command
 from vae_jax.training.epochs import end_epoch, train_epoch
@@ -49,6 +49,7 @@ def train_and_evaluate(
     # A workdir that does not fit is refused before any data are read; nothing is created yet.
     processes.first_alone(lambda: workdir_lib.check(config, workdir))
     processes.first_alone(lambda: check_parent(config, workdir))
+    processes.first_alone(lambda: trackers.assert_installed(config.log.tracker))
     training = prepare(config, ahead=True)
     processes.assert_same({"dataset": f"{config.dataset} {training.data_digest}"})
     announce(training, workdir, console)
@@ -71,6 +72,8 @@ def train_and_evaluate(
         if not processes.agree(stop):
             with signals.leaving(stop_message):
                 return conclude(training, session)
+        session.writer.tracking.close()
+        session.tell()
     assert stop.signum is not None
     raise signals.Stopped(stop.signum, stop_message)
 
@@ -84,6 +87,7 @@ def _fit(training: Training, session: Session) -> Session:
         for line in choice_lines(training, session.progress):
             session.console.line(line)
     every = config.eval.every_epochs, training.checkpoint_epochs
+    session.tell()
     session.console.start(steps * config.batch_size, config.num_epochs, done, every)
     try:
         while not is_complete(training, session.progress) and not processes.agree(session.stop):
@@ -92,6 +96,7 @@ def _fit(training: Training, session: Session) -> Session:
             # If a stop is requested before the first chunk, nothing was trained and no epoch has ended.
             if session.progress.step > before and session.progress.step % steps == 0:
                 session = end_epoch(training, session)
+                session.tell()
         save_unless_saved(training, session)
     finally:
         session.profile.close()

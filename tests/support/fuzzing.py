@@ -36,6 +36,7 @@ FORCED = {
     "dataset": "digits", "num_train": "64", "batch_size": "32", "num_epochs": "1", "hidden_dims": "8", "channels": "4",
     "latent_dim": "2", "two_layer.upper_latent_dim": "2", "two_layer.upper_hidden_dims": "8", "importance.num_samples": "2",
     "importance.num_groups": "1", "eval.batch_size": "64", "cache_dir": "", "log.profile": "false",
+    "log.tracker": "none",
 }  # fmt: skip
 """Small and quick, on the digits that are inside scikit-learn, nothing written outside the workdir."""
 SECONDS = 60

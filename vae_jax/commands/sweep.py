@@ -24,7 +24,7 @@ from vae_jax.config import command_line
 from vae_jax.sweeps.population import plan_groups, train_runs
 from vae_jax.sweeps.report import write_report
 from vae_jax.sweeps.results import finished
-from vae_jax.system import devices, disk, signals
+from vae_jax.system import devices, disk, signals, trackers
 from vae_jax.system.console import Console
 
 
@@ -68,6 +68,7 @@ def main(argv: list[str]) -> int:
         runs = sweeps.plan(flags.points, flags.seeds, read, name, output)
         for run in runs:
             devices.keep_memory(run.config)
+            trackers.assert_installed(run.config.log.tracker)
         groups, last = plan_groups(runs, flags.population, console), sweeps.over_beta(flags.points)
         done = finished(runs, dict(train_runs(runs, groups, console, stop_message)), last)
         if done:

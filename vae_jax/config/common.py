@@ -73,6 +73,8 @@ RECORDS = (
     Key("log.profile", bool, False, "write a trace of a few training steps, for TensorBoard or ui.perfetto.dev",
         identity=False),
     Key("log.tensorboard", bool, True, "write TensorBoard files", identity=False),
+    text("log.tracker", "none", "tracker that shows the run beside others; its environment variables name project and server "
+         "(docs/trackers.md)", identity=False),
     count("log.latent_every_steps", 0, "steps between stored latents of test images, the frames of the animation; "
            "0: none", "steps", identity=False),
     count("eval.every_epochs", 1, "epochs between evaluations on the validation split", "epochs", 1, identity=False),

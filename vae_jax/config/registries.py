@@ -11,6 +11,7 @@ from vae_jax.models.posteriors import POSTERIORS
 from vae_jax.models.priors import PRIORS
 from vae_jax.models.quantizers import QUANTIZERS
 from vae_jax.objectives import OBJECTIVES
+from vae_jax.system.trackers import NONE, TRACKERS
 
 REGISTRIES: dict[str, Mapping[str, Entry]] = {
     "model": MODELS,
@@ -23,7 +24,7 @@ REGISTRIES: dict[str, Mapping[str, Entry]] = {
 }
 """The key that names an entry -> the registry. An entry may declare such a key, if its own registry comes before."""
 
-NAMES: dict[str, Collection[str]] = {**REGISTRIES, "activation": ACTIVATIONS}
+NAMES: dict[str, Collection[str]] = {**REGISTRIES, "activation": ACTIVATIONS, "log.tracker": (NONE, *TRACKERS)}
 """The names that a key may have."""
 
 

@@ -19,9 +19,11 @@ from vae_jax.types import Config
 
 CONFIG = "config.json"
 RESULTS, PAGE = "results.json", "report.html"
-FILES = (CONFIG, command.FILE, RESULTS, "metrics.jsonl", PAGE)
-FOLDERS = ("checkpoints", "figures", "latents", "profile")
-BEFORE_CHECKPOINT = (CONFIG, command.FILE, "metrics.jsonl", "events.out.tfevents.*", "checkpoints", locks.FILE, "*.tmp")
+TRACKER = "tracker.json"
+FILES = (CONFIG, command.FILE, RESULTS, "metrics.jsonl", PAGE, TRACKER)
+FOLDERS = ("checkpoints", "figures", "latents", "profile", "wandb")
+_LOGS = ("metrics.jsonl", "events.out.tfevents.*", TRACKER, "wandb")
+BEFORE_CHECKPOINT = (CONFIG, command.FILE, *_LOGS, "checkpoints", locks.FILE, "*.tmp")
 """The names that a run may have before its first checkpoint."""
 
 

@@ -1,4 +1,4 @@
-"""The log of a run: metrics.jsonl, which is the record, and TensorBoard files, which show it.
+"""The log of a run: metrics.jsonl, which is the record, and TensorBoard files and a tracker, which show it.
 
 A row of metrics.jsonl is `{"step": 640, "epoch": 1, "train/loss": 98.1, "val/elbo": -101.3}`, in nats per image. A
 value that is not finite is written as null, because JSON has no NaN.
@@ -15,7 +15,9 @@ from jaxtyping import Float
 
 from vae_jax.errors import InputError
 from vae_jax.runs.tensorboard import Board
+from vae_jax.runs.tracking import Tracking
 from vae_jax.system import disk
+from vae_jax.system.trackers import NONE
 
 FILE = "metrics.jsonl"
 ROOM = 2**20
@@ -36,8 +38,10 @@ class Writer:
         config: the flat config (`{"eval.batch_size": 1000}`), which TensorBoard shows as text and as hyperparameters; it is
             written once in the life of a workdir.
         beside: the scalars that stand beside the hyperparameters, such as `test/elbo`.
+        tracker: the value of `log.tracker`.
 
     Attributes:
+        tracking: the run's record at the tracker.
         mended: a line for each damage that was found and repaired.
 
     Raises:
@@ -51,6 +55,7 @@ class Writer:
         tensorboard: bool,
         config: Mapping[str, Any] | None = None,
         beside: Iterable[str] = (),
+        tracker: str = NONE,
     ) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
         self.mended: list[str] = _cut(workdir / FILE, resume_step)
@@ -58,6 +63,7 @@ class Writer:
         self._path = workdir / FILE
         self._rows = self._path.open("ab", buffering=0)
         self._board = Board(workdir, resume_step) if tensorboard else None
+        self.tracking = Tracking(tracker, workdir, config or {}, read_metrics(workdir))
         if self._board is None:
             return
         lost = self._board.write_lost(read_metrics(workdir))
@@ -71,6 +77,7 @@ class Writer:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+        self.tracking.close()
 
     def close(self, metrics: Mapping[str, float] | None = None) -> None:
         """Log the final metrics in TensorBoard, at the last step, and close the files; a second call does nothing."""
@@ -96,6 +103,7 @@ class Writer:
         self._step = step
         if self._board is not None:
             self._board.scalars(step, values)
+        self.tracking.row(step, {"epoch": row["epoch"], **values})
 
     def image(self, step: int, path: Path) -> None:
         """Show a PNG file in TensorBoard, under its name.

@@ -60,6 +60,8 @@ def conclude(training: Training, session: Session) -> dict[str, Any]:
 
         write_report(trained, shown.dataset, workdir, workdir / workdir_lib.PAGE, results)
     left_out.write_failed(failed, workdir, console.line)
+    session.writer.tracking.conclude(results)
+    session.tell()
     _print_files(training, session, [path for path in (*paths, workdir / workdir_lib.PAGE) if path.is_file()])
     return results | ({"left_out": list(failed)} if failed else {})
 

@@ -14,10 +14,12 @@ from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.checkpoint import Checkpoints
 from vae_jax.runs.checkpoint.ownership import assert_own, assert_same_classes, spec_of
 from vae_jax.runs.latent_frames import LatentFrames
-from vae_jax.runs.writer import Writer
+from vae_jax.runs.tracking import catch_up
+from vae_jax.runs.writer import Writer, read_metrics
 from vae_jax.system import devices, processes, profiling, signals
 from vae_jax.system.console import Console
 from vae_jax.system.profiling import Profile
+from vae_jax.system.trackers import NONE
 from vae_jax.training.conclude import results_at
 from vae_jax.training.prepare import Training
 from vae_jax.training.session import Progress, Session, best_metric, is_complete
@@ -51,11 +53,16 @@ def open_session(
         results = results_at(workdir, progress.step) if is_complete(training, progress) else None
         if results is not None:
             processes.first_alone(lambda: workdir_lib.record_folders(config, workdir))
+            if processes.is_first():
+                for line in catch_up(config.log.tracker, workdir, flatten(config), read_metrics(workdir), results):
+                    console.line(line)
             yield results
             return
         processes.first_alone(lambda: workdir_lib.record(config, workdir))
         metric = "test/mse" if training.model.rate is None else "test/elbo"
-        writer = files.enter_context(Writer(folder, progress.step, config.log.tensorboard, flatten(config), [metric]))
+        tracker = config.log.tracker if processes.is_first() else NONE
+        log = Writer(folder, progress.step, config.log.tensorboard, flatten(config), [metric], tracker)
+        writer = files.enter_context(log)
         for line in [*messages, *_strays(workdir, checkpoints), *writer.mended]:
             console.line(line)
         encode = encode_filmed(training.model, training.dataset.test, config.eval.batch_size)

@@ -47,6 +47,11 @@ class Session(NamedTuple):
         assert self.state is not None
         return self.state
 
+    def tell(self) -> None:
+        """Print what is new about the tracker."""
+        for line in self.writer.tracking.news():
+            self.console.line(line)
+
 
 def is_complete(training: Training, progress: Progress) -> bool:
     """Return True if nothing is left to train: all epochs are done, or early stopping has run out of patience."""

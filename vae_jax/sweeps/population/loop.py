@@ -55,6 +55,7 @@ def train_population(
                 member.open(first, config, stop, quiet)
             if isinstance(member.outcome, dict):
                 console.line(f"complete: {member.workdir}")
+            member.tell(console)
         _fit(Common(first, stop, console, max(config.num_epochs for config in configs)), members)
         settle(members)
         if stop.signum is None:
@@ -168,6 +169,7 @@ def _end_epoch(common: Common, level: _Level, running: Sequence[tuple[int, Membe
             own = level.program.take(state, i) if saved else None
             ended = end_epoch(member.run, member.session._replace(state=own), validated)
             member.session = ended._replace(state=None)
+            member.tell(common.console)
             if not member.training:
                 member.keep(level.program.take(state, i))
             printed.append(train | (validated or {}))

@@ -81,6 +81,12 @@ class Member:
         """Save the state unless its step has a checkpoint."""
         save_unless_saved(self.run, self.session._replace(state=state))
 
+    def tell(self, console: Console) -> None:
+        """Print what is new about the run's tracker."""
+        if "session" in vars(self):
+            for line in self.session.writer.tracking.news():
+                console.line(f"{self.workdir.name}: {line}")
+
     def conclude(self, console: Console) -> None:
         """Evaluate and draw the best checkpoint, and keep the results as the outcome."""
         self.outcome = conclude_run(self.run, self.session._replace(console=console))

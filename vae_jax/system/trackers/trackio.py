@@ -1,0 +1,51 @@
+"""Trackio: a local SQLite database, a Space of Hugging Face (TRACKIO_SPACE_ID) or a server (TRACKIO_SERVER_URL)."""
+
+import contextlib
+import io
+import os
+import secrets
+from typing import Any
+
+from vae_jax.system.trackers.connection import PROJECT, Connection, Opening
+
+
+def start(opening: Opening) -> Connection:
+    """Open the run's record in the project TRACKIO_PROJECT (`vae_jax`).
+
+    Trackio finds a run by its name, so the memo is the name, which is made unique.
+    """
+    import trackio  # pyright: ignore[reportMissingImports]
+    from trackio.sqlite_storage import SQLiteStorage  # pyright: ignore[reportMissingImports]
+    from trackio.utils import TRACKIO_DIR  # pyright: ignore[reportMissingImports]
+
+    project = opening.memo.get("project") or os.environ.get("TRACKIO_PROJECT", PROJECT)
+    name = opening.memo.get("name") or opening.name
+    if not opening.memo and name in SQLiteStorage.get_runs(project):
+        name = f"{name}-{secrets.token_hex(3)}"  # another run, in a directory of the same name
+    with _silent():
+        resume = "allow" if opening.memo else "never"
+        run: Any = trackio.init(project=project, name=name, config=dict(opening.config), resume=resume, embed=False)
+    server = os.environ.get("TRACKIO_SPACE_ID") or os.environ.get("TRACKIO_SERVER_URL", "").partition("?")[0]
+    # Of a record that is not on this machine only the last step is known.
+    last = -1 if run._initial_last_step is None else run._initial_last_step
+    logs = [] if server or not opening.memo else SQLiteStorage.get_logs(project, run_id=run.id)
+    known = {(key, row["step"]) for row in logs for key in row}
+
+    def finish() -> None:
+        with _silent():
+            run.finish()
+
+    return Connection(
+        {"project": project, "name": name},
+        f"run {name} at {server}" if server else f"run {name} in {TRACKIO_DIR}; trackio show --project {project}",
+        lambda key, step: step <= last if server else (key, step) in known,
+        lambda step, values: run.log(dict(values), step=step),
+        lambda step, path: run.log({path.stem: trackio.Image(str(path))}, step=step),
+        lambda step, path: run.log({path.stem: trackio.Html(str(path), inject=False)}, step=step),
+        finish,
+    )
+
+
+def _silent() -> contextlib.redirect_stdout:
+    """Return a context without Trackio's own lines. A Console, which keeps its stream, still prints."""
+    return contextlib.redirect_stdout(io.StringIO())
