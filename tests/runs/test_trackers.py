@@ -6,7 +6,7 @@ import signal
 import warnings
 
 import pytest
-from support.commands import SMALL, digest, execute, interrupted
+from support.commands import SMALL, digest, execute, start
 from support.trackers import READERS
 
 from vae_jax.config import flatten
@@ -14,6 +14,21 @@ from vae_jax.runs.workdir import read_config
 from vae_jax.runs.writer import read_metrics
 from vae_jax.system.trackers import TRACKERS
 
+KILLED = """
+import os, signal, sys, time
+from vae_jax import main
+from vae_jax.runs.writer import Writer
+
+def write(self, step, *values, write=Writer.write):
+    time.sleep(2 * (step == 60))  # until the checkpoint of step 40 is complete
+    write(self, step, *values)
+    if step == 60:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Writer.write = write
+main.run(sys.argv[1:])
+"""
+"""A run that ends right after its third row, which its tracker may have or not."""
 KEYS = (*SMALL, "--config.num_epochs=4", "--config.checkpoint.every_epochs=2")
 
 
@@ -44,8 +59,10 @@ def test_a_run_that_was_killed_and_resumed_is_recorded_once(name, untracked, tmp
         pytest.importorskip(name)
         importlib.import_module(name)
     workdir, keys = tmp_path / "run", (*KEYS, f"--config.log.tracker={name}")
-    code, _ = interrupted(workdir, "configs/vae.py", signal.SIGKILL, 3, *keys)
-    assert code == -signal.SIGKILL
+    process = start("--config=configs/vae.py", f"--workdir={workdir}", *keys, code=KILLED)
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == -signal.SIGKILL, printed
+    assert len(read_metrics(workdir)) == 3
     printed = execute(workdir, None)
     assert "resumed after step 40" in printed
     assert printed.count(f"log.tracker={name}: ") == 1, printed

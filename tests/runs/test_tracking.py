@@ -4,7 +4,7 @@ import json
 from configparser import ConfigParser
 
 import pytest
-from support.fake_tracker import Fake
+from support.fake_tracker import Fake, put_in_place
 from support.paths import ROOT
 
 from vae_jax import config as config_lib
@@ -26,12 +26,7 @@ WHOLE = ["start", "log 1", "log 2", "log 3", "log 3", "figure curves", "page", "
 
 @pytest.fixture
 def fake(monkeypatch):
-    """Put a tracker in memory in the place of wandb."""
-    fake = Fake()
-    monkeypatch.setitem(TRACKERS, "wandb", fake.start)
-    monkeypatch.setattr(trackers, "installed", lambda name: name == "wandb")
-    monkeypatch.setattr(tracking, "_UNANSWERED", set())
-    return fake
+    return put_in_place(monkeypatch)
 
 
 def run(workdir, start: int, end: int, tracker: str = "wandb") -> list[str]:

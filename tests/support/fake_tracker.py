@@ -3,6 +3,10 @@
 import threading
 from pathlib import Path
 
+import pytest
+
+from vae_jax.runs import tracking
+from vae_jax.system import trackers
 from vae_jax.system.trackers.connection import Connection, Opening
 
 
@@ -54,3 +58,12 @@ class Fake:
     def doubled(self) -> list[tuple[str, int]]:
         """Return what was recorded more than once at a step."""
         return [key for record in self.records.values() for key, values in record.items() if len(values) > 1]
+
+
+def put_in_place(patch: pytest.MonkeyPatch) -> Fake:
+    """Put a tracker in memory in the place of wandb, the only one that is installed then."""
+    fake = Fake()
+    patch.setitem(trackers.TRACKERS, "wandb", fake.start)
+    patch.setattr(trackers, "installed", lambda name: name == "wandb")
+    patch.setattr(tracking, "_UNANSWERED", set())
+    return fake

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import pytest
 from conftest import small_config
+from support.fake_tracker import put_in_place
 from support.paths import ROOT
 
 import vae_jax.sweeps.population.loop as training
@@ -276,3 +277,20 @@ def test_a_population_that_does_not_fit_in_memory_is_halved(make_config, tmp_pat
     found = dict(train_runs(runs, sweeps.groups([run.config for run in runs]), Console(Lines()), ""))
     assert sizes == [4, 2, 2]
     assert found == {i: {"epochs": 1} for i in range(4)}
+
+
+@pytest.mark.slow
+def test_each_run_of_a_population_has_a_record_of_its_own_and_a_failure_names_the_run(tmp_path, monkeypatch):
+    fake, lines = put_in_place(monkeypatch), Lines()
+    population(tmp_path, CHANGES, lines, log__tracker="wandb")
+    assert [opening.name for opening in fake.openings] == list(CHANGES)
+    assert fake.doubled == []
+    for name, record in zip(CHANGES, fake.records.values(), strict=True):
+        values = {(key, row["step"]): row[key] for row in read_metrics(tmp_path / name) for key in row if key != "step"}
+        assert {at: found for at, (found,) in record.items() if at in values} == values
+        assert ("report", 40) in record
+        assert any(line.startswith(f"{name}: log.tracker=wandb: record run") for line in lines)
+    fake.fail_at = "log 60"
+    population(tmp_path, CHANGES, lines := Lines(), log__tracker="wandb", num_epochs=3)
+    assert sum("log.tracker=wandb: left out: SystemExit" in line for line in lines) == 2
+    assert all(json.loads((tmp_path / name / "results.json").read_text())["epochs"] == 3 for name in CHANGES)

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 from vae_jax.errors import InputError
-from vae_jax.system.trackers import mlflow, trackio, wandb
+from vae_jax.system.trackers import mlflow_record, trackio_record, wandb_record
 from vae_jax.system.trackers.connection import Connection, Opening
 
 NONE = "none"
 TRACKERS: dict[str, Callable[[Opening], Connection]] = {
-    "trackio": trackio.start,
-    "wandb": wandb.start,
-    "mlflow": mlflow.start,
+    "trackio": trackio_record.start,
+    "wandb": wandb_record.start,
+    "mlflow": mlflow_record.start,
 }
 """Name -> start. The package that it imports and the extra in setup.cfg that installs it have the same name."""
 
