@@ -95,7 +95,7 @@ def test_rows_that_a_kill_has_lost_are_sent_first(fake, tmp_path):
 def test_whatever_fails_is_one_line_and_is_sent_when_the_command_is_repeated(fake, tmp_path, call):
     fake.fail_at = call
     lines = [line for line in run(tmp_path, 0, 3) if line != "log.tracker=wandb: record run0"]
-    assert lines == [f"log.tracker=wandb: left out: SystemExit: no {call} here; the run goes on; {tracking.REPEAT}"]
+    assert lines == [f"log.tracker=wandb: left out: SystemExit: no {call} here; the run continues; {tracking.REPEAT}"]
     assert fake.calls == WHOLE[: WHOLE.index(call) + 1]
     assert [row["step"] for row in read_metrics(tmp_path)] == [1, 2, 3]
     fake.fail_at = ""
@@ -110,7 +110,7 @@ def test_whatever_fails_is_one_line_and_is_sent_when_the_command_is_repeated(fak
 def test_a_run_waits_once_for_a_tracker_that_does_not_answer_and_its_rows_are_sent_later(fake, tmp_path, monkeypatch):
     monkeypatch.setattr(connection, "SECONDS", 0.1)
     fake.hang_at = "start"
-    later = "log.tracker=wandb: no answer yet; the run goes on, and its rows are sent when it answers"
+    later = "log.tracker=wandb: no answer yet; the run continues, and its rows are sent when it answers"
     assert run(tmp_path / "one", 0, 3) == [later, f"log.tracker=wandb: no answer; {tracking.REPEAT}"]
     monkeypatch.setattr(connection, "SECONDS", 1000)
     run(tmp_path / "two", 0, 3)

@@ -25,8 +25,8 @@ _UNANSWERED: set[str] = set()
 class Tracking:
     """The record of a run at one tracker; with the name "none" every method does nothing.
 
-    All calls of the tracker are made in order by one thread. The first that fails is the last one: the run gets a line and
-    goes on. Values that the tracker has at a step are not sent again, so a resumed run doubles nothing; those of `rows` that it
+    All calls of the tracker are made in order by one thread. The first that fails is the last one: the run prints a
+    line and continues. Values that the tracker has at a step are not sent again, so a resumed run doubles nothing; those of `rows` that it
     lacks, because a kill has lost them or because it was not reached, are sent first.
 
     Args:
@@ -49,7 +49,7 @@ class Tracking:
         self._tasks.put(lambda: self._start(plain))
         if not self._wait(0 if name in _UNANSWERED else connection.SECONDS):
             _UNANSWERED.add(name)
-            self._say("no answer yet; the run goes on, and its rows are sent when it answers")
+            self._say("no answer yet; the run continues, and its rows are sent when it answers")
         for row in rows:
             self.row(row["step"], {key: value for key, value in row.items() if key != "step" and value is not None})
 
@@ -132,7 +132,7 @@ class Tracking:
                 except BaseException as error:  # a tracker may call sys.exit
                     failed = self._done = True
                     message = printable(" ".join(str(error).split())[:MOST_LETTERS])
-                    self._say(f"left out: {type(error).__name__}: {message}; the run goes on; {REPEAT}")
+                    self._say(f"left out: {type(error).__name__}: {message}; the run continues; {REPEAT}")
 
 
 def catch_up(

@@ -11,7 +11,7 @@ SECONDS = 30
 
 
 class Opening(NamedTuple):
-    """What a tracker is given when a run starts or is resumed."""
+    """The facts that a tracker gets when a run starts or is resumed."""
 
     name: str
     """The run's name, which is that of its directory."""
