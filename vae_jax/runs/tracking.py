@@ -25,9 +25,9 @@ _UNANSWERED: set[str] = set()
 class Tracking:
     """The record of a run at one tracker; with the name "none" every method does nothing.
 
-    All calls of the tracker are made in order by one thread. The first that fails is the last one: the run prints a
-    line and continues. Values that the tracker has at a step are not sent again, so a resumed run doubles nothing; those of `rows` that it
-    lacks, because a kill has lost them or because it was not reached, are sent first.
+    All calls of the tracker are made in order by one thread. The first that fails is the last one: the run prints a line and
+    continues. Values that the tracker has at a step are not sent again, so a resumed run doubles nothing. Those of `rows` that it
+    lacks are sent first: a kill has lost them, or the tracker was not reached.
 
     Args:
         name: an entry of TRACKERS, or "none".
