@@ -14,12 +14,9 @@ BLOCK, FILE_HEADER, PIECE_HEADER = 32768, 7, 7
 WHOLE, FIRST, LAST = 1, 2, 4
 
 
-def records(path: Path) -> Iterator[Any]:
-    """Yield a file's records, of the package's own type, up to one that is cut off: a killed run may leave half of it."""
-    from google.protobuf.message import DecodeError
-    from wandb.proto.wandb_internal_pb2 import Record  # pyright: ignore[reportMissingImports]
-
-    data, at, held = path.read_bytes(), FILE_HEADER, b""
+def payloads(data: bytes) -> Iterator[bytes]:
+    """Yield the content of each record of a file, up to one that is cut off: a killed run may leave half of it."""
+    at, held = FILE_HEADER, b""
     while len(data) - at >= PIECE_HEADER:
         if BLOCK - at % BLOCK < PIECE_HEADER:  # the rest of a block that has no room for a header
             at += BLOCK - at % BLOCK
@@ -31,10 +28,19 @@ def records(path: Path) -> Iterator[Any]:
         held = piece if place in (WHOLE, FIRST) else held + piece
         at += PIECE_HEADER + length
         if place in (WHOLE, LAST):
-            try:
-                yield Record.FromString(held)
-            except DecodeError:
-                return
+            yield held
+
+
+def records(path: Path) -> Iterator[Any]:
+    """Yield a file's records, in the package's own type, up to a damaged one."""
+    from google.protobuf.message import DecodeError
+    from wandb.proto.wandb_internal_pb2 import Record  # pyright: ignore[reportMissingImports]
+
+    for payload in payloads(path.read_bytes()):
+        try:
+            yield Record.FromString(payload)
+        except DecodeError:
+            return
 
 
 def history(folder: Path, run_id: str) -> list[dict[str, Any]]:
