@@ -1,6 +1,7 @@
 """A run's record at a tracker: complete, in order, never doubled; nothing there stops, changes or delays the run."""
 
 import json
+import threading
 from configparser import ConfigParser
 
 import pytest
@@ -9,6 +10,7 @@ from support.paths import ROOT
 
 from vae_jax import config as config_lib
 from vae_jax import main
+from vae_jax.commands import sweep
 from vae_jax.config.registries import NAMES
 from vae_jax.errors import InputError
 from vae_jax.runs import tracking
@@ -132,7 +134,7 @@ def wait_until(is_true) -> None:
     for _ in range(1000):
         if is_true():
             return
-        tracking.threading.Event().wait(0.01)
+        threading.Event().wait(0.01)
     raise AssertionError("it was not sent")
 
 
@@ -167,10 +169,10 @@ def test_another_tracker_gets_a_record_of_its_own_with_all_rows(fake, tmp_path, 
 
 
 def test_without_a_tracker_nothing_is_started_or_written(fake, tmp_path):
-    before = tracking.threading.active_count()
     assert run(tmp_path, 0, 3, tracker="none") == []
     assert not (tmp_path / "tracker.json").exists()
-    assert (fake.calls, tracking.threading.active_count()) == ([], before)
+    assert fake.calls == []
+    assert "tracker none" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_the_tracker_is_no_part_of_a_runs_identity(make_config):
@@ -200,6 +202,13 @@ def test_a_tracker_that_is_not_installed_is_one_line_before_any_data_are_read(fa
         "error: log.tracker=mlflow: mlflow is not installed; install it by pip install 'vae_jax[mlflow]'; choices: none, wandb"
     ]
     assert not (tmp_path / "run").exists()
+
+
+def test_a_sweep_with_a_tracker_that_is_not_installed_trains_nothing(fake, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep, "train_runs", lambda *given: pytest.fail("it trains"))
+    flags = ["--config=configs/vae.py", "--over=beta=1,2", f"--output={tmp_path}", "--config.log.tracker=trackio"]
+    with pytest.raises(InputError, match=r"^log\.tracker=trackio: trackio is not installed; .*; choices: none, wandb$"):
+        sweep.main(flags)
 
 
 def test_a_folder_with_the_name_of_a_package_is_not_the_package(tmp_path, monkeypatch):
@@ -233,3 +242,11 @@ def test_a_run_is_whole_when_its_tracker_fails_and_the_repeated_command_complete
     assert printed.index("log.tracker=wandb: record run0") < printed.index("complete: 2 epochs")
     train_and_evaluate(config, tmp_path)
     assert "log.tracker" not in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_only_the_first_process_sends(fake, make_config, tmp_path, monkeypatch):
+    monkeypatch.setattr("vae_jax.system.processes.is_first", lambda: False)
+    results = train_and_evaluate(make_config(num_epochs=1, log__tracker="wandb"), tmp_path)
+    assert "test/elbo" in results
+    assert fake.calls == []

@@ -6,7 +6,7 @@ import os
 import secrets
 from typing import Any
 
-from vae_jax.system.trackers.connection import PROJECT, Connection, Opening
+from vae_jax.system.trackers.connection import PROJECT, SECONDS, Connection, Opening
 
 
 def start(opening: Opening) -> Connection:
@@ -26,10 +26,10 @@ def start(opening: Opening) -> Connection:
         resume = "allow" if opening.memo else "never"
         run: Any = trackio.init(project=project, name=name, config=dict(opening.config), resume=resume, embed=False)
     server = os.environ.get("TRACKIO_SPACE_ID") or os.environ.get("TRACKIO_SERVER_URL", "").partition("?")[0]
-    # Of a record that is not on this machine only the last step is known.
-    last = -1 if run._initial_last_step is None else run._initial_last_step
-    logs = [] if server or not opening.memo else SQLiteStorage.get_logs(project, run_id=run.id)
+    logs = [] if not opening.memo else _remote_logs(run) if server else SQLiteStorage.get_logs(project, run_id=run.id)
     known = {(key, row["step"]) for row in logs for key in row}
+    # A server gives a sample of a long record, with its last row.
+    complete_below = max((row["step"] for row in logs), default=-1) if server else -1
 
     def finish() -> None:
         with _silent():
@@ -38,12 +38,20 @@ def start(opening: Opening) -> Connection:
     return Connection(
         {"project": project, "name": name},
         f"run {name} at {server}" if server else f"run {name} in {TRACKIO_DIR}; trackio show --project {project}",
-        lambda key, step: step <= last if server else (key, step) in known,
+        lambda key, step: (key, step) in known or step < complete_below,
         lambda step, values: run.log(dict(values), step=step),
         lambda step, path: run.log({path.stem: trackio.Image(str(path))}, step=step),
         lambda step, path: run.log({path.stem: trackio.Html(str(path), inject=False)}, step=step),
         finish,
     )
+
+
+def _remote_logs(run: Any) -> list[dict[str, Any]]:
+    """Return the rows of a record on a server, at most 3,000 of them."""
+    run._wait_for_client_ready(SECONDS)
+    names = [{"run": run.name, "run_id": run.id}]
+    (found,) = run._client.predict(project=run.project, runs=names, api_name="/get_logs_batch")
+    return found["logs"]
 
 
 def _silent() -> contextlib.redirect_stdout:
