@@ -1,5 +1,6 @@
 """A run's record at a tracker: complete, in order, never doubled; nothing there stops, changes or delays the run."""
 
+import io
 import json
 import threading
 from configparser import ConfigParser
@@ -17,6 +18,7 @@ from vae_jax.runs import tracking
 from vae_jax.runs.tracking import catch_up
 from vae_jax.runs.writer import Writer, read_metrics
 from vae_jax.system import trackers
+from vae_jax.system.console import Console
 from vae_jax.system.trackers import TRACKERS, connection
 from vae_jax.train import train_and_evaluate
 
@@ -225,16 +227,16 @@ def test_a_run_is_whole_when_its_tracker_fails_and_the_repeated_command_complete
     monkeypatch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
     monkeypatch.setattr("vae_jax.artifacts.report.write_report", lambda *given: given[3].write_text("<p>"))
     config = make_config(num_epochs=2, log__tensorboard=False, log__tracker="wandb")
-    fake.fail_at = "log 40"
+    fake.fail_at = "page"
     train_and_evaluate(config, tmp_path)
     printed = capsys.readouterr().out
     assert printed.count("log.tracker=wandb: record run0\n") == 1
     assert printed.count("log.tracker=wandb: left out: SystemExit") == 1
-    assert fake.calls == ["start", "log 20", "log 40"]
+    assert fake.calls == ["start", "log 20", "log 40", "log 40", "page"]
     assert [row["step"] for row in read_metrics(tmp_path)] == [20, 40]
     fake.fail_at = ""
     train_and_evaluate(config, tmp_path)
-    assert fake.calls[3:] == ["start", "log 40", "log 40", "page", "finish"]
+    assert fake.calls[5:] == ["start", "page", "finish"]
     (record,) = fake.records.values()
     assert {step for name, step in record if name == "val/elbo"} == {20, 40}
     assert fake.doubled == []
@@ -247,6 +249,6 @@ def test_a_run_is_whole_when_its_tracker_fails_and_the_repeated_command_complete
 @pytest.mark.slow
 def test_only_the_first_process_sends(fake, make_config, tmp_path, monkeypatch):
     monkeypatch.setattr("vae_jax.system.processes.is_first", lambda: False)
-    results = train_and_evaluate(make_config(num_epochs=1, log__tracker="wandb"), tmp_path)
+    results = train_and_evaluate(make_config(num_epochs=1, log__tracker="wandb"), tmp_path, Console(io.StringIO()))
     assert "test/elbo" in results
     assert fake.calls == []
