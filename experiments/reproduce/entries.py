@@ -27,6 +27,7 @@ from vae_jax.system.console import Console
 
 VQ = "--config=vq_vae --config.dataset=digits --config.val_fraction=0.1 --config.channels=32,64 --config.num_epochs=50"
 FLAGS = {
+    "likelihood gaussian": "--config=vae --config.likelihood=gaussian --config.gaussian.sigma_mode=optimal",
     "model ae": "--config=ae",
     "model categorical": "--config=vae --config.model=categorical --config.latent_dim=10",
     "model density": "--config=density --config.data_dir=model-vae",
