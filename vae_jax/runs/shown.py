@@ -16,11 +16,12 @@ KINDS = {".png": "image/png", ".gif": "image/gif"}
 
 
 def as_html(config: Config, step: int, workdir: Path | None) -> str:
-    """Return a heading, the table of results.json and the pictures of figures/, as far as the directory has them."""
+    """Return a heading, the table of results.json and the pictures, as far as the directory has them."""
     name = html.escape(workdir.name if workdir else "a run without a directory")
     parts = [f"<p><b>{name}</b>: {config.model} on {html.escape(config.dataset)}, step {step:,}</p>"]
     if workdir is not None:
-        parts += [_table(workdir_lib.read_results(workdir)), _pictures(workdir / "figures")]
+        results = workdir_lib.read_results(workdir) or workdir_lib.read_shared_metrics(workdir)
+        parts += [_table(results), _pictures(workdir / "figures"), _pictures(workdir)]
     return "\n".join(part for part in parts if part)
 
 

@@ -83,8 +83,18 @@ def _print_once(line: str) -> None:
 
 def read_results(workdir: Path) -> dict[str, Any]:
     """Read results.json; empty if it is missing or damaged."""
+    return _read_object(workdir / RESULTS)
+
+
+def read_shared_metrics(folder: Path) -> dict[str, Any]:
+    """Read the numbers in the config.json of a shared model; empty if it is none."""
+    values = _read_object(folder / CONFIG).get("metrics")
+    return values if isinstance(values, dict) else {}
+
+
+def _read_object(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads((workdir / RESULTS).read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return values if isinstance(values, dict) else {}
