@@ -1,6 +1,5 @@
 """The facts about a trained model that go to others together with its weights."""
 
-import json
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -54,11 +53,15 @@ def metrics(run: Run, workdir: Path) -> dict[str, Any]:
     """Return the numbers that results.json has for this checkpoint, and the kind of pixels they were measured on.
 
     Return nothing if its numbers belong to another checkpoint of the run."""
-    try:
-        results = json.loads((workdir / workdir_lib.RESULTS).read_text(encoding="utf-8"))
-        measured = round(results["best_epoch"] * results["step"] / results["epochs"])
-    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
-        return {}
-    if measured != run.step:
-        return {}
+    results = results_of(run, workdir)
     return {name: value for name, value in results.items() if "/" in name or name in ("pixels", "bounds_on")}
+
+
+def results_of(run: Run, workdir: Path) -> dict[str, Any]:
+    """Return the content of results.json if it is of this checkpoint, else nothing."""
+    results = workdir_lib.read_results(workdir)
+    try:
+        measured = round(results["best_epoch"] * results["step"] / results["epochs"])
+    except (KeyError, TypeError, ZeroDivisionError):
+        return {}
+    return results if measured == run.step else {}

@@ -20,6 +20,8 @@ FORMAT = 1
 CONFIG, CARD = "config.json", "README.md"
 WEIGHTS, FIRST = "model.safetensors", "first.safetensors"
 PICTURES = ("samples.png", "reconstructions.png")
+EPOCHS = ("epochs", "best_epoch")
+"""The names in config.json of the epochs of a training, and of its best checkpoint, if it was evaluated."""
 FILES = (CONFIG, CARD, WEIGHTS, FIRST, *PICTURES)
 """The names that a shared folder may have. No other file is written, pushed, pulled or read."""
 
@@ -67,9 +69,18 @@ def read(folder: Path) -> dict[str, Any]:
         raise InputError(
             f"{path}: format={form}{writer(facts)}, this version reads format {FORMAT}; choices: a newer vae_jax"
         )
-    if not _are_metrics(facts.get("metrics")):
+    if not _are_metrics(facts.get("metrics")) or any(type(facts.get(name, 1)) not in (int, float) for name in EPOCHS):
         raise InputError(f"{path}: damaged, its metrics are no numbers")
     return facts
+
+
+def results(folder: Path, step: int) -> dict[str, Any] | None:
+    """Return what config.json has of the results.json of its run; None if the run was not evaluated at this step."""
+    facts = read(folder)
+    epochs, best = (facts.get(name, 0) for name in EPOCHS)
+    if not facts["metrics"] or min(epochs, best) <= 0:
+        return None
+    return facts["metrics"] | {"step": round(step * epochs / best), "epochs": epochs, "best_epoch": best}
 
 
 def _are_metrics(values: Any) -> bool:

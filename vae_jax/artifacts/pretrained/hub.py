@@ -4,6 +4,7 @@ The address and the token are those of huggingface_hub: HF_ENDPOINT, and HF_TOKE
 """
 
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -107,9 +108,13 @@ def _asking(at: str, choices: str) -> Iterator[None]:
         choices: the advice if the hub refuses.
     """
     from huggingface_hub import constants, get_session
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     session = get_session()
     before, session.timeout = session.timeout, SECONDS
+    quiet = not sys.stderr.isatty() and not are_progress_bars_disabled()
+    if quiet:
+        disable_progress_bars()
     try:
         yield
     except InputError:
@@ -118,6 +123,8 @@ def _asking(at: str, choices: str) -> Iterator[None]:
         raise InputError(f"{at}: {_reason(error, str(constants.ENDPOINT), choices)}") from None
     finally:
         session.timeout = before
+        if quiet:
+            enable_progress_bars()
 
 
 def _reason(error: Exception, endpoint: str, choices: str) -> str:

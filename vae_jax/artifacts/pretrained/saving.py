@@ -41,7 +41,7 @@ def save_pretrained(run: Run, folder: str | Path, license: str = "", *, name: st
     place = Path(os.path.expanduser(folder))
     folder_lib.assert_writable(place)
     files, facts = _parts(run)
-    facts["metrics"] = _metrics(run)
+    facts |= _measured(run)
     pictures = picture(run)
     files |= pictures | {
         folder_lib.CARD: model_card(run, facts["metrics"], license, name, next(iter(pictures), "")).encode(),
@@ -69,12 +69,15 @@ def _parts(run: Run) -> tuple[dict[str, bytes], dict[str, Any]]:
     return files, {"format": folder_lib.FORMAT, "what": about.sentence(run), "versions": about.versions(), **parts}
 
 
-def _metrics(run: Run) -> dict[str, Any]:
+def _measured(run: Run) -> dict[str, Any]:
+    """Return the numbers of this checkpoint, and the epochs of its training and of its best checkpoint."""
     if run.workdir is None:
-        return {}
+        return {"metrics": {}}
     if run.loaded_by is not None:  # it was shared before
-        return folder_lib.read(run.workdir)["metrics"]
-    return about.metrics(run, run.workdir)
+        facts = folder_lib.read(run.workdir)
+        return {name: facts[name] for name in ("metrics", *folder_lib.EPOCHS) if name in facts}
+    results = about.results_of(run, run.workdir)
+    return {"metrics": about.metrics(run, run.workdir)} | {n: results[n] for n in folder_lib.EPOCHS if n in results}
 
 
 def _described(run: Run, content: bytes) -> dict[str, Any]:
