@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -25,15 +26,15 @@ from vae_jax.config.registries import NAMES, REGISTRIES
 from vae_jax.errors import InputError
 
 pytest.importorskip("safetensors", reason="pip install -e '.[hub]'")
-FLOW = {"prior": "flow", "flow__layers": 2, "flow__hidden_dims": (8,)}
-AE = {"model": "ae", "objective": "reconstruction"}
+FLOW: dict[str, Any] = {"prior": "flow", "flow__layers": 2, "flow__hidden_dims": (8,)}
+AE: dict[str, Any] = {"model": "ae", "objective": "reconstruction"}
 RESULTS = {"test/elbo": -24.125, "val/elbo": -25.0, "test/active_units": 2, "pixels": "grey"}
 RESULTS |= {"step": 2, "epochs": 4.0, "best_epoch": 2.0}
 
 
 def trained(folder: Path, **changes):
     """A run with random parameters that lies in a folder with results, as if it were trained on images of /home/author."""
-    own = dict.fromkeys(("data_dir", "cache_dir", "train_dir", "val_dir", "test_dir"), "/home/author/images")
+    own: dict[str, Any] = dict.fromkeys(("data_dir", "cache_dir", "train_dir", "val_dir", "test_dir"), "/home/author/images")
     run = random_run((8, 8, 1), **own | changes)
     folder.mkdir(parents=True)
     (folder / "results.json").write_text(json.dumps(RESULTS))
@@ -79,7 +80,7 @@ def assert_same_run(run, again, computed=()):
             np.testing.assert_array_equal(*(getattr(one, name)(*given[name]) for one in (run, again)))
 
 
-CASES = [
+CASES: list[dict[str, Any]] = [
     {},
     {"condition": "label"},
     {"model": "two_layer", "likelihood": "gaussian", "gaussian__sigma_mode": "learned"},
@@ -95,7 +96,7 @@ def test_a_model_has_the_same_bits_after_the_way_there_and_back(changes, tmp_pat
     assert_same_run(run, vae_jax.from_pretrained(tmp_path), ALL if "condition" in changes else ())
 
 
-def valid(key: str, name: str):
+def valid(key: str, name: str) -> dict[str, Any]:
     """Return changes of the small config with which a run may have this entry."""
     for base in ({}, {"model": "quantized"}, AE, {"likelihood": "gaussian"}, {"network": "conv", "channels": (6, 5)}):
         changes = base | {key: name}
@@ -202,7 +203,7 @@ def test_photographs_of_a_person_are_not_shown_to_others(tmp_path, monkeypatch):
         raise AssertionError("read")
 
     monkeypatch.setattr(data, "load", load)
-    own = {"dataset": "folder", "train_dir": "/home/author/photographs", "split": (0.6, 0.2, 0.2)}
+    own: dict[str, Any] = {"dataset": "folder", "train_dir": "/home/author/photographs", "split": (0.6, 0.2, 0.2)}
     run = random_run((8, 8, 1), **AE, **own)
     vae_jax.save_pretrained(run, tmp_path)
     assert not list(tmp_path.glob("*.png"))

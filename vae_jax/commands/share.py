@@ -41,6 +41,6 @@ def _check(license: str, name: str) -> None:
         saving.assert_license(license)
         if name:
             hub.assert_name("push", name)
-            hub.assert_installed(f"push={name}")
+            hub.client(f"push={name}")
     except InputError as error:
         raise InputError(f"--{error}") from None

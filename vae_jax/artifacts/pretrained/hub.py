@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from vae_jax.artifacts.pretrained.folder import FILES
 from vae_jax.errors import InputError, shown
@@ -30,10 +31,13 @@ def assert_name(flag: str, name: str) -> None:
         raise InputError(f"{flag}={shown(name)}: not a name on the hub; choices: user/model")
 
 
-def assert_installed(wanted_by: str) -> None:
-    """Raise InputError if the package huggingface_hub is missing."""
+def client(wanted_by: str) -> Any:
+    """Return the package huggingface_hub; InputError, which begins with `wanted_by`, if it is not installed."""
     with extra("hub", wanted_by):
-        import huggingface_hub  # noqa: F401
+        import huggingface_hub.constants  # pyright: ignore[reportMissingImports]
+        import huggingface_hub.errors  # pyright: ignore[reportMissingImports]
+        import huggingface_hub.utils  # pyright: ignore[reportMissingImports]
+    return huggingface_hub
 
 
 def push(folder: Path, name: str) -> str:
@@ -42,11 +46,9 @@ def push(folder: Path, name: str) -> str:
     Raises:
         InputError: the hub cannot be reached or refuses, or huggingface_hub is missing.
     """
-    assert_installed(f"push={name}")
-    from huggingface_hub import HfApi
-
-    api = HfApi()
-    with _asking(f"push={name}", "a token that may write there: HF_TOKEN, or hf auth login"):
+    huggingface_hub = client(f"push={name}")
+    api = huggingface_hub.HfApi()
+    with _asking(huggingface_hub, f"push={name}", "a token that may write there: HF_TOKEN, or hf auth login"):
         api.create_repo(name, exist_ok=True)
         # Files of an earlier push that this folder has not, such as first.safetensors, are removed.
         api.upload_folder(
@@ -71,73 +73,78 @@ def pull(name: str, revision: str = "") -> Path:
     Raises:
         InputError: there is no such model, the hub cannot be reached or refuses, or huggingface_hub is missing.
     """
-    assert_installed(name)
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
-
-    if COMMIT.fullmatch(revision) and (copy := _cached(name, revision)) is not None:
+    huggingface_hub = client(name)
+    if COMMIT.fullmatch(revision) and (copy := _cached(huggingface_hub, name, revision)) is not None:
         return copy
-    with _asking(name, "another name, or for a private model HF_TOKEN or hf auth login"):
+    with _asking(huggingface_hub, name, "another name, or for a private model HF_TOKEN or hf auth login"):
         try:
-            commit = HfApi().model_info(name, revision=revision or None, timeout=SECONDS).sha
-        except HfHubHTTPError:
+            # Asked first, because snapshot_download waits for its first answer without limit.
+            huggingface_hub.HfApi().model_info(name, revision=revision or None, timeout=SECONDS)
+        except huggingface_hub.errors.HfHubHTTPError:
             raise
         except Exception:  # those of its HTTP library, whichever it is
-            if (copy := _cached(name, revision)) is not None:
+            if (copy := _cached(huggingface_hub, name, revision)) is not None:
                 return copy
             raise
-        return Path(snapshot_download(name, revision=commit, allow_patterns=list(FILES), etag_timeout=SECONDS))
+        files = {"allow_patterns": list(FILES), "etag_timeout": SECONDS}
+        return Path(huggingface_hub.snapshot_download(name, revision=revision or None, **files))
 
 
-def _cached(name: str, revision: str) -> Path | None:
-    from huggingface_hub import snapshot_download
-
+def _cached(huggingface_hub: Any, name: str, revision: str) -> Path | None:
+    options = {"revision": revision or None, "allow_patterns": list(FILES), "local_files_only": True}
     try:
-        found = snapshot_download(name, revision=revision or None, allow_patterns=list(FILES), local_files_only=True)
+        return Path(huggingface_hub.snapshot_download(name, **options))
     except Exception:
         return None
-    return Path(found)
 
 
 @contextmanager
-def _asking(at: str, choices: str) -> Iterator[None]:
+def _asking(huggingface_hub: Any, at: str, choices: str) -> Iterator[None]:
     """Context manager: ask the hub with a limit of time for each answer, and turn its errors into InputErrors.
 
     Args:
+        huggingface_hub: the package.
         at: the beginning of a message.
         choices: the advice if the hub refuses.
     """
-    from huggingface_hub import constants, get_session
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-
-    session = get_session()
+    session = huggingface_hub.get_session()
     before, session.timeout = session.timeout, SECONDS
-    quiet = not sys.stderr.isatty() and not are_progress_bars_disabled()
-    if quiet:
-        disable_progress_bars()
     try:
-        yield
-    except InputError:
-        raise
+        with _quiet(huggingface_hub.utils):
+            yield
     except Exception as error:
-        raise InputError(f"{at}: {_reason(error, str(constants.ENDPOINT), choices)}") from None
+        raise InputError(f"{at}: {_reason(huggingface_hub, error, choices)}") from None
     finally:
         session.timeout = before
-        if quiet:
-            enable_progress_bars()
 
 
-def _reason(error: Exception, endpoint: str, choices: str) -> str:
-    from huggingface_hub.errors import RevisionNotFoundError
+@contextmanager
+def _quiet(utils: Any) -> Iterator[None]:
+    """Context manager: without warnings, which repeat what an error says, and without bars where there is no terminal."""
+    level, bars = utils.logging.get_verbosity(), not utils.are_progress_bars_disabled()
+    utils.logging.set_verbosity_error()
+    if not sys.stderr.isatty():
+        utils.disable_progress_bars()
+    try:
+        yield
+    finally:
+        utils.logging.set_verbosity(level)
+        if bars:
+            utils.enable_progress_bars()
 
-    status = getattr(getattr(error, "response", None), "status_code", None)
+
+def _reason(huggingface_hub: Any, error: Exception, choices: str) -> str:
+    endpoint, status = (
+        huggingface_hub.constants.ENDPOINT,
+        getattr(getattr(error, "response", None), "status_code", None),
+    )
     text = shown(" ".join(str(getattr(error, "server_message", None) or error).split()) or type(error).__name__)
     if status is None:
         refused = isinstance(
             error, ValueError
         )  # by huggingface_hub itself, such as metadata that the hub does not accept
         return text if refused else f"{endpoint} cannot be reached: {type(error).__name__}: {text}"
-    if isinstance(error, RevisionNotFoundError):
+    if isinstance(error, huggingface_hub.errors.RevisionNotFoundError):
         return f"{endpoint} has no such revision of this model"
     words = {401: "does not know you, or has no such model", 403: "gives no permission", 404: "has no such model"}
     if status in words:
