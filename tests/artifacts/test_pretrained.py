@@ -21,9 +21,11 @@ import vae_jax
 from vae_jax import data
 from vae_jax.artifacts.pretrained import folder as folder_lib
 from vae_jax.artifacts.pretrained import saving
-from vae_jax.config import validate
+from vae_jax.config import flatten, validate
 from vae_jax.config.registries import NAMES, REGISTRIES
 from vae_jax.errors import InputError
+from vae_jax.runs.run import Run
+from vae_jax.types import Spec
 
 pytest.importorskip("safetensors", reason="pip install -e '.[hub]'")
 FLOW: dict[str, Any] = {"prior": "flow", "flow__layers": 2, "flow__hidden_dims": (8,)}
@@ -34,7 +36,9 @@ RESULTS |= {"step": 2, "epochs": 4.0, "best_epoch": 2.0}
 
 def trained(folder: Path, **changes):
     """A run with random parameters that lies in a folder with results, as if it were trained on images of /home/author."""
-    own: dict[str, Any] = dict.fromkeys(("data_dir", "cache_dir", "train_dir", "val_dir", "test_dir"), "/home/author/images")
+    own: dict[str, Any] = dict.fromkeys(
+        ("data_dir", "cache_dir", "train_dir", "val_dir", "test_dir"), "/home/author/images"
+    )
     run = random_run((8, 8, 1), **own | changes)
     folder.mkdir(parents=True)
     (folder / "results.json").write_text(json.dumps(RESULTS))
@@ -96,16 +100,22 @@ def test_a_model_has_the_same_bits_after_the_way_there_and_back(changes, tmp_pat
     assert_same_run(run, vae_jax.from_pretrained(tmp_path), ALL if "condition" in changes else ())
 
 
-def valid(key: str, name: str) -> dict[str, Any]:
-    """Return changes of the small config with which a run may have this entry."""
-    for base in ({}, {"model": "quantized"}, AE, {"likelihood": "gaussian"}, {"network": "conv", "channels": (6, 5)}):
-        changes = base | {key: name}
+CONV = {"network": "conv", "channels": (6, 5)}
+BASES: list[dict[str, Any]] = [
+    *({}, CONV, AE, {"model": "quantized"}, {"likelihood": "gaussian"}, {"posterior": "power_spherical"}),
+    {"model": "ae", "likelihood": "gaussian", "denoising__noise_std": 0.3},
+]
+
+
+def run_with(key: str, name: str) -> Run:
+    """Return a random run of the first of BASES that may have this entry."""
+    for base in BASES:
         try:
-            validate(small_config(**changes), NAMES)
+            config = validate(small_config(**base | {key: name}), NAMES)
+            return random_run((8, 8, 1), spec=Spec((8, 8, 1), num_train=100, levels=17), **flatten(config))
         except InputError:
             continue
-        return changes
-    raise AssertionError(f"no config has {key}={name}")
+    raise AssertionError(f"no run has {key}={name}")
 
 
 PAIRED = {("model", "density"), ("prior", "pixelcnn")}
@@ -117,7 +127,7 @@ ENTRIES = [(key, name) for key, entries in REGISTRIES.items() for name in entrie
 @pytest.mark.usefixtures("without_picture")
 @pytest.mark.parametrize(("key", "name"), ENTRIES)
 def test_every_entry_of_a_registry_has_the_same_bits_after_the_way_there_and_back(key, name, tmp_path):
-    run = random_run((8, 8, 1), num_train=100, levels=17, **valid(key, name))
+    run = run_with(key, name)
     vae_jax.save_pretrained(run, tmp_path)
     assert_same_run(run, vae_jax.from_pretrained(tmp_path), ALL)
 

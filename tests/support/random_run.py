@@ -14,10 +14,10 @@ from vae_jax.runs.run import Run
 from vae_jax.types import Model, Params, Spec
 
 
-def random_run(shape, num_classes=0, num_train=0, levels=0, **changes) -> Run:
+def random_run(shape, num_classes=0, spec: Spec | None = None, **changes) -> Run:
     """A run whose every parameter is random, as if it were trained: no bias is zero, no scale one."""
     config = small_config(**changes)
-    spec = Spec(shape, num_classes, num_train, levels=levels)
+    spec = spec or Spec(shape, num_classes)
     model = make_model(config, spec)
     return Run(config, model, random_params(model, spec), spec, 1)
 

@@ -22,7 +22,7 @@ def main(argv: list[str]) -> None:
     flags = parser.parse_args(argv)
     _check(flags.license, flags.push)
     run, console = load_run(flags.workdir, flags.which), Console()
-    folder = flags.output or flags.workdir / "shared"
+    folder = arguments.output_folder(flags, "shared")
     for path in saving.save_pretrained(run, folder, flags.license, name=flags.push):
         console.line(f"{path}  {format_bytes(path.stat().st_size)}")
     loaded = str(folder.absolute())
