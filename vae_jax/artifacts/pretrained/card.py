@@ -36,6 +36,7 @@ def model_card(run: Run, metrics: Mapping[str, Any], license: str, name: str, pi
         "",
         f"{num_parameters(run.params):,} parameters, {describe_latents(run.model, run.config)}, {run.config.network} networks, "
         f"{run.config.likelihood} likelihood, step {run.step:,}. Trained with vae_jax, a laboratory for autoencoders in JAX.",
+        *([f"Its prior, {run.config.prior}, was learned afterwards from the codes of images."] if run.joined else []),
         "",
         *shown,
         *_numbers(metrics),
@@ -157,14 +158,14 @@ def _command(config: Config) -> str:
 
 def _limits(run: Run) -> list[str]:
     height, width, channels = run.shape
-    drawn = " Samples may look like them." if run.model.prior is not None else ""
+    drawn = " A sample may resemble one of them." if run.model.prior is not None else ""
     bound = ["- An elbo is a lower bound on log p(x), in nats per image; higher is better."] * (
         run.model.rate is not None
     )
     return [
         "## Limits",
         "",
-        f"- It knows images of {height} x {width} with {channels} channel{'s' * (channels > 1)} like its training images.{drawn}",
+        f"- It is for images of {height} x {width} with {channels} channel{'s' * (channels > 1)} like its training images.{drawn}",
         f"- One run, seed {run.config.seed}: a small difference from another model may be one of seeds.",
         *bound,
         "- Other versions and devices change numbers by rounding.",
