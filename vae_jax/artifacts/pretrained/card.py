@@ -165,7 +165,7 @@ def _limits(run: Run) -> list[str]:
     return [
         "## Limits",
         "",
-        f"- It is for images of {height} x {width} with {channels} channel{'s' * (channels > 1)} like its training images.{drawn}",
+        f"- It is for images like its training images, {height} x {width} with {channels} channel{'s' * (channels > 1)}.{drawn}",
         f"- One run, seed {run.config.seed}: a small difference from another model may be one of seeds.",
         *bound,
         "- Other versions and devices change numbers by rounding.",
