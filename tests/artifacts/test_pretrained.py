@@ -155,6 +155,10 @@ def test_a_pair_is_two_files_of_weights_and_comes_back_joined(first, density, tm
     assert again.joined.first.step == 1
     vae_jax.save_pretrained(again, tmp_path / "again")
     assert_same_run(run, vae_jax.from_pretrained(tmp_path / "again"))
+    codes = run.joined.spec.codes
+    change(tmp_path, lambda facts: facts["spec"].update(codes=[codes[0], codes[1] + 9, codes[2]]))
+    assert f"damaged, the first run has {codes[1]} codes, the density {codes[1] + 9}" in refusal(tmp_path)
+    change(tmp_path, lambda facts: facts["spec"].update(codes=codes))
     # Another first run, whose hash config.json knows.
     other = random_run((8, 8, 1), seed=1, **first)
     jax.tree.leaves(other.params)[0].flat[0] += 1
@@ -373,6 +377,10 @@ BAD = {
     "keys that do not fit": (
         config(dataset="codes"),
         r"does not know.*: model=vae: dataset=codes has the codes of a run",
+    ),
+    "another objective": (
+        config(objective="reconstruction", beta=0.0),
+        r"its config makes no model of its spec: objective=reconstruction: model=vae has a prior",
     ),
     "no config of a model": (fact(config=None), r"a config that this version does not know.*not a JSON object"),
     "no step": (

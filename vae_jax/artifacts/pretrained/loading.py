@@ -7,6 +7,7 @@ from vae_jax.artifacts.pretrained import folder as folder_lib
 from vae_jax.artifacts.pretrained import hub, weights
 from vae_jax.errors import InputError, shown
 from vae_jax.models import init_shapes, make_model
+from vae_jax.objectives import make_objective
 from vae_jax.runs.pair import join
 from vae_jax.runs.run import Run
 from vae_jax.system.compilation import keep_compiled
@@ -44,7 +45,7 @@ def _load(folder: Path, name: str, revision: str) -> Run:
     if part.spec.codes is None:
         run = Run(part.config, model, params, part.spec, part.step, folder)
     else:
-        first = _first(facts.get("first"), folder)
+        first = _first(facts.get("first"), folder, part.spec.codes[1])
         try:
             run = join(first, part.config, part.spec, model, params, part.step, folder)
         except InputError as error:
@@ -53,13 +54,15 @@ def _load(folder: Path, name: str, revision: str) -> Run:
     return run
 
 
-def _first(facts: object, folder: Path) -> Run:
-    """Load the run whose codes a density learned."""
+def _first(facts: object, folder: Path, num_codes: int) -> Run:
+    """Load the run whose codes a density learned, so many different ones."""
     path = folder / folder_lib.CONFIG
     part = folder_lib.part(facts if isinstance(facts, dict) else {}, path)
     if part.spec.codes is not None:
         raise InputError(f"{path}: damaged, the first run has dataset=codes")
     model, params = _model(part, folder / folder_lib.FIRST, path)
+    if model.num_codes != num_codes:
+        raise InputError(f"{path}: damaged, the first run has {model.num_codes} codes, the density {num_codes}")
     return Run(part.config, model, params, part.spec, part.step, folder)
 
 
@@ -68,6 +71,7 @@ def _model(part: folder_lib.Part, file: Path, path: Path) -> tuple[Model, Params
     try:
         model = make_model(part.config, part.spec)
         template = init_shapes(model, part.spec)
+        make_objective(part.config, model)  # as a Run does; some do not fit some models
     except Exception as error:  # valid values need not make a model: of a spec that was changed, for example
         raise InputError(f"{path}: its config makes no model of its spec: {shown(error)}") from None
     return model, weights.read(file, part.sha256, template)
