@@ -12,8 +12,9 @@ import jax
 import numpy as np
 import pytest
 from support.hub_stand_in import running
+from support.pairs import pair_of
 from support.paths import ROOT
-from support.random_run import random_pair, random_run
+from support.random_run import random_run
 
 import vae_jax
 from vae_jax.artifacts.pretrained import hub as hub_lib
@@ -150,7 +151,7 @@ def test_a_name_that_the_hub_cannot_have_is_refused_before_the_run_is_read(capsy
 
 @pytest.mark.slow
 def test_a_pair_goes_over_the_hub_to_another_process_and_draws_the_same_samples(hub, tmp_path):
-    run = random_pair(random_run((8, 8, 1)), prior="flow", flow__layers=2, flow__hidden_dims=(8,))
+    run = pair_of(random_run((8, 8, 1)))
     vae_jax.save_pretrained(run, tmp_path / "shared", name="me/pair")
     hub_lib.push(tmp_path / "shared", "me/pair")
     code = "import sys, numpy, vae_jax; numpy.save(sys.argv[1], vae_jax.from_pretrained('me/pair').sample(5, 3))"

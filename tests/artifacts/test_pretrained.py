@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 import yaml
 from conftest import small_config
-from support.random_run import random_pair, random_run
-from support.slow import fast_if
+from support.pairs import pair_of
+from support.random_run import random_run
+from support.slow import first_fast
 
 import vae_jax
 from vae_jax import data
@@ -28,7 +29,6 @@ from vae_jax.runs.run import Run
 from vae_jax.types import Spec
 
 pytest.importorskip("safetensors", reason="pip install -e '.[hub]'")
-FLOW: dict[str, Any] = {"prior": "flow", "flow__layers": 2, "flow__hidden_dims": (8,)}
 AE: dict[str, Any] = {"model": "ae", "objective": "reconstruction"}
 RESULTS = {"test/elbo": -24.125, "val/elbo": -25.0, "test/active_units": 2, "pixels": "grey"}
 RESULTS |= {"step": 2, "epochs": 4.0, "best_epoch": 2.0}
@@ -132,17 +132,14 @@ def test_every_entry_of_a_registry_has_the_same_bits_after_the_way_there_and_bac
     assert_same_run(run, vae_jax.from_pretrained(tmp_path), ALL)
 
 
-PAIRS = [
-    ({}, {"kind": "latents", **FLOW}),
-    ({"model": "quantized", "vq__codes": 8}, {"kind": "indices", "shape": (1, 4, 1), "prior": "pixelcnn"}),
-    (AE | {"likelihood": "gaussian"}, {"kind": "points", "shape": (1, 1, 3), "prior": "mixture"}),
-]
+FIRST: list[dict[str, Any]] = [{}, {"model": "quantized", "vq__codes": 8}, AE | {"likelihood": "gaussian"}]
+"""Runs whose codes are latents, indices and points."""
 
 
 @pytest.mark.usefixtures("without_picture")
-@pytest.mark.parametrize(("first", "density"), fast_if(PAIRS, lambda pair: pair is PAIRS[0]))
-def test_a_pair_is_two_files_of_weights_and_comes_back_joined(first, density, tmp_path):
-    run = random_pair(random_run((8, 8, 1), **first), **density)
+@pytest.mark.parametrize("first", first_fast(FIRST))
+def test_a_pair_is_two_files_of_weights_and_comes_back_joined(first, tmp_path):
+    run = pair_of(random_run((8, 8, 1), **first))
     vae_jax.save_pretrained(run, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
         "config.json",
@@ -277,7 +274,7 @@ def test_only_a_new_an_empty_or_a_shared_folder_is_written(shared, tmp_path):
         ):
             vae_jax.save_pretrained(run, folder)
         assert [path.read_text() for path in folder.iterdir()] == ["{}"]
-    vae_jax.save_pretrained(random_pair(run, **FLOW), tmp_path / "new")
+    vae_jax.save_pretrained(pair_of(run), tmp_path / "new")
     vae_jax.save_pretrained(run, tmp_path / "new")
     assert {path.name for path in (tmp_path / "new").iterdir()} == {"config.json", "README.md", "model.safetensors"}
     with pytest.raises(InputError, match=r"^license=my own: not the identifier of a licence"):

@@ -6,10 +6,8 @@ import jax
 import numpy as np
 from conftest import small_config
 
-from vae_jax.data.digest import params_digest
 from vae_jax.models import init_shapes, make_model
 from vae_jax.models.networks import Layers
-from vae_jax.runs.pair import join
 from vae_jax.runs.run import Run
 from vae_jax.types import Model, Params, Spec
 
@@ -33,14 +31,6 @@ def random_params(model: Model, spec: Spec) -> Params:
 
     # Shapes alone: to draw initial weights and throw them away takes longer than the rest of a test.
     return jax.tree_util.tree_map_with_path(draw, init_shapes(model, spec))
-
-
-def random_pair(first: Run, kind: str = "latents", shape=(1, 1, 6), **changes) -> Run:
-    """The pair of a run and a random density of its codes, whose data lay in a folder of this machine."""
-    config = small_config(model="density", dataset="codes", data_dir="/home/author/first", **changes)
-    spec = Spec(shape, num_train=100, codes=(kind, first.model.num_codes, params_digest(first.params)))
-    density = make_model(config, spec)
-    return join(first, config, spec, density, random_params(density, spec), 7, None)
 
 
 def layers_of(run: Run) -> Layers:

@@ -1,4 +1,4 @@
-"""Share a trained model: `python -m experiments.share --workdir=RUN [--license=NAME] [--push=user/model]`
+"""Share a trained model: `vae-jax share --workdir=RUN [--license=NAME] [--push=user/model]`
 
 Writes RUN/shared: the weights as safetensors, config.json, a picture and a model card, without any path of this machine.
 --push puts them on the Hugging Face hub, as whoever HF_TOKEN or `hf auth login` says. Needs pip install 'vae_jax[hub]'.
