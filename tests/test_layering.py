@@ -17,10 +17,12 @@ ORDER = (
 """A file imports from its own room and from rooms to the left of it."""
 ONLY_IN = {
     "flax": "models/networks",
+    "huggingface_hub": "artifacts/pretrained/hub",
     "matplotlib": "artifacts/figures",
     "mlflow": "system/trackers/mlflow",
     "onnx": "artifacts/export",
     "orbax": "runs/checkpoint",
+    "safetensors": "artifacts/export artifacts/pretrained/weights",
     "sklearn": "artifacts/arrays data/digits evaluation/health",
     "tensorboardX": "runs/tensorboard",
     "tensorflow_datasets": "data/tfds",

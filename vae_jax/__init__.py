@@ -2,6 +2,7 @@
 
 `vae_jax.train_and_evaluate({"latent_dim": 2}, workdir)` trains a run and `vae_jax.load_run(workdir)` loads it; `vae-jax` lists
 the same as commands.
+`vae_jax.from_pretrained(name)` loads a model that somebody shared.
 """
 
 import importlib
@@ -12,12 +13,19 @@ from jaxlib.version import __version__ as jaxlib_version
 
 if TYPE_CHECKING:
     from vae_jax.artifacts.notebook import explore, figure
+    from vae_jax.artifacts.pretrained import from_pretrained, save_pretrained
     from vae_jax.runs.loading import load_run
     from vae_jax.runs.run import Run
     from vae_jax.train import train_and_evaluate
 
-__all__ = ["Run", "explore", "figure", "load_run", "train_and_evaluate"]
-_MODULES = {"explore": "artifacts.notebook", "figure": "artifacts.notebook", "train_and_evaluate": "train"}
+__all__ = ["Run", "explore", "figure", "from_pretrained", "load_run", "save_pretrained", "train_and_evaluate"]
+_MODULES = {
+    "explore": "artifacts.notebook",
+    "figure": "artifacts.notebook",
+    "from_pretrained": "artifacts.pretrained",
+    "save_pretrained": "artifacts.pretrained",
+    "train_and_evaluate": "train",
+}
 """Name -> the module that has it; the others are in runs.loading."""
 
 # These two take tuning preferences for missing features of the processor, and print an error for every program that is loaded

@@ -32,10 +32,10 @@ from support.random_run import random_run as of_random
 from support.slow import first_fast
 
 from vae_jax import config as config_lib
+from vae_jax.artifacts.about import named
 from vae_jax.artifacts.export import FORMATS, notes
 from vae_jax.artifacts.export.codes import CODES
 from vae_jax.artifacts.export.operators import ACTIVATIONS, OPERATORS, PIXEL_MEANS
-from vae_jax.artifacts.export.safetensors import named
 from vae_jax.commands import export
 from vae_jax.models import init_shapes, make_model, require_rate
 from vae_jax.models.likelihoods import make_likelihood
@@ -408,7 +408,7 @@ def test_the_card_has_only_the_metrics_of_its_checkpoint_and_no_local_path(train
     files = made(other, "safetensors", trained)
     assert json.loads(files["card.json"])["metrics"] == {}
     assert not any(str(tmp_path).encode() in content for content in files.values())
-    assert named(other).keys() == card["arrays"].keys()
+    assert named(other.params).keys() == card["arrays"].keys()
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,8 @@ def test_a_figure_that_cannot_be_drawn_is_one_line(run, name, message):
 
 
 def test_the_page_is_in_a_frame_as_plain_ascii(run, monkeypatch):
-    def write_report(run, dataset, workdir, path):
+    def write_report(run, dataset, workdir, path, results):
+        assert results is None
         path.write_text('<p title="Größe">&amp; 1 × 2</p>', encoding="utf-8")
 
     monkeypatch.setattr("vae_jax.artifacts.report.write_report", write_report)

@@ -9,14 +9,18 @@ from conftest import small_config
 from vae_jax.models import init_shapes, make_model
 from vae_jax.models.networks import Layers
 from vae_jax.runs.run import Run
-from vae_jax.types import Spec
+from vae_jax.types import Model, Params, Spec
 
 
-def random_run(shape, num_classes=0, **changes) -> Run:
+def random_run(shape, num_classes=0, spec: Spec | None = None, **changes) -> Run:
     """A run whose every parameter is random, as if it were trained: no bias is zero, no scale one."""
     config = small_config(**changes)
-    spec = Spec(shape, num_classes)
+    spec = spec or Spec(shape, num_classes)
     model = make_model(config, spec)
+    return Run(config, model, random_params(model, spec), spec, 1)
+
+
+def random_params(model: Model, spec: Spec) -> Params:
     rng = np.random.default_rng(0)
 
     def draw(path, leaf):
@@ -26,8 +30,7 @@ def random_run(shape, num_classes=0, **changes) -> Run:
         return (path[-1].key == "scale") + np.float32(0.1) * noise
 
     # Shapes alone: to draw initial weights and throw them away takes longer than the rest of a test.
-    params = jax.tree_util.tree_map_with_path(draw, init_shapes(model, spec))
-    return Run(config, model, params, spec, 1)
+    return jax.tree_util.tree_map_with_path(draw, init_shapes(model, spec))
 
 
 def layers_of(run: Run) -> Layers:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from vae_jax import data
 from vae_jax.artifacts import arrays, draw
+from vae_jax.artifacts.pretrained import folder as shared
 from vae_jax.errors import InputError, one_of
 from vae_jax.runs.run import Run
 from vae_jax.runs.shown import picture_tag
@@ -94,13 +95,14 @@ def explore(run: Run, height: int = 900) -> Page:
     from vae_jax.artifacts.report import write_report
 
     workdir = _directory(run)
+    results = None if run.loaded_by is None else shared.results(workdir, run.step)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "report.html"
-        write_report(run, data.load(run.config), workdir, path)
+        write_report(run, data.load(run.config), workdir, path, results)
         return Page(path.read_text(encoding="utf-8"), height)
 
 
 def _directory(run: Run) -> Path:
     if run.workdir is None:
-        raise InputError("a Run without a workdir has no figures and no page; load it with load_run")
+        raise InputError("a Run without a workdir has no figures and no page; load it with load_run or from_pretrained")
     return run.workdir

@@ -19,6 +19,7 @@ COMMANDS = (
     "sample",
     "codes",
     "export",
+    "share",
     "sweep",
 )
 

@@ -1,9 +1,9 @@
 """Examine a trained run: `vae-jax health --workdir=RUN [--which=best|latest]`
 
-Prints one line for each thing that can be wrong with a VAE, with a verdict (collapsed, over-regularised, overfitting, prior
-hole, healthy, undecided) and advice. Further lines say what the codes are good for; one verdict sums up. The numbers are
-written to health.json. Nothing is trained except the posteriors of single images and small classifiers. The report first says
-how long it will take: some 20 s for the digits. Fewer --num_refined and --num_images take less. Discrete codes have two lines.
+Prints a line for each thing that can be wrong with a VAE, with a verdict (collapsed, over-regularised, overfitting, prior hole,
+healthy, undecided) and advice; then what the codes are good for, and one verdict for all. The numbers are written to health.json.
+Only posteriors of single images and small classifiers are trained. The report first says how long it will take: some 20 s for the
+digits. Fewer --num_refined and --num_images take less. Discrete codes have two lines.
 """
 
 import json
@@ -37,22 +37,20 @@ def main(argv: list[str]) -> None:
     health.require_examinable(run.model, family_name(run.config))
     path = arguments.output_folder(flags) / "health.json"
     kind, config = nll.kind_of(run), run.config
-    dataset, prefix = data.load(config), nll.prefix(kind)
+    dataset, fit = data.load(config), health.make_fitting(read_config(flags.workdir))
     run.labels_of(dataset, "test")  # refuses other classes than those of the run
-    about = run.model, run.params, dataset, config.seed, config.binarize
-    subject = health.Subject(*about, prefix=prefix, remedy=against_dead_codes(config))
-    kinds = f"{kind['pixels']} pixels, {config.likelihood}; nats per image"
-    console.line(f"{flags.workdir}, {flags.which} checkpoint, step {run.step:,}; {kinds}")
+    about = config.seed, config.binarize, nll.prefix(kind), against_dead_codes(config)
+    subject = health.Subject(run.model, run.params, dataset, *about)
+    kinds = f"step {run.step:,}; {kind['pixels']} pixels, {config.likelihood}; nats per image"
+    console.line(f"{flags.workdir}, {flags.which} checkpoint, {kinds}")
     if run.model.given is not None:
         console.line("the run is conditional: log p(x) below is log p(x given y), y the label")
     if caveat := nll.caveat(kind):
         console.line(f"log p(x) below: {caveat}")
     effort, anneal = health.Effort(steps=flags.steps), health.Anneal(num_temperatures=flags.temperatures)
     extent = health.Extent(flags.num_images, flags.num_refined, effort, anneal)
-    stopped = f"{ERASE_LINE if console.interactive else ''}stopped; nothing was written"
-    with signals.leaving(stopped), console:
-        fitting = health.make_fitting(read_config(flags.workdir))
-        lines = _print_lines(lambda *say: map(fitting, health.examine(subject, extent, *say)), console)
+    with signals.leaving(f"{ERASE_LINE if console.interactive else ''}stopped; nothing was written"), console:
+        lines = _print_lines(lambda *say: map(fit, health.examine(subject, extent, *say)), console)
     facts = {name: getattr(flags, name) for name in ("which", "num_images", "num_refined", "steps", "temperatures")}
     facts |= {"starts": effort.starts, "chains": anneal.num_chains, "leapfrog_steps": anneal.num_leapfrog}
     facts |= {"step": run.step, "seed": config.seed, "dataset": config.dataset, **kind}
@@ -78,6 +76,5 @@ def _print_lines(examine: Callable[..., Iterable[health.Line]], console: Console
         console.line(line.text)
         lines.append(line)
     console.stop()
-    verdict = health.overall(lines)
-    console.line(f"\n{verdict.name}: {verdict.conclusion}")
+    console.line("\n{0.name}: {0.conclusion}".format(health.overall(lines)))
     return lines

@@ -12,7 +12,12 @@ OF_BINARY = ("bernoulli", "pixelcnn")
 
 def combination_problems(c: Mapping[str, Any]) -> list[str]:
     """Return a line for each problem of a flat config whose single values are valid."""
-    problems = split_problems(c)
+    return split_problems(c) + problems_without_folders(c)
+
+
+def problems_without_folders(c: Mapping[str, Any]) -> list[str]:
+    """Return a line for each problem of a flat config, but for those of the folders of its images."""
+    problems = []
     if c["binarize"] != "none" and c["likelihood"] not in OF_BINARY:
         choices = " or ".join(f"likelihood={name}" for name in OF_BINARY)
         problems.append(f"binarize={c['binarize']}: needs {choices}, not likelihood={c['likelihood']}")

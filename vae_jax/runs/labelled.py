@@ -1,5 +1,6 @@
 """Facts about a run's model, and the classes that a conditional run takes: checked, and looked up by name."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ class Labelled:
     spec: Spec
     step: int
     workdir: Path | None
+    joined: Any = None
+    """The two parts of a pair, see `pair.Joined`; None for any other run."""
+    loaded_by: tuple[Callable[..., Any], tuple[Any, ...]] | None = None
+    """(function, arguments), the call that loads the run again; None: `load_run` with its workdir and step."""
     _corrupt: Corrupt | None
 
     def _repr_html_(self) -> str:

@@ -2,7 +2,7 @@
 
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxtyping import PRNGKeyArray
 
@@ -17,20 +17,28 @@ from vae_jax.models.posteriors import log_ratio
 from vae_jax.models.priors.rescaled import MOMENTS
 from vae_jax.objectives import kl
 from vae_jax.runs.run import Run
-from vae_jax.runs.workdir import read_config
 from vae_jax.types import Config, Model, Params, Prior, Rate, Spec
 
 PAIR = "pair"
 """The trait of a model whose prior was learned afterwards."""
-
-
 OF_PRIOR = "label of the prior"
 """The trait of a pair whose prior is given the class, and whose networks are not."""
 
 
 def first_folder(pair: Run) -> str:
-    """Return the folder of the run whose codes the density of a pair learned; "RUN" if the pair is in no folder."""
-    return "RUN" if pair.workdir is None else read_config(pair.workdir).data_dir
+    """Return the folder of the run whose codes the density of a pair learned; "RUN" if it is not known, as of a shared pair."""
+    return (pair.joined and pair.joined.config.data_dir) or "RUN"
+
+
+class Joined(NamedTuple):
+    """The two parts of a pair."""
+
+    first: Run
+    """The run whose codes were learned."""
+    config: Config
+    spec: Spec
+    params: Params
+    """The config, the data and the parameters of the density."""
 
 
 def join(
@@ -60,7 +68,9 @@ def join(
     if parent.model.given is not None or density.given is not None:
         model = make_conditional(model)  # the parent's own has the parent's prior
     learned = {name: params[name] for name in ("prior", MOMENTS) if name in params}
-    return Run(_config_of(parent, config), model, parent.params | learned, parent.spec, step, workdir)
+    pair = Run(_config_of(parent, config), model, parent.params | learned, parent.spec, step, workdir)
+    pair.joined = Joined(parent, config, spec, params)
+    return pair
 
 
 def assert_learned(parent: Run, config: Config, spec: Spec) -> None:

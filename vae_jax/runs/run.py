@@ -53,6 +53,8 @@ class Run(Labelled):
         """
         from vae_jax.runs.loading import load_run
 
+        if self.loaded_by is not None:
+            return self.loaded_by
         if self.workdir is None:
             raise InputError("a Run without a workdir cannot be pickled; load it with load_run")
         return load_run, (self.workdir, "best", self.step)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vae_jax.runs import workdir as workdir_lib
+from vae_jax.system import disk
 from vae_jax.system.formatting import format_value
 from vae_jax.types import Config
 
@@ -16,11 +17,13 @@ KINDS = {".png": "image/png", ".gif": "image/gif"}
 
 
 def as_html(config: Config, step: int, workdir: Path | None) -> str:
-    """Return a heading, the table of results.json and the pictures of figures/, as far as the directory has them."""
+    """Return a heading, the table of results.json or of a shared model, and the pictures, as far as the directory has them."""
     name = html.escape(workdir.name if workdir else "a run without a directory")
     parts = [f"<p><b>{name}</b>: {config.model} on {html.escape(config.dataset)}, step {step:,}</p>"]
     if workdir is not None:
-        parts += [_table(workdir_lib.read_results(workdir)), _pictures(workdir / "figures")]
+        shared = disk.read_object(workdir / workdir_lib.CONFIG).get("metrics", {})
+        parts += [_table(workdir_lib.read_results(workdir) or shared)]
+        parts += [_pictures(workdir / "figures"), _pictures(workdir)]
     return "\n".join(part for part in parts if part)
 
 

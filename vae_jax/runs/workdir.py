@@ -51,7 +51,8 @@ def _stored_config(workdir: Path) -> tuple[Config | None, str]:
     path = workdir / CONFIG
     try:
         text = path.read_bytes()
-        problem = "" if isinstance(json.loads(text.decode()), dict) else "damaged, not a JSON object"
+        values = json.loads(text.decode())
+        problem = "" if isinstance(values, dict) else "damaged, not a JSON object"
     except FileNotFoundError:
         problem = "is missing"
     except OSError as error:
@@ -59,6 +60,8 @@ def _stored_config(workdir: Path) -> tuple[Config | None, str]:
     except (ValueError, RecursionError) as error:
         problem = f"damaged, {shown(error)}"
     else:
+        if not problem and {"format", "config"} <= values.keys():
+            raise InputError(f"--workdir={workdir}: a shared model and not a run; choices: vae_jax.from_pretrained")
         if not problem:
             return config_lib.from_json(text, str(path)), ""
     return _config_from_checkpoint(workdir, problem), problem
@@ -85,11 +88,7 @@ def _print_once(line: str) -> None:
 
 def read_results(workdir: Path) -> dict[str, Any]:
     """Read results.json; empty if it is missing or damaged."""
-    try:
-        values = json.loads((workdir / RESULTS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return values if isinstance(values, dict) else {}
+    return disk.read_object(workdir / RESULTS)
 
 
 def check(config: Config, workdir: Path) -> None:

@@ -1,12 +1,14 @@
 """Files written whole or not at all, and a full disk as an error that names the path and the space needed."""
 
 import errno
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from vae_jax.errors import InputError, TrainingError
 from vae_jax.system.formatting import format_bytes
@@ -92,6 +94,15 @@ def write(path: Path, content: str | bytes, durable: bool = False) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON object from a file; empty if it is missing or damaged."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def make_folder(flag: str, path: Path) -> Path:

@@ -53,7 +53,7 @@ def wrapped(text: str, columns: int) -> str:
 
 
 def _wrapped(line: str, columns: int) -> str:
-    if len(line) <= columns or "load_run(" in line:  # lines of Python are left whole
+    if len(line) <= columns or "load_run(" in line or "from_pretrained(" in line:  # lines of Python are left whole
         return line
     indent = " " * (len(line) - len(line.lstrip()))
     words, python, command = line.strip().partition("python -m ")

@@ -1,11 +1,10 @@
 """The files of a format, each with a line of Python that loads it, and the import of the packages it needs."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
-from vae_jax.errors import InputError
+from vae_jax.system import extras
 
 
 class Artefact(NamedTuple):
@@ -22,14 +21,9 @@ class Artefact(NamedTuple):
         return self.load.replace("PATH", repr(str(folder / self.name)))
 
 
-@contextmanager
-def extra(form: str) -> Iterator[None]:
+def extra(form: str) -> AbstractContextManager[None]:
     """Context manager: import packages of the extra `export` for a format; InputError if one is not installed."""
-    try:
-        yield
-    except ImportError as error:
-        needed = (error.name or str(error)).partition(".")[0]
-        raise InputError(f"--format={form}: needs the package {needed}; pip install 'vae_jax[export]'") from None
+    return extras.extra("export", f"--format={form}")
 
 
 def sizes(shape: tuple[int, ...]) -> str:

@@ -1,22 +1,15 @@
 """The weights by name, and a card that describes them."""
 
 import json
-import platform
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
-
+from vae_jax.artifacts import about
 from vae_jax.artifacts.export.file import Artefact, extra
 from vae_jax.errors import InputError
-from vae_jax.models import parameter_table
-from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.pair import PAIR, first_folder
 from vae_jax.runs.run import Run
 
-PACKAGES = ("vae_jax", "jax", "flax", "numpy", "safetensors")
 LOAD = (
     "from safetensors.numpy import load_file",
     "from flax.traverse_util import unflatten_dict",
@@ -42,7 +35,7 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
         )
     with extra("safetensors"):
         import safetensors.numpy
-    arrays, card = named(run), _card(run, workdir)
+    arrays, card = about.named(run.params), _card(run, workdir)
     names = ("what", "condition", "classes", "config", "image_shape", "levels", "step", "versions", "units")
     essential = {name: card[name] for name in names if name in card}
     metadata = {name: value if isinstance(value, str) else json.dumps(value) for name, value in essential.items()}
@@ -56,45 +49,21 @@ def make(run: Run, workdir: Path) -> list[Artefact]:
     ]
 
 
-def named(run: Run) -> dict[str, np.ndarray]:
-    """Return every array of the parameters, by the name that `--config.log.parameters` prints."""
-    names = [name for name, _, _ in parameter_table(run.params)]
-    leaves = [np.asarray(leaf, order="C") for leaf in jax.tree.leaves(run.params)]
-    return dict(zip(names, leaves, strict=True))
-
-
 def _card(run: Run, workdir: Path) -> dict[str, Any]:
-    config = run.config
     return {
-        "what": f"{config.model}, {config.network} networks, {config.likelihood} likelihood, trained on {config.dataset}"
-        + ", conditional: p(x given the class)" * (run.model.given is not None),
-        **({"condition": config.condition, "classes": list(run.class_names)} if run.class_names else {}),
-        # Without the folders of the machine that trained: the card goes to others.
-        "config": {name: value for name, value in config.to_dict().items() if not name.endswith("_dir")},
+        "what": about.sentence(run),
+        **({"condition": run.config.condition, "classes": list(run.class_names)} if run.class_names else {}),
+        "config": about.portable(run.config),
         "image_shape": list(run.shape),
         **({"levels": run.spec.levels} if run.spec.levels else {}),
         "step": run.step,
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        "versions": about.versions(),
         "units": {
             "images": "[N, H, W, C], pixels in [0, 1]",
             "logvar": "natural logarithm of the variance",
             "metrics": "nats per image; mse per pixel and channel",
         },
-        "metrics": _metrics(run, workdir),
-        "arrays": {name: f"{array.dtype} {list(array.shape)}" for name, array in named(run).items()},
+        "metrics": about.metrics(run, workdir),
+        "arrays": {name: f"{array.dtype} {list(array.shape)}" for name, array in about.named(run.params).items()},
         "load": LOAD,
     }
-
-
-def _metrics(run: Run, workdir: Path) -> dict[str, Any]:
-    """Return the numbers that results.json has for this checkpoint, and the kind of pixels they were measured on.
-
-    Return nothing if its numbers belong to another checkpoint of the run."""
-    try:
-        results = json.loads((workdir / workdir_lib.RESULTS).read_text(encoding="utf-8"))
-        measured = round(results["best_epoch"] * results["step"] / results["epochs"])
-    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
-        return {}
-    if measured != run.step:
-        return {}
-    return {name: value for name, value in results.items() if "/" in name or name in ("pixels", "bounds_on")}

@@ -8,7 +8,6 @@ from vae_jax.artifacts.report import facts
 from vae_jax.config import flatten
 from vae_jax.runs import command
 from vae_jax.runs import workdir as workdir_lib
-from vae_jax.runs.pair import PAIR
 from vae_jax.runs.run import Run
 from vae_jax.types import Config
 
@@ -18,7 +17,9 @@ TRAIN = ("python", "-m", "vae_jax.main")
 def commands(run: Run, workdir: Path) -> list[tuple[str, str]]:
     """Return (purpose, command) rows."""
     # The config of a pair is not that of the density that was trained.
-    own = workdir_lib.read_config(workdir) if PAIR in run.model.traits else run.config
+    own = run.config if run.joined is None else run.joined.config
+    if run.loaded_by is not None:  # a shared model, whose run is elsewhere
+        return [("Train it again", reproduce_command(own))]
     return [
         ("Continue it", workdir_lib.resume_command(workdir)),
         ("Train it again, in another folder", again(own, workdir)),

@@ -8,9 +8,7 @@ from typing import Any, NamedTuple
 from vae_jax.config import KEYS, flatten
 from vae_jax.config.table import ENTRIES, chosen
 from vae_jax.models import describe_latents, num_parameters
-from vae_jax.runs.pair import PAIR
 from vae_jax.runs.run import Run
-from vae_jax.runs.workdir import read_config
 from vae_jax.runs.writer import read_metrics
 from vae_jax.system.formatting import format_value
 from vae_jax.types import Config, Dataset
@@ -58,11 +56,9 @@ def _inserted(own: str, name: str) -> str:
 def run_name(run: Run, workdir: Path) -> str:
     """Return the name of the run's folder; of a pair also what it is, with the name of its first run."""
     name = workdir.resolve().name
-    return (
-        f"{name}: a prior of the codes of {Path(read_config(workdir).data_dir).name}"
-        if PAIR in run.model.traits
-        else name
-    )
+    if run.joined is None:
+        return name
+    return f"{name}: a prior of the codes of {Path(run.joined.config.data_dir).name or 'its first run'}"
 
 
 def data_name(config: Config) -> str:
