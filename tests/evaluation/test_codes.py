@@ -4,16 +4,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support.pairs import pair_of
 from support.random_run import random_run
 
-from vae_jax import config as config_lib
 from vae_jax import data
 from vae_jax.data import codes as file
 from vae_jax.errors import InputError
 from vae_jax.evaluation import codes as codes_lib
 from vae_jax.evaluation.codes import write_codes
 from vae_jax.models.quantizers import Quantized
-from vae_jax.runs.pair import PAIR
 from vae_jax.training.prepare import prepare
 
 SHAPE = (8, 8, 1)
@@ -145,13 +144,10 @@ def test_a_run_that_is_not_finished_is_refused(tmp_path):
         write_codes(run, tmp_path)
 
 
-def test_a_pair_has_no_codes_but_those_of_its_first_run(make_config, tmp_path):
-    config = make_config(model="density", dataset="codes", data_dir="/first")
-    (tmp_path / "config.json").write_text(config_lib.to_json(config))
-    run = random_run(SHAPE)
-    run.model, run.workdir = run.model._replace(traits=run.model.traits | {PAIR}), tmp_path
+def test_a_pair_has_no_codes_but_those_of_its_first_run(tmp_path):
+    run = pair_of(random_run((8, 8, 1)), tmp_path)
     with pytest.raises(
-        InputError, match=rf"^--workdir={tmp_path}: model=density: .*; choices: --workdir=/first, the run"
+        InputError, match=rf"^--workdir={tmp_path}: model=density: .*; choices: --workdir=/parent, the run"
     ):
         write_codes(run, tmp_path / "codes")
     assert not (tmp_path / "codes").exists()

@@ -11,7 +11,7 @@ SOURCES = sorted(path for folder in ("vae_jax", "configs", "experiments") for pa
 EXECUTING_MODULES = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "yaml", "runpy", "imp"}
 EXECUTING_CALLS = {"eval", "exec", "compile", "__import__", "import_module", "system", "popen", "unsafe_load"}
 CONFIG_FILES = {("vae_jax/config/reading.py", "exec"), ("vae_jax/config/reading.py", "compile")}
-OUR_OWN = {("vae_jax/commands/__init__.py", "import_module")}
+OUR_OWN = {("vae_jax/__init__.py", "import_module"), ("vae_jax/commands/__init__.py", "import_module")}
 """CONFIG_FILES is the only exception: a config file is Python, as usual with ml_collections, and README.md warns about it."""
 IN_PLACE = {
     "experiments/faults/started.py": "what a started process prints, into a scratch folder",
