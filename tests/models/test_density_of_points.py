@@ -1,5 +1,7 @@
 """The density of an autoencoder's codes: exact, a prior of its pair, and the source of no bound on log p(x)."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,7 +21,7 @@ from vae_jax.training.optimizers import make_optimizer
 from vae_jax.training.step import init_state, make_hparams
 from vae_jax.types import Sample, Spec, Split
 
-AE = {"model": "ae", "objective": "reconstruction"}
+AE: dict[str, Any] = {"model": "ae", "objective": "reconstruction"}
 SHAPE = (8, 8, 1)
 CENTRE, SCALE = np.array([5.0, -2.0, 40.0]), np.array([3.0, 0.1, 1.0])
 
