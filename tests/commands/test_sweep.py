@@ -9,6 +9,7 @@ from vae_jax.commands import sweep
 from vae_jax.errors import InputError
 from vae_jax.runs.loading import load_run
 from vae_jax.sweeps import Planned, parse_over, report
+from vae_jax.sweeps.launchers import local
 from vae_jax.sweeps.population import scheduling
 from vae_jax.system.console import Console
 
@@ -70,9 +71,9 @@ def test_the_spelling_of_a_config_changes_no_run_of_a_sweep(tmp_path, monkeypatc
 
     def train_none(runs, *given):
         planned.append(runs)
-        return {i: InputError("not trained") for i in range(len(runs))}
+        yield from ((i, InputError("not trained")) for i in range(len(runs)))
 
-    monkeypatch.setattr(sweep, "train_runs", train_none)
+    monkeypatch.setattr(local, "train_runs", train_none)
     for config in ("vae", f"{ROOT}/configs/vae.py", "./vae"):
         assert sweep.main([f"--config={config}", "--over=latent_dim=2,3", "--output=sweeps"]) == 1
     name, path, other = planned
@@ -84,7 +85,7 @@ def test_a_run_that_fails_is_named_with_its_reason_and_gives_exit_code_1(tmp_pat
     monkeypatch.chdir(ROOT)
     reported = []
     outcomes = {0: {"epochs": 1}, 1: InputError("no such folder"), 2: {"epochs": 2000}}
-    monkeypatch.setattr(sweep, "train_runs", lambda *given: outcomes.items())
+    monkeypatch.setattr(local, "train_runs", lambda *given: iter(outcomes.items()))
     monkeypatch.setattr(sweep, "write_report", lambda runs, done, *given: reported.append((len(runs), len(done))))
     flags = ["--config=configs/vae.py", "--over=latent_dim=2,3,4", f"--output={tmp_path}"]
     assert sweep.main(flags) == 1
@@ -139,7 +140,7 @@ def test_a_sweep_records_films_only_if_asked(tmp_path, monkeypatch, flags, every
         planned.extend(runs)
         yield from enumerate([ValueError("planted")] * len(runs))
 
-    monkeypatch.setattr(sweep, "train_runs", fail)
+    monkeypatch.setattr(local, "train_runs", fail)
     assert sweep.main(["--config=configs/vae.py", "--over=beta=1,2", f"--output={tmp_path}", *flags]) == 1
     assert [run.config.log.latent_every_steps for run in planned] == [every, every]
 

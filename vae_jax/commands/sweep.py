@@ -9,6 +9,10 @@ Runs that differ only in seed, beta, learning_rate or num_epochs can be trained 
 step together, spread over the devices if their number allows. Each run equals the same run trained alone up to rounding, in
 its own directory. This is meant for an accelerator, which one small run does not fill; on a CPU runs are trained in turn.
 
+--launcher=ray trains each run, or population, as a task of a Ray cluster, --launcher=slurm as a job of SLURM; both need a folder
+--output that every machine has. A run whose machine is lost is trained again from its last checkpoint. After Ctrl-C, Ray's tasks
+are cancelled and SLURM's jobs stay in the queue; the same command continues.
+
 At the end: a table (mean and standard error over seeds), sweep.csv, and the figures sweep.png and images.png, all of each run's
 best checkpoint. If beta is swept they are of the last checkpoint, and rate_distortion.png shows kl against reconstruction.
 compare.html shows the best checkpoints of all runs on one page.
@@ -21,10 +25,11 @@ from typing import Any
 from vae_jax import sweeps
 from vae_jax.commands import arguments
 from vae_jax.config import command_line
-from vae_jax.sweeps.population import plan_groups, train_runs
+from vae_jax.sweeps.launchers import LAUNCHERS, Sweep
+from vae_jax.sweeps.launchers import flags as launcher_flags
 from vae_jax.sweeps.report import write_report
 from vae_jax.sweeps.results import finished
-from vae_jax.system import devices, disk, signals, trackers
+from vae_jax.system import disk, signals, trackers
 from vae_jax.system.console import Console
 
 
@@ -39,10 +44,12 @@ def read_flags(argv: list[str]) -> Any:
     )
     population = "train runs that can join as one program; auto (the default): on an accelerator only"
     parser.add_argument("--population", choices=("auto", "on", "off"), default="auto", help=population)
+    launcher_flags.add(parser, LAUNCHERS)
     flags, rest = parser.parse_known_args(argv)
     unknown = [word for word in rest if not word.startswith("--config.") or "=" not in word]
     if unknown:
         parser.error(f"unknown: {' '.join(unknown)}")
+    flags.launch, flags.of_launcher = launcher_flags.chosen(flags, LAUNCHERS)
     given = command_line.parse([f"--config={flags.config}", *rest])
     flags.config, flags.overrides = given.config, given.overrides
     flags.points = sweeps.product(flags.over)
@@ -62,15 +69,15 @@ def main(argv: list[str]) -> int:
     def read(point: sweeps.Point) -> Any:
         # Films are for single runs: a run that records one cannot be trained together with others.
         given = (("log.latent_every_steps", "0"), *flags.overrides, *point)
-        return command_line.read_file(flags.config, given, console.line)
+        config = command_line.read_file(flags.config, given, console.line)
+        trackers.assert_installed(config.log.tracker)
+        return config
 
     with signals.leaving(stop_message):
         runs = sweeps.plan(flags.points, flags.seeds, read, name, output)
-        for run in runs:
-            devices.keep_memory(run.config)
-            trackers.assert_installed(run.config.log.tracker)
-        groups, last = plan_groups(runs, flags.population, console), sweeps.over_beta(flags.points)
-        done = finished(runs, dict(train_runs(runs, groups, console, stop_message)), last)
+        last = sweeps.over_beta(flags.points)
+        sweep = Sweep(runs, flags.population, output, console, stop_message, flags.of_launcher)
+        done = finished(runs, dict(flags.launch.launch(sweep)), last)
         if done:
             write_report(runs, done, last, output / sweeps.folder_name(runs, name), console)
     return int(len(done) < len(runs))

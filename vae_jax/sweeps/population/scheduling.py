@@ -14,24 +14,29 @@ from vae_jax.system.console import Console
 from vae_jax.train import train_and_evaluate
 
 
-def plan_groups(runs: Sequence[Planned], population: str, console: Console) -> list[list[int]]:
+def plan_groups(
+    runs: Sequence[Planned], population: str, console: Console, accelerator: bool | None = None
+) -> list[list[int]]:
     """Return the positions of the runs of each group that is trained together.
 
     Args:
         runs: the runs of `sweeps.plan`.
         population: "on", "off", or "auto": on with an accelerator, because a population is slower on a CPU.
         console: gets the keys that separate the runs.
+        accelerator: whether the machines that train have one; None: ask the devices of this process, which trains.
 
     Raises:
         InputError: population is "on", but no two runs can be one program, or there are several processes.
     """
-    configs, processes = [run.config for run in runs], jax.process_count()
+    configs, processes = [run.config for run in runs], jax.process_count() if accelerator is None else 1
     if population == "on":
         refuse_lone(configs)
         if processes > 1:
             raise InputError(f"--population=on: needs one process, not {processes}; choices: --population=off, auto")
     joined = groups(configs)
-    unable = jax.default_backend() == "cpu" or processes > 1
+    if accelerator is None:
+        accelerator = jax.default_backend() != "cpu"
+    unable = not accelerator or processes > 1
     if population == "off" or (population == "auto" and unable) or len(joined) == len(runs):
         return [[i] for i in range(len(runs))]
     if len(joined) > 1:
