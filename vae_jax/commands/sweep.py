@@ -13,6 +13,10 @@ its own directory. This is meant for an accelerator, which one small run does no
 --output that every machine has. A run whose machine is lost is trained again from its last checkpoint. After Ctrl-C, Ray's tasks
 are cancelled and SLURM's jobs stay in the queue; the same command continues.
 
+--search=optuna --trials=N trains N trials instead of every combination, each at a point that those before it suggest. Then --over
+also takes ranges: --over=latent_dim=2..64, --over=learning_rate=1e-4..1e-2:log; the values of a list are choices. A trial whose
+validation curve is below the median of those before it ends early. The table has the best trials, trials.csv all of them.
+
 At the end: a table (mean and standard error over seeds), sweep.csv, and the figures sweep.png and images.png, all of each run's
 best checkpoint. If beta is swept they are of the last checkpoint, and rate_distortion.png shows kl against reconstruction.
 compare.html shows the best checkpoints of all runs on one page.
@@ -25,12 +29,12 @@ from typing import Any
 from vae_jax import sweeps
 from vae_jax.commands import arguments
 from vae_jax.config import command_line
+from vae_jax.sweeps import search as searching
 from vae_jax.sweeps.launchers import LAUNCHERS, Sweep
 from vae_jax.sweeps.launchers import flags as launcher_flags
 from vae_jax.sweeps.report import write_report
 from vae_jax.sweeps.results import finished
 from vae_jax.system import disk, signals, trackers
-from vae_jax.system.console import Console
 
 
 def read_flags(argv: list[str]) -> Any:
@@ -44,6 +48,8 @@ def read_flags(argv: list[str]) -> Any:
     )
     population = "train runs that can join as one program; auto (the default): on an accelerator only"
     parser.add_argument("--population", choices=("auto", "on", "off"), default="auto", help=population)
+    parser.add_argument("--search", default="grid", metavar="NAME", help="grid (the default), or optuna")
+    parser.add_argument("--trials", type=arguments.count, metavar="N", help="the number of trials of --search=optuna")
     launcher_flags.add(parser, LAUNCHERS)
     flags, rest = parser.parse_known_args(argv)
     unknown = [word for word in rest if not word.startswith("--config.") or "=" not in word]
@@ -52,8 +58,11 @@ def read_flags(argv: list[str]) -> Any:
     flags.launch, flags.of_launcher = launcher_flags.chosen(flags, LAUNCHERS)
     given = command_line.parse([f"--config={flags.config}", *rest])
     flags.config, flags.overrides = given.config, given.overrides
-    flags.points = sweeps.product(flags.over)
-    swept = {"seed": "--seeds", **{key: "--over" for key, _ in flags.points[0]}}
+    searching.check(flags)
+    space = searching.parse_space(flags.over) if flags.search == "optuna" else {}
+    flags.points = [] if space else sweeps.product(flags.over)
+    keys = [key for name in space for key in name.split(":")] or [key for key, _ in flags.points[0]]
+    flags.space, swept = space, {"seed": "--seeds", **dict.fromkeys(keys, "--over")}
     for key, value in flags.overrides:
         if key in swept:
             parser.error(f"--config.{key}={value}: {swept[key]} sets this key for each run")
@@ -62,7 +71,7 @@ def read_flags(argv: list[str]) -> Any:
 
 def main(argv: list[str]) -> int:
     """Run the command; the exit code is 1 if a run failed."""
-    flags, console = read_flags(argv), Console()
+    flags, console = read_flags(argv), searching.Watched()
     stop_message = f"stopped; resume with: vae-jax sweep {shlex.join(argv)}"
     name, output = Path(flags.config).stem, disk.make_folder("--output", flags.output)
 
@@ -74,6 +83,9 @@ def main(argv: list[str]) -> int:
         return config
 
     with signals.leaving(stop_message):
+        if flags.space:
+            given = searching.Search(flags.space, flags.trials, flags.seeds, read, name, output, console, stop_message)
+            return int(not searching.write(*searching.search(given), len(flags.seeds), console))
         runs = sweeps.plan(flags.points, flags.seeds, read, name, output)
         last = sweeps.over_beta(flags.points)
         sweep = Sweep(runs, flags.population, output, console, stop_message, flags.of_launcher)

@@ -18,6 +18,7 @@ from vae_jax.sweeps.launchers.following import Machines, follow
 from vae_jax.sweeps.launchers.launcher import Flag, Launcher, Sweep, least
 from vae_jax.sweeps.launchers.task import Task, work
 from vae_jax.sweeps.population import Outcome, plan_groups
+from vae_jax.system import signals
 
 PATIENCE = 30.0
 """The seconds in which a cluster must answer, and in which cancelled runs save."""
@@ -96,31 +97,31 @@ def join(address: str, patience: float) -> None:
         os.environ.setdefault(name, value)  # read when Ray is imported
     import ray  # pyright: ignore[reportMissingImports]
 
-    until, found = time.monotonic() + patience, []
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if address in ("", "local"):
+        # In this thread, with which Ray's processes would end; the handlers that Ray sets are taken back.
+        with signals.leaving():
+            ray.init("local", include_dashboard=False, **quiet)
+        return
+    until, found = time.monotonic() + patience, []
 
-    def start() -> None:
+    def connect() -> None:
         try:
-            if address in ("", "local"):
-                ray.init("local", include_dashboard=False, **quiet)
-            else:
-                _knock(address, patience)
-                ray.init(address, **quiet)
+            _knock(address, patience)
+            ray.init(address, **quiet)
             found.append(None)
         except Exception as error:
             found.append(error)
 
-    # In a thread, because Ray itself waits longer, and because it would handle signals.
-    starting = threading.Thread(target=start, daemon=True)
-    starting.start()
-    # Ray on this machine is not a cluster that may be away; it only starts slowly on a machine that is busy.
-    starting.join(max(0.0, until - time.monotonic()) if address else None)
+    # In another thread, because Ray itself waits longer.
+    connecting = threading.Thread(target=connect, daemon=True)
+    connecting.start()
+    connecting.join(max(0.0, until - time.monotonic()))
     if not found or found[0] is not None:
         reason = " ".join(str(found[0]).split())[:100] if found else f"nothing in {patience:g} s"
-        where = f"--ray_address={address}" if address else "--launcher=ray"
         raise InputError(
-            f"{where}: no Ray cluster answers: {reason}; choices: HOST:PORT of `ray start --head`, or leave it out to start Ray "
-            "on this machine"
+            f"--ray_address={address}: no Ray cluster answers: {reason}; choices: HOST:PORT of `ray start --head`, or leave it "
+            "out, and RAY_ADDRESS unset, to start Ray on this machine"
         )
 
 
