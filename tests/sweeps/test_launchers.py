@@ -133,6 +133,7 @@ def test_a_task_works_in_the_folder_of_the_sweep_and_returns_errors_that_can_tra
     assert os.getcwd() == str(tmp_path)
     assert task.started_on(one).endswith(f", process {os.getpid()}")
     assert task.started_on(one._replace(attempt=1)) == ""
+    assert task.started_on(task.to_send(one)) == ""  # an earlier command's line
 
 
 def test_a_task_waits_for_the_lock_of_a_process_that_outlived_its_machine(sweep, monkeypatch):

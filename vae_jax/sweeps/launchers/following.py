@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from vae_jax.errors import TrainingError
 from vae_jax.sweeps.launchers.launcher import Sweep
-from vae_jax.sweeps.launchers.task import Task, make_tasks, started_on
+from vae_jax.sweeps.launchers.task import Task, make_tasks, started_on, to_send
 from vae_jax.sweeps.population import Outcome
 from vae_jax.system import signals
 from vae_jax.system.formatting import format_seconds
@@ -50,7 +50,7 @@ def follow(
     sent: list[_Sent] = []
     with signals.deferred() as stop:
         while (waiting or sent) and stop.signum is None:
-            batch = [waiting.popleft() for _ in range(min(len(waiting), machines.at_once - len(sent)))]
+            batch = [to_send(waiting.popleft()) for _ in range(min(len(waiting), machines.at_once - len(sent)))]
             if batch:
                 sent += [
                     _Sent(task, job, time.monotonic()) for task, job in zip(batch, machines.submit(batch), strict=True)

@@ -33,6 +33,8 @@ class Task(NamedTuple):
     """The directory that the sweep was started in: folders of data may be relative to it."""
     attempt: int = 0
     """The number of times that the task was lost."""
+    heard: int = 0
+    """The bytes that its log had before it was sent, of earlier attempts and commands."""
 
     @property
     def name(self) -> str:
@@ -109,7 +111,12 @@ def _portable(outcome: Outcome) -> Outcome:
 def started_on(task: Task) -> str:
     """Return the machine and process of this attempt at a task, from its log; empty: it has not started."""
     with contextlib.suppress(OSError):
-        for line in reversed(task.log.read_text(encoding="utf-8", errors="replace").splitlines()):
-            if line.startswith(task.start):
-                return line.removeprefix(task.start)
+        text = task.log.read_bytes()[task.heard :].decode(errors="replace")
+        if text.startswith(task.start) and "\n" in text:
+            return text.partition("\n")[0].removeprefix(task.start)
     return ""
+
+
+def to_send(task: Task) -> Task:
+    """Return the task as it is sent: what its log has now is of earlier attempts and commands."""
+    return task._replace(heard=task.log.stat().st_size if task.log.is_file() else 0)
