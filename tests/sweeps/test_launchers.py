@@ -302,6 +302,12 @@ def test_a_job_without_a_result_is_sent_again(sweep, fake_submitit, monkeypatch)
     assert (type(again), same) == (slurm.Work, one)
 
 
+def test_submitits_own_processes_run_one_at_a_time(sweep, fake_submitit):
+    given = with_flags(sweep[0], "slurm", slurm_cluster="local", slurm_partition="long")
+    assert len(dict(slurm.launch(given))) == 3
+    assert fake_submitit.arrays == [[(0,)], [(1,)], [(2,)]]
+
+
 def test_without_an_accelerator_elsewhere_runs_are_not_packed(sweep, monkeypatch):
     monkeypatch.delattr("jax.default_backend")  # the devices of this process say nothing about those
     monkeypatch.delattr("jax.process_count")
