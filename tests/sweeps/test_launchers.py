@@ -372,8 +372,9 @@ def started(tmp_path):
 
     yield start
     for process in processes:
-        process.kill()
-        process.communicate()
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
 
 
 def written(folder) -> dict[str, bytes]:
