@@ -198,7 +198,7 @@ def given(tmp_path, make_config, monkeypatch):
 def test_a_study_that_is_stopped_ends_as_one_that_was_not_and_repeats_no_trial(given):
     whole = given.start("whole", 12)
     assert {state for _, state, _ in whole} == {"COMPLETE", "PRUNED", "FAIL"}
-    assert len(given.trained) == 12
+    assert len(given.trained) == len({*given.trained}) == 12
 
     def stop(number):
         if number == 12 + 7:

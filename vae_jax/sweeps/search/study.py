@@ -91,7 +91,7 @@ def _sampler(seed: int) -> Any:
 
 
 def _open(folder: Path, warmup: int) -> Any:
-    """Open the study of a folder; a trial that was not finished waits to be trained further."""
+    """Open the study of a folder; a trial that was stopped does not count, and is the next one again."""
     import optuna  # pyright: ignore[reportMissingImports]
     from optuna.storages import journal  # pyright: ignore[reportMissingImports]
 
@@ -105,7 +105,7 @@ def _open(folder: Path, warmup: int) -> Any:
     )
     for trial in study.trials:
         if trial.state.name == "RUNNING":
-            study.enqueue_trial(trial.params)
+            # The next trial has its number, so its seed and its point: the run resumes.
             study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     return study
 
