@@ -27,51 +27,18 @@ from pathlib import Path
 from typing import Any
 
 from vae_jax import sweeps
-from vae_jax.commands import arguments
+from vae_jax.commands.sweep_flags import read_flags
 from vae_jax.config import command_line
 from vae_jax.sweeps import search as searching
-from vae_jax.sweeps.launchers import LAUNCHERS, Sweep
-from vae_jax.sweeps.launchers import flags as launcher_flags
+from vae_jax.sweeps.launchers import Sweep
 from vae_jax.sweeps.report import write_report
 from vae_jax.sweeps.results import finished
 from vae_jax.system import disk, signals, trackers
 
 
-def read_flags(argv: list[str]) -> Any:
-    """Parse the command line; `overrides` holds the (key, text) of --config.KEY=VALUE, `points` the values of --over."""
-    parser = arguments.Parser(__doc__)
-    parser.add_argument("--config", required=True, metavar="FILE", help="a config file, or the name of one")
-    parser.add_argument("--over", action="append", required=True, metavar="KEY=VALUE,...", help="a key and its values")
-    parser.add_argument("--seeds", type=arguments.seeds, default=(0,), metavar="SEED,...", help="seeds per value (0)")
-    parser.add_argument(
-        "--output", type=arguments.path, default=Path("runs/sweeps"), metavar="DIR", help="their folder (runs/sweeps)"
-    )
-    population = "train runs that can join as one program; auto (the default): on an accelerator only"
-    parser.add_argument("--population", choices=("auto", "on", "off"), default="auto", help=population)
-    parser.add_argument("--search", default="grid", metavar="NAME", help="grid (the default), or optuna")
-    parser.add_argument("--trials", type=arguments.count, metavar="N", help="the number of trials of --search=optuna")
-    launcher_flags.add(parser, LAUNCHERS)
-    flags, rest = parser.parse_known_args(argv)
-    unknown = [word for word in rest if not word.startswith("--config.") or "=" not in word]
-    if unknown:
-        parser.error(f"unknown: {' '.join(unknown)}")
-    flags.launch, flags.of_launcher = launcher_flags.chosen(flags, LAUNCHERS)
-    given = command_line.parse([f"--config={flags.config}", *rest])
-    flags.config, flags.overrides = given.config, given.overrides
-    searching.check(flags)
-    space = searching.parse_space(flags.over) if flags.search == "optuna" else {}
-    flags.points = [] if space else sweeps.product(flags.over)
-    keys = [key for name in space for key in name.split(":")] or [key for key, _ in flags.points[0]]
-    flags.space, swept = space, {"seed": "--seeds", **dict.fromkeys(keys, "--over")}
-    for key, value in flags.overrides:
-        if key in swept:
-            parser.error(f"--config.{key}={value}: {swept[key]} sets this key for each run")
-    return flags
-
-
 def main(argv: list[str]) -> int:
     """Run the command; the exit code is 1 if a run failed."""
-    flags, console = read_flags(argv), searching.Watched()
+    flags, console = read_flags(argv, __doc__), searching.Watched()
     stop_message = f"stopped; resume with: vae-jax sweep {shlex.join(argv)}"
     name, output = Path(flags.config).stem, disk.make_folder("--output", flags.output)
 
