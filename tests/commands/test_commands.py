@@ -9,7 +9,9 @@ FOLDER = ROOT / "vae_jax" / "commands"
 
 
 def test_every_module_of_the_folder_is_a_command():
-    assert {path.stem for path in FOLDER.glob("*.py")} - {"__init__", "arguments", "sweep_flags"} == set(commands.COMMANDS)
+    assert {path.stem for path in FOLDER.glob("*.py")} - {"__init__", "arguments", "sweep_flags"} == set(
+        commands.COMMANDS
+    )
 
 
 @pytest.mark.parametrize("name", commands.COMMANDS)

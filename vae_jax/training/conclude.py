@@ -14,6 +14,7 @@ from vae_jax.runs.run import Run
 from vae_jax.system import disk, processes
 from vae_jax.system.formatting import format_seconds
 from vae_jax.training.measure import measure, print_measured
+from vae_jax.training.pairing import trained_run
 from vae_jax.training.prepare import Training
 from vae_jax.training.session import Session
 
@@ -48,7 +49,7 @@ def conclude(training: Training, session: Session) -> dict[str, Any]:
     print_measured(shown, best, "best", console)
     (workdir / workdir_lib.PAGE).unlink(missing_ok=True)
     disk.write(workdir / workdir_lib.RESULTS, json.dumps(results, indent=2) + "\n")
-    trained = Run(shown.config, shown.model, params, shown.spec, best.step)
+    trained = trained_run(training, shown, params, best.step)
     failed: dict[str, Exception] = {}
     paths: list[Path] = []
     with left_out.guarded("figures", failed):  # a Matplotlib that cannot be imported, for example

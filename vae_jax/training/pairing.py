@@ -8,10 +8,11 @@ from vae_jax.objectives import make_objective
 from vae_jax.runs.checkpoint import Checkpoints
 from vae_jax.runs.checkpoint.ownership import assert_own, spec_of
 from vae_jax.runs.loading import load_parent
-from vae_jax.runs.pair import assert_learned, join
+from vae_jax.runs.pair import Joined, assert_learned, join
+from vae_jax.runs.run import Run
 from vae_jax.training.prepare import Training, make_run_evaluate
 from vae_jax.training.step import make_hparams
-from vae_jax.types import Config, TrainState
+from vae_jax.types import Config, Params, TrainState
 
 
 def completed(training: Training, state: TrainState) -> tuple[Training, TrainState]:
@@ -35,6 +36,14 @@ def completed(training: Training, state: TrainState) -> tuple[Training, TrainSta
         evaluate=make_run_evaluate(run.config, dataset, run.model, objective, training.layout),
     )
     return whole, state._replace(params=run.params)
+
+
+def trained_run(training: Training, whole: Training, params: Params, step: int) -> Run:
+    """Return the run that a training has made; `whole` is the training of `completed`, to which the parameters belong."""
+    run = Run(whole.config, whole.model, params, whole.spec, step)
+    if training.spec.codes is not None:
+        run.joined = Joined(load_parent(training.config), training.config, training.spec, params)
+    return run
 
 
 def check_parent(config: Config, workdir: Path) -> None:
