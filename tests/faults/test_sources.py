@@ -28,6 +28,7 @@ IN_PLACE = {
     "vae_jax/system/disk.py": "to a temporary name, renamed",
     "vae_jax/runs/writer.py": "metrics.jsonl only grows, row by row",
     "vae_jax/train.py": "/dev/null",
+    "vae_jax/sweeps/launchers/task.py": "a log, read by people",
     "vae_jax/sweeps/population/loop.py": "/dev/null",
     "experiments/benchmarks/nll_contenders.py": "images for another process, into a scratch folder",
     "experiments/benchmarks/peers.py": "images for other processes, into a scratch folder",

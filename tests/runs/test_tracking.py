@@ -207,7 +207,7 @@ def test_a_tracker_that_is_not_installed_is_one_line_before_any_data_are_read(fa
 
 
 def test_a_sweep_with_a_tracker_that_is_not_installed_trains_nothing(fake, tmp_path, monkeypatch):
-    monkeypatch.setattr(sweep, "train_runs", lambda *given: pytest.fail("it trains"))
+    monkeypatch.setattr("vae_jax.sweeps.launchers.local.train_runs", lambda *given: pytest.fail("it trains"))
     flags = ["--config=configs/vae.py", "--over=beta=1,2", f"--output={tmp_path}", "--config.log.tracker=trackio"]
     with pytest.raises(InputError, match=r"^log\.tracker=trackio: trackio is not installed; .*; choices: none, wandb$"):
         sweep.main(flags)

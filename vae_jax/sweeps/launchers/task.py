@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import pickle
 import socket
 import time
 from collections.abc import Sequence
@@ -99,12 +98,9 @@ def _wait_for_locks(task: Task) -> None:
 
 
 def _portable(outcome: Outcome) -> Outcome:
-    """Return an outcome that another process can read: an error that pickle cannot carry becomes its text."""
-    if isinstance(outcome, Exception):
-        try:
-            return pickle.loads(pickle.dumps(outcome))
-        except Exception:
-            return TrainingError(f"{type(outcome).__name__}: {outcome}")
+    """Return an outcome that another process can read: an error that is not ours becomes its text."""
+    if isinstance(outcome, Exception) and not isinstance(outcome, InputError | TrainingError):
+        return TrainingError(f"{type(outcome).__name__}: {outcome}")
     return outcome
 
 
