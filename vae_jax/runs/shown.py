@@ -43,7 +43,7 @@ def _table(results: Mapping[str, Any]) -> str:
         values = [results.get(f"{split}/{metric}") for split in splits]
         cells = "".join(f"<td>{'' if value is None else format_value(metric, value)}</td>" for value in values)
         lines.append(f"<tr><td>{html.escape(metric)}</td>{cells}</tr>")
-    return f"<table>{''.join(lines)}</table>"
+    return f'<table cellpadding="4">{"".join(lines)}</table>'
 
 
 def _pictures(folder: Path) -> str:
