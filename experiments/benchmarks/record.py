@@ -5,7 +5,6 @@ import json
 import os
 import platform
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from vae_jax.system import disk
 from vae_jax.system.console import Console
+from vae_jax.system.versions import versions
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("jax", "jaxlib", "flax", "numpy", "torch", "keras", "pythae")
@@ -68,7 +68,7 @@ def save(
         "title": title,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": machine(),
-        "versions": {"python": platform.python_version()} | versions(),
+        "versions": versions(PACKAGES),
         "columns": list(columns),
         "rows": [list(row) for row in rows],
         "notes": list(notes),
@@ -140,14 +140,3 @@ def others_seconds() -> float:
         return 0.0
     user, nice, system, _, _, irq, softirq, steal = map(int, words[1:9])
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK") - sum(os.times()[:4])
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of the installed packages of PACKAGES."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -13,6 +13,7 @@ from experiments.faults.promises import PROMISES
 from experiments.faults.started import kill, start
 from vae_jax.system import disk
 from vae_jax.system.signals import StopRequest
+from vae_jax.system.versions import versions
 
 TESTS = "tests/faults"
 SECONDS = 7200
@@ -109,8 +110,8 @@ def keep(output: Path, part: str, rows: Sequence[Row], files: Sequence[str] = ()
     """
     path = output.with_suffix(".json")
     parts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    date, versions = datetime.datetime.now(datetime.UTC).date().isoformat(), record.versions()
-    used = ", ".join(f"{name} {number}" for name, number in versions.items())
+    date, found = datetime.datetime.now(datetime.UTC).date().isoformat(), versions(record.PACKAGES)
+    used = ", ".join(f"{name} {number}" for name, number in found.items() if name != "python")
     others = [row for row in parts.get(part, {"rows": []})["rows"] if files and not _is_of(row["commands"], files)]
     measured = f"{record.machine()}; {used}; {date}"
     parts[part] = {"measured": measured, "rows": [*others, *(row._asdict() for row in rows)]}

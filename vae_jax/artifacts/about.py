@@ -1,7 +1,5 @@
 """The facts about a trained model that go to others together with its weights."""
 
-import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +27,6 @@ def sentence(run: Run) -> str:
 def portable(config: Config) -> dict[str, Any]:
     """Return the config without the folders of the machine that trained."""
     return nest({name: value for name, value in flatten(config).items() if not name.endswith("_dir")}).to_dict()
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of PACKAGES; a package that is imported from a folder may have none."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def named(params: Params) -> dict[str, np.ndarray]:

@@ -1,8 +1,6 @@
 """A checkpoint evaluated on every split: at the end of a run, and for `vae-jax evaluate`."""
 
 import json
-import platform
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +19,7 @@ from vae_jax.runs.pair import PAIR
 from vae_jax.runs.workdir import read_config
 from vae_jax.system import disk
 from vae_jax.system.console import Console
+from vae_jax.system.versions import versions
 from vae_jax.training.pairing import completed
 from vae_jax.training.prepare import Training, prepare
 from vae_jax.types import Params, TrainState
@@ -72,7 +71,7 @@ def measure(training: Training, checkpoints: Checkpoints, which: Which) -> Measu
         "likelihood_params": _scalars(state.params["likelihood"]),
         "num_parameters": num_parameters(model_params(state.params)),
         "num_images": {name: len(getattr(training.dataset, name).images) for name in SPLITS},
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        "versions": versions(PACKAGES),
         "device": jax.devices()[0].device_kind,
         **({} if training.model.given is None else {"condition": training.config.condition}),
         **({} if training.model.given is None or training.model.rate is None else {"bounds_on": GIVEN}),

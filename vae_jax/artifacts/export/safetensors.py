@@ -9,6 +9,7 @@ from vae_jax.artifacts.export.file import Artefact, extra
 from vae_jax.errors import InputError
 from vae_jax.runs.pair import PAIR, first_folder
 from vae_jax.runs.run import Run
+from vae_jax.system.versions import versions
 
 LOAD = (
     "from safetensors.numpy import load_file",
@@ -57,7 +58,7 @@ def _card(run: Run, workdir: Path) -> dict[str, Any]:
         "image_shape": list(run.shape),
         **({"levels": run.spec.levels} if run.spec.levels else {}),
         "step": run.step,
-        "versions": about.versions(),
+        "versions": versions(about.PACKAGES),
         "units": {
             "images": "[N, H, W, C], pixels in [0, 1]",
             "logvar": "natural logarithm of the variance",

@@ -14,6 +14,7 @@ from vae_jax.artifacts.pretrained.picture import picture
 from vae_jax.errors import InputError, shown
 from vae_jax.runs.run import Run
 from vae_jax.system import disk
+from vae_jax.system.versions import versions
 
 LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
 
@@ -66,7 +67,12 @@ def _parts(run: Run) -> tuple[dict[str, bytes], dict[str, Any]]:
         sha256 = weights.digest(files[folder_lib.WEIGHTS])
         parts = folder_lib.described(density.config, density.spec, run.step, sha256)
         parts["first"] = _described(first, files[folder_lib.FIRST])
-    return files, {"format": folder_lib.FORMAT, "what": about.sentence(run), "versions": about.versions(), **parts}
+    return files, {
+        "format": folder_lib.FORMAT,
+        "what": about.sentence(run),
+        "versions": versions(about.PACKAGES),
+        **parts,
+    }
 
 
 def _measured(run: Run) -> dict[str, Any]:
