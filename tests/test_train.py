@@ -299,7 +299,7 @@ def test_keys_outside_the_identity_can_change_on_resuming_without_changing_a_bit
     changed |= {"log.tensorboard": False, "log.parameters": True, "log.latent_every_steps": 4, "streaming": "on"}
     changed |= {"early_stopping": 7, "compilation_cache": False, "cache_dir": str(tmp_path), "skip_broken": True}
     assert {key.name for key in config_lib.KEYS if not key.identity} - changed.keys() == {
-        "num_epochs", "log.profile", "checkpoint.best_metric", "data_dir", "train_dir", "val_dir", "test_dir",
+        "num_epochs", "log.profile", "log.tracker", "checkpoint.best_metric", "data_dir", "train_dir", "val_dir", "test_dir",
     }  # fmt: skip
     run(num_epochs=1)
     run(num_epochs=2, **{name.replace(".", "__"): value for name, value in changed.items()})

@@ -404,9 +404,9 @@ def test_a_number_of_codes_beside_a_grid_and_annealing_of_codes_are_refused(quan
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", ["mlp", "conv"])
-def test_a_run_uses_its_codes_ends_whole_and_is_resumed_bit_for_bit(make_config, tmp_path, network, capsys):
-    changes = {"model": "quantized", "network": network, "channels": (8, 8), "log__tensorboard": False}
+@pytest.mark.parametrize("own", [{"network": "mlp"}, {"network": "conv", "channels": (8, 8)}], ids=["mlp", "conv"])
+def test_a_run_uses_its_codes_ends_whole_and_is_resumed_bit_for_bit(make_config, tmp_path, own, capsys):
+    changes = {"model": "quantized", **own, "log__tensorboard": False}
     results = train_and_evaluate(make_config(**changes, num_epochs=4), tmp_path / "whole")
     printed = capsys.readouterr().out
     used = f"{results['test/codes_used']:.0f} of 64, perplexity"
