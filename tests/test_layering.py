@@ -17,6 +17,7 @@ ORDER = (
 """A file imports from its own room and from rooms to the left of it."""
 ONLY_IN = {
     "flax": "models/networks",
+    "grain": "data/records",
     "huggingface_hub": "artifacts/pretrained/hub",
     "matplotlib": "artifacts/figures",
     "mlflow": "system/trackers/mlflow",
@@ -28,7 +29,7 @@ ONLY_IN = {
     "sklearn": "artifacts/arrays data/digits evaluation/health",
     "submitit": "sweeps/launchers/slurm",
     "tensorboardX": "runs/tensorboard",
-    "tensorflow_datasets": "data/tfds",
+    "tensorflow_datasets": "data/tfds data/records",
     "trackio": "system/trackers/trackio",
     "wandb": "system/trackers/wandb",
 }

@@ -100,5 +100,6 @@ def _fit(training: Training, session: Session) -> Session:
         save_unless_saved(training, session)
     finally:
         session.profile.close()
+        training.feed.close()
         session.console.stop()
     return session

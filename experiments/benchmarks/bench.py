@@ -63,7 +63,7 @@ class Bench:
         for epoch in range(FULL_EPOCHS):
             order = epoch_order(config.seed, epoch, len(self.run.dataset.train.images), config.batch_size)
             for start in range(0, len(order), size):
-                images, places = self.run.feed.images(order[start : start + size])
+                images, places = self.run.feed.images(order[start : start + size], 0)
                 state, _ = self.run.chunk(state, images, places, self.run.key_train, self.run.hparams)
         jax.block_until_ready(state)
         self.session = self.session._replace(state=state)

@@ -44,7 +44,7 @@ def train(data_dir: str) -> tuple[Training, Params]:
     state, size = run.state, run.steps_per_dispatch
     order = epoch_order(run.config.seed, 0, len(run.dataset.train.images), run.config.batch_size)
     for start in range(0, len(order) // size * size, size):
-        state, _ = run.chunk(state, *run.feed.images(order[start : start + size]), run.key_train, run.hparams)
+        state, _ = run.chunk(state, *run.feed.images(order[start : start + size], start), run.key_train, run.hparams)
     return run, state.params
 
 

@@ -30,26 +30,26 @@ def peak_memory() -> float:
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
 
 
-def calls(run: Training, steps: int) -> Iterator[np.ndarray]:
-    """Yield the image rows of each call of the device, for epoch after epoch, at most `steps` steps per call."""
+def calls(run: Training, steps: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield the image rows and the first step of each call of the device, epoch after epoch, at most `steps` steps per call."""
     size, epoch = min(run.steps_per_dispatch, steps), 0
     while True:
         order = epoch_order(run.config.seed, epoch, len(run.dataset.train.images), run.config.batch_size)
         for start in range(0, len(order) // size * size, size):  # equal sizes, so that nothing is compiled again
-            yield order[start : start + size]
+            yield order[start : start + size], epoch * run.steps_per_epoch + start
         epoch += 1
 
 
 def milliseconds(run: Training, blocks: int = BLOCKS, steps: int = STEPS) -> list[float]:
     """Return the milliseconds of a step in each block, including the transfer of images, without compilation."""
     state, source, results = run.state, calls(run, steps), []
-    state, _ = run.chunk(state, *run.feed.images(next(source)), run.key_train, run.hparams)
+    state, _ = run.chunk(state, *run.feed.images(*next(source)), run.key_train, run.hparams)
     for _ in range(blocks):
         jax.block_until_ready(state)
         started, done = time.perf_counter(), 0
         while done < steps:
-            rows = next(source)
-            state, _ = run.chunk(state, *run.feed.images(rows), run.key_train, run.hparams)
+            rows, step = next(source)
+            state, _ = run.chunk(state, *run.feed.images(rows, step), run.key_train, run.hparams)
             done += len(rows)
         jax.block_until_ready(state)
         results.append(1000 * (time.perf_counter() - started) / done)

@@ -26,7 +26,7 @@ from vae_jax.training.prepare import prepare
 keys = {"latent_dim": "20", "batch_size": "128", "log.latent_every_steps": "0", "steps_per_dispatch": "1"}
 run = prepare(command_line.read_file("configs/vae.py", tuple(keys.items())))
 rows = epoch_order(0, 0, len(run.dataset.train.images), run.config.batch_size)[:1]
-state, metrics = run.chunk(run.state, *run.feed.images(rows), run.key_train, run.hparams)
+state, metrics = run.chunk(run.state, *run.feed.images(rows, 0), run.key_train, run.hparams)
 jax.block_until_ready(metrics)
 """
 IMPORTS = "from vae_jax import config, train; from vae_jax.config import command_line"

@@ -1,12 +1,10 @@
 import contextlib
 import functools
 import gzip
-import hashlib
 import http.server
 import io
 import os
 import socket
-import struct
 import sys
 import threading
 import time
@@ -14,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.mnist_files import register, write_idx, write_originals
 
 from vae_jax import config as config_room
 from vae_jax import data
@@ -30,35 +29,11 @@ def make_config(tmp_path: Path, **changes):
     return config
 
 
-def write_idx(file: Path, array: np.ndarray) -> None:
-    header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}i", *array.shape)
-    file.write_bytes(gzip.compress(header + array.tobytes(), mtime=0))
-
-
-def register(monkeypatch, url: str, folder: Path) -> None:
-    """Make TFDS accept the files in the folder as the original MNIST at this address."""
-    import tensorflow_datasets as stock
-    from tensorflow_datasets.core import utils
-    from tensorflow_datasets.core.download import checksums
-
-    monkeypatch.setattr(stock.builder_cls("mnist"), "URL", url)
-    for file in folder.iterdir():
-        content = file.read_bytes()
-        info = checksums.UrlInfo(utils.Size(len(content)), hashlib.sha256(content).hexdigest(), file.name)
-        monkeypatch.setitem(checksums.get_all_url_infos(), url + file.name, info)
-
-
 @pytest.fixture
 def originals(tmp_path, monkeypatch) -> Path:
     """Return a folder with four small files in MNIST's format, which TFDS accepts as the original ones."""
-    folder, rng = tmp_path / "originals", np.random.default_rng(0)
-    folder.mkdir()
-    for part, count in (("train", 40), ("test", 12)):
-        images, labels = idx.IDX_FILES[part]
-        write_idx(folder / images, rng.integers(0, 256, (count, 28, 28), np.uint8))
-        write_idx(folder / labels, np.arange(count, dtype=np.uint8) % 10)
-    register(monkeypatch, "http://127.0.0.1:9/", folder)
-    return folder
+    write_originals(tmp_path / "originals", monkeypatch)
+    return tmp_path / "originals"
 
 
 def examples(images: np.ndarray, labels: np.ndarray) -> list[tuple[bytes, int]]:

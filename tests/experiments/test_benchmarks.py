@@ -1,5 +1,6 @@
 """The benchmark scripts apart from the measurements: stored results, and which rounds count."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -266,8 +267,9 @@ def test_a_point_is_measured_with_its_keys_and_devices_or_its_row_gives_the_reas
 
 def test_the_steps_of_a_point_agree_with_the_training_step(make_config):
     run = prepare(make_config())  # 20 steps per epoch
-    source = point.calls(run, 6)
-    assert [next(source).shape for _ in range(4)] == [(6, 64)] * 4
+    rows, steps = zip(*itertools.islice(point.calls(run, 6), 4), strict=True)
+    assert [each.shape for each in rows] == [(6, 64)] * 4
+    assert steps == (0, 6, 12, 20)
     assert len(point.milliseconds(run, blocks=2, steps=6)) == 2
     assert point.peak_memory() >= 0
 

@@ -19,6 +19,7 @@ IN_PLACE = {
     "vae_jax/data/cache.py": "into the cache's scratch folder, moved when whole",
     "vae_jax/data/tfds/idx.py": "into memory",
     "vae_jax/data/codes.py": "into memory",
+    "vae_jax/data/records/pack.py": "into memory, and shards into a scratch folder, renamed when whole",
     "vae_jax/data/mapped.py": "into the cache's scratch folder, moved when whole",
     "vae_jax/artifacts/figures/animation.py": "into memory",
     "vae_jax/artifacts/figures/files.py": "into memory",

@@ -17,7 +17,7 @@ def test_runs_of_a_population_are_given_the_labels_of_their_own_images(make_conf
     rows = np.random.default_rng(0).integers(0, 1000, (2, 3, 8), np.int32)
     program, alone = make_program(first, 2), []
     for run, own in zip(runs, rows, strict=True):
-        feed = *run.feed.images(own), run.key_train, run.hparams, run.feed.labels(own)
+        feed = *run.feed.images(own, 0), run.key_train, run.hparams, run.feed.labels(own)
         alone.append(np.asarray(run.pure_chunk(run.state, *feed)[1]["loss"]))
     state = program.stack([run.state for run in runs])
     keys, hparams = (
@@ -25,5 +25,5 @@ def test_runs_of_a_population_are_given_the_labels_of_their_own_images(make_conf
         program.stack_hparams([r.hparams for r in runs]),
     )
     flat = rows.reshape(6, 8)
-    _, metrics = program.chunk(state, *first.feed.images(flat), keys, hparams, first.feed.labels(flat))
+    _, metrics = program.chunk(state, *first.feed.images(flat, 0), keys, hparams, first.feed.labels(flat))
     np.testing.assert_allclose(metrics["loss"], np.stack(alone), rtol=1e-5)

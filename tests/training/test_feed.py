@@ -17,21 +17,22 @@ def images(tmp_path) -> np.memmap:
 
 
 @pytest.mark.parametrize("streaming", ["on", "off"])
-def test_the_feed_returns_the_requested_rows(images, streaming):
-    made = feed.make_feed(images, 8, streaming, devices.make_layout())
+def test_the_feed_returns_the_requested_rows(images, streaming, make_config):
+    made = feed.make_feed(images, make_config(batch_size=8, streaming=streaming), devices.make_layout())
     rows = np.random.default_rng(1).permutation(1000)[:24].astype(np.int32).reshape(3, 8)
-    given, places = made.images(rows)
+    given, places = made.images(rows, 0)
     found = np.asarray(given) if places is None else np.asarray(given)[np.asarray(places)]
     assert (places is None) == (streaming == "on")
     np.testing.assert_array_equal(found, images[rows])
 
 
-def test_auto_streams_a_split_larger_than_a_quarter_of_the_memory(images, monkeypatch):
+def test_auto_streams_a_split_larger_than_a_quarter_of_the_memory(images, monkeypatch, make_config):
+    config = make_config(batch_size=2)
     layout, rows = devices.make_layout(), np.zeros((1, 2), np.int32)
     for memory, shape in ((4 * images.nbytes, images.shape), (4 * images.nbytes - 4, (1, 2, 64, 64, 1))):
         monkeypatch.setattr(feed, "device_memory", lambda memory=memory: memory)
-        assert feed.make_feed(images, 2, "auto", layout).images(rows)[0].shape == shape
-    assert feed.make_feed(images, 2, "auto", layout).most_steps == devices.BYTES_OF_A_CALL // (2 * 64 * 64)
+        assert feed.make_feed(images, config, layout).images(rows, 0)[0].shape == shape
+    assert feed.make_feed(images, config, layout).most_steps == devices.BYTES_OF_A_CALL // (2 * 64 * 64)
 
 
 def resident(path) -> int:

@@ -18,6 +18,7 @@ COMMANDS = (
     "index",
     "sample",
     "codes",
+    "pack",
     "export",
     "share",
     "sweep",

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import NoReturn
 
+from vae_jax.config import command_line
 from vae_jax.errors import InputError
 from vae_jax.system import disk
 
@@ -34,6 +35,20 @@ class Parser(argparse.ArgumentParser):
     def add_output(self, default: str = "RUN") -> None:
         """Add the flag that names the folder to write to; see `output_folder`."""
         self.add_argument("--output", type=path, metavar="DIR", help=f"the folder to write to ({default})")
+
+    def add_config(self) -> None:
+        """Add the flag of a config, which --config.KEY=VALUE changes; see `parse_config`."""
+        self.add_argument("--config", required=True, metavar="FILE", help="a config file, or the name of one")
+
+    def parse_config(self, argv: list[str]) -> argparse.Namespace:
+        """Parse the flags; `config` is the file or name, `overrides` holds the (key, text) of --config.KEY=VALUE."""
+        flags, rest = self.parse_known_args(argv)
+        unknown = [word for word in rest if not word.startswith("--config.") or "=" not in word]
+        if unknown:
+            self.error(f"unknown: {' '.join(unknown)}")
+        given = command_line.parse([f"--config={flags.config}", *rest])
+        flags.config, flags.overrides = given.config, given.overrides
+        return flags
 
 
 def output_folder(flags: argparse.Namespace, below: str = "", kind: str = "DIR") -> Path:

@@ -5,7 +5,6 @@ from typing import Any
 
 from vae_jax import sweeps
 from vae_jax.commands import arguments
-from vae_jax.config import command_line
 from vae_jax.sweeps import search as searching
 from vae_jax.sweeps.launchers import LAUNCHERS
 from vae_jax.sweeps.launchers import flags as launcher_flags
@@ -17,7 +16,7 @@ def read_flags(argv: list[str], help_text: str | None) -> Any:
     `overrides` holds the (key, text) of --config.KEY=VALUE, `points` the values of --over, and `space` its ranges, if any.
     """
     parser = arguments.Parser(help_text)
-    parser.add_argument("--config", required=True, metavar="FILE", help="a config file, or the name of one")
+    parser.add_config()
     parser.add_argument("--over", action="append", required=True, metavar="KEY=VALUE,...", help="a key and its values")
     parser.add_argument("--seeds", type=arguments.seeds, default=(0,), metavar="SEED,...", help="seeds per value (0)")
     parser.add_argument(
@@ -28,13 +27,8 @@ def read_flags(argv: list[str], help_text: str | None) -> Any:
     parser.add_argument("--search", default="grid", metavar="NAME", help="grid (the default), or optuna")
     parser.add_argument("--trials", type=arguments.count, metavar="N", help="the number of trials of --search=optuna")
     launcher_flags.add(parser, LAUNCHERS)
-    flags, rest = parser.parse_known_args(argv)
-    unknown = [word for word in rest if not word.startswith("--config.") or "=" not in word]
-    if unknown:
-        parser.error(f"unknown: {' '.join(unknown)}")
+    flags = parser.parse_config(argv)
     flags.launch, flags.of_launcher = launcher_flags.chosen(flags, LAUNCHERS)
-    given = command_line.parse([f"--config={flags.config}", *rest])
-    flags.config, flags.overrides = given.config, given.overrides
     searching.check(flags)
     space = searching.parse_space(flags.over) if flags.search == "optuna" else {}
     flags.points = [] if space else sweeps.product(flags.over)

@@ -27,6 +27,11 @@ def problems_without_folders(c: Mapping[str, Any]) -> list[str]:
         )
     if c["dataset"] == "codes" and c["binarize"] != "none":
         problems.append(f"binarize={c['binarize']}: dataset=codes has no pixels; choices: binarize=none")
+    if c["dataset"] == "grain" and c["binarize"] == "static_seeded":
+        problems.append(
+            "binarize=static_seeded: dataset=grain reads its training images as it needs them, and keeps none; choices: "
+            "binarize=none, dynamic"
+        )
     if c["schedule"] == "cosine" and c["schedule_epochs"] <= c["warmup_epochs"]:
         problems.append(
             f"schedule_epochs={c['schedule_epochs']:g}: schedule={c['schedule']} needs its own length, more than "

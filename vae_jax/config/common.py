@@ -20,7 +20,8 @@ DATA = (
     text("dataset", "digits", "data set; any image set of TensorFlow Datasets works too"),
     text("data_dir", "", "folder of the data set's original files, for use offline; empty: download. dataset=folder: a folder "
           "with train/, test/ and perhaps val/, instead of the next three keys. dataset=arrays: the .npz or .npy file. "
-          "dataset=codes: the folder of a finished run",
+          "dataset=codes: the folder of a finished run. dataset=grain: a folder of array_record shards, from TFDS or "
+          "`vae-jax pack`",
           identity=False),
     text("train_dir", "", "folder of training images (image folders)", identity=False),
     text("val_dir", "", "folder of validation images (image folders)", identity=False),
@@ -66,6 +67,8 @@ OPTIMISATION = (
     count("steps_per_dispatch", 0, "training steps in one device call; 0: chosen automatically", "steps", identity=False),
     text("streaming", "auto", "gather training images from disk for each device call, instead of keeping them on the device; "
           "auto: if they would take more than a quarter of its memory", "auto", "on", "off", identity=False),
+    count("data_workers", 0, "processes that read training images ahead (dataset=grain); 0: threads of this one", "processes",
+          high=1024, identity=False),
 )  # fmt: skip
 
 RECORDS = (

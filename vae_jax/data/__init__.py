@@ -9,6 +9,7 @@ from vae_jax.data.arrays import load_arrays
 from vae_jax.data.codes import load_codes
 from vae_jax.data.digits import load_digits, load_textbook_digits
 from vae_jax.data.folders import load_folder
+from vae_jax.data.records import load_records
 from vae_jax.data.source import Source
 from vae_jax.data.tfds import builder_names, load_idx_set, load_tfds
 from vae_jax.errors import InputError
@@ -23,6 +24,7 @@ DATASETS: dict[str, Callable[[Config], Source]] = {
     "folder": load_folder,
     "arrays": load_arrays,
     "codes": load_codes,
+    "grain": load_records,
 }
 """Name -> loader, (config) -> Source. Any other name is that of a TFDS builder."""
 
@@ -58,21 +60,17 @@ def assemble(source: Source, config: Config) -> Dataset:
     """
     if source.val is not None:
         return _as_given(source, config)
-    seed, whole = splits.seed_of(config.held_out, config.split_seed), source.train
-    rest = np.arange(len(whole.labels))
-    if not len(rest):
+    whole = source.train
+    if not len(whole.labels):
         raise InputError(f"dataset={config.dataset}: the set has no training images")
+    rows = splits.cut(whole.labels, source.test is not None, config)
     grey, drawn = whole, _binarized(whole, config, splits.BINARIZE_TRAIN)
-    if source.test is None:
-        rest, held = splits.cut_test_indices(whole.labels, seed)
-        test = _take(drawn, held)
-    else:
-        test = _binarized(source.test, config, splits.BINARIZE_TEST)
+    test = source.test and _binarized(source.test, config, splits.BINARIZE_TEST)
+    test = test or _take(drawn, rows["test"])
     if not len(test.labels):
         raise InputError(f"dataset={config.dataset}: the test split would be empty ({len(whole.labels)} images in all)")
-    train, val = splits.train_val_indices(whole.labels[rest], config.val_fraction, config.num_train, seed)
     pixels, before = (drawn, grey.images) if config.binarize == "static_seeded" else (grey, None)
-    return Dataset(_take(pixels, rest[train]), _take(drawn, rest[val]), test, source.class_names, before)
+    return Dataset(_take(pixels, rows["train"]), _take(drawn, rows["val"]), test, source.class_names, before)
 
 
 def _as_given(source: Source, config: Config) -> Dataset:
@@ -87,10 +85,12 @@ def _as_given(source: Source, config: Config) -> Dataset:
         train = _binarized(train, config, splits.BINARIZE_TRAIN)
     val, test = _binarized(val, config, splits.BINARIZE_VAL), _binarized(test, config, splits.BINARIZE_TEST)
     count = config.num_train or len(train.labels)
-    return Dataset(Split(train.images[:count], train.labels[:count]), val, test, source.class_names, before)
+    if count < len(train.labels):
+        train = _take(train, slice(count))
+    return Dataset(train, val, test, source.class_names, before)
 
 
-def _take(split: Split, indices: np.ndarray) -> Split:
+def _take(split: Split, indices: np.ndarray | slice) -> Split:
     return Split(split.images[indices], split.labels[indices])
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import UInt8
 
+from vae_jax.data.lazy import HostImages
 from vae_jax.data.mapped import pieces_of
 from vae_jax.types import Config, Dataset
 
@@ -26,7 +27,7 @@ def dark_notice(config: Config, dataset: Dataset) -> str | None:
     return line + (", or save them as floats" if top == 1 and config.dataset == "arrays" else "")
 
 
-def _largest(images: UInt8[np.ndarray, "N H W C"]) -> int:
+def _largest(images: UInt8[HostImages, "N H W C"]) -> int:
     """Return the largest pixel, or the first block's largest that reaches DARKEST; the other blocks are not read."""
     top = 0
     for piece in pieces_of(images, max(1, _BLOCK * len(images) // images.nbytes)):

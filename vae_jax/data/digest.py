@@ -6,17 +6,26 @@ import jax
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 
+from vae_jax.data.lazy import HostImages, LazyImages
 from vae_jax.data.mapped import pieces_of
 from vae_jax.types import Dataset, Params
 
 
-def mean_of(images: Shaped[np.ndarray, "N H W C"]) -> Float[np.ndarray, "H W C"]:
+def mean_of(images: Shaped[HostImages, "N H W C"]) -> Float[np.ndarray, "H W C"]:
     """Return the mean image, of pixels in [0, 1]; a mapped file does not stay in memory. It is exact but for latents."""
+    total, highest = total_of(images), 255 if images.dtype == np.uint8 else 1
+    return (total / (highest * len(images))).astype(np.float32)
+
+
+def total_of(images: Shaped[HostImages, "N H W C"]) -> Shaped[np.ndarray, "H W C"]:
+    """Return the sum of all images, i64 or, of latents, f64."""
+    if isinstance(images, LazyImages) and images.total is not None:
+        return images.total
     kind = np.int64 if np.issubdtype(images.dtype, np.integer) else np.float64
-    total, highest = np.zeros(images.shape[1:], kind), 255 if images.dtype == np.uint8 else 1
+    total = np.zeros(images.shape[1:], kind)
     for piece in pieces_of(images):
         total += piece.sum(axis=0, dtype=kind)
-    return (total / (highest * len(images))).astype(np.float32)
+    return total
 
 
 def data_digest(dataset: Dataset, mean_image: Float[np.ndarray, "H W C"]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from vae_jax.data.lazy import HostImages
 from vae_jax.system.disk import assert_room
 
 
@@ -42,7 +43,7 @@ def _write_header(stream: Any, count: int, shape: tuple[int, ...]) -> None:
     np.lib.format.write_array_header_1_0(stream, header)
 
 
-def unmap(images: np.ndarray) -> None:
+def unmap(images: HostImages) -> None:
     """Release the memory of the parts of a mapped file that were read; otherwise the whole set ends up in memory.
 
     Views, and the result of np.asarray, have no map of their own: it belongs to the array whose memory they show.
@@ -56,7 +57,7 @@ def unmap(images: np.ndarray) -> None:
         shown.madvise(mmap.MADV_DONTNEED)
 
 
-def pieces_of(images: np.ndarray, size: int = 1000) -> Iterator[np.ndarray]:
+def pieces_of(images: HostImages, size: int = 1000) -> Iterator[np.ndarray]:
     """Yield images[:size], images[size : 2 * size] and so on; memory of a mapped file is given back after each piece."""
     for start in range(0, len(images), size):
         yield images[start : start + size]

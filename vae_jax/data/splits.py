@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Int32, Int64, UInt8
 
 from vae_jax.errors import InputError
+from vae_jax.types import Config
 
 TEST, VAL, BINARIZE_TRAIN, BINARIZE_TEST, BINARIZE_VAL, WHOLE = range(6)
 """Tags of the draws."""
@@ -73,6 +74,22 @@ def cut_test_indices(
 ) -> tuple[Int64[np.ndarray, " rest"], Int64[np.ndarray, " test"]]:
     """Return (train, test) indices for a set without a test split: 20% become the test split."""
     return hold_out(labels, held_out_count(len(labels), 0.2), seed, TEST)
+
+
+def cut(labels: Int32[np.ndarray, " N"], has_test: bool, config: Config) -> dict[str, Int64[np.ndarray, " n"]]:
+    """Return the rows of train and val, and of test too unless the set has its own, cut from N images as the config says.
+
+    Raises:
+        InputError: too few images, or a split that would be empty.
+    """
+    seed, rest, test = seed_of(config.held_out, config.split_seed), np.arange(len(labels)), {}
+    if not has_test:
+        rest, held = cut_test_indices(labels, seed)
+        test = {"test": held}
+        if not len(held):
+            raise InputError(f"dataset={config.dataset}: the test split would be empty ({len(labels)} images in all)")
+    train, val = train_val_indices(labels[rest], config.val_fraction, config.num_train, seed)
+    return {"train": rest[train], "val": rest[val], **test}
 
 
 def train_val_indices(

@@ -55,6 +55,13 @@ def put(array: np.ndarray, sharding: Sharding | None) -> jax.Array:
     return jax.make_array_from_callback(array.shape, sharding, lambda place: array[place])
 
 
+def own_columns(layout: Layout, batch_size: int) -> slice:
+    """Return the images of a batch that devices of this process hold, from the first to the last."""
+    places = layout.order.addressable_devices_indices_map((1, batch_size)).values()
+    columns = [range(batch_size)[place[1]] for place in places if place is not None]
+    return slice(min(own.start for own in columns), max(own.stop for own in columns))
+
+
 def check_batch_size(batch_size: int, num_devices: int, accumulate_steps: int = 1) -> None:
     """Raise InputError, naming the nearest sizes that do, unless the batch divides over the devices and `accumulate_steps`."""
     pieces = num_devices * accumulate_steps

@@ -27,7 +27,7 @@ def train_epoch(training: Training, session: Session) -> Session:
         most = min(training.steps_per_dispatch, profile.most_steps)
         rows = order[position : position + chunk_size(step, config.log.latent_every_steps, left, most)]
         profile.before()
-        images, labels = training.feed.images(rows), training.feed.labels(rows)
+        images, labels = training.feed.images(rows, step), training.feed.labels(rows)
         state, metrics = training.chunk(state, *images, training.key_train, training.hparams, labels)
         position += len(rows)
         trace = profile.after(len(rows), metrics)

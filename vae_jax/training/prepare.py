@@ -101,7 +101,7 @@ def prepare(config: Config, ahead: bool = False, read_only: bool = False) -> Tra
     step = make_train_step(model, objective, optimizer, accumulate_steps=config.accumulate_steps)
     pure_chunk = make_train_chunk(step, make_preprocess(config.binarize))
     chunk = jax.jit(pure_chunk, donate_argnums=0, out_shardings=layout.replicated)
-    feed = make_feed(dataset.train.images, config.batch_size, config.streaming, layout)
+    feed = make_feed(dataset.train.images, config, layout)
     feed = feed if model.given is None else with_labels(feed, dataset.train.labels, layout)
     # XLA's CPU backend runs convolutions inside a loop 10 times slower: they are dispatched one by one.
     one_step = "conv" in model.traits and jax.default_backend() == "cpu"

@@ -1,7 +1,4 @@
-"""Image sets of TensorFlow Datasets, decoded into the cache, without TensorFlow if possible.
-
-The MNIST-format sets never need TensorFlow (idx.py); other builders of TFDS run as they are, and some do.
-"""
+"""Image sets of TensorFlow Datasets in the cache. Those in MNIST's format (idx.py) never need TensorFlow, some others do."""
 
 import os
 from collections.abc import Collection, Iterator
@@ -76,7 +73,7 @@ def load_tfds(config: Config) -> Source:
 
     with one_line_errors(config):
         builder = tfds.builder(config.dataset, data_dir=root / "tfds")
-        _check_features(builder, config)
+        check_features(builder, config)
         version = str(builder.info.full_name)
     name = "".join(c if c.isalnum() else "_" for c in config.dataset)
     return load_cached(root, name, _key(config, version), build)
@@ -107,7 +104,7 @@ def _key(config: Config, version: str) -> dict[str, Any]:
     return {"source": f"tfds:{config.dataset}", "version": version, "options": options, **order}
 
 
-def _check_features(builder: Any, config: Config) -> None:
+def check_features(builder: Any, config: Config) -> None:
     """Raise InputError, before any download, unless the set holds 8-bit images of one shape."""
     import tensorflow_datasets as tfds
 
@@ -142,10 +139,11 @@ def _prepare(builder: Any, config: Config, scratch: Path, downloads: Path) -> So
             raise InputError(f"dataset={config.dataset}: no split named train, only {', '.join(builder.info.splits)}")
         train = _decode(builder, "train", config, scratch)
         test = _decode(builder, "test", config, scratch) if "test" in builder.info.splits else None
-    return Source(train, test, tuple(builder.info.features["label"].names or ()) if _has_labels(builder) else ())
+    return Source(train, test, tuple(builder.info.features["label"].names or ()) if has_labels(builder) else ())
 
 
-def _has_labels(builder: Any) -> bool:
+def has_labels(builder: Any) -> bool:
+    """Return True if the set's records have a class."""
     import tensorflow_datasets as tfds
 
     features = builder.info.features
@@ -156,7 +154,7 @@ def _decode(builder: Any, part: str, config: Config, scratch: Path) -> Split:
     """Decode a split; the images are a map of a scratch file, so that a large set need not fit in memory."""
     from tqdm import tqdm
 
-    records, has_labels = builder.as_data_source(part), _has_labels(builder)
+    records, labelled = builder.as_data_source(part), has_labels(builder)
     labels = np.zeros(len(records), np.int32)
     # disable=None: a bar only where stderr is a terminal
     with tqdm(total=len(records), desc=f"decoding {config.dataset} {part}", disable=None, leave=False) as bar:
@@ -168,7 +166,7 @@ def _decode(builder: Any, part: str, config: Config, scratch: Path) -> Split:
                 shape = shape or image.shape
                 if image.shape != shape:
                     raise InputError(_vary(config))
-                labels[i] = record["label"] if has_labels else 0
+                labels[i] = record["label"] if labelled else 0
                 bar.update()
                 yield image
 

@@ -128,7 +128,7 @@ def _train(
         steps = min(level.program.most_steps, left - taken)
         rows = orders[:, position + taken : position + taken + steps]
         rows = rows.reshape(-1, size[1])
-        images, labels = run.feed.images(rows), run.feed.labels(rows)
+        images, labels = run.feed.images(rows, step + taken), run.feed.labels(rows)
         state, metrics = level.program.chunk(state, *images, level.keys, level.hparams, labels)
         taken += steps
         # As in a single run, metrics are fetched once the next chunk is dispatched, so that the device never waits.

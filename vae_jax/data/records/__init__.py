@@ -1,0 +1,88 @@
+"""Images in array_record shards, read by grain when training needs them: a TFDS folder, or one that `vae-jax pack` wrote.
+
+The training images are never decoded as a whole into the cache or into memory. The validation and test images, which are
+read again and again, are decoded into the cache as those of other sets.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from jaxtyping import UInt8
+
+from vae_jax.data import splits
+from vae_jax.data.cache import load_cached
+from vae_jax.data.digest import total_of
+from vae_jax.data.mapped import pieces_of, write_rows
+from vae_jax.data.moved import assert_there
+from vae_jax.data.records.images import RecordImages
+from vae_jax.data.records.reader import Reader, class_names_of, open_parts
+from vae_jax.data.source import Source
+from vae_jax.errors import InputError
+from vae_jax.system.cache_folder import cache_root
+from vae_jax.system.extras import extra
+from vae_jax.types import Config, Split
+
+
+def load_records(config: Config) -> Source:
+    """Load the splits of the TFDS folder `data_dir`; the training images are RecordImages.
+
+    A split named val is the validation split, as `vae-jax pack` writes it. Without it, validation images are taken from the
+    training split, and without a split named test the test images too, by the rules for other sets. The first load reads
+    every record once, for the labels and the mean image; they are kept in the cache.
+
+    Raises:
+        InputError: grain is not installed; data_dir is no such folder, or lacks shards; a record cannot be read; not images
+            of 8 bits and one shape; an empty split.
+    """
+    with extra("grain", "dataset=grain"):
+        import grain
+    if not config.data_dir:
+        raise InputError("data_dir=: dataset=grain needs a folder of array_record shards, from TFDS or `vae-jax pack`")
+    assert_there({"data_dir": config.data_dir})
+    parts = open_parts(config)
+    source = load_cached(
+        cache_root(config), "grain", _key(config, parts), lambda scratch: _build(config, parts, scratch)
+    )
+    rows = _rows(config, parts, source.train.labels)["train"]
+    total = source.train.images[0]
+    images = RecordImages(parts["train"], rows, total.shape, total)
+    return source._replace(train=Split(cast(Any, images), source.train.labels[rows]))
+
+
+def _key(config: Config, parts: dict[str, Reader]) -> dict[str, Any]:
+    names = ("image_size", "grayscale", "held_out", "split_seed", "val_fraction", "num_train")
+    files = {name: reader.files for name, reader in parts.items()}
+    return {"source": "grain", "version": "1", "files": files, "options": {name: config[name] for name in names}}
+
+
+def _rows(config: Config, parts: dict[str, Reader], labels: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the records of each split: train and, if they are cut from the training part, val and test."""
+    if "val" in parts and "test" in parts:
+        if config.num_train > len(labels):
+            raise InputError(f"num_train={config.num_train}: only {len(labels)} training images")
+        return {"train": np.arange(config.num_train or len(labels))}
+    return splits.cut(labels, "test" in parts, config)
+
+
+def _build(config: Config, parts: dict[str, Reader], scratch: Path) -> Source:
+    """Read every record once. The "images" of train are the sum of its images i64[1, H, W, C], its labels all of the part's."""
+    labels = {name: reader.labels() for name, reader in parts.items()}
+    rows = _rows(config, parts, labels["train"])
+    shape = parts["train"].images(np.arange(1))[0].shape
+    held = {}
+    for name in ("val", "test"):
+        part = "train" if name in rows else name
+        chosen = rows.get(name, np.arange(len(labels[part])))
+        if not len(chosen):
+            raise InputError(f"dataset=grain: the {name} split would be empty ({len(labels[part])} images in all)")
+        images = RecordImages(parts[part], chosen, shape)
+        held[name] = Split(write_rows(scratch / f"{name}.npy", _each(images), len(chosen)), labels[part][chosen])
+    total = total_of(RecordImages(parts["train"], rows["train"], shape))
+    return Source(Split(total[None], labels["train"]), held["test"], class_names_of(config), held["val"])
+
+
+def _each(images: RecordImages) -> Iterator[UInt8[np.ndarray, "H W C"]]:
+    for piece in pieces_of(images):
+        yield from piece
