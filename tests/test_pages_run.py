@@ -25,6 +25,7 @@ LEFT_OUT = {
     r"--launcher=|--search=": "tests/sweeps",
     r"log.tracker=": "tests/runs/test_trackers.py",
     r"experiments\.(?:reproduce|benchmarks|faults)": "studies of minutes to hours",
+    r"vq_vae|runs/vq|code_prior": "minutes each: experiments.reproduce.tokenizers trains the same",
     r"git clone|^cd |wc -l|^tests/": "not a command of this program",
 }
 """A pattern of lines that are not run -> the reason, or the test that covers them."""
