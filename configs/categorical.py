@@ -4,6 +4,8 @@ python -m vae_jax.main --config=configs/categorical.py
 Training decodes relaxed draws, whose temperature falls from 1 to 0.5. Evaluation draws classes, so its elbo is a bound.
 The networks and the data are those of configs/gated_vae.py. --config.categorical.gradient=straight_through decodes classes in
 training too; --config.latent_dim=200 --config.categorical.classes=2 has 200 Bernoulli variables.
+After 50 epochs the nll is 92.41 ± 0.24 nats (over images, a seed); that of the VAE with 40 Gaussians and the same layers 89.45
+(python -m experiments.reproduce.priors --table=categorical).
 """
 
 from vae_jax.config import Config, defaults
