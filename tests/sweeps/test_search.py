@@ -1,6 +1,8 @@
 """A search: its space, its one-line errors, and a study that prunes, resumes and repeats nothing."""
 
 import io
+import json
+import pickle
 import types
 from pathlib import Path
 
@@ -8,11 +10,15 @@ import pytest
 
 from vae_jax.commands import sweep as command
 from vae_jax.config import flatten, from_values
-from vae_jax.errors import InputError
-from vae_jax.sweeps.search import Search, Watched, curve, flags, parse_space, search, study, table
+from vae_jax.errors import InputError, TrainingError
+from vae_jax.sweeps import curve
+from vae_jax.sweeps.launchers import Sweep, task
+from vae_jax.sweeps.search import Search, flags, parse_space, search, study, table
 from vae_jax.sweeps.search.space import Range, corner, is_range, number_text, suggest
+from vae_jax.sweeps.search.trials import bars_of
 from vae_jax.system import signals
 from vae_jax.system.command import run_command
+from vae_jax.system.console import Console
 
 
 def test_ranges_and_lists_are_the_dimensions_of_a_space():
@@ -82,6 +88,11 @@ OPTUNA = ("--search=optuna", "--trials=3")
         ),
         (["--over=beta=1..2", "--search=optuna"], "--search=optuna: the number of trials is missing; write --trials=N"),
         (["--over=beta=1..2", *OPTUNA, "--population=on"], "--population=on: --search=optuna trains one run at a time"),
+        (
+            ["--over=beta=1..2", *OPTUNA, "--parallel=2"],
+            "--parallel=2: --launcher=local trains one run at a time; choices: ",
+        ),
+        (["--over=beta=1,2", "--parallel=2"], "--parallel=2: --search=grid has no trials; choices: --search=optuna"),
         (["--over=beta=2..1", *OPTUNA], "--over=beta=2..1: expected KEY=LOW..HIGH or KEY=LOW..HIGH:log"),
         (["--over=beta=1..2:ln", *OPTUNA], "--over=beta=1..2:ln: expected KEY=LOW..HIGH or KEY=LOW..HIGH:log"),
         (["--over=beta=0..1:log", *OPTUNA], "--over=beta=0..1:log: a log range begins above 0; choices: "),
@@ -110,21 +121,47 @@ def test_optuna_that_is_not_installed_is_one_line_before_anything_is_made(tmp_pa
     assert not (tmp_path / "made").exists()
 
 
-def test_an_epoch_without_validation_is_not_reported_and_the_last_is_never_pruned():
-    reported, own = (
-        [],
-        types.SimpleNamespace(user_attrs={}, set_user_attr=lambda name, value: own.user_attrs.update({name: value})),
-    )
-    trial = types.SimpleNamespace(report=lambda *given: reported.append(given), should_prune=lambda: True)
-    report = curve.reporting(own, trial)
-    report(1, 3, {"train/loss": 3.0})
-    report(3, 3, {"val/loss": 4.0})
+def test_a_run_is_judged_by_its_best_epoch_but_not_without_validation_and_not_at_the_end(tmp_path):
+    report = curve.judge(curve.Bars("val/loss", {1: -4.0, 2: -4.0, 3: -1.0}), tmp_path)
+    report(1, 3, {"train/loss": 9.0})
+    report(1, 3, {"val/loss": 4.0, "val/elbo": -9.0})
+    report(2, 3, {"val/loss": 6.0})
+    report(3, 3, {"val/loss": 6.0})
     with pytest.raises(curve.Pruned, match="pruned after 2 of 3 epochs"):
-        report(2, 3, {"val/loss": 5.0, "val/elbo": -5.0})
-    assert reported == [(-4.0, 3), (-5.0, 2)]
-    assert own.user_attrs == {"metric": "val/loss"}
+        curve.judge(curve.Bars("val/elbo", {2: -3.0}), tmp_path)(2, 3, {"val/elbo": -3.1})
+
+
+def test_a_resumed_run_is_judged_as_one_that_was_not_stopped(tmp_path):
+    rows = [{"epoch": epoch, "step": epoch, "val/elbo": score} for epoch, score in ((1, -2.0), (2, None), (3, -1.0))]
+    (tmp_path / "metrics.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    assert curve.curve_of(tmp_path, "val/elbo") == {1: -2.0, 3: -1.0}
+    report = curve.judge(curve.Bars("val/elbo", {2: -2.5, 3: -1.5}), tmp_path)
+    report(
+        2, 4, {"val/elbo": -9.0}
+    )  # the first epoch counts, and the third, which the resumed run trains again, does not
+    with pytest.raises(curve.Pruned):
+        curve.judge(curve.Bars("val/elbo", {2: -1.5}), tmp_path)(2, 4, {"val/elbo": -9.0})
+
+
+def test_the_first_trial_sets_the_metric():
+    own = types.SimpleNamespace(user_attrs={}, set_user_attr=lambda name, value: own.user_attrs.update({name: value}))
+    assert curve.metric_of(own, {"val/loss": 4.0}) == "val/loss"
+    assert curve.score_of("val/loss", {"val/loss": 4.0}) == -4.0
     with pytest.raises(InputError, match="there is no val/loss to compare this trial by"):
-        curve.score(own, {"val/elbo": -1.0})
+        curve.metric_of(own, {"val/elbo": -1.0})
+
+
+def test_the_bars_are_the_medians_of_five_complete_trials_or_more():
+    def trial(state, *values):
+        return types.SimpleNamespace(
+            state=types.SimpleNamespace(name=state), intermediate_values=dict(enumerate(values, 1))
+        )
+
+    trials = [trial("COMPLETE", -9.0, -float(i), -1.0) for i in range(5)] + [trial("PRUNED", 0.0, 0.0)]
+    own = types.SimpleNamespace(trials=trials, user_attrs={"metric": "val/elbo"})
+    assert bars_of(own, 1) == curve.Bars("val/elbo", {2: -2.0, 3: -1.0})
+    own.trials = trials[1:]
+    assert bars_of(own, 1) is None
 
 
 def test_the_table_has_the_best_trials_and_the_file_all(tmp_path):
@@ -140,7 +177,7 @@ def test_the_table_has_the_best_trials_and_the_file_all(tmp_path):
     trials += [trial(4, "FAIL", None, failed="no"), trial(5, "RUNNING", None)]
     lines = io.StringIO()
     own = types.SimpleNamespace(trials=trials, user_attrs={"metric": "val/loss"})
-    assert table.write(own, tmp_path, 1, Watched(lines)) == 2
+    assert table.write(own, tmp_path, 1, Console(lines)) == 2
     text = lines.getvalue()
     assert "4 trials: 2 complete, 1 pruned by their validation curve, 1 failed" in text
     assert text.index("beta=3") < text.index("beta=0")
@@ -157,8 +194,8 @@ def test_the_table_has_the_best_trials_and_the_file_all(tmp_path):
 
 
 @pytest.fixture
-def given(tmp_path, make_config, monkeypatch):
-    """A search over beta, and a trainer of which no run trains: its curve is -(beta - 1)^2, and beta near 3 fails."""
+def given(tmp_path, make_config):
+    """A search over beta on a launcher that trains nothing: a run's curve is -(beta - 1)^2, and beta near 3 fails."""
     pytest.importorskip("optuna")
     trained: list[float] = []
 
@@ -166,37 +203,45 @@ def given(tmp_path, make_config, monkeypatch):
         values = flatten(make_config(num_epochs=4)) | {"seed": int(dict(point).get("seed", 0))}
         return from_values(values | {"beta": float(dict(point)["beta"])}, lambda line: None)
 
-    def train(runs, groups, console, message):
-        (run,) = runs
-        trained.append(run.config.beta)
-        own.hook(len(trained))
+    def outcome_of(run):
         if run.config.beta > 2.7:
-            return [(0, InputError("too far"))]
+            return InputError("too far")
         value = -((run.config.beta - 1) ** 2)
-        try:
-            for epoch in range(1, 5):
-                console.epoch_line(epoch, 4, {"val/elbo": value - 1 / epoch})
-        except curve.Pruned as pruned:
-            return [(0, pruned)]
-        return [(0, {"val/elbo": value})]
+        run.workdir.mkdir(exist_ok=True)
+        rows = [{"step": epoch, "epoch": epoch, "val/elbo": value - 1 / epoch} for epoch in range(1, 5)]
+        report = curve.judge(run.bars, run.workdir) if run.bars else lambda *row: None
+        for i, row in enumerate(rows, 1):
+            (run.workdir / "metrics.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in rows[:i]))
+            try:
+                report(i, 4, row)
+            except curve.Pruned as pruned:
+                return pruned
+        return {"val/elbo": value}
 
-    monkeypatch.setattr(study, "train_runs", train)
+    def launch(sweep):
+        own.batches.append(len(sweep.runs))
+        for place, run in reversed([*enumerate(sweep.runs)]):
+            trained.append(run.config.beta)
+            own.hook(len(trained))
+            yield place, outcome_of(run)
 
-    def start(folder, trials, hook=lambda number: None, seeds=(0,)):
-        own.hook = hook
+    def start(folder, trials, hook=lambda number: None, seeds=(0,), parallel=1):
+        own.hook, root = hook, tmp_path / folder
+        root.mkdir(exist_ok=True)
+        sweep = Sweep([], "off", root, Console(io.StringIO()), "stopped", {})
         space = parse_space(["beta=0.1..3"])
-        found, _ = search(
-            Search(space, trials, seeds, read, "vae", tmp_path / folder, Watched(io.StringIO()), "stopped")
-        )
+        found, _ = search(Search(space, trials, seeds, read, "vae", launch, sweep, parallel))
         return [(t.user_attrs["point"], t.state.name, t.value) for t in study.finished(found)]
 
-    own = types.SimpleNamespace(trained=trained, start=start, hook=None)
+    own = types.SimpleNamespace(trained=trained, start=start, hook=None, batches=[])
     return own
 
 
 @pytest.mark.slow
-def test_a_study_that_is_stopped_ends_as_one_that_was_not_and_repeats_no_trial(given):
-    whole = given.start("whole", 12)
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_a_study_that_is_stopped_ends_as_one_that_was_not_and_repeats_no_trial(given, parallel):
+    whole = given.start("whole", 12, parallel=parallel)
+    assert given.batches == [parallel] * (12 // parallel)
     assert {state for _, state, _ in whole} == {"COMPLETE", "PRUNED", "FAIL"}
     assert len(given.trained) == len({*given.trained}) == 12
 
@@ -205,13 +250,15 @@ def test_a_study_that_is_stopped_ends_as_one_that_was_not_and_repeats_no_trial(g
             raise signals.Stopped(2, "stopped")
 
     with pytest.raises(signals.Stopped):
-        given.start("parts", 12, stop)
-    assert given.start("parts", 12) == whole
-    assert given.trained[12 + 6] == given.trained[12 + 7]  # the trial that was stopped is trained further
-    assert len(given.trained) == 12 + 7 + 6
-    assert given.start("parts", 12) == whole
-    assert len(given.trained) == 12 + 7 + 6
-    assert given.start("parts", 13)[:12] == whole
+        given.start("parts", 12, stop, parallel=parallel)
+    again = 12 + 6 // parallel * parallel  # the trials of the batch that was stopped are trained further
+    assert given.start("parts", 12, parallel=parallel) == whole
+    assert given.trained[12:again] == given.trained[: again - 12]
+    assert given.trained[again + 1 if parallel == 1 else 12 + 7 :] == given.trained[again - 12 : 12]
+    count = len(given.trained)
+    assert given.start("parts", 12, parallel=parallel) == whole
+    assert len(given.trained) == count
+    assert given.start("parts", 13, parallel=parallel)[:12] == whole
 
 
 @pytest.mark.slow
@@ -219,6 +266,7 @@ def test_a_trial_is_the_mean_of_its_seeds(given):
     ((_, state, value),) = given.start("seeds", 1, seeds=(0, 1, 2))
     assert len(given.trained) == 3
     assert len({*given.trained}) == 1
+    assert given.batches == [1, 2]  # the first seed alone may be pruned
     assert (state, value) == ("COMPLETE", pytest.approx(-((given.trained[0] - 1) ** 2)))
 
 
@@ -237,3 +285,9 @@ def test_a_search_trains_prunes_and_writes_its_table(tmp_path, capsys):
     assert Path(first.partition("the page of the best: ")[2].splitlines()[0]).is_file()
     assert command.main([*words, "--config.log.tensorboard=false"]) == 0
     assert first.endswith(capsys.readouterr().out.lstrip("\n"))
+
+
+def test_a_pruned_run_of_another_machine_is_not_a_failure():
+    sent = task._portable(curve.Pruned("pruned after 2 of 3 epochs"))
+    assert isinstance(pickle.loads(pickle.dumps(sent)), curve.Pruned)
+    assert isinstance(task._portable(ValueError("x")), TrainingError)

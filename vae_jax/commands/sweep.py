@@ -15,7 +15,8 @@ are cancelled and SLURM's jobs stay in the queue; the same command continues.
 
 --search=optuna --trials=N trains N trials instead of every combination, each at a point that those before it suggest. Then --over
 also takes ranges: --over=latent_dim=2..64, --over=learning_rate=1e-4..1e-2:log; the values of a list are choices. A trial whose
-validation curve is below the median of those before it ends early. The table has the best trials, trials.csv all of them.
+validation curve is below the median of those before it ends early. The table has the best trials, trials.csv all of them. With
+--launcher=ray|slurm and --parallel=N, N trials are suggested and trained together.
 
 At the end: a table (mean and standard error over seeds), sweep.csv, and the figures sweep.png and images.png, all of each run's
 best checkpoint. If beta is swept they are of the last checkpoint, and rate_distortion.png shows kl against reconstruction.
@@ -34,11 +35,12 @@ from vae_jax.sweeps.launchers import Sweep
 from vae_jax.sweeps.report import write_report
 from vae_jax.sweeps.results import finished
 from vae_jax.system import disk, signals, trackers
+from vae_jax.system.console import Console
 
 
 def main(argv: list[str]) -> int:
     """Run the command; the exit code is 1 if a run failed."""
-    flags, console = read_flags(argv, __doc__), searching.Watched()
+    flags, console = read_flags(argv, __doc__), Console()
     stop_message = f"stopped; resume with: vae-jax sweep {shlex.join(argv)}"
     name, output = Path(flags.config).stem, disk.make_folder("--output", flags.output)
 
@@ -51,7 +53,10 @@ def main(argv: list[str]) -> int:
 
     with signals.leaving(stop_message):
         if flags.space:
-            given = searching.Search(flags.space, flags.trials, flags.seeds, read, name, output, console, stop_message)
+            sweep = Sweep([], "off", output, console, stop_message, flags.of_launcher)
+            given = searching.Search(
+                flags.space, flags.trials, flags.seeds, read, name, flags.launch.launch, sweep, flags.parallel
+            )
             return int(not searching.write(*searching.search(given), len(flags.seeds), console))
         runs = sweeps.plan(flags.points, flags.seeds, read, name, output)
         last = sweeps.over_beta(flags.points)

@@ -26,6 +26,9 @@ def read_flags(argv: list[str], help_text: str | None) -> Any:
     parser.add_argument("--population", choices=("auto", "on", "off"), default="auto", help=population)
     parser.add_argument("--search", default="grid", metavar="NAME", help="grid (the default), or optuna")
     parser.add_argument("--trials", type=arguments.count, metavar="N", help="the number of trials of --search=optuna")
+    parser.add_argument(
+        "--parallel", type=arguments.count, default=1, metavar="N", help="trials trained together by ray or slurm (1)"
+    )
     launcher_flags.add(parser, LAUNCHERS)
     flags = parser.parse_config(argv)
     flags.launch, flags.of_launcher = launcher_flags.chosen(flags, LAUNCHERS)

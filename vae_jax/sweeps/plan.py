@@ -4,7 +4,7 @@ import hashlib
 import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vae_jax import config as config_lib
 from vae_jax.errors import InputError
@@ -21,6 +21,8 @@ class Planned(NamedTuple):
     seed: int
     config: Config
     workdir: Path
+    bars: Any = None
+    """The scores that end a run of a search which does not reach them, see `curve.Bars`; None: it is not judged."""
 
 
 def parse_over(text: str) -> list[Point]:

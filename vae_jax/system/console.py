@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from vae_jax.system.bar import BAR, COUNT_BAR, WORK_BAR, Bar
@@ -25,6 +25,9 @@ class Console:
     wrapped between words. Elsewhere only plain lines are printed, without control characters. A reader that goes away
     (`| head`) silences the console and does not stop the program.
     """
+
+    report: Callable[[int, int, Mapping[str, float]], None] | None = None
+    """(epoch, the number of epochs, metrics), called after an epoch's line; an exception ends the training."""
 
     def __init__(self, stream: Stream | None = None, interactive: bool | None = None) -> None:
         self._stream = sys.stdout if stream is None else stream
@@ -96,9 +99,13 @@ class Console:
         return epoch % self._lines_every == 0 or epoch == num_epochs
 
     def epoch_line(self, epoch: int, num_epochs: int, metrics: Mapping[str, float], best: bool = False) -> None:
-        """Print an epoch's metrics in aligned columns, if it has a line; a star marks a new best."""
-        if not self.prints_epoch(epoch, num_epochs):
-            return
+        """Print an epoch's metrics in aligned columns, if it has a line, and report them; a star marks a new best."""
+        if self.prints_epoch(epoch, num_epochs):
+            self._print_epoch(epoch, num_epochs, metrics, best)
+        if self.report is not None:
+            self.report(epoch, num_epochs, metrics)
+
+    def _print_epoch(self, epoch: int, num_epochs: int, metrics: Mapping[str, float], best: bool) -> None:
         parts = [f"{epoch:>{len(str(num_epochs))}}/{num_epochs}"]
         if "train/loss" in metrics:
             name, value = headline(metrics, "train/")

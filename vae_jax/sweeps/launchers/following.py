@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from vae_jax.errors import TrainingError
+from vae_jax.sweeps.curve import Pruned
 from vae_jax.sweeps.launchers.launcher import Sweep
 from vae_jax.sweeps.launchers.task import Task, make_tasks, started_on, to_send
 from vae_jax.sweeps.population import Outcome
@@ -92,8 +93,9 @@ def _outcomes(each: _Sent, machines: Machines, sweep: Sweep, retries: int) -> li
             )
             return None
         found = _all(task, TrainingError(f"lost {task.attempt + 1} times, the last time: {found}"))
-    failed = sum(not isinstance(outcome, dict) for outcome in found)
-    how = "failed" if failed == len(found) else f"{failed} of them failed" if failed else "done"
+    failed = sum(not isinstance(outcome, dict | Pruned) for outcome in found)
+    done = "pruned" if isinstance(found[0], Pruned) else "done"
+    how = "failed" if failed == len(found) else f"{failed} of them failed" if failed else done
     say(
         f"{task.name}: {how} after {format_seconds(time.monotonic() - each.seconds)}"
         + f"; log: {task.log}" * bool(failed)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vae_jax.errors import InputError, TrainingError
+from vae_jax.sweeps.curve import Pruned
 from vae_jax.sweeps.plan import Planned, point_text
 from vae_jax.sweeps.population import Outcome, train_runs
 from vae_jax.system import devices, locks, signals
@@ -99,7 +100,7 @@ def _wait_for_locks(task: Task) -> None:
 
 def _portable(outcome: Outcome) -> Outcome:
     """Return an outcome that another process can read: an error that is not ours becomes its text."""
-    if isinstance(outcome, Exception) and not isinstance(outcome, InputError | TrainingError):
+    if isinstance(outcome, Exception) and not isinstance(outcome, InputError | TrainingError | Pruned):
         return TrainingError(f"{type(outcome).__name__}: {outcome}")
     return outcome
 

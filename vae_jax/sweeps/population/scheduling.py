@@ -7,6 +7,7 @@ import jax
 
 from vae_jax.errors import InputError
 from vae_jax.sweeps import Planned, groups, keys_apart, point_text, refuse_lone
+from vae_jax.sweeps.curve import judge
 from vae_jax.sweeps.population.loop import train_population
 from vae_jax.sweeps.population.members import Outcome
 from vae_jax.system import signals
@@ -81,8 +82,12 @@ def _attempt(group: Sequence[Planned], console: Console, stop_message: str) -> l
             return train_population(
                 [run.config for run in group], [run.workdir for run in group], console, stop_message
             )
-        return [train_and_evaluate(group[0].config, group[0].workdir, console)]
+        (run,) = group
+        console.report = judge(run.bars, run.workdir) if run.bars else None
+        return [train_and_evaluate(run.config, run.workdir, console)]
     except signals.Stopped as stopped:
         raise signals.Stopped(stopped.signum, stop_message) from None
     except Exception as error:
         return [error.with_traceback(None)] * len(group)  # a traceback would keep device memory alive
+    finally:
+        console.report = None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vae_jax.runs.workdir import PAGE, read_results
-from vae_jax.sweeps.search.curve import METRICS
+from vae_jax.sweeps.curve import METRICS
 from vae_jax.sweeps.search.study import finished
 from vae_jax.system import disk
 from vae_jax.system.console import Console
@@ -44,7 +44,7 @@ def write(study: Any, folder: Path, seeds: int, console: Console) -> int:
 
 
 def _value(score: float, name: str) -> float:
-    """Return the metric whose score this is; see `curve.score`."""
+    """Return the metric whose score this is; see `curve.score_of`."""
     return score if name == METRICS[0] else -score
 
 
