@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
-from support.models import OF_IMAGES
+from support.models import OF_IMAGES, compiled
 from support.objective import terms_of
 from support.slow import fast_if
 
@@ -42,21 +43,21 @@ def build(config, shape, key):
             spec = spec._replace(shape=(1, 2, 1), codes=("indices", 3, "digest"))
             images = jax.random.randint(key, (NUM_TRAIN, *spec.shape), 0, 3).astype(jnp.float32)
         x = images[:NUM_IMAGES]
-    model = make_model(config, spec)
-    params = jax.jit(model.init)(key, Sample(x.mean(axis=0), images[: sample_size(model, spec)]))
+    model = compiled(make_model(config, spec))
+    params = model.init(key, Sample(x.mean(axis=0), images[: sample_size(model, spec)]))
     shapes = jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), params)
     assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), init_shapes(model, spec)) == shapes
     return model, params, x
 
 
 def combinations() -> list:
-    """Return all models, likelihoods, networks and shapes; slow ones have two unusual parts, another likelihood or resnet."""
+    """Return all models, likelihoods, networks and shapes; slow ones have two unusual parts, or one that compiles long."""
     made = []
     for name, likelihood, network, shape in itertools.product(OF_IMAGES, LIKELIHOODS, NETWORKS, SHAPES):
         if likelihood == "pixelcnn" and (name, network) not in WITH_PIXELCNN:
             continue
-        unlike = {"mlp": 0, "resnet": 2}.get(network, 1)
-        unusual = sum([name != "vae", unlike, 2 * (likelihood != "bernoulli"), shape != SHAPES[0]])
+        unlike = {"mlp": 0, "conv": 2, "resnet": 2}.get(network, 1) + {"vae": 0, "quantized": 2}.get(name, 1)
+        unusual = sum([unlike, 2 * (likelihood != "bernoulli"), shape != SHAPES[0]])
         marks = [pytest.mark.slow] if unusual > 1 else []
         made.append(pytest.param(name, likelihood, network, shape, marks=marks))
     return made
@@ -177,7 +178,7 @@ def assert_prior_and_rate(model: Model, params, key, posterior) -> None:
             np.testing.assert_allclose(model.rate.log_posterior(params, posterior, one.z), one.log_q, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", fast_if(MODELS, lambda name: name in ("vae", "ae")))
 def test_a_model_without_dropout_has_no_such_trait_and_ignores_keys(make_config, key, name):
     model, params, x = build(make_config(model=name), (8, 8, 1), key)
     posterior = model.encode(params, x)
@@ -197,23 +198,28 @@ SMALL: dict[Any, dict[str, Any]] = {
 """The keys that let a prior compile in less time."""
 
 
-def variational() -> list:
+def variational(fast: Callable[[dict], bool]) -> list:
     """Return the changes of the default config that choose every model, every posterior and prior of the VAE, every quantizer.
 
-    The posteriors and the quantizers with tests of their own draws are slow here.
+    Those that are not `fast` are slow. The others of a pair of tests, or tests of their own, draw from them in little time.
     """
     priors = [name for name in PRIORS if name not in {entry.own.get("prior") for entry in POSTERIORS.values()}]
     own = [{"model": name} for name in MODELS] + [{"prior": name} for name in priors]
     posteriors = [{"posterior": name} for name in POSTERIORS]
     quantizers = [{"model": "quantized", "quantizer": name} for name in QUANTIZERS if name not in OWN.values()]
-    return [
-        *own,
-        *fast_if(posteriors, lambda changes: changes["posterior"] in ("diagonal", "full")),
-        *fast_if(quantizers, lambda changes: changes["quantizer"] == "fsq"),
-    ]
+    return fast_if([*own, *posteriors, *quantizers], fast)
 
 
-@pytest.mark.parametrize("changes", variational(), ids=lambda changes: "-".join(changes.values()))
+def of_model_or_posterior(changes: dict) -> bool:
+    """Whether the changes choose a model, or a posterior with few tests of its own; the next test draws from every prior."""
+    return changes.keys() == {"model"} or changes.get("posterior") in ("diagonal", "full")
+
+
+def of_vae_or_prior(changes: dict) -> bool:
+    return changes.get("model", "vae") == "vae" and changes.get("posterior", "diagonal") == "diagonal"
+
+
+@pytest.mark.parametrize("changes", variational(of_model_or_posterior), ids=lambda changes: "-".join(changes.values()))
 def test_every_kl_is_the_mean_log_ratio(make_config, key, changes):
     changes = changes | SMALL.get(changes.get("prior", changes.get("model")), {})
     model, params, x = build(make_config(**changes, latent_dim=LATENT_DIM), (8, 8, 1), key)
@@ -243,7 +249,7 @@ def log_mass_of_places(codes: np.ndarray, num_codes: int) -> np.ndarray:
     return np.log(masses[np.arange(codes.shape[1]), codes]).sum(axis=1)
 
 
-@pytest.mark.parametrize("changes", variational(), ids=lambda changes: "-".join(changes.values()))
+@pytest.mark.parametrize("changes", variational(of_vae_or_prior), ids=lambda changes: "-".join(changes.values()))
 def test_every_priors_draws_have_its_density(make_config, key, changes):
     """Draws z of a normalised p have E[q(z) / p(z)] = 1 for any density or mass q; a narrow one keeps the variance finite."""
     changes = changes | SMALL.get(changes.get("prior", changes.get("model")), {})
@@ -277,7 +283,7 @@ def test_every_priors_draws_have_its_density(make_config, key, changes):
     assert float(jnp.var(cold)) < float(jnp.var(model.view(params, z)))
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", fast_if(OBJECTIVES, lambda name: name != "factor"))  # its two losses: objectives/test_factor.py
 def test_every_objective_satisfies_the_contract(make_config, key, name):
     objective = OBJECTIVES[name].make(make_config(objective=name), 10)
     models = {model: make_model(make_config(model=model), Spec((8, 8, 1))) for model in ("vae", "ae")}

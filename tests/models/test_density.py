@@ -35,7 +35,7 @@ def build(make_config, key, **changes):
     config = make_config(model="density", dataset="codes", **changes)
     model = make_model(config, SPEC)
     x = codes_of(key)
-    params = model.init(key, Sample(x.mean(axis=0), x))
+    params = jax.jit(model.init)(key, Sample(x.mean(axis=0), x))
     assert jax.tree.map(jnp.shape, init_shapes(model, SPEC)) == jax.tree.map(jnp.shape, params)
     return config, model, params, x
 
@@ -65,7 +65,7 @@ def test_its_density_integrates_to_1_in_the_units_of_the_codes(make_config, key,
     config = make_config(model="density", dataset="codes", prior=prior, **own)
     model = make_model(config, spec)
     x = codes_of(key)[:, :1]
-    params = model.init(key, Sample(x.mean(axis=0), x))
+    params = jax.jit(model.init)(key, Sample(x.mean(axis=0), x))
     params["prior"] = jax.tree.map(lambda a: a + 0.1 * jax.random.normal(key, a.shape), params["prior"])
     log_prior, _ = require_rate(model)
     one, two = np.linspace(-25, 35, 601), np.linspace(-3.2, -0.8, 601)
@@ -106,7 +106,7 @@ def random_density(make_config, key, **changes):
     """Return the density of two codes of three values, with random parameters."""
     model = make_model(make_config(model="density", dataset="codes", **PIXELCNN | changes), INDICES)
     images = jnp.zeros((0, *INDICES.shape))
-    params = model.init(key, Sample(jnp.zeros(INDICES.shape), images))
+    params = jax.jit(model.init)(key, Sample(jnp.zeros(INDICES.shape), images))
     return model, params, jax.tree.map(lambda a: 0.4 * jax.random.normal(key, a.shape), params)
 
 

@@ -36,7 +36,7 @@ def build(make_config, key, parent=None, **changes):
     spec = Spec((1, 1, 3), num_train=400, codes=("points", 0, digest))
     config = make_config(model="density", dataset="codes", data_dir="parent", **changes)
     model, x = make_model(config, spec), points(key)
-    params = model.init(key, Sample(x.mean(axis=0), x))
+    params = jax.jit(model.init)(key, Sample(x.mean(axis=0), x))
     assert jax.tree.map(jnp.shape, init_shapes(model, spec)) == jax.tree.map(jnp.shape, params)
     return config, spec, model, params, x
 
@@ -78,7 +78,7 @@ def test_a_dimension_that_is_the_same_for_all_images_has_a_finite_density(make_c
     config, _, model, _, x = build(make_config, key, prior="standard")
     for value in (3.0, 0.3, -123.4):  # the mean of 400 times 3 is 3, that of 0.3 or -123.4 is not quite the number
         x = x.at[..., 1].set(value)
-        params = model.init(key, Sample(x.mean(axis=0), x))
+        params = jax.jit(model.init)(key, Sample(x.mean(axis=0), x))
         assert params[MOMENTS]["deviation"][1] == 1
         density = terms_of(config, model, params, key, x)["code_log_density"]
         rest = np.asarray(x, np.float64).reshape(-1, 3)[:, [0, 2]]

@@ -20,16 +20,16 @@ SIZE = 12
 def build(make_config, key, shape=SHAPE, **changes):
     config = make_config(**{"network": "conv", "channels": (6, 8), "latent_grid": CHANNELS} | changes)
     model = make_model(config, Spec(shape))
-    return config, model, model.init(key, sample_of(jnp.full(shape, 0.5)))
+    return config, model, jax.jit(model.init)(key, sample_of(jnp.full(shape, 0.5)))
 
 
 def test_the_numbers_of_a_place_are_together_in_images_and_in_z(make_config, key):
     config, model, params = build(make_config, key)
     assert (model.grid, describe_latents(model, config)) == (GRID, "latent 3 x 2 x 2")
     x = jax.random.uniform(key, (1, *SHAPE))
-    mean = jax.jacobian(lambda x: model.encode(params, x).mean[0])(x)[:, 0, ..., 0].reshape(*GRID, CHANNELS, *SHAPE[:2])
+    mean = jax.jit(jax.jacobian(lambda x: model.encode(params, x).mean[0]))(x)[:, 0, ..., 0].reshape(*GRID, CHANNELS, *SHAPE[:2])
     z = model.encode(params, x).mean
-    pixel = jax.jacobian(lambda z: model.decode(params, z)[0, ..., 0])(z)[:, :, 0].reshape(*SHAPE[:2], *GRID, CHANNELS)
+    pixel = jax.jit(jax.jacobian(lambda z: model.decode(params, z)[0, ..., 0]))(z)[:, :, 0].reshape(*SHAPE[:2], *GRID, CHANNELS)
     for name, slopes in (
         ("encode", jnp.abs(mean).sum(axis=2)),
         ("decode", jnp.abs(pixel).sum(axis=4).transpose(2, 3, 0, 1)),
@@ -49,7 +49,7 @@ def test_a_grid_of_one_place_is_the_vector_of_a_vae(make_config, key, network):
     _, grid, params = build(make_config, key, shape, network=network)
     config = make_config(network=network, channels=(6, 8), latent_dim=CHANNELS)
     plain = make_model(config, Spec(shape))
-    own = plain.init(key, sample_of(jnp.full(shape, 0.5)))
+    own = jax.jit(plain.init)(key, sample_of(jnp.full(shape, 0.5)))
     assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, own)
     x = jax.random.uniform(key, (3, *shape))
     jax.tree.map(np.testing.assert_array_equal, grid.encode(own, x), plain.encode(own, x))
@@ -89,7 +89,7 @@ def test_a_conditional_grid_is_given_the_label(make_config, key):
     config = make_config(network="conv", channels=(6, 8), latent_grid=CHANNELS, condition="label")
     model = make_model(config, Spec(SHAPE, num_classes=2))
     assert model.given is not None
-    params = model.init(key, sample_of(jnp.full(SHAPE, 0.5)))
+    params = jax.jit(model.init)(key, sample_of(jnp.full(SHAPE, 0.5)))
     z = jnp.zeros((2, SIZE))
     zero, one = model.given(jnp.array([0, 1])).decode(params, z)
     assert float(jnp.abs(zero - one).max()) > 0

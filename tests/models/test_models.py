@@ -32,7 +32,7 @@ def test_terms_of_an_untrained_vae_agree_with_float64_numpy(make_config, key, hi
     config = make_config(hidden_dims=hidden_dims, latent_dim=3)
     model = make_model(config, Spec(SHAPE))
     x = jax.random.uniform(key, (6, *SHAPE))
-    params = model.init(key, sample_of(x.mean(axis=0)))
+    params = jax.jit(model.init)(key, sample_of(x.mean(axis=0)))
     terms = terms_of(config, model, params, key, x, train=False)
 
     features = forward(np.float64(x).reshape(6, -1), params["encoder"], len(hidden_dims))
@@ -53,7 +53,7 @@ def test_terms_of_an_untrained_ae_agree_with_float64_numpy(make_config, key):
     config = make_config(model="ae", objective="reconstruction", likelihood="gaussian", gaussian__sigma=0.4)
     model = make_model(config, Spec(SHAPE))
     x = jax.random.uniform(key, (6, *SHAPE))
-    params = model.init(key, sample_of(x.mean(axis=0)))
+    params = jax.jit(model.init)(key, sample_of(x.mean(axis=0)))
     terms = terms_of(config, model, params, key, x)
     pixels = np.float64(x).reshape(6, -1)
     outputs = forward(forward(pixels, params["encoder"], 1), params["decoder"], 1)
@@ -64,7 +64,7 @@ def test_terms_of_an_untrained_ae_agree_with_float64_numpy(make_config, key):
 def test_log_densities_of_the_vae_agree_with_scipy(make_config, key):
     model = make_model(make_config(latent_dim=3), Spec(SHAPE))
     x = jax.random.uniform(key, (6, *SHAPE))
-    params = model.init(key, sample_of(x.mean(axis=0)))
+    params = jax.jit(model.init)(key, sample_of(x.mean(axis=0)))
     posterior = model.encode(params, x)
     log_prior, rate = require_rate(model)
     assert rate.log_posterior is not None
@@ -80,7 +80,7 @@ def test_log_densities_of_the_vae_agree_with_scipy(make_config, key):
 def test_dropout_is_on_only_with_a_key_and_drops_the_given_fraction(make_config, key):
     model = make_model(make_config(dropout=0.5, hidden_dims=(64,)), Spec(SHAPE))
     x = jax.random.uniform(key, (6, *SHAPE))
-    params = model.init(key, sample_of(x.mean(axis=0)))
+    params = jax.jit(model.init)(key, sample_of(x.mean(axis=0)))
     still = model.encode(params, x).mean
     np.testing.assert_array_equal(still, model.encode(params, x).mean)
     noisy = jax.jit(jax.vmap(lambda k: model.encode(params, x, k).mean))(jax.random.split(key, 400))
@@ -92,7 +92,7 @@ def test_dropout_is_on_only_with_a_key_and_drops_the_given_fraction(make_config,
 def test_the_output_bias_gives_the_mean_image(make_config, key):
     mean_image = jax.random.uniform(key, SHAPE)
     model = make_model(make_config(), Spec(SHAPE))
-    params = model.init(key, sample_of(mean_image))
+    params = jax.jit(model.init)(key, sample_of(mean_image))
     outputs = model.decode(params, jnp.zeros((1, 3)))
     assert model.pixel_mean is not None
     np.testing.assert_allclose(model.pixel_mean(params, outputs)[0], np.clip(mean_image, 0.001, 0.999), atol=1e-5)

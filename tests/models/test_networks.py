@@ -159,7 +159,7 @@ def test_a_conv_decoder_returns_exactly_the_input_shape(make_config, key, shape,
     mean_image = jax.random.uniform(key, shape)
 
     def outputs(key):
-        params = model.init(key, sample_of(mean_image))
+        params = jax.jit(model.init)(key, sample_of(mean_image))
         posterior = model.encode(params, mean_image[None])
         return params, posterior, model.decode(params, posterior.mean)
 
@@ -249,7 +249,7 @@ def test_the_parameters_of_a_conv_model_have_readable_names(make_config, key):
 @pytest.mark.parametrize("kernel_init", ["he", "glorot"])
 def test_initial_weights_have_the_deviation_of_their_rule(make_config, key, kernel_init):
     model = make_model(make_config(hidden_dims=(300,), latent_dim=50, mlp__kernel_init=kernel_init), Spec((20, 20, 1)))
-    params = model.init(key, sample_of(jnp.full((20, 20, 1), 0.5)))
+    params = jax.jit(model.init)(key, sample_of(jnp.full((20, 20, 1), 0.5)))
     for layers in (params["encoder"], params["decoder"]):
         hidden, output = layers["Dense_0"]["kernel"], layers["output"]["kernel"]
         if kernel_init == "glorot":
@@ -265,7 +265,7 @@ def test_initial_weights_have_the_deviation_of_their_rule(make_config, key, kern
 def test_a_gated_layer_is_a_product_of_two_dense_ones_in_numpy(make_config, key):
     config = make_config(network="gated", hidden_dims=(5,), latent_dim=2)
     model = make_model(config, Spec((3, 2, 1)))
-    params = model.init(key, sample_of(np.full((3, 2, 1), 0.5)))
+    params = jax.jit(model.init)(key, sample_of(np.full((3, 2, 1), 0.5)))
     x = np.asarray(jax.random.uniform(key, (4, 3, 2, 1)))
     weights = jax.tree.map(np.asarray, params["encoder"])
     hidden, output = weights["Dense_0"], weights["output"]

@@ -76,7 +76,7 @@ def test_importance_sampling_agrees_with_quadrature(make_config, prior, posterio
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (NUM_TRAIN, *SHAPE)).astype(np.uint8)
     model = make_model(make_config(**changes), Spec(SHAPE, num_train=NUM_TRAIN))
-    params = model.init(jax.random.key(1), Sample(jnp.asarray(images.mean(axis=0) / 255, jnp.float32), images))
+    params = jax.jit(model.init)(jax.random.key(1), Sample(jnp.asarray(images.mean(axis=0) / 255, jnp.float32), images))
     # Away from the start, but with posteriors that are wide: importance sampling has to reach all of p(z|x).
     scales = {"encoder": 0.1, "posterior": 0.1, "decoder": 0.5, "prior": 0.1 if prior == "flow" else 0.3}
     for name in scales.keys() & params.keys():

@@ -91,7 +91,7 @@ def test_the_decoder_returns_exactly_the_input_shape(make_config, key, shape, ch
     model = make_model(make_config(network="resnet", channels=channels), Spec(shape))
 
     def outputs(key):
-        params = model.init(key, sample_of(jnp.zeros(shape)))
+        params = jax.jit(model.init)(key, sample_of(jnp.zeros(shape)))
         posterior = model.encode(params, jnp.zeros((2, *shape)))
         return params, posterior, model.decode(params, posterior.mean)
 
@@ -130,7 +130,7 @@ def test_it_starts_at_the_mean_image_with_blocks_that_are_the_identity(make_conf
 
     @jax.jit
     def compute(key):
-        params = model.init(key, sample_of(mean_image))
+        params = jax.jit(model.init)(key, sample_of(mean_image))
         assert model.pixel_mean is not None
         start = model.pixel_mean(params, model.decode(params, jnp.zeros((1, 3))))[0]
         others = [
@@ -184,7 +184,7 @@ def test_a_quantised_model_has_a_code_at_each_place_of_the_deepest_map(make_conf
     model = make_model(make_config(**changes), Spec((9, 5, 3)))
 
     def codes(key):
-        params = model.init(key, sample_of(jnp.zeros((9, 5, 3))))
+        params = jax.jit(model.init)(key, sample_of(jnp.zeros((9, 5, 3))))
         z = model.reparameterize(params, None, model.encode(params, jnp.zeros((2, 9, 5, 3)))).z
         assert model.codes is not None
         return model.codes(params, z), model.decode(params, z)

@@ -43,7 +43,7 @@ def test_the_grid_has_the_image_s_sides_by_the_factor_rounded_up(make_config, ke
     assert model.grid == grid
 
     def through(key) -> Any:
-        params = model.init(key, sample_of(jnp.zeros(shape), np.zeros((9, *shape), np.uint8)))
+        params = jax.jit(model.init)(key, sample_of(jnp.zeros(shape), np.zeros((9, *shape), np.uint8)))
         posterior = model.encode(params, jnp.zeros((2, *shape)))
         z = model.reparameterize(params, key, posterior).z
         drawn = require_prior(model).sample(params, key, 2)

@@ -29,7 +29,7 @@ def two_layer(make_config):
         activation="tanh",
     )
     model = make_model(config, Spec(SHAPE))
-    params = model.init(jax.random.key(0), sample_of(jnp.full(SHAPE, 0.4)))
+    params = jax.jit(model.init)(jax.random.key(0), sample_of(jnp.full(SHAPE, 0.4)))
     return config, model, jax.tree.map(lambda a: a + 0.4 * jax.random.normal(jax.random.key(2), a.shape), params)
 
 

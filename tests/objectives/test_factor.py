@@ -43,7 +43,7 @@ def parts(make_config, key, **changes):
 
     @jax.jit
     def init(key):
-        params = model.init(key, sample_of(jnp.full(SHAPE, 0.4)))
+        params = jax.jit(model.init)(key, sample_of(jnp.full(SHAPE, 0.4)))
         params = params | {"objective": own(key, model, params)}
         return jax.tree.map(lambda a: a + 0.3 * jax.random.normal(key, a.shape), params)
 

@@ -24,7 +24,7 @@ SHAPE = (3, 2, 1)
 def trained(make_config):
     """Return a VAE with two latent dimensions and parameters far from their initial values."""
     model = make_model(make_config(latent_dim=2, hidden_dims=(5,), activation="tanh"), Spec(SHAPE))
-    params = model.init(jax.random.key(3), sample_of(jnp.full(SHAPE, 0.4)))
+    params = jax.jit(model.init)(jax.random.key(3), sample_of(jnp.full(SHAPE, 0.4)))
     return model, jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(jax.random.key(4), leaf.shape), params)
 
 
@@ -111,7 +111,7 @@ def test_dreg_equals_the_plain_gradient_if_the_posterior_has_layers(make_config,
     """q(upper|lower) has its own parameters in params; `log_posterior` must not differentiate them either."""
     sizes = {"latent_dim": 2, "two_layer.upper_latent_dim": 1, "hidden_dims": (5,), "two_layer.upper_hidden_dims": (4,)}
     model = make_model(make_config(model="two_layer", activation="tanh", **sizes), Spec(SHAPE))
-    params = model.init(jax.random.key(3), sample_of(jnp.full(SHAPE, 0.4)))
+    params = jax.jit(model.init)(jax.random.key(3), sample_of(jnp.full(SHAPE, 0.4)))
     params = jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(jax.random.key(4), leaf.shape), params)
     keys = jax.random.split(jax.random.key(6), 6000)
     plain, dreg = (
@@ -138,7 +138,7 @@ def test_dropout_is_on_in_training_only(make_config, x):
             objective="importance", importance__num_samples=3, latent_dim=2, hidden_dims=(64,), **rates
         )
         model = make_model(config, Spec(SHAPE))
-        params = model.init(jax.random.key(3), sample_of(jnp.full(SHAPE, 0.4)))
+        params = jax.jit(model.init)(jax.random.key(3), sample_of(jnp.full(SHAPE, 0.4)))
         return np.asarray(terms_of(config, model, params, jax.random.key(1), x, train=train)["loss"])
 
     np.testing.assert_array_equal(losses(train=False, dropout=0.5), losses(train=False))
@@ -150,7 +150,7 @@ def test_dropout_is_on_in_training_only(make_config, x):
 def test_both_networks_drop_units_in_training(make_config, x, part):
     config = make_config(latent_dim=2, hidden_dims=(64,), dropout=0.5)
     model = make_model(config, Spec(SHAPE))
-    params, key = model.init(jax.random.key(3), sample_of(jnp.full(SHAPE, 0.4))), jax.random.key(1)
+    params, key = jax.jit(model.init)(jax.random.key(3), sample_of(jnp.full(SHAPE, 0.4))), jax.random.key(1)
     whole = training_bound(model, params, key, x, 3, train=False).bound
     plain = getattr(model, part)
     alone = model._replace(**{part: lambda params, given, key=None: plain(params, given)})
@@ -233,7 +233,7 @@ def test_the_plain_gradient_agrees_with_finite_differences_in_float64(trained, x
 def test_the_objective_reports_the_bound_and_in_evaluation_also_the_elbo(make_config, x):
     config = make_config(objective="importance", importance__num_samples=7, latent_dim=2)
     model = make_model(config, Spec(SHAPE))
-    params = model.init(jax.random.key(3), sample_of(jnp.full(SHAPE, 0.4)))
+    params = jax.jit(model.init)(jax.random.key(3), sample_of(jnp.full(SHAPE, 0.4)))
     evaluate = functools.partial(terms_of, config, model, params)
     keys = jax.random.split(jax.random.key(1), 3000)
     many = jax.jit(jax.vmap(lambda key: evaluate(key, x, train=False)))(keys)

@@ -28,7 +28,7 @@ def compare(config, key, theirs, factor, constant):
         return terms["loss"].mean(), theirs(x, outputs, kl)
 
     for seed in (0, 1):
-        params = model.init(jax.random.key(seed), sample_of(jnp.full(SHAPE, 0.3)))
+        params = jax.jit(model.init)(jax.random.key(seed), sample_of(jnp.full(SHAPE, 0.3)))
         ours, other = losses(params)
         assert float(other) == pytest.approx(factor * (float(ours) - constant), rel=1e-5)
         ours, other = (jax.grad(lambda p, i=i: losses(p)[i])(params) for i in (0, 1))

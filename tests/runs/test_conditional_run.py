@@ -30,7 +30,7 @@ def run():
     config = nest(flatten(defaults()) | {"condition": "label", "latent_dim": 3, "hidden_dims": (16,)})
     spec = Spec((8, 8, 1), 10, 100, tuple("abcdefghij"))
     model = make_model(config, spec)
-    params = model.init(jax.random.key(0), sample_of(np.full((8, 8, 1), 0.5, np.float32)))
+    params = jax.jit(model.init)(jax.random.key(0), sample_of(np.full((8, 8, 1), 0.5, np.float32)))
     return Run(config, model, jax.tree.map(lambda leaf: leaf * 3, params), spec, 1)
 
 

@@ -21,6 +21,24 @@ SPEC = Spec((8, 8, 1), levels=17)
 """The spec of the digits, for likelihoods."""
 
 
+def compiled(model: Model) -> Model:
+    """Return a model whose functions are each compiled as a whole, which takes a fraction of the time of op after op."""
+    prior, rate = model.prior, model.rate
+    if prior is not None:
+        sample = jax.jit(prior.sample, static_argnums=(2, 3))
+        prior = prior._replace(log_prob=prior.log_prob and jax.jit(prior.log_prob), sample=sample)
+    if rate is not None:
+        rate = rate._replace(
+            kl_terms=jax.jit(rate.kl_terms), log_posterior=rate.log_posterior and jax.jit(rate.log_posterior)
+        )
+    own = {name: getattr(model, name) for name in _COMPILED}
+    return model._replace(**{name: jax.jit(fn) for name, fn in own.items() if fn is not None}, prior=prior, rate=rate)
+
+
+_COMPILED = ("init", "encode", "reparameterize", "decode", "log_likelihood", "pixel_mean", "sample_pixels")
+_COMPILED += ("view", "place", "codes", "from_codes", "penalty")
+
+
 def sample_of(mean_image: Any, images: Any = None) -> Sample:
     """Return the sample of a model whose initial parameters depend on nothing but the mean image, unless there are images."""
     return Sample(mean_image, np.zeros((0, *mean_image.shape), np.uint8) if images is None else images)

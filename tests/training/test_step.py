@@ -30,7 +30,7 @@ def make_parts(config, axis_name=None):
     optimizer = make_optimizer(config, 10)
     step: Any = make_train_step(model, make_objective(config, model, 10), optimizer, axis_name)
     step = functools.partial(step, hparams=make_hparams(config))
-    return init_state(model.init(jax.random.key(1), sample_of(jnp.full(SHAPE, 0.5))), optimizer), step
+    return init_state(jax.jit(model.init)(jax.random.key(1), sample_of(jnp.full(SHAPE, 0.5))), optimizer), step
 
 
 def make_chunk(step, binarize):

@@ -67,7 +67,7 @@ def test_a_point_is_in_the_component_that_most_probably_drew_it(make_config, pri
     config = make_config(prior=prior, hidden_dims=(5,), latent_dim=2, **{f"{prior}__components": 30})
     spec, images = Spec(SHAPE, num_train=40), dataset().test.images
     model = make_model(config, spec)
-    params = model.init(jax.random.key(0), sample_of(images.mean(axis=0) / np.float32(255), images))
+    params = jax.jit(model.init)(jax.random.key(0), sample_of(images.mean(axis=0) / np.float32(255), images))
     run = Run(config, model, params, spec, 1)
     codes = np.random.default_rng(1).normal(size=(200, 2)).astype(np.float32)
     assert run.model.prior is not None

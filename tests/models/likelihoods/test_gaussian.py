@@ -44,7 +44,7 @@ def parts(config, axis_name=None):
     objective = make_objective(config, model, 10)
     step: Any = make_train_step(model, objective, optimizer, axis_name)
     step = functools.partial(step, hparams=make_hparams(config))
-    state = init_state(model.init(jax.random.key(1), sample_of(jnp.full(SHAPE, 0.5))), optimizer)
+    state = init_state(jax.jit(model.init)(jax.random.key(1), sample_of(jnp.full(SHAPE, 0.5))), optimizer)
     return model, step, state
 
 

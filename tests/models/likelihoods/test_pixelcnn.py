@@ -253,7 +253,7 @@ def test_every_other_objective_has_a_gradient_for_the_masked_network(make_config
     config = make_config(**SMALL, objective=name, binarize="dynamic", hidden_dims=(4,))
     model = make_model(config, Spec((3, 2, 1), num_train=99))
     x = jax.random.bernoulli(key, 0.5, (8, 3, 2, 1)).astype(jnp.float32)
-    params = model.init(key, sample_of(x.mean(axis=0)))
+    params = jax.jit(model.init)(key, sample_of(x.mean(axis=0)))
     objective = make_objective(config, model, 10)
     params |= {} if objective.init is None else {"objective": objective.init(key, model, params)}
     grads = jax.jit(jax.grad(lambda params: terms_of(config, model, params, key, x)["loss"].mean()))(params)

@@ -186,7 +186,7 @@ def test_many_samples_converge_to_the_likelihood_computed_on_a_grid(make_config,
     own = {"flow.kind": kind, "flow.layers": 3, "flow.hidden_dims": (6,)}
     config = make_config(latent_dim=2, hidden_dims=(5,), activation="tanh", prior="flow", binarize="dynamic", **own)
     model = make_model(config, SPEC)
-    params = moved(model.init(jax.random.key(0), SAMPLE))
+    params = moved(jax.jit(model.init)(jax.random.key(0), SAMPLE))
     # Wide posteriors give weights of finite variance.
     params["encoder"]["output"]["bias"] += jnp.array([0.0, 0.0, 1.5, 1.5])
     x = (np.asarray(jax.random.bernoulli(jax.random.key(8), 0.5, (5, *SHAPE))) * 255).astype(np.uint8)

@@ -46,7 +46,7 @@ def model_with(make_config, sample, prior, number, latent_dim=1, **changes):
     own = {"prior": prior, f"{prior}.components": number}
     config = make_config(latent_dim=latent_dim, hidden_dims=(5,), activation="tanh", **own, **changes)
     model = make_model(config, SPEC)
-    params = model.init(jax.random.key(1), sample)
+    params = jax.jit(model.init)(jax.random.key(1), sample)
     rng = np.random.default_rng(2)
     params = jax.tree.map(lambda leaf: leaf + 0.3 * rng.normal(size=leaf.shape).astype(np.float32), params)
     return model, params, *require_rate(model)
@@ -123,7 +123,7 @@ def test_one_component_is_a_gaussian_and_many_start_near_the_standard_normal(mak
     np.testing.assert_allclose(log_prob(params, z), truth, atol=1e-4)
     config = make_config(prior="mixture", mixture__components=500, latent_dim=2)
     model = make_model(config, SPEC)
-    draws = np.asarray(require_prior(model).sample(model.init(jax.random.key(0), sample), jax.random.key(1), 20_000))
+    draws = np.asarray(require_prior(model).sample(jax.jit(model.init)(jax.random.key(0), sample), jax.random.key(1), 20_000))
     np.testing.assert_allclose(draws.mean(axis=0), 0, atol=0.1)
     np.testing.assert_allclose(draws.var(axis=0), 1, atol=0.1)
 
