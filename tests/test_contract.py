@@ -283,7 +283,9 @@ def test_every_priors_draws_have_its_density(make_config, key, changes):
     assert float(jnp.var(cold)) < float(jnp.var(model.view(params, z)))
 
 
-@pytest.mark.parametrize("name", fast_if(OBJECTIVES, lambda name: name != "factor"))  # its two losses: objectives/test_factor.py
+@pytest.mark.parametrize(
+    "name", fast_if(OBJECTIVES, lambda name: name != "factor")
+)  # its two losses: objectives/test_factor.py
 def test_every_objective_satisfies_the_contract(make_config, key, name):
     objective = OBJECTIVES[name].make(make_config(objective=name), 10)
     models = {model: make_model(make_config(model=model), Spec((8, 8, 1))) for model in ("vae", "ae")}

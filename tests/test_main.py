@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.paths import ROOT
+from support.slow import first_fast
 
 from vae_jax import config as config_lib
 from vae_jax import main, train
@@ -197,6 +198,7 @@ def test_an_internal_error_keeps_its_traceback(monkeypatch, tmp_path):
         main.run([VAE, f"--workdir={tmp_path}"])
 
 
+@pytest.mark.slow
 def test_a_run_whose_data_have_moved_is_given_their_new_folder(make_config, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
     monkeypatch.chdir(tmp_path)
@@ -216,7 +218,7 @@ def test_a_run_whose_data_have_moved_is_given_their_new_folder(make_config, tmp_
     assert main.run(["--workdir=../run"]) == 0
 
 
-@pytest.mark.parametrize("platform", ["cuda", "foo"])
+@pytest.mark.parametrize("platform", first_fast(["cuda", "foo"]))
 def test_a_platform_that_jax_cannot_start_is_reported_in_one_line(tmp_path, platform):
     command = [sys.executable, "-m", "vae_jax.main", VAE, f"--workdir={tmp_path / 'run'}"]
     done = subprocess.run(

@@ -165,6 +165,7 @@ def test_other_data_under_the_same_name_are_refused(run, tmp_path):
     assert digest(tmp_path / "run") == before
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_before_its_evaluation_is_completed(run, tmp_path):
     first = run()
     (tmp_path / "run" / "results.json").unlink()
@@ -209,6 +210,7 @@ def test_only_epochs_with_validation_and_checkpoint_can_be_the_best(run, tmp_pat
     assert measured["best_epoch"] == 6
 
 
+@pytest.mark.slow
 def test_the_last_epoch_is_a_candidate_for_the_best_checkpoint(run, tmp_path, monkeypatch):
     """It is validated and saved off schedule; early stopping does not count it, so an extended run is unchanged."""
     losses = iter([2.0, 1.0])
@@ -222,6 +224,7 @@ def test_the_last_epoch_is_a_candidate_for_the_best_checkpoint(run, tmp_path, mo
     assert best == latest
 
 
+@pytest.mark.slow
 def test_a_warm_up_longer_than_the_run_still_gives_a_best_checkpoint(run, tmp_path):
     assert run(num_epochs=2, kl_warmup_epochs=5.0, checkpoint__every_epochs=1)["best_epoch"] == 2
 
@@ -253,6 +256,7 @@ def test_a_signal_between_epochs_does_not_finish_an_epoch_twice(run, tmp_path, m
     assert digest(tmp_path / "run") == digest(tmp_path / "straight")
 
 
+@pytest.mark.slow
 def test_best_metric_cannot_be_changed_for_an_existing_run(run, tmp_path):
     """-val/loss and val/elbo are different quantities if beta is not 1."""
     run(num_epochs=1, beta=0.5)

@@ -15,7 +15,7 @@ from matplotlib.cbook import is_math_text
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
-from support.slow import fast_if
+from support.slow import fast_if, first_fast
 
 from vae_jax.artifacts.figures import (
     FIGURES,
@@ -204,7 +204,7 @@ def test_a_persons_matplotlib_settings_change_no_figure_and_are_kept():
 
 
 @pytest.mark.parametrize(
-    "text", [b"no.such.key: 3\nfigure.dpi: many\ntext.hinting_factor: 4\n", b"font.size: 3\n\xff\xfe"]
+    "text", first_fast([b"no.such.key: 3\nfigure.dpi: many\ntext.hinting_factor: 4\n", b"font.size: 3\n\xff\xfe"])
 )
 def test_a_broken_matplotlibrc_prints_nothing(tmp_path, text):
     (tmp_path / "matplotlibrc").write_bytes(text)

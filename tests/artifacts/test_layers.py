@@ -134,10 +134,14 @@ def through(layers: list[Layer], x: np.ndarray, label: int = -1) -> np.ndarray:
         {"model": "ae", "objective": "reconstruction"},
         {"network": "conv", "channels": (4,)},
         {"network": "conv", "channels": (16, 5, 8), "conv.normalization": "group"},
-        {"network": "resnet", "channels": (8, 5), "resnet.blocks": 2, "activation": "silu"},
-        {"network": "conv", "channels": (4, 6, 5), "downscale": 2, "conv.normalization": "group"},
-        {"network": "resnet", "channels": (4, 8, 5), "downscale": 4},
-        {"network": "conv", "channels": (4, 6), "downscale": 2, "latent_grid": 2},
+        *first_fast(
+            [
+                {"network": "resnet", "channels": (4, 8, 5), "downscale": 4},
+                {"network": "resnet", "channels": (8, 5), "resnet.blocks": 2, "activation": "silu"},
+                {"network": "conv", "channels": (4, 6, 5), "downscale": 2, "conv.normalization": "group"},
+                {"network": "conv", "channels": (4, 6), "downscale": 2, "latent_grid": 2},
+            ]
+        ),
         *first_fast([{"hidden_dims": (4,), "activation": name} for name in ACTIVATIONS], every=3),
     ],
     ids=str,
@@ -172,14 +176,18 @@ def test_layers_have_the_codes_of_the_model_and_decode_them(name):
     "changes",
     [
         {},
-        {"posterior": "power_spherical"},
         {"network": "conv", "channels": (4, 6), "latent_grid": 2},
-        {"network": "resnet", "channels": (4, 6), "latent_grid": 3, "downscale": 2},
-        {"model": "two_layer"},
-        {"model": "categorical"},
-        {"model": "quantized"},
         {"model": "quantized", "network": "conv", "channels": (4, 6), "quantizer": "residual"},
-        {"model": "quantized", "network": "resnet", "channels": (4,), "quantizer": "fsq"},
+        *first_fast(
+            [
+                {"posterior": "power_spherical"},
+                {"network": "resnet", "channels": (4, 6), "latent_grid": 3, "downscale": 2},
+                {"model": "two_layer"},
+                {"model": "categorical"},
+                {"model": "quantized"},
+                {"model": "quantized", "network": "resnet", "channels": (4,), "quantizer": "fsq"},
+            ]
+        ),
     ],
     ids=str,
 )

@@ -19,13 +19,14 @@ TINY = {"log__tensorboard": False, "num_epochs": 2, "checkpoint__every_epochs": 
 
 @pytest.fixture(scope="package")
 def runs(make_config, tmp_path_factory) -> dict[str, Path]:
-    """Return a VAE with two latent dimensions and latent frames, and an autoencoder."""
+    """Return a VAE with two latent dimensions and latent frames, and an autoencoder, each with one figure."""
     root = tmp_path_factory.mktemp("runs")
     configs = {
         "vae": make_config(**TINY, latent_dim=2, log__latent_every_steps=8),
         "ae": make_config(**TINY, model="ae", objective="reconstruction", likelihood="gaussian"),
     }
-    with open(os.devnull, "w") as nowhere:
+    with open(os.devnull, "w") as nowhere, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vae_jax.artifacts.figures.QUICK", frozenset({"reconstructions"}))
         for name, config in configs.items():
             train_and_evaluate(config, root / name, Console(nowhere))
     return {name: root / name for name in configs}

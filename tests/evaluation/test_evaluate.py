@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from support.models import sample_of
+from support.slow import first_fast
 
 from vae_jax.evaluation.evaluate import make_evaluate
 from vae_jax.evaluation.per_image import active_units, activity
@@ -30,18 +31,18 @@ def split():
     return Split(rng.integers(0, 256, (37, *SHAPE), np.uint8), np.zeros(37, np.int32))
 
 
-@pytest.mark.parametrize("binarize", ["none", pytest.param("dynamic", marks=pytest.mark.slow)])
-def test_terms_do_not_depend_on_the_batch_size_the_call_or_the_devices(make_config, split, binarize):
+CALLS = [(9, True, 4), (10, False, 3), (1, False, 1), (36, False, 2), (9, True, 1)]
+"""Images of a batch, whether the devices share it, and the batches of a call."""
+
+
+@pytest.mark.parametrize(
+    ("binarize", "calls"), first_fast([("none", CALLS[:2]), ("none", CALLS[2:]), ("dynamic", CALLS)])
+)
+def test_terms_do_not_depend_on_the_batch_size_the_call_or_the_devices(make_config, split, binarize, calls):
     _, _, whole = evaluation(make_config(binarize=binarize, eval__batch_size=1000), split)
-    for size, layout, per_call in [
-        (1, None, 1),
-        (10, None, 3),
-        (36, None, 2),
-        (9, make_layout(), 1),
-        (9, make_layout(), 4),
-    ]:
+    for size, shared, per_call in calls:
         config = make_config(binarize=binarize, eval__batch_size=size)
-        _, _, pieces = evaluation(config, split, layout, per_call)
+        _, _, pieces = evaluation(config, split, make_layout() if shared else None, per_call)
         assert pieces.means is not None
         assert pieces.means.shape == (37, 3)
         for name, values in whole.terms.items():

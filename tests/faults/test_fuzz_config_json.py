@@ -94,7 +94,7 @@ files = st.integers(0, 9).flatmap(lambda n: documents if n == 0 else damaged_byt
 
 
 @pytest.mark.fault("config.json damaged")
-@pytest.mark.parametrize(("count", "trained"), [(200, 0), pytest.param(2000, 100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("count", "trained"), [(60, 0), pytest.param(2140, 100, marks=pytest.mark.slow)])
 def test_a_damaged_config_json_is_accepted_or_refused(count, trained, tmp_path, monkeypatch, record_property):
     file = tmp_path / "config.json"
     accepted: list[bytes] = []

@@ -78,8 +78,9 @@ def test_a_folder_without_permission_is_reported(tmp_path, place):
 @pytest.mark.parametrize(
     "name", ["checkpoints", *(pytest.param(name, marks=pytest.mark.slow) for name in ("metrics.jsonl", "figures"))]
 )
-def test_a_file_in_place_of_a_folder_and_the_reverse_are_refused(tmp_path, capsys, make_config, name):
+def test_a_file_in_place_of_a_folder_and_the_reverse_are_refused(tmp_path, capsys, make_config, monkeypatch, name):
     """It was not made by a run; the error names it."""
+    monkeypatch.setattr("vae_jax.artifacts.figures.QUICK", frozenset({"reconstructions"}))
     config = make_config(num_epochs=1, log__tensorboard=False)
     run = tmp_path / "run"
     train_and_evaluate(config, run)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.special
 import scipy.stats
-from support.models import sample_of
+from support.models import compiled, sample_of
 from support.objective import terms_of
 
 from vae_jax import config as config_lib
@@ -49,7 +49,7 @@ def tiny(make_config):
     def build(**changes):
         small = {"latent_dim": N, "categorical__classes": K, "hidden_dims": (4,), "activation": "tanh"}
         config = make_config(**{"model": "categorical"} | small | changes)
-        model, of = make_model(config, Spec(SHAPE)), str(config.categorical)
+        model, of = compiled(make_model(config, Spec(SHAPE))), str(config.categorical)
         if of not in BUILT:
             BUILT[of] = jax.jit(model.init)(jax.random.key(1), sample_of(np.full(SHAPE, 0.4, np.float32)))
         params, rng = BUILT[of], np.random.default_rng(2)

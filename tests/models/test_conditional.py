@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support.models import OF_IMAGES, sample_of
 from support.objective import terms_of
-from support.slow import fast_if
+from support.slow import fast_if, first_fast
 
 from vae_jax.data.labels import assert_labelled
 from vae_jax.errors import InputError
@@ -26,6 +26,7 @@ AE = {"model": "ae", "objective": "reconstruction"}
 QUANTIZED = {"model": "quantized"}
 CONV = {"network": "conv", "channels": (4,)}
 FAMILIES = [{}, {"model": "two_layer"}, AE, CONV, {"prior": "mixture"}]
+FAST = ({"model": "vae"}, {"model": "quantized"}, CONV)
 OBJECTIVES = [
     {},
     {"objective": "importance", "importance__num_samples": 4, "importance__gradient": "dreg"},
@@ -72,7 +73,7 @@ def without_labels(params, plain_shapes):
     return jax.tree.map(cut, params, plain_shapes)
 
 
-@pytest.mark.parametrize("changes", fast_if(FAMILIES, lambda changes: changes in ({}, CONV)), ids=str)
+@pytest.mark.parametrize("changes", fast_if(FAMILIES, lambda changes: changes == CONV), ids=str)
 def test_a_label_with_weights_of_zero_changes_nothing(make_config, key, changes):
     config, model, params, x = build(make_config, key, **changes)
     plain = make_model(make_config(**changes), SPEC)
@@ -97,7 +98,11 @@ def zeroed(leaf, shape):
     return jnp.zeros_like(leaf).at[tuple(slice(n) for n in shape.shape)].set(leaf[tuple(slice(n) for n in shape.shape)])
 
 
-@pytest.mark.parametrize("changes", [*({"model": name} for name in OF_IMAGES), CONV, {"prior": "mixture"}], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    fast_if([*({"model": name} for name in OF_IMAGES), CONV, {"prior": "mixture"}], lambda changes: changes in FAST),
+    ids=str,
+)
 def test_the_label_of_a_row_changes_that_row_alone_and_a_batch_equals_its_rows(make_config, key, changes):
     _, model, params, x = build(make_config, key, **changes)
     before, after = (outputs_of(model, params, x, labels) for labels in (LABELS, LABELS.at[2].set(4)))
@@ -133,7 +138,7 @@ def test_a_conditional_model_refuses_to_be_called_without_labels_or_with_too_few
     assert plain.given is None
 
 
-@pytest.mark.parametrize("changes", OBJECTIVES, ids=str)
+@pytest.mark.parametrize("changes", first_fast(OBJECTIVES, every=4), ids=str)
 def test_every_objective_trains_and_evaluates_with_labels(make_config, key, changes):
     config, model, params, x = build(make_config, key, **changes)
     objective = make_objective(config, model, 10)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.stats import norm
+from support.models import compiled
 from support.objective import terms_of
 from support.random_run import random_run
 
@@ -35,7 +36,7 @@ def build(make_config, key, parent=None, **changes):
     digest = "digest" if parent is None else params_digest(parent.params)
     spec = Spec((1, 1, 3), num_train=400, codes=("points", 0, digest))
     config = make_config(model="density", dataset="codes", data_dir="parent", **changes)
-    model, x = make_model(config, spec), points(key)
+    model, x = compiled(make_model(config, spec)), points(key)
     params = jax.jit(model.init)(key, Sample(x.mean(axis=0), x))
     assert jax.tree.map(jnp.shape, init_shapes(model, spec)) == jax.tree.map(jnp.shape, params)
     return config, spec, model, params, x

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support.models import sample_of
+from support.models import compiled, sample_of
 from support.random_run import random_run
 
 from vae_jax import config as config_lib
@@ -19,7 +19,7 @@ SIZE = 12
 
 def build(make_config, key, shape=SHAPE, **changes):
     config = make_config(**{"network": "conv", "channels": (6, 8), "latent_grid": CHANNELS} | changes)
-    model = make_model(config, Spec(shape))
+    model = compiled(make_model(config, Spec(shape)))
     return config, model, jax.jit(model.init)(key, sample_of(jnp.full(shape, 0.5)))
 
 
@@ -27,9 +27,13 @@ def test_the_numbers_of_a_place_are_together_in_images_and_in_z(make_config, key
     config, model, params = build(make_config, key)
     assert (model.grid, describe_latents(model, config)) == (GRID, "latent 3 x 2 x 2")
     x = jax.random.uniform(key, (1, *SHAPE))
-    mean = jax.jit(jax.jacobian(lambda x: model.encode(params, x).mean[0]))(x)[:, 0, ..., 0].reshape(*GRID, CHANNELS, *SHAPE[:2])
+    mean = jax.jit(jax.jacobian(lambda x: model.encode(params, x).mean[0]))(x)[:, 0, ..., 0].reshape(
+        *GRID, CHANNELS, *SHAPE[:2]
+    )
     z = model.encode(params, x).mean
-    pixel = jax.jit(jax.jacobian(lambda z: model.decode(params, z)[0, ..., 0]))(z)[:, :, 0].reshape(*SHAPE[:2], *GRID, CHANNELS)
+    pixel = jax.jit(jax.jacobian(lambda z: model.decode(params, z)[0, ..., 0]))(z)[:, :, 0].reshape(
+        *SHAPE[:2], *GRID, CHANNELS
+    )
     for name, slopes in (
         ("encode", jnp.abs(mean).sum(axis=2)),
         ("decode", jnp.abs(pixel).sum(axis=4).transpose(2, 3, 0, 1)),
@@ -48,7 +52,7 @@ def test_a_grid_of_one_place_is_the_vector_of_a_vae(make_config, key, network):
     shape = (4, 4, 2)
     _, grid, params = build(make_config, key, shape, network=network)
     config = make_config(network=network, channels=(6, 8), latent_dim=CHANNELS)
-    plain = make_model(config, Spec(shape))
+    plain = compiled(make_model(config, Spec(shape)))
     own = jax.jit(plain.init)(key, sample_of(jnp.full(shape, 0.5)))
     assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, own)
     x = jax.random.uniform(key, (3, *shape))
@@ -85,9 +89,10 @@ def test_layers_lead_to_the_mean_and_logvar_and_back(network, shape):
     assert layers.decoder[0].output == (*run.model.grid, CHANNELS)
 
 
+@pytest.mark.slow
 def test_a_conditional_grid_is_given_the_label(make_config, key):
     config = make_config(network="conv", channels=(6, 8), latent_grid=CHANNELS, condition="label")
-    model = make_model(config, Spec(SHAPE, num_classes=2))
+    model = compiled(make_model(config, Spec(SHAPE, num_classes=2)))
     assert model.given is not None
     params = jax.jit(model.init)(key, sample_of(jnp.full(SHAPE, 0.5)))
     z = jnp.zeros((2, SIZE))

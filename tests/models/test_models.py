@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.special
 import scipy.stats
-from support.models import sample_of
+from support.models import compiled, sample_of
 from support.objective import terms_of
 
 from vae_jax.errors import InputError
@@ -27,10 +27,12 @@ def forward(x, layers, num_hidden):
     return dense(x, layers["output"])
 
 
-@pytest.mark.parametrize("hidden_dims", [(), (7,), (7, 5, 6)])
+@pytest.mark.parametrize(
+    "hidden_dims", [(7,), *(pytest.param(dims, marks=pytest.mark.slow) for dims in ((), (7, 5, 6)))]
+)
 def test_terms_of_an_untrained_vae_agree_with_float64_numpy(make_config, key, hidden_dims):
     config = make_config(hidden_dims=hidden_dims, latent_dim=3)
-    model = make_model(config, Spec(SHAPE))
+    model = compiled(make_model(config, Spec(SHAPE)))
     x = jax.random.uniform(key, (6, *SHAPE))
     params = jax.jit(model.init)(key, sample_of(x.mean(axis=0)))
     terms = terms_of(config, model, params, key, x, train=False)
@@ -51,7 +53,7 @@ def test_terms_of_an_untrained_vae_agree_with_float64_numpy(make_config, key, hi
 
 def test_terms_of_an_untrained_ae_agree_with_float64_numpy(make_config, key):
     config = make_config(model="ae", objective="reconstruction", likelihood="gaussian", gaussian__sigma=0.4)
-    model = make_model(config, Spec(SHAPE))
+    model = compiled(make_model(config, Spec(SHAPE)))
     x = jax.random.uniform(key, (6, *SHAPE))
     params = jax.jit(model.init)(key, sample_of(x.mean(axis=0)))
     terms = terms_of(config, model, params, key, x)
@@ -62,7 +64,7 @@ def test_terms_of_an_untrained_ae_agree_with_float64_numpy(make_config, key):
 
 
 def test_log_densities_of_the_vae_agree_with_scipy(make_config, key):
-    model = make_model(make_config(latent_dim=3), Spec(SHAPE))
+    model = compiled(make_model(make_config(latent_dim=3), Spec(SHAPE)))
     x = jax.random.uniform(key, (6, *SHAPE))
     params = jax.jit(model.init)(key, sample_of(x.mean(axis=0)))
     posterior = model.encode(params, x)
@@ -78,7 +80,7 @@ def test_log_densities_of_the_vae_agree_with_scipy(make_config, key):
 
 @pytest.mark.slow
 def test_dropout_is_on_only_with_a_key_and_drops_the_given_fraction(make_config, key):
-    model = make_model(make_config(dropout=0.5, hidden_dims=(64,)), Spec(SHAPE))
+    model = compiled(make_model(make_config(dropout=0.5, hidden_dims=(64,)), Spec(SHAPE)))
     x = jax.random.uniform(key, (6, *SHAPE))
     params = jax.jit(model.init)(key, sample_of(x.mean(axis=0)))
     still = model.encode(params, x).mean

@@ -11,6 +11,7 @@ import numpy as np
 import optax
 import pytest
 import scipy.stats
+from support.slow import first_fast
 
 from vae_jax.models.networks.gated_stacks import Given
 from vae_jax.models.networks.pixelcnn import make_pixelcnn
@@ -53,7 +54,7 @@ def four_bits(grid, codes) -> Tiny:
 
 
 @pytest.mark.parametrize(
-    ("grid", "codes", "layers", "kernel"), [((3, 4), 2, 3, 3), ((4, 6), 1, 2, 3), ((4, 6), 1, 1, 5)]
+    ("grid", "codes", "layers", "kernel"), first_fast([((3, 4), 2, 3, 3), ((4, 6), 1, 2, 3), ((4, 6), 1, 1, 5)])
 )
 def test_an_index_depends_on_all_before_it_in_reach_and_on_no_other(key, grid, codes, layers, kernel):
     network = make_pixelcnn(grid, codes, 2, 12, layers, kernel)
@@ -100,7 +101,7 @@ def test_at_first_every_index_costs_log_k(key):
     np.testing.assert_array_equal(logits, np.zeros((3, 3, 5, 2, 7)))  # equal logits that are not 0 cost the same
 
 
-@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("layers", first_fast([2, 1, 3]))
 def test_a_place_sees_the_conditions_that_each_stack_has_for_it(key, layers):
     """The last layer has those of the place itself. Each layer before it has those of one place more on the left, by the
     horizontal stack, and of one row more above and one column more on both sides, by the vertical stack."""
@@ -120,7 +121,7 @@ def test_a_place_sees_the_conditions_that_each_stack_has_for_it(key, layers):
 
 
 @pytest.mark.parametrize(("grid", "codes"), [((2, 2), 1), ((1, 2), 2)])
-@pytest.mark.parametrize("temperature", [1.0, 0.5])
+@pytest.mark.parametrize("temperature", first_fast([0.5, 1.0]))
 def test_draws_are_as_frequent_as_they_are_probable(key, grid, codes, temperature):
     params, every, logits, log_p, sample = four_bits(grid, codes)
     drawn = sample(params, key, jnp.float32(temperature))
@@ -136,7 +137,9 @@ def test_draws_are_as_frequent_as_they_are_probable(key, grid, codes, temperatur
     assert scipy.stats.chisquare(counts, expected).pvalue > 1e-3
 
 
-@pytest.mark.parametrize(("grid", "codes", "kernel", "given"), [((3, 4), 2, 3, (2, 3)), ((4, 3), 1, 5, (0, 1))])
+@pytest.mark.parametrize(
+    ("grid", "codes", "kernel", "given"), first_fast([((3, 4), 2, 3, (2, 3)), ((4, 3), 1, 5, (0, 1))])
+)
 def test_a_draw_with_what_layers_keep_is_that_of_whole_passes(key, grid, codes, kernel, given):
     """Draw every index from the logits of a whole pass, with the keys of `sample`."""
     network = make_pixelcnn(grid, codes, 3, 8, 2, kernel, given=given)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from jax import export
 from jax.sharding import NamedSharding, PartitionSpec
-from support.models import sample_of
+from support.models import compiled, sample_of
 from support.objective import terms_of
 
 from vae_jax import config as config_lib
@@ -61,10 +61,8 @@ BUILT = {}
 
 def build(config, images, seed=1, shape=SHAPE) -> tuple[Any, Any]:
     """Return (model, params); params are computed once for each model."""
-    model, of = (
-        make_model(config, Spec(shape, num_train=len(images))),
-        (model_of(config), seed, shape, images.tobytes()),
-    )
+    model = compiled(make_model(config, Spec(shape, num_train=len(images))))
+    of = (model_of(config), seed, shape, images.tobytes())
     if of not in BUILT:
         BUILT[of] = jax.jit(model.init)(jax.random.key(seed), sample_of(images.mean(axis=0) / 255, images))
     return model, jax.tree.map(lambda a: a, BUILT[of])
@@ -196,6 +194,7 @@ def test_a_place_of_a_grid_sees_only_the_pixels_around_it(quantized, key):
     np.testing.assert_array_equal(np.argwhere(changed), [[0, 0]])
 
 
+@pytest.mark.slow
 def test_neither_weight_decay_nor_clipping_touches_the_codebook(quantized, images, x, key):
     changes = {"optimizer": "adamw", "weight_decay": 10.0, "learning_rate": 0.1, "clip_norm": 1e-3}
     found = []

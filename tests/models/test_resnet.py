@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
-from support.models import sample_of
+from support.models import compiled, sample_of
 from support.random_run import layers_of, random_run
 from support.slow import first_fast
 
@@ -88,7 +88,7 @@ def test_group_normalization_agrees_with_numpy(channels, groups):
     ("shape", "channels"), first_fast(itertools.product(ODD_SHAPES, [(8, 16, 5, 4), (3,)])), ids=str
 )
 def test_the_decoder_returns_exactly_the_input_shape(make_config, key, shape, channels):
-    model = make_model(make_config(network="resnet", channels=channels), Spec(shape))
+    model = compiled(make_model(make_config(network="resnet", channels=channels), Spec(shape)))
 
     def outputs(key):
         params = jax.jit(model.init)(key, sample_of(jnp.zeros(shape)))
@@ -119,7 +119,7 @@ def test_a_block_starts_as_the_identity_and_is_another_function_afterwards(key):
 def test_it_starts_at_the_mean_image_with_blocks_that_are_the_identity(make_config, key):
     shape = (5, 3, 2)
     mean_image = jax.random.uniform(key, shape)
-    model = make_model(make_config(network="resnet", channels=(8,)), Spec(shape))
+    model = compiled(make_model(make_config(network="resnet", channels=(8,)), Spec(shape)))
     x = jax.random.uniform(jax.random.key(1), (6, *shape))
 
     def other_blocks(path, leaf, spared):
@@ -181,7 +181,7 @@ def test_the_parameters_have_readable_names(make_config, key):
 @pytest.mark.slow
 def test_a_quantised_model_has_a_code_at_each_place_of_the_deepest_map(make_config, key):
     changes = {"model": "quantized", "network": "resnet", "channels": (4, 4), "quantized__codes_per_image": 0}
-    model = make_model(make_config(**changes), Spec((9, 5, 3)))
+    model = compiled(make_model(make_config(**changes), Spec((9, 5, 3))))
 
     def codes(key):
         params = jax.jit(model.init)(key, sample_of(jnp.zeros((9, 5, 3))))

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support.models import sample_of
+from support.models import compiled, sample_of
 from support.random_run import random_run
 from support.slow import first_fast
 
@@ -36,10 +36,10 @@ CASES = [(network, shape, factor) for shape in SIZES for factor in fitting(*shap
 
 
 @pytest.mark.parametrize("kind", [pytest.param(GRID, id="latent_grid"), pytest.param(CODES, id="codes")])
-@pytest.mark.parametrize(("network", "shape", "factor"), first_fast(CASES, every=13), ids=str)
+@pytest.mark.parametrize(("network", "shape", "factor"), first_fast(CASES, every=29), ids=str)
 def test_the_grid_has_the_image_s_sides_by_the_factor_rounded_up(make_config, key, kind, network, shape, factor):
     grid = (math.ceil(shape[0] / factor), math.ceil(shape[1] / factor))
-    model = make_model(make_config(network=network, channels=CHANNELS, downscale=factor, **kind), Spec(shape))
+    model = compiled(make_model(make_config(network=network, channels=CHANNELS, downscale=factor, **kind), Spec(shape)))
     assert model.grid == grid
 
     def through(key) -> Any:
@@ -86,7 +86,7 @@ def test_as_many_halvings_as_stages_are_the_network_without_the_key(make_config,
 @pytest.mark.parametrize(("network", "factor"), first_fast(itertools.product(NETWORKS, (1, 2, 4)), every=6))
 def test_a_dense_latent_has_the_factor_too_and_every_parameter_a_gradient(make_config, key, network, factor):
     config = make_config(network=network, channels=(4, 6), downscale=factor, activation="tanh")
-    model = make_model(config, Spec((5, 4, 1)))
+    model = compiled(make_model(config, Spec((5, 4, 1))))
     shapes = jax.eval_shape(model.init, key, sample_of(jnp.full((5, 4, 1), 0.5)))
     assert model.grid == ()
     sides = math.ceil(5 / factor), math.ceil(4 / factor)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support.models import sample_of
+from support.models import compiled, sample_of
 
 from vae_jax.evaluation.estimators import iwae_bound, log_weight
 from vae_jax.models import make_model, require_rate
@@ -28,9 +28,14 @@ def two_layer(make_config):
         two_layer__upper_hidden_dims=(4,),
         activation="tanh",
     )
-    model = make_model(config, Spec(SHAPE))
+    model = compiled(make_model(config, Spec(SHAPE)))
     params = jax.jit(model.init)(jax.random.key(0), sample_of(jnp.full(SHAPE, 0.4)))
-    return config, model, jax.tree.map(lambda a: a + 0.4 * jax.random.normal(jax.random.key(2), a.shape), params)
+    return config, model, moved(params)
+
+
+@jax.jit
+def moved(params):
+    return jax.tree.map(lambda a: a + 0.4 * jax.random.normal(jax.random.key(2), a.shape), params)
 
 
 @pytest.fixture
@@ -46,8 +51,8 @@ def log_ratio(model, params, posterior, z) -> jax.Array:
 
 
 def test_a_lower_layer_that_ignores_the_upper_one_is_a_vae(make_config, x, key):
-    two = make_model(make_config(model="two_layer"), Spec(SHAPE))
-    one = make_model(make_config(), Spec(SHAPE))
+    two = compiled(make_model(make_config(model="two_layer"), Spec(SHAPE)))
+    one = compiled(make_model(make_config(), Spec(SHAPE)))
     params = two.init(key, sample_of(jnp.full(SHAPE, 0.4)))
     params["layers"] = jax.tree.map(jnp.zeros_like, params["layers"])
     np.testing.assert_array_equal(params["encoder"]["output"]["kernel"].shape[1], 6)
@@ -107,6 +112,7 @@ def test_a_run_samples_encodes_and_decodes(two_layer, x):
     np.testing.assert_array_equal(run.decode(drawn), run.decode(drawn.lower))
 
 
+@pytest.mark.slow
 def test_sampled_latents_are_those_of_the_lower_layer_with_noise(two_layer, x):
     """The numbers of a z are the lower ones, everywhere: before noise, of the posterior and of the prior."""
     config, model, params = two_layer

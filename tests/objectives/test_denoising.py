@@ -33,7 +33,7 @@ def test_the_noise_has_the_given_mean_and_deviation_and_is_not_clipped(make_conf
 def test_the_noise_is_added_to_the_input_only(make_config, key, train):
     config = make_config(**DAE, denoising__noise_mean=0.25)
     model, x = make_model(config, Spec(SHAPE)), jax.random.uniform(key, (8, *SHAPE))
-    params = jax.jit(model.init)(key, sample_of(x.mean(axis=0)))
+    params = model.init(key, sample_of(x.mean(axis=0)))
     outputs = model.decode(params, model.encode(params, x + 0.25).mean)
     terms = terms_of(config, model, params, key, x, train=train)
     np.testing.assert_allclose(terms["loss"], -model.log_likelihood(params, x, outputs), rtol=1e-5)
@@ -45,7 +45,7 @@ def test_the_noise_is_added_to_the_input_only(make_config, key, train):
 def test_evaluation_uses_fixed_noise_and_reports_noisy_and_clean_reconstructions(make_config, key):
     config = make_config(**DAE, denoising__noise_std=2.0, eval__batch_size=5)
     model = make_model(config, Spec(SHAPE))
-    state = init_state(jax.jit(model.init)(key, sample_of(jnp.full(SHAPE, 0.4))), make_optimizer(config, 10))
+    state = init_state(model.init(key, sample_of(jnp.full(SHAPE, 0.4))), make_optimizer(config, 10))
     images = np.random.default_rng(0).integers(0, 256, (12, *SHAPE), np.uint8)
     split = Split(images, np.zeros(12, np.int32))
     evaluate = make_evaluate(config, model, make_objective(config, model, 10))

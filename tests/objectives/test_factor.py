@@ -135,6 +135,7 @@ def test_the_loss_and_the_critics_loss_are_blind_to_each_others_parameters(make_
                 assert bool((leaf == 0).all()) == (part in blind), (name, part)
 
 
+@pytest.mark.slow
 def test_the_penaltys_gradient_is_that_of_the_mean_log_ratio(make_config, key, x):
     config, model, params = parts(make_config, key, factor__gamma=3.0)
     elbo = make_config(objective="elbo")

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
-from support.models import constructed_model, sample_of
+from support.models import compiled, constructed_model, sample_of
 from support.objective import terms_of
+from support.slow import first_fast
 
 from vae_jax.evaluation.estimators import combine, iwae_bound
 from vae_jax.models import make_model
@@ -20,12 +21,17 @@ from vae_jax.types import Model, Posterior, Spec
 SHAPE = (3, 2, 1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def trained(make_config):
     """Return a VAE with two latent dimensions and parameters far from their initial values."""
-    model = make_model(make_config(latent_dim=2, hidden_dims=(5,), activation="tanh"), Spec(SHAPE))
+    model = compiled(make_model(make_config(latent_dim=2, hidden_dims=(5,), activation="tanh"), Spec(SHAPE)))
     params = jax.jit(model.init)(jax.random.key(3), sample_of(jnp.full(SHAPE, 0.4)))
-    return model, jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(jax.random.key(4), leaf.shape), params)
+    return model, moved(params)
+
+
+@jax.jit
+def moved(params):
+    return jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(jax.random.key(4), leaf.shape), params)
 
 
 @pytest.fixture
@@ -54,7 +60,7 @@ def test_the_combined_bound_includes_the_published_bounds_as_special_cases():
     np.testing.assert_allclose(combine(values, 1, 0.3), mixed, rtol=1e-5)
 
 
-@pytest.mark.parametrize("gradient", ["plain", "stl", "dreg"])
+@pytest.mark.parametrize("gradient", first_fast(["dreg", "stl", "plain"]))
 def test_the_value_of_the_bound_does_not_depend_on_the_gradient_option(trained, x, gradient):
     model, params = trained
     key = jax.random.key(1)
@@ -112,7 +118,7 @@ def test_dreg_equals_the_plain_gradient_if_the_posterior_has_layers(make_config,
     sizes = {"latent_dim": 2, "two_layer.upper_latent_dim": 1, "hidden_dims": (5,), "two_layer.upper_hidden_dims": (4,)}
     model = make_model(make_config(model="two_layer", activation="tanh", **sizes), Spec(SHAPE))
     params = jax.jit(model.init)(jax.random.key(3), sample_of(jnp.full(SHAPE, 0.4)))
-    params = jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(jax.random.key(4), leaf.shape), params)
+    params = moved(params)
     keys = jax.random.split(jax.random.key(6), 6000)
     plain, dreg = (
         jax.jit(jax.vmap(gradient_of_bound(model, x, num_samples=5, gradient=gradient), in_axes=(None, 0)))(
@@ -146,10 +152,10 @@ def test_dropout_is_on_in_training_only(make_config, x):
     assert (losses(train=True, dropout=0.5) != losses(train=True)).all()
 
 
-@pytest.mark.parametrize("part", ["encode", "decode"])
+@pytest.mark.parametrize("part", first_fast(["encode", "decode"]))
 def test_both_networks_drop_units_in_training(make_config, x, part):
     config = make_config(latent_dim=2, hidden_dims=(64,), dropout=0.5)
-    model = make_model(config, Spec(SHAPE))
+    model = compiled(make_model(config, Spec(SHAPE)))
     params, key = jax.jit(model.init)(jax.random.key(3), sample_of(jnp.full(SHAPE, 0.4))), jax.random.key(1)
     whole = training_bound(model, params, key, x, 3, train=False).bound
     plain = getattr(model, part)

@@ -78,7 +78,7 @@ def test_the_elbo_objective_uses_the_cost_in_the_loss_and_reports_the_kl(make_co
 
     config = make_config(capacity=50.0)
     model, x = make_model(config, Spec((4, 3, 1))), jax.random.uniform(key, (8, 4, 3, 1))
-    params = jax.jit(model.init)(key, sample_of(x.mean(axis=0)))
+    params = model.init(key, sample_of(x.mean(axis=0)))
     terms = terms_of(config, model, params, key, x, beta=3)
     expected = terms["reconstruction"] + 3 * (50 - terms["kl"].mean())
     np.testing.assert_allclose(terms["loss"], expected, rtol=1e-5)

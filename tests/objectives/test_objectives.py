@@ -20,7 +20,7 @@ def x(key):
 
 def terms_at(config, x, key, step=0, beta=1.0, train=True):
     model = make_model(config, Spec(SHAPE))
-    params = jax.jit(model.init)(key, sample_of(x.mean(axis=0)))
+    params = model.init(key, sample_of(x.mean(axis=0)))
     terms = terms_of(config, model, params, key, x, step, beta, train)
     _, rate = require_rate(model)
     posterior = model.encode(params, x)
@@ -57,7 +57,7 @@ def test_free_bits_do_not_affect_evaluation(make_config, x, key):
 def test_a_dimension_below_its_free_bits_has_no_kl_gradient(make_config, x, key):
     config = make_config(free_bits=1e6)
     model = make_model(config, Spec(SHAPE))
-    params = jax.jit(model.init)(key, sample_of(x.mean(axis=0)))
+    params = model.init(key, sample_of(x.mean(axis=0)))
 
     def mean(name, config):
         return lambda p: terms_of(config, model, p, key, x)[name].mean()
@@ -70,7 +70,7 @@ def test_a_dimension_below_its_free_bits_has_no_kl_gradient(make_config, x, key)
 def test_the_loss_is_finite_for_huge_logits(make_config, x, key):
     config = make_config()
     model = make_model(config, Spec(SHAPE))
-    params = jax.jit(model.init)(key, sample_of(x.mean(axis=0)))
+    params = model.init(key, sample_of(x.mean(axis=0)))
     for sign in (-1e4, 1e4):
         params["decoder"]["output"]["bias"] = jnp.full(12, sign)
         value, grads = jax.value_and_grad(lambda p: terms_of(config, model, p, key, x)["loss"].mean())(params)
@@ -106,7 +106,7 @@ def test_the_best_checkpoint_is_chosen_by_the_elbo_only_if_it_is_what_training_m
 def test_a_penalty_of_the_model_is_added_to_the_loss_alone(make_config, x, key, model, objective, train):
     config = make_config(model=model, objective=objective)
     plain = make_model(config, Spec(SHAPE))
-    params = jax.jit(plain.init)(key, sample_of(x.mean(axis=0)))
+    params = plain.init(key, sample_of(x.mean(axis=0)))
 
     def penalty(params, posterior, draw):
         return 2 + jnp.square(draw.z - posterior.mean).sum(axis=1)
@@ -155,7 +155,7 @@ def test_encoder_and_decoder_get_keys_of_their_own_in_training_only(make_config,
         return lambda params, given, key=None: keys.append(key) or function(params, given, key)
 
     watching = made._replace(encode=watched(made.encode), decode=watched(made.decode))
-    terms_of(config, watching, jax.jit(made.init)(key, sample_of(x.mean(axis=0))), key, x, train=train)
+    terms_of(config, watching, made.init(key, sample_of(x.mean(axis=0))), key, x, train=train)
     assert len(keys) == 2
     if train:
         first, second = map(jax.random.key_data, keys)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support.objective import terms_of
 from support.random_run import random_run
+from support.slow import first_fast
 
 import vae_jax
 from vae_jax import data
@@ -45,14 +46,14 @@ def pair(parent, make_config):
     return folder, results
 
 
-@pytest.mark.parametrize("condition", ["none", "label"])
+@pytest.mark.parametrize("condition", first_fast(["label", "none"]))
 def test_a_parent_gets_the_prior_of_the_density_whoever_it_is_given(make_config, key, condition):
     parent = random_run((8, 8, 1), num_classes=3, condition=condition)
     spec = Spec((1, 1, 6), num_train=100, codes=("latents", 0, params_digest(parent.params)))
     config = make_config(model="density", dataset="codes", data_dir="parent", **FLOW)
     density = make_model(config, spec)
     codes = jax.random.normal(key, (100, *spec.shape))
-    params = density.init(key, Sample(codes.mean(axis=0), codes))
+    params = jax.jit(density.init)(key, Sample(codes.mean(axis=0), codes))
     run = join(parent, config, spec, density, params, 7, None)
     model = given(run.model, jnp.array([2, 0, 1]))
     posterior = model.encode(run.params, jax.random.uniform(key, (3, 8, 8, 1)))
@@ -166,12 +167,14 @@ def test_what_is_no_finished_run_with_gaussian_codes_is_refused(parent, make_con
 
 @pytest.mark.parametrize(
     "changes",
-    [
-        {"free_bits": 0.1},
-        {"beta": 4.0, "kl_warmup_epochs": 40.0},
-        {"objective": "factor"},
-        {"objective": "importance", "importance__num_samples": 3},
-    ],
+    first_fast(
+        [
+            {"free_bits": 0.1},
+            {"beta": 4.0, "kl_warmup_epochs": 40.0},
+            {"objective": "factor"},
+            {"objective": "importance", "importance__num_samples": 3},
+        ]
+    ),
     ids=str,
 )
 def test_the_objective_of_a_parent_is_no_part_of_the_pair(make_config, key, changes):
@@ -180,7 +183,7 @@ def test_the_objective_of_a_parent_is_no_part_of_the_pair(make_config, key, chan
     config = make_config(model="density", dataset="codes", learning_rate=0.5, **FLOW)
     density = make_model(config, spec)
     codes = jax.random.normal(key, (100, *spec.shape))
-    params = density.init(key, Sample(codes.mean(axis=0), codes))
+    params = jax.jit(density.init)(key, Sample(codes.mean(axis=0), codes))
     run = join(parent, config, spec, density, params, 7, None)
     terms = terms_of(run.config, run.model, run.params, key, jax.random.uniform(key, (2, 8, 8, 1)), train=False)
     np.testing.assert_allclose(terms["loss"], -terms["elbo"], rtol=1e-6)

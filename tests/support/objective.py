@@ -21,9 +21,5 @@ def terms_of(
     axis_name: str | None = None,
 ) -> Terms:
     """Return the terms of config's objective for images, with ten steps per epoch."""
-    objective = make_objective(config, model, 10)
-
-    def terms(params: Params, key: jax.Array, x: jax.Array, step: jax.Array, beta: jax.Array) -> Terms:
-        return objective.terms(model, params, key, Batch(x), Context(step, {"beta": beta}, train, axis_name))
-
-    return jax.jit(terms)(params, key, x, jnp.int32(step), jnp.float32(beta))
+    context = Context(jnp.int32(step), {"beta": jnp.float32(beta)}, train, axis_name)
+    return make_objective(config, model, 10).terms(model, params, key, Batch(x), context)

@@ -6,6 +6,7 @@ import signal
 import numpy as np
 import pytest
 from support.commands import SMALL, assert_same_metrics, finish, free_port, start, start_two
+from support.slow import first_fast
 
 from vae_jax.errors import InputError
 from vae_jax.system import joining, processes
@@ -63,7 +64,9 @@ def test_eight_devices_give_the_losses_of_one(tmp_path):
     assert_same_metrics(tmp_path / "1", tmp_path / "8")
 
 
-@pytest.mark.parametrize(("which", "told"), [(0, "not all processes came"), (1, "process 0 does not answer")])
+@pytest.mark.parametrize(
+    ("which", "told"), first_fast([(0, "not all processes came"), (1, "process 0 does not answer")])
+)
 def test_a_process_that_waits_for_the_others_in_vain_exits_with_an_error(which, told):
     code = "from vae_jax.system import joining as p; p.SECONDS_TO_MEET = 1; p.together(sys.argv[1]).__enter__()"
     where = f"127.0.0.1:{free_port()},2,{which}"

@@ -27,6 +27,7 @@ def broken_curves(history):
     broken()
 
 
+@pytest.mark.slow
 def test_a_failing_figure_and_page_are_reported_in_one_line_each_and_all_else_is_written(
     config_file, tmp_path, monkeypatch, capsys
 ):

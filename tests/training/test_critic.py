@@ -70,6 +70,7 @@ def test_the_models_initial_parameters_do_not_depend_on_the_objective(make_confi
     assert_equal(params, make_parts(make_config())[0].params)
 
 
+@pytest.mark.slow
 def test_a_step_of_a_critic_without_a_penalty_is_the_elbos_step_for_the_model(make_config, key, x):
     # SGD, because Adam's first step shows the sign of a gradient and not its size.
     config = make_config(**FACTOR, factor__gamma=0.0, clip_norm=0.1, optimizer="sgd")
@@ -154,6 +155,7 @@ def test_under_shard_map_each_device_permutes_its_own_codes(make_config, key, x)
     assert_close(metrics, parts_of(config, state, x.reshape(2, 8, *SHAPE), keys), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_each_accumulated_part_permutes_its_own_codes(make_config, key, x):
     config = make_config(**FACTOR)
     state, step = make_parts(config, accumulate_steps=2)
@@ -169,16 +171,16 @@ def test_a_part_of_fewer_than_four_images_is_refused(make_config):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """Return the folder of a run of two epochs that was stopped after the first, and of one that was not."""
+    """Return the folder of a run of two epochs, called whole."""
     root = tmp_path_factory.mktemp("factor")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
-        for name, epochs in (("resumed", (1, 2)), ("whole", (2,))):
-            for num_epochs in epochs:
-                config = small_config(**FACTOR, **QUIET, num_epochs=num_epochs)
-                with (root / f"{name}.txt").open("a") as out:
-                    train_and_evaluate(config, root / name, Console(out))
+    train(root, "whole", 2)
     return root
+
+
+def train(root, name, num_epochs) -> None:
+    with pytest.MonkeyPatch.context() as patch, (root / f"{name}.txt").open("a") as out:
+        patch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
+        train_and_evaluate(small_config(**FACTOR, **QUIET, num_epochs=num_epochs), root / name, Console(out))
 
 
 def latest(workdir):
@@ -188,7 +190,10 @@ def latest(workdir):
     return restored.state
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_same_bits_and_the_critics_moments_too(finished):
+    for num_epochs in (1, 2):
+        train(finished, "resumed", num_epochs)
     resumed, whole = latest(finished / "resumed"), latest(finished / "whole")
     names = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(resumed["opt_state"])]
     assert sum("objective" in name for name in names) == 2 * 4, "two moments of two layers"

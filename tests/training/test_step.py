@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import PartitionSpec
-from support.models import sample_of
+from support.models import compiled, sample_of
 from support.objective import terms_of
 from support.slow import first_fast
 
@@ -66,24 +66,24 @@ def x(key):
     return jax.random.uniform(key, (BATCH, *SHAPE))
 
 
-@pytest.mark.parametrize("mapped", [run_pmap, run_shard_map])
+@pytest.mark.parametrize("mapped", first_fast([run_pmap, run_shard_map]))
 def test_a_noise_free_step_is_the_same_under_a_mapped_axis(make_config, x, key, mapped):
     config = make_config(**AE)
     state, step = make_parts(config)
     assert_close(mapped(config, state, x, key), jax.jit(step)(state, x, key))
 
 
-@pytest.mark.parametrize("mapped", [run_pmap, run_shard_map])
+@pytest.mark.parametrize("mapped", first_fast([run_shard_map, run_pmap]))
 def test_a_vae_step_under_a_mapped_axis_is_the_mean_of_per_shard_steps_with_folded_keys(make_config, x, key, mapped):
     config = make_config(optimizer="sgd", learning_rate=0.1)
     state, _ = make_parts(config)
-    model = make_model(config, Spec(SHAPE))
+    model = compiled(make_model(config, Spec(SHAPE)))
 
     def shard_loss(params, i):
         shard_key = jax.random.fold_in(jax.random.fold_in(key, state.step), i)
         return terms_of(config, model, params, shard_key, x.reshape(2, -1, *SHAPE)[i])["loss"].mean()
 
-    losses, grads = zip(*(jax.value_and_grad(shard_loss)(state.params, i) for i in range(2)), strict=True)
+    losses, grads = zip(*(jax.jit(jax.value_and_grad(shard_loss))(state.params, i) for i in range(2)), strict=True)
     expected = jax.tree.map(lambda p, a, b: p - 0.1 * (a + b) / 2, state.params, *grads)
     new, metrics = mapped(config, state, x, key)
     assert_close(new.params, expected)
@@ -93,7 +93,7 @@ def test_a_vae_step_under_a_mapped_axis_is_the_mean_of_per_shard_steps_with_fold
 @pytest.mark.parametrize("mapped", first_fast([run_shard_map, run_pmap]))
 def test_free_bits_use_the_global_batch_under_a_mapped_axis(make_config, x, key, mapped):
     state, _ = make_parts(make_config())
-    model = make_model(make_config(), Spec(SHAPE))
+    model = compiled(make_model(make_config(), Spec(SHAPE)))
     _, rate = require_rate(model)
 
     def kl_terms(params):
@@ -117,7 +117,7 @@ def test_free_bits_use_the_global_batch_under_a_mapped_axis(make_config, x, key,
         kl = kl_terms(params).mean(axis=0)
         return reconstruction + 3 * jnp.maximum(kl, free).sum()
 
-    expected = jax.tree.map(lambda p, g: p - 0.1 * g, state.params, jax.grad(loss)(state.params))
+    expected = jax.tree.map(lambda p, g: p - 0.1 * g, state.params, jax.jit(jax.grad(loss))(state.params))
     new, metrics = mapped(config, state, x, key)
     assert_close(new.params, expected)
     assert_close(metrics["loss"], loss(state.params))

@@ -250,6 +250,7 @@ def test_the_leapfrog_agrees_with_the_textbook_and_is_reversible():
     np.testing.assert_allclose(-first, momentum, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_trajectory_of_a_whole_period_does_not_return_to_its_start():
     """For N(0, I), ten steps of 2 sin(pi / 10) are one period and would return to the start."""
     model, count = linear_gaussian(), 500

@@ -22,7 +22,7 @@ from vae_jax.types import Spec
 SHAPE = (4, 3, 1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def trained(make_config):
     """Return a VAE with two latent dimensions whose posteriors and decoder are far from their initial values."""
     model = make_model(make_config(latent_dim=2), Spec(SHAPE))

@@ -82,6 +82,7 @@ def marked(data: Dataset) -> Dataset:
     return data
 
 
+@pytest.mark.slow
 def test_errors_on_test_images_only_are_attributed_to_the_test_split(monkeypatch):
     """The encoder shifts the means of test images by half a unit; the decoder cannot explain their first pixel."""
     right, wrong = linear_gaussian(), linear_gaussian(0.5)
@@ -128,6 +129,7 @@ def test_health_uses_other_random_draws_than_the_run():
     assert not np.array_equal(seen, subject.dataset.train.images[epoch_order(7, 0, 100, 100)[0]])
 
 
+@pytest.mark.slow
 def test_bounds_on_grey_pixels_have_the_prefix_grey():
     subject = Subject(linear_gaussian(), {}, dataset(200), 0, prefix="grey_")
     (line,) = [line for line in examine(subject, EXTENT) if line.name == verdicts.APPROXIMATION]

@@ -127,6 +127,7 @@ def test_the_gain_of_an_unchanged_posterior_is_exactly_0():
     np.testing.assert_array_equal(found.gain, 0)
 
 
+@pytest.mark.slow
 def test_starts_from_other_images_escape_a_local_optimum():
     """Every second image is coded at -3, where the likelihood is 20 nats lower than at 3, the code of the others."""
     plain, bright = linear_gaussian(), np.arange(60) % 2 == 1

@@ -48,6 +48,7 @@ def test_components_are_computed_from_the_training_images():
     assert neighbours.numbers["scores"]["PCA 1"] == 1
 
 
+@pytest.mark.slow
 def test_the_error_covers_the_chance_difference_of_clusterings_of_few_images():
     """Both assign the right class to 70% of the images, so that neither is better."""
 

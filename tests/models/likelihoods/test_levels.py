@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.special
-from support.models import SPEC, sample_of, unused
+from support.models import SPEC, compiled, sample_of, unused
 from support.slow import fast_if
 
 from vae_jax import data, load_run
@@ -29,7 +29,9 @@ def levels(make_config, number=0, spec=SPEC):
 
 def test_the_probabilities_of_all_images_of_a_tiny_model_sum_to_1(make_config, key):
     """Two pixels of 17 levels have 289 images; each has its probability given any z."""
-    model = make_model(make_config(likelihood="levels", latent_dim=2, hidden_dims=(5,)), Spec((1, 2, 1), levels=17))
+    model = compiled(
+        make_model(make_config(likelihood="levels", latent_dim=2, hidden_dims=(5,)), Spec((1, 2, 1), levels=17))
+    )
     shapes = jax.eval_shape(model.init, key, sample_of(jnp.zeros((1, 2, 1))))
     rng = np.random.default_rng(0)
     params = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), shapes)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.special
 import scipy.stats
-from support.models import sample_of
+from support.models import compiled, sample_of
 from support.objective import terms_of
 from support.slow import fast_if
 
@@ -163,7 +163,7 @@ def test_the_values_of_a_pixel_are_2_if_binarised_or_those_of_the_data(make_conf
 @functools.cache
 def model_of_one_z(make_config):
     """Return (model, params, log p(x) of all 16 images by quadrature over the one z)."""
-    model = make_model(make_config(**SMALL, latent_dim=1, binarize="dynamic"), Spec((2, 2, 1)))
+    model = compiled(make_model(make_config(**SMALL, latent_dim=1, binarize="dynamic"), Spec((2, 2, 1))))
     shapes = jax.eval_shape(model.init, jax.random.key(0), sample_of(jnp.zeros((2, 2, 1))))
     params = random_like(shapes, scale=0.6)
     # Wide posteriors: importance sampling has to reach all of p(z|x).
@@ -251,7 +251,7 @@ def test_what_does_not_fit_is_refused_in_one_line(changes, words):
 @pytest.mark.slow
 def test_every_other_objective_has_a_gradient_for_the_masked_network(make_config, key, name):
     config = make_config(**SMALL, objective=name, binarize="dynamic", hidden_dims=(4,))
-    model = make_model(config, Spec((3, 2, 1), num_train=99))
+    model = compiled(make_model(config, Spec((3, 2, 1), num_train=99)))
     x = jax.random.bernoulli(key, 0.5, (8, 3, 2, 1)).astype(jnp.float32)
     params = jax.jit(model.init)(key, sample_of(x.mean(axis=0)))
     objective = make_objective(config, model, 10)

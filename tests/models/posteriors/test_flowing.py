@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
-from support.models import sample_of
+from support.models import compiled, sample_of
 from support.slow import fast_if
 
 from vae_jax import config as config_lib
@@ -175,7 +175,7 @@ def test_a_planar_step_is_finite_at_w_of_zero_and_keeps_its_digits_for_any_u():
 
 @pytest.mark.parametrize("name", FLOWS)
 def test_a_flow_posterior_has_a_density_of_any_z_or_says_that_it_has_none(make_config, key, name):
-    model = make_model(make_config(posterior=name, latent_dim=3, **FLOWS[name]), Spec((4, 4, 1)))
+    model = compiled(make_model(make_config(posterior=name, latent_dim=3, **FLOWS[name]), Spec((4, 4, 1))))
     assert model.rate is not None
     assert (model.rate.log_posterior is None) == (name == "planar")
     assert model.layers is not None

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.special
 import scipy.stats
-from support.models import sample_of
+from support.models import compiled, sample_of
 from support.slow import first_fast
 
 from vae_jax import config as config_lib
@@ -141,7 +141,7 @@ def test_a_draw_in_the_direction_of_the_first_axis_and_against_it_is_finite_with
 
 
 def test_the_decoder_of_a_sphere_reads_the_direction_of_numbers_alone(make_config, key):
-    model = make_model(make_config(posterior="power_spherical", latent_dim=4), Spec((4, 4, 1)))
+    model = compiled(make_model(make_config(posterior="power_spherical", latent_dim=4), Spec((4, 4, 1))))
     params = jax.jit(model.init)(key, sample_of(np.full((4, 4, 1), 0.5)))
     numbers = jax.random.normal(key, (3, 5))
     np.testing.assert_allclose(model.decode(params, 7 * numbers), model.decode(params, numbers), rtol=1e-4, atol=1e-5)

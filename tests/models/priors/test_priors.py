@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.special
 import scipy.stats
+from support.models import compiled
 from support.slow import first_fast
 
 from vae_jax.errors import InputError
@@ -45,7 +46,7 @@ def model_with(make_config, sample, prior, number, latent_dim=1, **changes):
     """Return (model, params, log_prob, rate), with parameters away from their initial values and wide posteriors."""
     own = {"prior": prior, f"{prior}.components": number}
     config = make_config(latent_dim=latent_dim, hidden_dims=(5,), activation="tanh", **own, **changes)
-    model = make_model(config, SPEC)
+    model = compiled(make_model(config, SPEC))
     params = jax.jit(model.init)(jax.random.key(1), sample)
     rng = np.random.default_rng(2)
     params = jax.tree.map(lambda leaf: leaf + 0.3 * rng.normal(size=leaf.shape).astype(np.float32), params)
@@ -111,7 +112,7 @@ def test_with_the_data_as_pseudo_inputs_vamp_is_the_aggregate_posterior(make_con
 
 def test_pseudo_inputs_start_as_different_training_images(make_config, sample):
     config = make_config(prior="vamp", vamp__components=12)
-    pixels = jax.nn.sigmoid(make_model(config, SPEC).init(jax.random.key(0), sample)["prior"]["pixel_logits"])
+    pixels = jax.nn.sigmoid(jax.jit(make_model(config, SPEC).init)(jax.random.key(0), sample)["prior"]["pixel_logits"])
     found = np.sort(np.asarray((pixels - 0.05) / 0.9 * 255).reshape(12, -1), axis=0)
     np.testing.assert_allclose(found, np.sort(sample.images.reshape(12, -1), axis=0), atol=1e-2)
 
@@ -122,13 +123,15 @@ def test_one_component_is_a_gaussian_and_many_start_near_the_standard_normal(mak
     truth = scipy.stats.norm.logpdf(z, own["mean"], np.exp(own["logvar"] / 2)).sum(axis=1)
     np.testing.assert_allclose(log_prob(params, z), truth, atol=1e-4)
     config = make_config(prior="mixture", mixture__components=500, latent_dim=2)
-    model = make_model(config, SPEC)
-    draws = np.asarray(require_prior(model).sample(jax.jit(model.init)(jax.random.key(0), sample), jax.random.key(1), 20_000))
+    model = compiled(make_model(config, SPEC))
+    draws = np.asarray(
+        require_prior(model).sample(jax.jit(model.init)(jax.random.key(0), sample), jax.random.key(1), 20_000)
+    )
     np.testing.assert_allclose(draws.mean(axis=0), 0, atol=0.1)
     np.testing.assert_allclose(draws.var(axis=0), 1, atol=0.1)
 
 
-@pytest.mark.parametrize("prior", ["vamp", "mixture"])
+@pytest.mark.parametrize("prior", first_fast(["vamp", "mixture"]))
 def test_what_is_prepared_once_gives_the_same_numbers(make_config, sample, prior):
     model, params, log_prob, _ = model_with(make_config, sample, prior, 4)
     z, once = jax.random.normal(jax.random.key(0), (5, 1)), prepared(model, params)

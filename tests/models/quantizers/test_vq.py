@@ -59,6 +59,7 @@ def test_the_gradient_passes_straight_through_to_the_vectors_and_none_to_the_cod
     assert not grads["codebook"].any()
 
 
+@pytest.mark.slow
 def test_permuting_the_rows_of_the_codebook_permutes_the_indices_and_nothing_else(vq, vectors):
     quantizer = vq(vq__dead_below=0.0)
     params = init(quantizer, vectors)
