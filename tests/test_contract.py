@@ -63,6 +63,11 @@ def combinations() -> list:
     return made
 
 
+def traced_again(function: Any) -> Any:
+    """Return a compiled function, traced anew: it gives the same only if no state is hidden in it."""
+    return jax.jit(lambda *given: function.__wrapped__(*given))
+
+
 def assert_same(one, other):
     jax.tree.map(np.testing.assert_array_equal, one, other)
 
@@ -100,7 +105,7 @@ def assert_contract(config, shape, key) -> None:
         pixels = model.pixel_mean(params, outputs)
         assert pixels.shape == x.shape
         assert 0 <= float(pixels.min()) <= float(pixels.max()) <= 1
-    assert_same(posterior, model.encode(params, x))
+    assert_same(posterior, traced_again(model.encode)(params, x))
     assert_view(model, params, z, outputs)
     assert_noise_free(model, params, key, posterior)
     assert_optional_parts(model, params, key, posterior, z)
@@ -126,7 +131,7 @@ def assert_view(model: Model, params, z, outputs) -> None:
 def assert_noise_free(model: Model, params, key, posterior) -> None:
     """Without a key z is the same at every call, and of the same kind as a draw; a draw differs if there is a prior."""
     draw, still = (model.reparameterize(params, k, posterior) for k in (key, None))
-    assert_same(still, model.reparameterize(params, None, posterior))
+    assert_same(still, traced_again(model.reparameterize)(params, None, posterior))
     assert jax.tree.structure(draw) == jax.tree.structure(still)
     assert (draw.log_q is not None) == (model.rate is not None)
     if model.rate is not None and "discrete" not in model.traits:
@@ -201,7 +206,7 @@ SMALL: dict[Any, dict[str, Any]] = {
 def variational(fast: Callable[[dict], bool]) -> list:
     """Return the changes of the default config that choose every model, every posterior and prior of the VAE, every quantizer.
 
-    Those that are not `fast` are slow. The others of a pair of tests, or tests of their own, draw from them in little time.
+    Those that are not `fast` are slow: other tests draw from them in less time.
     """
     priors = [name for name in PRIORS if name not in {entry.own.get("prior") for entry in POSTERIORS.values()}]
     own = [{"model": name} for name in MODELS] + [{"prior": name} for name in priors]
@@ -283,9 +288,7 @@ def test_every_priors_draws_have_its_density(make_config, key, changes):
     assert float(jnp.var(cold)) < float(jnp.var(model.view(params, z)))
 
 
-@pytest.mark.parametrize(
-    "name", fast_if(OBJECTIVES, lambda name: name != "factor")
-)  # its two losses: objectives/test_factor.py
+@pytest.mark.parametrize("name", fast_if(OBJECTIVES, lambda name: name != "factor"))  # see objectives/test_factor.py
 def test_every_objective_satisfies_the_contract(make_config, key, name):
     objective = OBJECTIVES[name].make(make_config(objective=name), 10)
     models = {model: make_model(make_config(model=model), Spec((8, 8, 1))) for model in ("vae", "ae")}

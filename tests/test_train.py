@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import pytest
 from support.commands import FAMILIES, digest, execute, results_of
+from support.plain_runs import without_pictures
 
 from vae_jax import config as config_lib
 from vae_jax.errors import InputError
@@ -67,7 +68,7 @@ def test_output_to_a_pipe_is_plain_lines_and_a_finished_run_is_reported(tmp_path
 @pytest.fixture
 def run(tmp_path, make_config, capsys, monkeypatch):
     """Return a function (name, changes) -> the results of a tiny run in this process, without figures."""
-    monkeypatch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
+    without_pictures(monkeypatch)
 
     def train(name: str = "run", **changes):
         return train_and_evaluate(make_config(**changes), tmp_path / name)

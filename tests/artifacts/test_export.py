@@ -27,6 +27,7 @@ from support.exported import (
     one_layer,
 )
 from support.models import SPEC, WITH_MEANS
+from support.plain_runs import without_pictures
 from support.random_run import layers_of
 from support.random_run import random_run as of_random
 from support.slow import first_fast
@@ -345,7 +346,7 @@ def test_safetensors_hold_the_parameters_bit_for_bit_and_the_card_loads_them(cha
 def trained(tmp_path_factory) -> Path:
     workdir = tmp_path_factory.mktemp("runs") / "it's a run"  # a path that needs quoting
     with open(os.devnull, "w") as nowhere, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
+        without_pictures(patch)
         train_and_evaluate(small_config(num_epochs=1, log__tensorboard=False), workdir, Console(nowhere))
     return workdir
 

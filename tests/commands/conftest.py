@@ -1,5 +1,6 @@
 """Fixtures: two tiny trained runs, and functions that run a command in a subprocess or expect its error."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from support.paths import ROOT
+from support.plain_runs import without_pictures
 
 from vae_jax.system.command import run_command
 from vae_jax.system.console import Console
@@ -18,18 +20,29 @@ TINY = {"log__tensorboard": False, "num_epochs": 2, "checkpoint__every_epochs": 
 
 
 @pytest.fixture(scope="package")
-def runs(make_config, tmp_path_factory) -> dict[str, Path]:
-    """Return a VAE with two latent dimensions and latent frames, and an autoencoder, each with one figure."""
-    root = tmp_path_factory.mktemp("runs")
-    configs = {
-        "vae": make_config(**TINY, latent_dim=2, log__latent_every_steps=8),
-        "ae": make_config(**TINY, model="ae", objective="reconstruction", likelihood="gaussian"),
-    }
-    with open(os.devnull, "w") as nowhere, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vae_jax.artifacts.figures.QUICK", frozenset({"reconstructions"}))
-        for name, config in configs.items():
-            train_and_evaluate(config, root / name, Console(nowhere))
-    return {name: root / name for name in configs}
+def make_runs(make_config, tmp_path_factory) -> Callable[[], dict[str, Path]]:
+    """Return a function that trains a VAE with two latent dimensions and latent frames, and an autoencoder."""
+
+    def train() -> dict[str, Path]:
+        root = tmp_path_factory.mktemp("runs")
+        configs = {
+            "vae": make_config(**TINY, latent_dim=2, log__latent_every_steps=8),
+            "ae": make_config(**TINY, model="ae", objective="reconstruction", likelihood="gaussian"),
+        }
+        with open(os.devnull, "w") as nowhere:
+            for name, config in configs.items():
+                train_and_evaluate(config, root / name, Console(nowhere))
+        return {name: root / name for name in configs}
+
+    return train
+
+
+@pytest.fixture(scope="package")
+def runs(make_runs) -> dict[str, Path]:
+    """Return the two runs, without pictures."""
+    with pytest.MonkeyPatch.context() as patch:
+        without_pictures(patch)
+        return make_runs()
 
 
 @pytest.fixture
@@ -41,6 +54,19 @@ def run() -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
     return run
+
+
+@pytest.fixture
+def call(capsys) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return a function (command, *flags) that runs a command in this process; test_commands.py starts its module."""
+
+    def call(name: str, *flags: object) -> subprocess.CompletedProcess[str]:
+        capsys.readouterr()
+        command = importlib.import_module(f"vae_jax.commands.{name}")
+        code = run_command(lambda: command.main([*map(str, flags)]))
+        return subprocess.CompletedProcess([name], code, *capsys.readouterr())
+
+    return call
 
 
 @pytest.fixture

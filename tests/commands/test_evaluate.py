@@ -9,14 +9,16 @@ from vae_jax.runs.loading import load_run
 from vae_jax.training import measure
 
 
-def test_training_draws_the_quick_figures_at_the_end(runs):
+@pytest.mark.slow
+def test_training_draws_the_quick_figures_at_the_end(make_runs):
+    runs = make_runs()
     names = {name: {path.stem for path in (runs[name] / "figures").iterdir()} for name in runs}
     assert names["ae"] == {"curves", "reconstructions", "errors", "latent_scatter"}
     assert names["vae"] == names["ae"] | {"samples", "manifold", "traversal", "kl_per_dimension", "animation"}
 
 
-def test_evaluate_prints_and_stores_the_same_numbers_as_training(runs, run):
-    done = run("experiments.evaluate", f"--workdir={runs['vae']}")
+def test_evaluate_prints_and_stores_the_same_numbers_as_training(runs, call):
+    done = call("evaluate", f"--workdir={runs['vae']}")
     assert (done.returncode, done.stderr) == (0, "")
     assert {"elbo", "reconstruction", "kl", "mse"} <= {line.split()[0] for line in done.stdout.splitlines() if line}
     found = json.loads((runs["vae"] / "evaluation_best.json").read_text())

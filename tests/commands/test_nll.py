@@ -15,8 +15,8 @@ from vae_jax.system.command import run_command
 from vae_jax.system.console import Console
 
 
-def test_nll_prints_and_stores_the_bound_under_the_right_name(runs, run):
-    done = run("experiments.nll", f"--workdir={runs['vae']}", "--samples=10", "--images=50", "--split=val")
+def test_nll_prints_and_stores_the_bound_under_the_right_name(runs, call):
+    done = call("nll", f"--workdir={runs['vae']}", "--samples=10", "--images=50", "--split=val")
     assert (done.returncode, done.stderr) == (0, "")
     lines = [line.split() for line in done.stdout.splitlines()]
     (row,) = [words for words in lines if words[:1] == ["val/grey_iwae_10"] and len(words) == 4]

@@ -8,8 +8,8 @@ from vae_jax.commands import sample
 from vae_jax.runs.loading import load_run
 
 
-def test_sample_writes_images_and_a_grid(runs, run, tmp_path):
-    done = run("experiments.sample", f"--workdir={runs['vae']}", "--num=5", f"--output={tmp_path / 'new'}", "--seed=3")
+def test_sample_writes_images_and_a_grid(runs, call, tmp_path):
+    done = call("sample", f"--workdir={runs['vae']}", "--num=5", f"--output={tmp_path / 'new'}", "--seed=3")
     assert (done.returncode, done.stderr) == (0, "")
     files = sorted(path.name for path in (tmp_path / "new").iterdir())
     assert files == ["grid.png", *(f"sample_{i:04}.png" for i in range(5))]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from support.plain_runs import without_pictures
 
 from vae_jax import config as config_room
 from vae_jax import data, train
@@ -108,7 +109,7 @@ def test_a_set_of_masks_whose_splits_are_cut_is_recognised_though_it_is_binarise
 
 @pytest.mark.slow
 def test_training_prints_the_warning_once_and_an_evaluation_does_not(tmp_path, make_config, monkeypatch, capsys):
-    monkeypatch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
+    without_pictures(monkeypatch)
     np.save(tmp_path / "x.npy", ONES)
     some = {"dataset": "arrays", "data_dir": str(tmp_path / "x.npy"), "cache_dir": str(tmp_path / "cache")}
     config = make_config(batch_size=8, num_epochs=1, **some)

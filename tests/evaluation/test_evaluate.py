@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support.models import sample_of
+from support.random_run import random_params
 from support.slow import first_fast
 
 from vae_jax.evaluation.evaluate import make_evaluate
@@ -20,7 +20,7 @@ SHAPE = (4, 3, 1)
 def evaluation(config, split, layout=None, batches_per_call=1):
     model = make_model(config, Spec(SHAPE))
     optimizer = make_optimizer(config, 10)
-    state = init_state(jax.jit(model.init)(jax.random.key(3), sample_of(jnp.full(SHAPE, 0.4))), optimizer)
+    state = init_state(jax.device_put(random_params(model, Spec(SHAPE))), optimizer)
     evaluate = make_evaluate(config, model, make_objective(config, model, 10), layout, batches_per_call)
     return model, state, evaluate(state, jax.random.key(5), split, make_hparams(config))
 

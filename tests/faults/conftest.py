@@ -9,6 +9,7 @@ import shutil
 
 import pytest
 from support.commands import digest
+from support.plain_runs import without_pictures
 
 from vae_jax.runs.tensorboard import read_points
 from vae_jax.system.console import Console
@@ -31,35 +32,43 @@ def go_on(config, workdir):
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, make_config):
-    """Return a run after three epochs, with a checkpoint per epoch, and the same run after four, both without figures."""
+    """Return a run after three epochs, with a checkpoint per epoch, without pictures."""
     three = tmp_path_factory.mktemp("trained") / "three"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
+        without_pictures(patch)
         go_on(make_config(num_epochs=3, checkpoint__every_epochs=1), three)
-        four = shutil.copytree(three, three.with_name("four"))
+    return three
+
+
+@pytest.fixture(scope="session")
+def whole(trained, make_config):
+    """Return the run after four epochs."""
+    four = shutil.copytree(trained, trained.with_name("four"))
+    with pytest.MonkeyPatch.context() as patch:
+        without_pictures(patch)
         go_on(make_config(num_epochs=4, checkpoint__every_epochs=1), four)
-    return three, four
+    return four
 
 
 @pytest.fixture
 def damaged(trained, tmp_path, monkeypatch):
     """Return a copy of the run after three epochs, to be damaged."""
-    monkeypatch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
-    return shutil.copytree(trained[0], tmp_path / "run")
+    without_pictures(monkeypatch)
+    return shutil.copytree(trained, tmp_path / "run")
 
 
 @pytest.fixture
-def continued(trained, damaged, make_config):
+def continued(whole, damaged, make_config):
     """Return a function that resumes the damaged run, asserts that it ends like the other, and returns printed lines."""
 
     def act():
         told = go_on(make_config(num_epochs=4, checkpoint__every_epochs=1), damaged)
-        assert digest(damaged) == digest(trained[1])
+        assert digest(damaged) == digest(whole)
         for name in ("metrics.jsonl", "results.json"):
-            assert (damaged / name).read_bytes() == (trained[1] / name).read_bytes()
+            assert (damaged / name).read_bytes() == (whole / name).read_bytes()
         ours, theirs = (
             {(tag, str(point)) for tag, points in read_points(place).items() for point in points if "test/" not in tag}
-            for place in (damaged, trained[1])
+            for place in (damaged, whole)
         )
         assert ours == theirs
         assert sum(map(len, read_points(damaged).values())) == len(

@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from support.plain_runs import without_pictures
 from support.slow import first_fast
 
 from vae_jax import config as config_lib
@@ -45,7 +46,7 @@ def _print_again():
 @pytest.mark.fault("config.json half-written or lost")
 @pytest.mark.parametrize("how", first_fast(LOST))
 def test_a_missing_config_is_restored_from_the_checkpoint(damaged, capsys, monkeypatch, how):
-    monkeypatch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
+    without_pictures(monkeypatch)
     path, before = damaged / "config.json", (damaged / "config.json").read_text()
     path.unlink() if how == "gone" else path.write_text(HALVES[how](before))
     assert json.loads(config_lib.to_json(load_run(damaged).config)) == json.loads(before)

@@ -127,6 +127,7 @@ def test_the_code_length_is_t_log_k_at_the_start_and_the_masses_of_all_codes_sum
     assert masses.std() > 0.01
 
 
+@pytest.mark.slow
 def test_a_prior_given_the_class_has_a_mass_for_each(make_config, key):
     model, _, params = random_density(make_config, key, condition="label")
     masses = []

@@ -89,6 +89,7 @@ def test_the_probabilities_of_all_grids_sum_to_1_and_are_those_of_one_index_afte
     np.testing.assert_allclose(sequential, log_p, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_at_first_every_index_costs_log_k(key):
     network = make_pixelcnn((3, 5), 2, 7, given=(4, 3), **TINY)
     rng = np.random.default_rng(3)

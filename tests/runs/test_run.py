@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support.plain_runs import without_pictures
 
 import vae_jax
 from vae_jax.errors import InputError
@@ -23,7 +24,7 @@ def workdirs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     autoencoder = small_config(model="ae", objective="reconstruction", likelihood="gaussian", num_epochs=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
+        without_pictures(patch)
         train_and_evaluate(small_config(checkpoint__every_epochs=1, num_epochs=2), folder / "vae")
         train_and_evaluate(autoencoder, folder / "ae")
     return folder

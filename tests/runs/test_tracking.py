@@ -8,6 +8,7 @@ from configparser import ConfigParser
 import pytest
 from support.fake_tracker import Fake, put_in_place
 from support.paths import ROOT
+from support.plain_runs import without_pictures
 
 from vae_jax import config as config_lib
 from vae_jax import main
@@ -224,8 +225,7 @@ def test_a_folder_with_the_name_of_a_package_is_not_the_package(tmp_path, monkey
 def test_a_run_is_whole_when_its_tracker_fails_and_the_repeated_command_completes_the_record(
     fake, make_config, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
-    monkeypatch.setattr("vae_jax.artifacts.report.write_report", lambda *given: given[3].write_text("<p>"))
+    without_pictures(monkeypatch)
     config = make_config(num_epochs=2, log__tensorboard=False, log__tracker="wandb")
     fake.fail_at = "page"
     train_and_evaluate(config, tmp_path)

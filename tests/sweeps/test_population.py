@@ -13,6 +13,7 @@ import pytest
 from conftest import small_config
 from support.fake_tracker import put_in_place
 from support.paths import ROOT
+from support.plain_runs import without_pictures
 
 import vae_jax.sweeps.population.loop as training
 import vae_jax.sweeps.population.scheduling as together
@@ -34,7 +35,7 @@ COMMON = {"log__tensorboard": False, "checkpoint__every_epochs": 1, "dropout": 0
 
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
-    monkeypatch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
+    without_pictures(monkeypatch)
 
 
 class Lines(list):
@@ -70,7 +71,7 @@ def separate(tmp_path_factory):
     """Return the folder with the runs of CHANGES, each trained separately."""
     root = tmp_path_factory.mktemp("alone")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
+        without_pictures(patch)
         for name, changes in CHANGES.items():
             alone(root, name, **changes)
     return root

@@ -12,6 +12,7 @@ import pytest
 from support.commands import digest
 from support.models import sample_of
 from support.objective import terms_of
+from support.plain_runs import without_pictures
 
 from vae_jax.models import make_model
 from vae_jax.objectives import OBJECTIVES, kl
@@ -152,7 +153,7 @@ def test_the_loss_changes_before_that_epoch_and_not_after_it(make_config, key, c
 def test_a_run_and_one_that_is_interrupted_stop_after_the_same_epoch_with_the_same_best(
     make_config, tmp_path, monkeypatch, capsys, changes, first, event, objective
 ):
-    monkeypatch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
+    without_pictures(monkeypatch)
     common = changes | {"objective": objective, "early_stopping": 2, "checkpoint__every_epochs": 1, "latent_dim": 2}
 
     def run(name: str, counts: tuple[int, ...]) -> dict[str, Any]:

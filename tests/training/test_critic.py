@@ -12,6 +12,7 @@ import pytest
 from conftest import small_config
 from jax.sharding import PartitionSpec
 from support.models import sample_of
+from support.plain_runs import without_pictures
 
 from vae_jax.artifacts import about
 from vae_jax.errors import InputError
@@ -179,7 +180,7 @@ def finished(tmp_path_factory):
 
 def train(root, name, num_epochs) -> None:
     with pytest.MonkeyPatch.context() as patch, (root / f"{name}.txt").open("a") as out:
-        patch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
+        without_pictures(patch)
         train_and_evaluate(small_config(**FACTOR, **QUIET, num_epochs=num_epochs), root / name, Console(out))
 
 
@@ -229,7 +230,7 @@ def test_runs_that_differ_in_the_critics_rate_are_one_program(make_config):
 
 @pytest.mark.slow
 def test_a_population_trains_each_critic_as_if_it_were_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
+    without_pictures(monkeypatch)
     configs = [small_config(**FACTOR | QUIET | {"num_epochs": 2, "seed": 1})]
     configs.append(small_config(**FACTOR | QUIET | {"num_epochs": 2, "seed": 2, "factor__learning_rate": 3e-3}))
     console = Console(io.StringIO())

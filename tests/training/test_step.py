@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import PartitionSpec
-from support.models import compiled, sample_of
+from support.models import compiled
 from support.objective import terms_of
+from support.random_run import random_params
 from support.slow import first_fast
 
 from vae_jax.data.preprocess import make_preprocess
@@ -30,7 +31,7 @@ def make_parts(config, axis_name=None):
     optimizer = make_optimizer(config, 10)
     step: Any = make_train_step(model, make_objective(config, model, 10), optimizer, axis_name)
     step = functools.partial(step, hparams=make_hparams(config))
-    return init_state(jax.jit(model.init)(jax.random.key(1), sample_of(jnp.full(SHAPE, 0.5))), optimizer), step
+    return init_state(jax.device_put(random_params(model, Spec(SHAPE))), optimizer), step
 
 
 def make_chunk(step, binarize):

@@ -210,6 +210,7 @@ def test_the_schedule_rises_from_0_to_1_with_small_steps_at_both_ends(num_temper
         assert betas[1] == pytest.approx((ends[1] - ends[0]) / (ends[2] - ends[0]))
 
 
+@pytest.mark.slow
 def test_one_temperature_is_importance_sampling_from_the_prior(trained, images, key):
     model, params = trained
     (found,) = make_ais(model, 1, num_chains=3)(params, key, images, np.ones(1, np.float32))

@@ -144,6 +144,7 @@ def test_grey_pixels_are_the_probabilities_of_binarised_pixels():
     np.testing.assert_allclose(drawn.mean(axis=(1, 2, 3)) / 255, [0, 0.2, 0.8, 1], atol=4 * 0.4 / np.sqrt(1000))
 
 
+@pytest.mark.slow
 def test_the_time_is_estimated_before_the_first_line_and_the_progress_never_goes_back():
     seen = []
     extent = EXTENT._replace(anneal=Anneal(num_temperatures=5), effort=Effort(steps=30, samples=20))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.special
 from support.models import SPEC, compiled, sample_of, unused
+from support.plain_runs import without_pictures
 from support.slow import fast_if
 
 from vae_jax import data, load_run
@@ -144,7 +145,7 @@ def test_a_checkpoint_keeps_the_number_of_levels_and_older_ones_have_none():
 
 @pytest.mark.slow
 def test_a_run_counts_the_levels_keeps_them_and_is_loaded_without_the_data(make_config, tmp_path, monkeypatch):
-    monkeypatch.setattr("vae_jax.artifacts.figures.QUICK", frozenset())
+    without_pictures(monkeypatch)
     changes = {"likelihood": "levels", "dataset": "textbook_digits"}
     results = train_and_evaluate(make_config(**changes, num_epochs=1), tmp_path / "run")
     assert results["test/bits_per_dim"] == pytest.approx(-results["test/elbo"] / (64 * np.log(2)))

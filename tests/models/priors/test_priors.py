@@ -117,6 +117,7 @@ def test_pseudo_inputs_start_as_different_training_images(make_config, sample):
     np.testing.assert_allclose(found, np.sort(sample.images.reshape(12, -1), axis=0), atol=1e-2)
 
 
+@pytest.mark.slow
 def test_one_component_is_a_gaussian_and_many_start_near_the_standard_normal(make_config, sample):
     _, params, log_prob, _ = model_with(make_config, sample, "mixture", 1, latent_dim=3)
     own, z = params["prior"], jax.random.normal(jax.random.key(0), (6, 3))
