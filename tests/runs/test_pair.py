@@ -165,6 +165,7 @@ def test_what_is_no_finished_run_with_gaussian_codes_is_refused(parent, make_con
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     first_fast(

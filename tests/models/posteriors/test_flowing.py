@@ -126,7 +126,9 @@ def test_draws_of_a_planar_flow_have_the_density_that_they_name(make_config):
 def test_a_masked_network_is_strictly_triangular_and_its_first_output_sees_the_context():
     for hidden_dims in ((7,), (9, 5)):
         made = make_made(SIZE, hidden_dims, 2, 2)
-        params = jax.tree.map(lambda leaf: jnp.abs(leaf) + 0.1, made.init(jax.random.key(0)))  # every unit is active
+        params = jax.tree.map(
+            lambda leaf: jnp.abs(leaf) + 0.1, jax.jit(made.init)(jax.random.key(0))
+        )  # every unit is active
         by_z, by_context = jax.jit(jax.jacobian(made.apply, (1, 2)))(params, jnp.ones((1, SIZE)), jnp.ones((1, 2)))
         for output in by_z[0, :, :, 0]:
             assert np.array_equal(output, np.tril(output, -1))
