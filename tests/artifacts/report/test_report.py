@@ -8,11 +8,12 @@ import shlex
 import subprocess
 import sys
 import webbrowser
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import small_config
+from ml_collections import ConfigDict
 from PIL import Image
 from support.paths import ROOT
 
@@ -86,21 +87,21 @@ CHANGES = {
 class Trained(dict[str, Path]):
     """Folders of runs by name, each trained when a test first asks for it."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, make_config: Callable[..., ConfigDict]) -> None:
+        self.root, self.make_config = root, make_config
 
     def __missing__(self, name: str) -> Path:
         quick = {"log__tensorboard": False, "num_epochs": 2, "checkpoint__every_epochs": 1}
         with open(os.devnull, "w") as nowhere, pytest.MonkeyPatch.context() as patch:
             patch.setattr("vae_jax.artifacts.figures.QUICK", frozenset({"reconstructions"}))
-            train_and_evaluate(small_config(**quick, **CHANGES[name]), self.root / name, Console(nowhere))
+            train_and_evaluate(self.make_config(**quick, **CHANGES[name]), self.root / name, Console(nowhere))
         self[name] = self.root / name
         return self[name]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> Trained:
-    return Trained(tmp_path_factory.mktemp("runs"))
+def trained(tmp_path_factory, make_config) -> Trained:
+    return Trained(tmp_path_factory.mktemp("runs"), make_config)
 
 
 @pytest.fixture(scope="module")
