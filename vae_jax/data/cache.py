@@ -25,6 +25,8 @@ from vae_jax.types import Split
 
 _FORMAT = 1
 _STALE_SECONDS = 24 * 3600
+# SystemError: threads of CPython 3.11 that read headers of .npy files at once may raise it, although the file is whole.
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, SystemError)
 
 
 def _complete(key: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,7 +59,7 @@ def load_cached(root: Path, name: str, key: Mapping[str, Any], build: Callable[[
     if entry.exists():
         try:
             return _read(entry, key)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except _DAMAGE as error:
             print(f"cache: {entry} is damaged ({_one_line(error)}); rebuilding it", file=sys.stderr)
     with _scratch(root) as scratch:
         try:
@@ -100,7 +102,7 @@ def _publish(fresh: Path, entry: Path, key: Any, scratch: Path) -> None:
             os.rename(fresh, entry)
             return
         except OSError:  # something is there: undamaged, from another process, or the damaged entry
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            with contextlib.suppress(*_DAMAGE):
                 _read(entry, key)
                 return
             with contextlib.suppress(FileNotFoundError):  # another process moved it away first
