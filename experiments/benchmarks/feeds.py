@@ -1,9 +1,9 @@
 """Training images a second from each source: python -m experiments.benchmarks.feeds --photos=DIR [--rounds=N]
 
 The photographs below --photos are read by dataset=folder, from its cache of decoded images, and by dataset=grain from the shards
-that `vae-jax pack` writes, decoded by threads of the process and by 1 and 2 worker processes. Each source hands over whole epochs
-in the order of a run, first alone, then with a training step of a VAE in between. All of them take turns in each round, and an
-epoch before the timed ones uses up what was read ahead. Needs pip install 'vae_jax[grain]'.
+that `vae-jax pack` writes, decoded by threads of the process and by 1 and 2 worker processes. Each source hands over batches in
+the order of a run, first alone, then with a training step of a VAE in between. All of them take turns in each round, and steps
+before the timed ones use up what was read ahead. Needs pip install 'vae_jax[grain]'.
 """
 
 import sys
@@ -29,7 +29,9 @@ SOURCES = {
     "grain, 1 worker": {"dataset": "grain", "data_workers": "1"},
     "grain, 2 workers": {"dataset": "grain", "data_workers": "2"},
 }
-SIZES = (32, 128)
+SIZES = (32, 64)
+CALL, WARM, STEPS = 2, 24, 40
+"""The steps of a call of the device; those before the timed ones, which use up what was read ahead; and the timed ones."""
 FIRST = "mapped cache"
 KEYS = {"likelihood": "discretized_logistic", "hidden_dims": "200", "latent_dim": "20", "streaming": "on"}
 
@@ -44,17 +46,18 @@ def make_run(size: int, shards: Path, photos: Path, keys: dict[str, str]) -> Tra
     return prepare(command_line.read_file("vae", tuple((KEYS | keys | own).items())))
 
 
-def epochs(run: Training, first: int, count: int, train: bool) -> float:
-    """Return the seconds of `count` epochs from the number `first` on, fed alone or trained."""
-    state, config, size = jax.tree.map(lambda a: a.copy(), run.state), run.config, run.steps_per_dispatch
+def feed(run: Training, first: int, count: int, train: bool) -> float:
+    """Return the seconds of `count` steps from the number `first` on, their images handed over alone or trained on."""
+    assert run.steps_per_epoch % CALL == 0
+    state, config = jax.tree.map(lambda a: a.copy(), run.state), run.config
     started = time.perf_counter()
-    for epoch in range(first, first + count):
+    for step in range(first, first + count, CALL):
+        epoch, position = divmod(step, run.steps_per_epoch)
         order = epoch_order(config.seed, epoch, len(run.dataset.train.images), config.batch_size)
-        for start in range(0, len(order) // size * size, size):
-            images = run.feed.images(order[start : start + size], epoch * run.steps_per_epoch + start)
-            if train:
-                state, _ = run.chunk(state, *images, run.key_train, run.hparams)
-            jax.block_until_ready(images[0])
+        images = run.feed.images(order[position : position + CALL], epoch * run.steps_per_epoch + position)
+        if train:
+            state, _ = run.chunk(state, *images, run.key_train, run.hparams)
+        jax.block_until_ready(images[0])
     jax.block_until_ready(state)
     return time.perf_counter() - started
 
@@ -63,13 +66,12 @@ def measure(runs: dict[str, Training], rounds: int, train: bool) -> dict[str, np
     """Return the images a second of each source in each round."""
     rates: dict[str, list[float]] = {name: [] for name in runs}
     for run in runs.values():  # compiles
-        epochs(run, 0, 1, train)
+        feed(run, 0, CALL, train)
         run.feed.close()
     for _ in range(rounds):
         for name, run in runs.items():
-            epochs(run, 0, 1, train)
-            images = run.steps_per_epoch // run.steps_per_dispatch * run.steps_per_dispatch * run.config.batch_size
-            rates[name].append(2 * images / epochs(run, 1, 2, train))
+            feed(run, 0, WARM, train)
+            rates[name].append(STEPS * run.config.batch_size / feed(run, WARM, STEPS, train))
             run.feed.close()
     return {name: np.array(each) for name, each in rates.items()}
 

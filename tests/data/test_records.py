@@ -1,9 +1,11 @@
 """dataset=grain: shards of array_record, written from folders or by TFDS, read by grain."""
 
 import importlib.util
+import io
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.mnist_files import write_originals
+from support.paths import ROOT
 
 from vae_jax import config as config_room
 from vae_jax import data
@@ -206,6 +209,78 @@ def test_the_feed_has_the_rows_of_each_device(packed, tmp_path):
 def test_the_columns_of_this_process_cover_its_devices():
     layout = devices.make_layout()
     assert devices.own_columns(layout, 8 * jax.device_count()) == slice(0, 8 * jax.device_count())
+
+
+def test_images_of_other_modes_are_converted_to_the_one_that_the_set_declares(tmp_path):
+    import tensorflow_datasets as tfds
+
+    pixels, written = np.random.default_rng(0).integers(0, 256, (30, *SIZE), np.uint8), []
+    folder = tmp_path / "made"
+    folder.mkdir()
+    features = tfds.features.FeaturesDict({"image": tfds.features.Image(shape=(*SIZE, 3), encoding_format="png")})
+    identity = tfds.core.DatasetIdentity(
+        name="made", version=tfds.core.Version("1.0.0"), data_dir=str(folder), module_name=__name__
+    )
+    writer = tfds.core.SequentialWriter(
+        tfds.core.DatasetInfo(builder=identity, features=features), 100, file_format="array_record"
+    )
+    writer.initialize_splits(["train"])
+    for i, image in enumerate(pixels):
+        picture, png = Image.fromarray(image), io.BytesIO()
+        picture = picture if i % 2 else picture.quantize(4)  # grey, or a palette
+        picture.save(png, "png")
+        written.append(np.asarray(picture.convert("RGB")))
+        png.seek(0)
+        writer.add_examples({"train": [{"image": png}]})
+    writer.close_all()
+    found = load(tmp_path, folder)
+    everything = np.concatenate([np.asarray(split.images) for split in found[:3]])
+    assert sorted(image.tobytes() for image in everything) == sorted(image.tobytes() for image in written)
+
+
+@pytest.mark.slow
+def test_workers_ignore_an_interrupt_and_end_with_a_parent_that_is_killed(packed, tmp_path):
+    _, folder = packed
+    lines = [
+        "import os, signal, sys, time, numpy as np",
+        "from vae_jax import config, data",
+        "from vae_jax.data.records import stream",
+        "if __name__ == '__main__':",
+        "    c = config.defaults()",
+        f"    c.update(dict(dataset='grain', data_dir={str(folder)!r}, cache_dir={str(tmp_path / 'cache')!r}))",
+        "    order = stream.Order(0, 63, 10)",
+        "    found = stream.Stream(data.load(c).train.images, order, slice(0, 10), 2)",
+        "    take = lambda step: found.take(np.stack([order.rows(step)]), step)",
+        "    take(0)",
+        "    signal.signal(signal.SIGINT, signal.SIG_IGN)",
+        "    os.killpg(0, signal.SIGINT)",
+        "    time.sleep(1)",
+        "    for step in range(1, 200): take(step)",
+        "    print('alive', flush=True)",
+        "    time.sleep(60)",
+    ]
+    script = tmp_path / "script.py"
+    script.write_text("\n".join(lines))
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline() == "alive\n"
+    children = {path.name for path in Path("/proc").iterdir() if path.name.isdecimal() and is_child(path, process.pid)}
+    assert len(children) >= 2
+    process.kill()
+    assert "Traceback" not in process.stderr.read()  # until the last worker has ended
+    process.communicate()
+
+
+def is_child(path: Path, pid: int) -> bool:
+    try:
+        return f"\nPPid:\t{pid}\n" in (path / "status").read_text()
+    except OSError:
+        return False
 
 
 def params_bytes(workdir: Path) -> bytes:

@@ -13,6 +13,8 @@ from vae_jax.config import flatten, from_values
 from vae_jax.errors import InputError, TrainingError
 from vae_jax.sweeps import curve
 from vae_jax.sweeps.launchers import Sweep, task
+from vae_jax.sweeps.plan import Planned
+from vae_jax.sweeps.results import assert_not_longer
 from vae_jax.sweeps.search import Search, flags, parse_space, search, study, table
 from vae_jax.sweeps.search.space import Range, corner, is_range, number_text, suggest
 from vae_jax.sweeps.search.trials import bars_of
@@ -100,6 +102,12 @@ OPTUNA = ("--search=optuna", "--trials=3")
         (["--over=seed=1..2", *OPTUNA], "--over: seed cannot be searched, a trial is its mean over seeds; choices: "),
         (["--over=beta=1..2", *OPTUNA, "--config.beta=3"], "--config.beta=3: --over sets this key for each run"),
         (["--over=latent_dim=0..8", *OPTUNA], "latent_dim=0: "),
+        (["--over=num_epochs=2..6", *OPTUNA], "--over: num_epochs=2 and num_epochs=6 are the same run, vae-digits"),
+        (
+            ["--over=likelihood=bernoulli,gaussian", *OPTUNA],
+            "--over: likelihood=bernoulli and gaussian measure different",
+        ),
+        (["--over=beta=1..2", "--over=prior=standard,nonsense", *OPTUNA], "prior=nonsense: "),
         (["--over=latent_dim=2..8.5", *OPTUNA], "latent_dim=8.5: "),
         (["--over=likelihood=1..2", *OPTUNA], "likelihood=1: "),
     ],
@@ -200,6 +208,8 @@ def given(tmp_path, make_config):
     trained: list[float] = []
 
     def read(point):
+        if 2 < float(dict(point)["beta"]) < 2.3:
+            raise InputError("no such config")
         values = flatten(make_config(num_epochs=4)) | {"seed": int(dict(point).get("seed", 0))}
         return from_values(values | {"beta": float(dict(point)["beta"])}, lambda line: None)
 
@@ -216,7 +226,7 @@ def given(tmp_path, make_config):
                 report(i, 4, row)
             except curve.Pruned as pruned:
                 return pruned
-        return {"val/elbo": value}
+        return {"val/elbo": value, "epochs": 4}
 
     def launch(sweep):
         own.batches.append(len(sweep.runs))
@@ -285,6 +295,13 @@ def test_a_search_trains_prunes_and_writes_its_table(tmp_path, capsys):
     assert Path(first.partition("the page of the best: ")[2].splitlines()[0]).is_file()
     assert command.main([*words, "--config.log.tensorboard=false"]) == 0
     assert first.endswith(capsys.readouterr().out.lstrip("\n"))
+
+
+def test_results_of_a_longer_run_are_not_those_of_a_trial(tmp_path, make_config):
+    run = Planned((), 0, make_config(num_epochs=3), tmp_path)
+    assert_not_longer(run, {"epochs": 3.0})
+    with pytest.raises(InputError, match="was trained for 5 epochs before, more than num_epochs=3"):
+        assert_not_longer(run, {"epochs": 5.0})
 
 
 def test_a_pruned_run_of_another_machine_is_not_a_failure():

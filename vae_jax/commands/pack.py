@@ -40,7 +40,9 @@ def main(argv: list[str]) -> None:
     console = Console()
     images = "/".join(f"{count:,}" for count in counts.values())
     console.line(f"{flags.output}: {images} images, {size} in {len(shards)} files")
-    kept = [f"--config.{key}={value}" for key, value in flags.overrides if key not in OF_FOLDERS]
+    # A config file may have others of these two than the images now have.
+    kept = [f"--config.image_size={','.join(map(str, config.image_size))}", f"--config.grayscale={config.grayscale}"]
+    kept += [f"--config.{key}={value}" for key, value in flags.overrides if key not in OF_FOLDERS]
     words = [
         f"--config={flags.config}",
         "--config.dataset=grain",

@@ -39,7 +39,7 @@ def problems_without_folders(c: Mapping[str, Any]) -> list[str]:
         )
     if c["val_fraction"] >= 1 and c["val_fraction"] != int(c["val_fraction"]):
         problems.append(f"val_fraction={c['val_fraction']:g}: from 1 on it is a count, a whole number of images")
-    if c["val_fraction"] == 0 and c["dataset"] != "folder":
+    if c["val_fraction"] == 0 and c["dataset"] not in ("folder", "grain"):
         problems.append(
             "val_fraction=0: the validation split would be empty; choices: a fraction below 1, or a number of images"
         )

@@ -19,15 +19,20 @@ def finished(runs: Sequence[Planned], outcomes: Mapping[int, Outcome], last: boo
     return [(run, values) for run, values in results if values is not None]
 
 
-def _results(run: Planned, outcome: Outcome, last: bool) -> dict[str, Any] | None:
-    """Return the results of a run; if it failed, print why and return None."""
-    if isinstance(outcome, dict) and outcome["epochs"] > run.config.num_epochs:
-        outcome = InputError(
-            f"{run.workdir} was trained for {outcome['epochs']:g} epochs before, more than "
+def assert_not_longer(run: Planned, values: Mapping[str, Any]) -> None:
+    """Raise InputError if the results are of more epochs than the run has: its directory is that of a longer run."""
+    if values["epochs"] > run.config.num_epochs:
+        raise InputError(
+            f"{run.workdir} was trained for {values['epochs']:g} epochs before, more than "
             f"num_epochs={run.config.num_epochs}; choose another --output"
         )
+
+
+def _results(run: Planned, outcome: Outcome, last: bool) -> dict[str, Any] | None:
+    """Return the results of a run; if it failed, print why and return None."""
     try:
         if isinstance(outcome, dict):
+            assert_not_longer(run, outcome)
             return measure.at_latest(run.workdir, outcome) if last else outcome
     except InputError as error:
         outcome = error

@@ -30,7 +30,7 @@ def load_records(config: Config) -> Source:
 
     A split named val is the validation split, as `vae-jax pack` writes it. Without it, validation images are taken from the
     training split, and without a split named test the test images too, by the rules for other sets. The first load reads
-    every record once, for the labels and the mean image; they are kept in the cache.
+    every record twice, for the labels and for the mean image; they are kept in the cache.
 
     Raises:
         InputError: grain is not installed; data_dir is no such folder, or lacks shards; a record cannot be read; not images
@@ -52,9 +52,10 @@ def load_records(config: Config) -> Source:
 
 
 def _key(config: Config, parts: dict[str, Reader]) -> dict[str, Any]:
-    names = ("image_size", "grayscale", "held_out", "split_seed", "val_fraction", "num_train")
+    cut = () if {"val", "test"} <= {*parts} else ("held_out", "split_seed", "val_fraction")
+    names = ("image_size", "grayscale", "num_train", *cut)
     files = {name: reader.files for name, reader in parts.items()}
-    return {"source": "grain", "version": "1", "files": files, "options": {name: config[name] for name in names}}
+    return {"source": "grain", "version": "2", "files": files, "options": {name: config[name] for name in names}}
 
 
 def _rows(config: Config, parts: dict[str, Reader], labels: np.ndarray) -> dict[str, np.ndarray]:
@@ -67,7 +68,10 @@ def _rows(config: Config, parts: dict[str, Reader], labels: np.ndarray) -> dict[
 
 
 def _build(config: Config, parts: dict[str, Reader], scratch: Path) -> Source:
-    """Read every record once. The "images" of train are the sum of its images i64[1, H, W, C], its labels all of the part's."""
+    """Read all labels, then all images.
+
+    The "images" of train are the sum of its images i64[1, H, W, C], its labels those of all records of the part.
+    """
     labels = {name: reader.labels() for name, reader in parts.items()}
     rows = _rows(config, parts, labels["train"])
     shape = parts["train"].images(np.arange(1))[0].shape

@@ -1,6 +1,10 @@
 """The images of a split, decoded when they are indexed, by grain's threads."""
 
+import contextlib
 import os
+import signal
+import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -86,8 +90,22 @@ def in_order(blocks: Blocks, nbytes: int, start: int = 0, workers: int = 0) -> A
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(threads, BYTES_AHEAD // nbytes))
     ahead = grain.MapDataset.source(blocks)[start:].to_iter_dataset(options)
     if workers:
-        ahead = ahead.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
+        ahead = ahead.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers), worker_init_fn=_start_worker)
     return iter(ahead)
+
+
+def _start_worker(index: int, count: int) -> None:
+    """Leave Ctrl-C to the parent, which saves the run and ends its workers by SIGTERM; end if the parent is killed."""
+    parent = os.getppid()
+    with contextlib.suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to every process of a run
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _block(rows: np.ndarray, block: int) -> np.ndarray:

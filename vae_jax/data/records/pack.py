@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from vae_jax.data.folders import Labelled, decode_splits, find, tell
 from vae_jax.data.tfds.errors import quiet
 from vae_jax.errors import InputError, TrainingError
-from vae_jax.system import disk
+from vae_jax.system import disk, signals
 from vae_jax.types import Config
 
 _AT_ONCE = 1000  # images handed to the writer at a time
@@ -34,17 +34,18 @@ def pack_folder(config: Config, output: Path, per_shard: int) -> dict[str, int]:
     Raises:
         InputError: as `load_folder`; or the folder cannot be written, or is not empty.
         TrainingError: the disk is full.
+        signals.Stopped: SIGINT or SIGTERM; nothing is left of the folder.
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise InputError(f"--output={output}: there already, and not an empty folder; choices: a new one")
     found, parent = find(config), disk.make_folder("--output", output.absolute().parent)
     scratch = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=parent))
     try:
-        writer = _Writer(scratch, found.class_names, per_shard)
-        with quiet():
+        with quiet(), signals.deferred() as stop:
+            writer = _Writer(scratch, found.class_names, per_shard, stop)
             left_out, notices = decode_splits(config, found, writer.store)
             writer.close()
-        os.chmod(scratch, parent.stat().st_mode)
+        os.chmod(scratch, 0o755 & parent.stat().st_mode)
         os.replace(scratch, output.absolute())
     except OSError as error:
         if disk.is_full(error):
@@ -63,15 +64,17 @@ class _Writer:
         counts: the images written of each split.
     """
 
-    def __init__(self, folder: Path, class_names: tuple[str, ...], per_shard: int) -> None:
+    def __init__(self, folder: Path, class_names: tuple[str, ...], per_shard: int, stop: signals.StopRequest) -> None:
         self.counts: dict[str, int] = {}
-        self._given, self._writer = (folder, class_names, per_shard), None
+        self._given, self._writer, self._stop = (folder, class_names, per_shard), None, stop
 
     def store(self, name: str, images: Iterator[Labelled], most: int) -> None:
         """Write the images of a split, of which there are at most `most`."""
         pending: list[dict[str, Any]] = []
         self.counts[name] = 0
         for image, label in images:
+            if self._stop.signum is not None:
+                raise signals.Stopped(self._stop.signum, "stopped; nothing was written")
             writer = self._open(name, image.shape)
             pending.append({"image": _png(image)} | ({"label": label} if self._given[1] else {}))
             self.counts[name] += 1

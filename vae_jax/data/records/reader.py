@@ -22,7 +22,9 @@ _AT_ONCE = 1000  # labels read at a time
 class Reader:
     """The images and labels of one split of a folder. A process that receives it opens the files again."""
 
-    def __init__(self, folder: str, split: str, size: tuple[int, ...], grayscale: bool, files: list[Any]) -> None:
+    def __init__(
+        self, folder: str, split: str, size: tuple[int, ...], grayscale: bool, mode: str, files: list[Any]
+    ) -> None:
         """Describe a split; nothing is opened.
 
         Args:
@@ -30,9 +32,10 @@ class Reader:
             split: the split's name.
             size: (height, width) to which images are resized, or ().
             grayscale: True to convert colour images to grey.
+            mode: the mode of PIL that the set declares, L or RGB; other images are converted to it.
             files: [name, size, time of the last change] of each shard.
         """
-        self._given = folder, split, size, grayscale, files
+        self._given = folder, split, size, grayscale, mode, files
         self.files = files
         self._lock, self._opened = threading.Lock(), None
 
@@ -50,8 +53,8 @@ class Reader:
         Raises:
             InputError: a record cannot be read, or it is no image.
         """
-        _, _, size, grayscale, _ = self._given
-        return self._read(records.tolist(), lambda record: fit_image(_decode(record["image"]), size, grayscale))
+        _, _, size, grayscale, mode, _ = self._given
+        return self._read(records.tolist(), lambda record: fit_image(_decode(record["image"], mode), size, grayscale))
 
     def labels(self) -> Int32[np.ndarray, " N"]:
         """Read the labels of all records, 0 where the set has none; images are not decoded.
@@ -108,11 +111,11 @@ def open_parts(config: Config) -> dict[str, Reader]:
     check_features(builder, config)
     if "train" not in builder.info.splits:
         raise InputError(f"{at}: no split named train, only {', '.join(builder.info.splits) or 'none'}")
-    parts = {}
+    mode, parts = ("L" if builder.info.features["image"].shape[-1] == 1 else "RGB"), {}
     for split in ("train", "val", "test"):
         if split in builder.info.splits:
             files = [_file(at, Path(path)) for path in builder.info.splits[split].filepaths]
-            parts[split] = Reader(folder, split, tuple(config.image_size), config.grayscale, files)
+            parts[split] = Reader(folder, split, tuple(config.image_size), config.grayscale, mode, files)
     return parts
 
 
@@ -136,12 +139,12 @@ def _builder(folder: str) -> Any:
     return tfds.builder_from_directory(folder)
 
 
-def _decode(stored: bytes) -> UInt8[np.ndarray, "h w C"]:
+def _decode(stored: bytes, mode: str) -> UInt8[np.ndarray, "h w C"]:
     """Decode a stored image with PIL: TFDS would take OpenCV, which decodes JPEG otherwise, wherever that is installed."""
     from PIL import Image
 
     with Image.open(io.BytesIO(stored)) as image:
-        pixels = np.asarray(image, np.uint8)
+        pixels = np.asarray(image if image.mode == mode else image.convert(mode), np.uint8)
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 

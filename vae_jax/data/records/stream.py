@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Int32, UInt8
 
 from vae_jax.data.records.images import Blocks, RecordImages, in_order
+from vae_jax.errors import InputError, TrainingError
 from vae_jax.randomness import epoch_order
 
 _STEPS = 2**40  # more than any run has
@@ -52,6 +53,7 @@ class Stream:
 
         Raises:
             InputError: a record cannot be read.
+            TrainingError: a process that reads ahead has ended.
         """
         if any((self._order.rows(step + t) != row).any() for t, row in enumerate(rows)):
             return self._images[rows[:, self._columns]]
@@ -62,7 +64,15 @@ class Stream:
             nbytes = self._images.nbytes // len(self._images) * len(range(rows.shape[1])[self._columns])
             self._ahead = in_order(blocks, nbytes, step, self._workers)
         self._next = step + len(rows)
-        return np.stack([next(self._ahead) for _ in rows])
+        try:
+            return np.stack([next(self._ahead) for _ in rows])
+        except InputError:
+            raise
+        except RuntimeError as error:  # grain's, if a process ended or could not start
+            raise TrainingError(
+                f"data_workers={self._workers}: a process that reads ahead has ended ({' '.join(str(error).split())[:150]}); "
+                'choices: 0, or more memory; a Python script that trains needs if __name__ == "__main__":'
+            ) from error
 
     def close(self) -> None:
         """Stop reading ahead."""

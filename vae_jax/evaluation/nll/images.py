@@ -39,18 +39,23 @@ def images_of(config: Config, request: Request) -> UInt8[np.ndarray, "N H W C"]:
     Raises:
         InputError: the split has fewer images, or the data are not available.
     """
-    return _requested(_load(config), request)
+    return _requested(_load(config, request.split), request)
 
 
 def split_of(run: Run, request: Request) -> tuple[UInt8[np.ndarray, "N H W C"], Labels]:
     """Return the `images_of` a run and, if it is conditional, their labels."""
-    dataset = _load(run.config)
+    dataset = _load(run.config, request.split)
     labels = run.labels_of(dataset, request.split)
     return _requested(dataset, request), None if labels is None else labels[: request.images or None]
 
 
-def _load(config: Config) -> Dataset:
-    if config.binarize == "dynamic":  # its training images are grey until a step draws them
+def _load(config: Config, split: str) -> Dataset:
+    if config.binarize == "dynamic" and config.dataset == "grain":
+        if split == "train":
+            raise InputError(
+                "--split=train: dataset=grain has no drawn training images with binarize=dynamic; choices: val, test"
+            )
+    elif config.binarize == "dynamic":  # its training images are grey until a step draws them
         config = deepcopy(config)
         config.binarize = "static_seeded"
     return data.load(config)

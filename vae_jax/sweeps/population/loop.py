@@ -79,6 +79,7 @@ def _fit(common: Common, members: Sequence[Member]) -> None:
                 programs[len(level)] = make_program(common.run, len(level))
             _advance(common, programs[len(level)], level, min(ahead, default=None))
     finally:
+        common.run.feed.close()
         common.console.stop()
 
 

@@ -86,6 +86,21 @@ def corner(space: Mapping[str, Dimension], last: bool) -> Point:
     return point
 
 
+def sides(space: Mapping[str, Dimension]) -> list[list[Point]]:
+    """Return the points of each dimension, the ends of a range or all of a list, with the others at their first corner."""
+    found = []
+    for name, dimension in space.items():
+        if isinstance(dimension, Range):
+            own: list[Point] = [
+                ((dimension.key, number_text(dimension, end)),) for end in (dimension.low, dimension.high)
+            ]
+        else:
+            own = dimension
+        rest = corner({other: each for other, each in space.items() if other != name}, last=False)
+        found.append([(*point, *rest) for point in own])
+    return found
+
+
 def number_text(dimension: Range, value: float) -> str:
     """Return a number of the range as text, with DIGITS significant digits; whole numbers have all of theirs."""
     if value == int(value) and abs(value) < 2**53:

@@ -10,9 +10,9 @@ from typing import Any
 
 from vae_jax import config as config_lib
 from vae_jax.errors import InputError
-from vae_jax.sweeps.plan import point_text
-from vae_jax.sweeps.search.space import Dimension, Range, corner, suggest
-from vae_jax.sweeps.search.trials import RANDOM, Search, bars_of, train_trials
+from vae_jax.sweeps.plan import plan, point_text
+from vae_jax.sweeps.search.space import Dimension, Range, corner, sides, suggest
+from vae_jax.sweeps.search.trials import RANDOM, Search, assert_alike, bars_of, train_trials
 from vae_jax.system import disk, locks
 from vae_jax.types import Config
 
@@ -29,6 +29,11 @@ def search(given: Search) -> tuple[Any, Path]:
     first, last = (given.read(corner(given.space, end)) for end in (False, True))
     whole = _whole(given.space, config_lib.flatten(first))
     config_lib.run_name(last, given.name)
+    for points in sides(given.space):  # every value is valid, and no two are the same run
+        if len(points) > 1:
+            assert_alike(
+                [run.config for run in plan(points, given.seeds[:1], given.read, given.name, given.sweep.output)]
+            )
     folder = disk.make_folder("--output", given.sweep.output / _folder_name(given, first))
     with locks.locked(folder):
         study = _open(folder)
@@ -36,7 +41,7 @@ def search(given: Search) -> tuple[Any, Path]:
             asked = []
             for i in range(min(given.parallel, given.trials - number)):
                 # Seeded by the trial: a search that is resumed does not draw the same numbers again.
-                study.sampler = _sampler(given.seeds[0] + 1000 * (number + i), given.parallel > 1)
+                study.sampler = _sampler((given.seeds[0] + 1000 * (number + i)) % 2**32, given.parallel > 1)
                 trial = study.ask()
                 point = suggest(trial, given.space, whole)
                 given.sweep.console.line(f"\ntrial {number + i + 1} of {given.trials}: {point_text(point)}")

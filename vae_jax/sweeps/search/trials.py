@@ -1,5 +1,6 @@
 """The trials of a search: their runs on a launcher, their curves and results in the study."""
 
+import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from vae_jax.sweeps.curve import Bars, Pruned, curve_of, metric_of, score_of
 from vae_jax.sweeps.launchers import Sweep
 from vae_jax.sweeps.plan import Planned, Point, plan, point_text
 from vae_jax.sweeps.population import Outcome
+from vae_jax.sweeps.results import assert_not_longer
 from vae_jax.sweeps.search.space import Dimension
 from vae_jax.types import Config
 
@@ -49,24 +51,37 @@ def bars_of(study: Any, warmup: int) -> Bars | None:
     return Bars(study.user_attrs["metric"], medians)
 
 
+def assert_alike(configs: Sequence[Config]) -> None:
+    """Raise InputError unless the elbos of all configs measure the same quantity, so that trials can be compared."""
+    for name in ("likelihood", "binarize", "condition", "dataset"):
+        values = sorted({str(config[name]) for config in configs})
+        if len(values) > 1:
+            raise InputError(
+                f"--over: {name}={' and '.join(values)} measure different quantities; choices: a search for each, --search=grid"
+            )
+
+
 def train_trials(given: Search, study: Any, asked: Sequence[tuple[Any, Point]], bars: Bars | None) -> None:
     """Train the runs of trials, and record the mean of the scores of each over its seeds; the first seed may be pruned."""
     planned: dict[int, list[Planned]] = {}
+    refused: dict[int, Exception] = {}
     outcomes: dict[Path, Outcome] = {}
     for trial, point in asked:
         trial.set_user_attr("point", point_text(point))
         try:
             runs = plan([point], given.seeds, given.read, given.name, given.sweep.output)
         except InputError as error:
-            _fail(given, study, trial, error)
+            refused[trial.number] = error
             continue
-        trial.set_user_attr("workdir", str(runs[0].workdir))
+        trial.set_user_attr("workdir", str(runs[0].workdir.absolute()))
         planned[trial.number] = [runs[0]._replace(bars=bars), *runs[1:]]
     _launch(given, [runs[0] for runs in planned.values()], outcomes)
     going = [runs for runs in planned.values() if isinstance(outcomes[runs[0].workdir], dict)]
     _launch(given, [run for runs in going for run in runs[1:]], outcomes)
-    for trial, _ in asked:
-        if trial.number in planned:
+    for trial, _ in asked:  # at the end, so that a batch which was stopped is suggested again as it was
+        if trial.number in refused:
+            _fail(given, study, trial, refused[trial.number])
+        else:
             _record(given, study, trial, planned[trial.number], outcomes)
 
 
@@ -88,6 +103,8 @@ def _record(given: Search, study: Any, trial: Any, runs: Sequence[Planned], outc
     try:
         if errors and not isinstance(errors[0], Pruned):
             raise errors[0]
+        for run, values in zip(runs, found, strict=False):
+            assert_not_longer(run, values)
         metric = runs[0].bars.metric if errors else metric_of(study, found[0])
         for epoch, score in curve_of(runs[0].workdir, metric).items():
             trial.report(score, epoch)
@@ -95,7 +112,10 @@ def _record(given: Search, study: Any, trial: Any, runs: Sequence[Planned], outc
             given.sweep.console.line(str(errors[0]))
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
-            study.tell(trial, statistics.fmean(score_of(metric_of(study, one), one) for one in found))
+            score = statistics.fmean(score_of(metric_of(study, one), one) for one in found)
+            if not math.isfinite(score):
+                raise InputError(f"{metric} is {score}")
+            study.tell(trial, score)
     except Exception as error:
         _fail(given, study, trial, error)
 
