@@ -302,6 +302,7 @@ def test_the_order_of_an_epoch_is_a_permutation_that_depends_only_on_seed_and_ep
 def test_keys_outside_the_identity_can_change_on_resuming_without_changing_a_bit(run, tmp_path):
     changed = {"steps_per_dispatch": 3, "eval.batch_size": 10, "eval.every_epochs": 2, "checkpoint.every_epochs": 2}
     changed |= {"log.tensorboard": False, "log.parameters": True, "log.latent_every_steps": 4, "streaming": "on"}
+    changed |= {"data_workers": 2}
     changed |= {"early_stopping": 7, "compilation_cache": False, "cache_dir": str(tmp_path), "skip_broken": True}
     assert {key.name for key in config_lib.KEYS if not key.identity} - changed.keys() == {
         "num_epochs", "log.profile", "log.tracker", "checkpoint.best_metric", "data_dir", "train_dir", "val_dir", "test_dir",

@@ -87,7 +87,7 @@ TABLES: dict[str, Table] = {
         rows=_rows(512, (8, 8, 8), {"lfq.entropy": 1.0, "lfq.commitment": 0.5}),
         places=64,
         codes=512,
-        betas=(3.0, 4.0, 5.0),
+        betas=(1.25, 2.0, 3.0),
         prior_epochs=10,
         notes=(
             "10,000 photographs of 10 classes, 8,000 for training, 1,000 for validation and 1,000 for test. Convolutions of 32 "
