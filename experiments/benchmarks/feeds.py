@@ -30,7 +30,7 @@ SOURCES = {
     "grain, 2 workers": {"dataset": "grain", "data_workers": "2"},
 }
 SIZES = (32, 64)
-CALL, WARM, STEPS = 2, 24, 40
+CALL, WARM, STEPS = 5, 25, 75
 """The steps of a call of the device; those before the timed ones, which use up what was read ahead; and the timed ones."""
 FIRST = "mapped cache"
 KEYS = {"likelihood": "discretized_logistic", "hidden_dims": "200", "latent_dim": "20", "streaming": "on"}
