@@ -65,8 +65,8 @@ def assemble(source: Source, config: Config) -> Dataset:
         raise InputError(f"dataset={config.dataset}: the set has no training images")
     rows = splits.cut(whole.labels, source.test is not None, config)
     grey, drawn = whole, _binarized(whole, config, splits.BINARIZE_TRAIN)
-    test = source.test and _binarized(source.test, config, splits.BINARIZE_TEST)
-    test = test or _take(drawn, rows["test"])
+    given = source.test
+    test = _take(drawn, rows["test"]) if given is None else _binarized(given, config, splits.BINARIZE_TEST)
     if not len(test.labels):
         raise InputError(f"dataset={config.dataset}: the test split would be empty ({len(whole.labels)} images in all)")
     pixels, before = (drawn, grey.images) if config.binarize == "static_seeded" else (grey, None)

@@ -1,4 +1,6 @@
-"""Single images: resized, turned grey."""
+"""Single images: resized, turned grey, stored as PNG."""
+
+import io
 
 import numpy as np
 from jaxtyping import UInt8
@@ -28,3 +30,13 @@ def fit_images(images: UInt8[np.ndarray, "N h w c"], size: Size, grayscale: bool
     if not size and not grayscale:
         return images
     return np.stack([fit_image(image, size, grayscale) for image in images])
+
+
+def to_png(image: UInt8[np.ndarray, "H W C"]) -> io.BytesIO:
+    """Return an image as a PNG file, to be read from its beginning; nothing is lost."""
+    from PIL import Image
+
+    png = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(png, "png", compress_level=1)
+    png.seek(0)
+    return png

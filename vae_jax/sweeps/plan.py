@@ -4,10 +4,11 @@ import hashlib
 import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from vae_jax import config as config_lib
 from vae_jax.errors import InputError
+from vae_jax.sweeps.curve import Bars
 from vae_jax.types import Config
 
 Point = tuple[tuple[str, str], ...]
@@ -21,8 +22,8 @@ class Planned(NamedTuple):
     seed: int
     config: Config
     workdir: Path
-    bars: Any = None
-    """The scores that end a run of a search which does not reach them, see `curve.Bars`; None: it is not judged."""
+    bars: Bars | None = None
+    """The scores that end a run of a search which does not reach them; None: it is not judged."""
 
 
 def parse_over(text: str) -> list[Point]:

@@ -65,13 +65,11 @@ def make_feed(images: Shaped[HostImages, "N H W C"], config: Config, layout: Lay
 
         return Feed(lambda rows, step: (resident, put(rows, layout.order)), shapes, len(images))
 
-    stream = None
+    own, stream = own_columns(layout, batch_size), None  # no other process reads them
     if isinstance(images, RecordImages):
-        order = Order(config.seed, len(images), batch_size)
-        stream = Stream(images, order, own_columns(layout, batch_size), config.data_workers)
+        stream = Stream(images, Order(config.seed, len(images), batch_size), own, config.data_workers)
 
     def gather(rows: Int32[np.ndarray, "T B"], step: int) -> tuple[Array, None]:
-        own = own_columns(layout, rows.shape[1])  # no other process reads them
         read = images[rows[:, own]] if stream is None else stream.take(rows, step)
 
         def share(place: Any) -> Shaped[np.ndarray, "t b H W C"]:

@@ -28,8 +28,9 @@ from vae_jax.types import Config, Split
 def load_records(config: Config) -> Source:
     """Load the splits of the TFDS folder `data_dir`; the training images are RecordImages.
 
-    A split named val is the validation split, as `vae-jax pack` writes it. Without it, validation images are taken from the
-    training split, and without a split named test the test images too, by the rules for other sets. The first load reads
+    With splits named val and test, as `vae-jax pack` writes them, these are the validation and the test split. Without a split
+    named val, or without one named test, the missing ones are cut from the training split, by the rules for other sets; a val
+    without a test is not used. The first load reads
     every record twice, for the labels and for the mean image; they are kept in the cache.
 
     Raises:

@@ -1,6 +1,5 @@
 """A folder of images written as array_record shards, in the form of TFDS, without decoded copies on the disk."""
 
-import io
 import os
 import shutil
 import tempfile
@@ -8,10 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import UInt8
-
 from vae_jax.data.folders import Labelled, decode_splits, find, tell
+from vae_jax.data.images import to_png
 from vae_jax.data.tfds.errors import quiet
 from vae_jax.errors import InputError, TrainingError
 from vae_jax.system import disk, signals
@@ -66,7 +63,8 @@ class _Writer:
 
     def __init__(self, folder: Path, class_names: tuple[str, ...], per_shard: int, stop: signals.StopRequest) -> None:
         self.counts: dict[str, int] = {}
-        self._given, self._writer, self._stop = (folder, class_names, per_shard), None, stop
+        self._folder, self._class_names, self._per_shard = folder, class_names, per_shard
+        self._writer, self._stop = None, stop
 
     def store(self, name: str, images: Iterator[Labelled], most: int) -> None:
         """Write the images of a split, of which there are at most `most`."""
@@ -76,7 +74,7 @@ class _Writer:
             if self._stop.signum is not None:
                 raise signals.Stopped(self._stop.signum, "stopped; nothing was written")
             writer = self._open(name, image.shape)
-            pending.append({"image": _png(image)} | ({"label": label} if self._given[1] else {}))
+            pending.append({"image": to_png(image)} | ({"label": label} if self._class_names else {}))
             self.counts[name] += 1
             if len(pending) == _AT_ONCE:
                 writer.add_examples({name: pending})
@@ -92,25 +90,15 @@ class _Writer:
     def _open(self, name: str, shape: tuple[int, ...]) -> Any:
         import tensorflow_datasets as tfds
 
-        folder, class_names, per_shard = self._given
         if self._writer is None:
             features: dict[str, Any] = {"image": tfds.features.Image(shape=shape, encoding_format="png")}
-            if class_names:
-                features["label"] = tfds.features.ClassLabel(names=list(class_names))
+            if self._class_names:
+                features["label"] = tfds.features.ClassLabel(names=list(self._class_names))
             identity = tfds.core.DatasetIdentity(
-                name="packed", version=tfds.core.Version("1.0.0"), data_dir=str(folder), module_name=__name__
+                name="packed", version=tfds.core.Version("1.0.0"), data_dir=str(self._folder), module_name=__name__
             )
             info = tfds.core.DatasetInfo(builder=identity, features=tfds.features.FeaturesDict(features))
-            self._writer = tfds.core.SequentialWriter(info, per_shard, file_format="array_record")
+            self._writer = tfds.core.SequentialWriter(info, self._per_shard, file_format="array_record")
         if self.counts[name] == 0:
             self._writer.initialize_splits([name])
         return self._writer
-
-
-def _png(image: UInt8[np.ndarray, "H W C"]) -> io.BytesIO:
-    from PIL import Image
-
-    png = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(png, "png", compress_level=1)
-    png.seek(0)
-    return png

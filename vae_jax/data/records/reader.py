@@ -35,17 +35,18 @@ class Reader:
             mode: the mode of PIL that the set declares, L or RGB; other images are converted to it.
             files: [name, size, time of the last change] of each shard.
         """
-        self._given = folder, split, size, grayscale, mode, files
+        self._folder, self._split = folder, split
+        self._size, self._grayscale, self._mode = size, grayscale, mode
         self.files = files
         self._lock, self._opened = threading.Lock(), None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what makes an unopened copy in another process."""
-        return Reader, self._given
+        return Reader, (self._folder, self._split, self._size, self._grayscale, self._mode, self.files)
 
     def __str__(self) -> str:
         """Return the folder and the split, as error messages name them."""
-        return f"data_dir={self._given[0]}: split {self._given[1]}"
+        return f"data_dir={self._folder}: split {self._split}"
 
     def images(self, records: Int[np.ndarray, " n"]) -> list[UInt8[np.ndarray, "H W C"]]:
         """Read and decode records, in the order given.
@@ -53,8 +54,10 @@ class Reader:
         Raises:
             InputError: a record cannot be read, or it is no image.
         """
-        _, _, size, grayscale, mode, _ = self._given
-        return self._read(records.tolist(), lambda record: fit_image(_decode(record["image"], mode), size, grayscale))
+        return self._read(
+            records.tolist(),
+            lambda record: fit_image(_decode(record["image"], self._mode), self._size, self._grayscale),
+        )
 
     def labels(self) -> Int32[np.ndarray, " N"]:
         """Read the labels of all records, 0 where the set has none; images are not decoded.
@@ -63,7 +66,7 @@ class Reader:
             InputError: a record cannot be read.
         """
         count = len(self._records())
-        if not has_labels(_builder(self._given[0])):
+        if not has_labels(_builder(self._folder)):
             return np.zeros(count, np.int32)
         read = (label for piece in _pieces(count) for label in self._read(piece, lambda record: record["label"]))
         return np.fromiter(read, np.int32, count)
@@ -79,11 +82,10 @@ class Reader:
         """Return TFDS's source, with images as they are stored."""
         import tensorflow_datasets as tfds
 
-        folder, split, *_ = self._given
         with self._lock:  # threads share it
             if self._opened is None:
                 decoders = {"image": tfds.decode.SkipDecoding()}
-                self._opened = _builder(folder).as_data_source(split, decoders=decoders)
+                self._opened = _builder(self._folder).as_data_source(self._split, decoders=decoders)
         return self._opened
 
 

@@ -6,7 +6,6 @@ stores; the idx files are unpacked with gzip, and the images handed over as PNG.
 
 import gzip
 import hashlib
-import io
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +14,10 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 from jaxtyping import UInt8
-from PIL import Image
 from tensorflow_datasets.core import registered
 from tensorflow_datasets.core.download import checksums
 
+from vae_jax.data.images import to_png
 from vae_jax.errors import InputError
 
 IDX_FILES = {
@@ -51,10 +50,7 @@ class _IdxBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _generate_examples(self, images: Path, labels: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         for index, (image, label) in enumerate(zip(read_idx(images), read_idx(labels), strict=True)):
-            png = io.BytesIO()
-            Image.fromarray(image).save(png, "png", compress_level=1)
-            png.seek(0)
-            yield index, {"image": png, "label": int(label)}
+            yield index, {"image": to_png(image[..., None]), "label": int(label)}
 
 
 def make_idx_builder(name: str, folder: Path, in_order: bool) -> tfds.core.DatasetBuilder:
