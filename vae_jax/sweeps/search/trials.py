@@ -105,7 +105,7 @@ def _record(given: Search, study: Any, trial: Any, runs: Sequence[Planned], outc
             raise errors[0]
         for run, values in zip(runs, found, strict=False):
             assert_not_longer(run, values)
-        metric = runs[0].bars.metric if errors else metric_of(study, found[0])
+        metric = study.user_attrs["metric"] if errors else metric_of(study, found[0])
         for epoch, score in curve_of(runs[0].workdir, metric).items():
             trial.report(score, epoch)
         if errors:
