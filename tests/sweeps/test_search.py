@@ -1,6 +1,7 @@
 """A search: its space, its one-line errors, and a study that prunes, resumes and repeats nothing."""
 
 import io
+import itertools
 import json
 import pickle
 import types
@@ -251,23 +252,26 @@ def given(tmp_path, make_config):
 @pytest.mark.parametrize("parallel", [1, 3])
 def test_a_study_that_is_stopped_ends_as_one_that_was_not_and_repeats_no_trial(given, parallel):
     whole = given.start("whole", 12, parallel=parallel)
-    assert given.batches == [parallel] * (12 // parallel)
+    sizes, count = [*given.batches], len(given.trained)
+    assert max(sizes) == parallel
+    assert sum(sizes) == count == len({*given.trained}) < len(whole) == 12  # a config that is refused trains nothing
     assert {state for _, state, _ in whole} == {"COMPLETE", "PRUNED", "FAIL"}
-    assert len(given.trained) == len({*given.trained}) == 12
 
     def stop(number):
-        if number == 12 + 7:
+        if number == count + 7:
             raise signals.Stopped(2, "stopped")
 
     with pytest.raises(signals.Stopped):
         given.start("parts", 12, stop, parallel=parallel)
-    again = 12 + 6 // parallel * parallel  # the trials of the batch that was stopped are trained further
+    assert given.trained[count:] == given.trained[:7]
     assert given.start("parts", 12, parallel=parallel) == whole
-    assert given.trained[12:again] == given.trained[: again - 12]
-    assert given.trained[again + 1 if parallel == 1 else 12 + 7 :] == given.trained[again - 12 : 12]
-    count = len(given.trained)
+    done = max(total for total in itertools.accumulate(sizes) if total < 7)
+    assert (
+        given.trained[count + 7 :] == given.trained[done:count]
+    )  # the batch that was stopped is trained further, then the rest
+    total = len(given.trained)
     assert given.start("parts", 12, parallel=parallel) == whole
-    assert len(given.trained) == count
+    assert len(given.trained) == total
     assert given.start("parts", 13, parallel=parallel)[:12] == whole
 
 
