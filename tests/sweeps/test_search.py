@@ -254,6 +254,7 @@ def test_a_study_that_is_stopped_ends_as_one_that_was_not_and_repeats_no_trial(g
     whole = given.start("whole", 12, parallel=parallel)
     sizes, count = [*given.batches], len(given.trained)
     assert max(sizes) == parallel
+    assert len({point for point, _, _ in whole}) == 12
     assert sum(sizes) == count == len({*given.trained}) < len(whole) == 12  # a config that is refused trains nothing
     assert {state for _, state, _ in whole} == {"COMPLETE", "PRUNED", "FAIL"}
 
