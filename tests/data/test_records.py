@@ -14,6 +14,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
+from support.commands import digest, finish, start_two
 from support.mnist_files import write_originals
 from support.paths import ROOT
 
@@ -239,7 +240,8 @@ def test_images_of_other_modes_are_converted_to_the_one_that_the_set_declares(tm
 
 
 @pytest.mark.slow
-def test_workers_ignore_an_interrupt_and_end_with_a_parent_that_is_killed(packed, tmp_path):
+@pytest.mark.parametrize("signum", ["SIGINT", "SIGTERM"])
+def test_workers_outlive_a_signal_to_all_and_end_with_a_parent_that_is_killed(packed, tmp_path, signum):
     _, folder = packed
     lines = [
         "import os, signal, sys, time, numpy as np",
@@ -252,8 +254,8 @@ def test_workers_ignore_an_interrupt_and_end_with_a_parent_that_is_killed(packed
         "    found = stream.Stream(data.load(c).train.images, order, slice(0, 10), 2)",
         "    take = lambda step: found.take(np.stack([order.rows(step)]), step)",
         "    take(0)",
-        "    signal.signal(signal.SIGINT, signal.SIG_IGN)",
-        "    os.killpg(0, signal.SIGINT)",
+        f"    signal.signal(signal.{signum}, signal.SIG_IGN)",
+        f"    os.killpg(0, signal.{signum})",
         "    time.sleep(1)",
         "    for step in range(1, 200): take(step)",
         "    print('alive', flush=True)",
@@ -302,6 +304,26 @@ def test_training_has_the_bits_of_the_folder_interrupted_or_not(packed, pictures
     train_and_evaluate({**keys, **records, "num_epochs": 3}, tmp_path / "grain")
     assert params_bytes(tmp_path / "grain") == params_bytes(tmp_path / "folder")
     assert (tmp_path / "grain" / "metrics.jsonl").read_text() == (tmp_path / "folder" / "metrics.jsonl").read_text()
+
+
+@pytest.mark.slow
+def test_two_processes_that_read_their_shares_have_the_bits_of_two_on_the_folder(packed, pictures, tmp_path):
+    _, folder = packed
+    keys = {"likelihood": "discretized_logistic", "hidden_dims": "8", "batch_size": 8, "num_epochs": 2, "seed": 3}
+    keys |= {"cache_dir": tmp_path / "cache", "streaming": "on", "log.tensorboard": False, "steps_per_dispatch": 2}
+    sets = {"folder": {"dataset": "folder", "train_dir": pictures, "split": "0.7,0.2,0.1"}}
+    sets |= {"grain": {"dataset": "grain", "data_dir": folder, "data_workers": 1}}
+    for name, own in sets.items():
+        words = [
+            "--config=vae",
+            f"--workdir={tmp_path / name}",
+            *(f"--config.{k}={v}" for k, v in (keys | own).items()),
+        ]
+        codes, out = finish(start_two(words, words))
+        assert codes == [0, 0], out
+        assert "2 CPU devices of 2 processes" in out[0]
+    assert digest(tmp_path / "grain") == digest(tmp_path / "folder")
+    assert (tmp_path / "grain" / "metrics.jsonl").read_bytes() == (tmp_path / "folder" / "metrics.jsonl").read_bytes()
 
 
 def said(call) -> str:

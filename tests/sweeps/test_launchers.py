@@ -218,7 +218,7 @@ def test_ray_packs_runs_on_a_gpu_and_sends_them_again_when_a_node_dies(sweep, fa
     assert resources == {"num_cpus": 1.0, "num_gpus": 1.0, "max_retries": 0}
     assert (fake_ray.joined, fake_ray.closed) == (["auto"], 1)
     lines = sweep[1].getvalue()
-    assert lines.startswith("Ray: 1 machine, 2 CPUs, 1 GPUs; a task takes 1 CPUs, 1 GPUs\n")
+    assert lines.startswith("Ray: 1 machine, 2 CPUs, 1 GPU; a task takes 1 CPU, 1 GPU\n")
     assert "lost (NodeDiedError: the node of the task died); trained again" in lines
 
 

@@ -277,6 +277,9 @@ def test_long_lines_are_wrapped_between_words_on_a_terminal_alone(monkeypatch):
         assert stream.getvalue().splitlines() == lines
     assert wrapped(prose, 40) == "x is one image of shape (8, 8, 1),\n  without a batch-axis"
     assert wrapped(prose, 55) == prose
+    resume = "stopped; resume with: vae-jax sweep --config=vae --over=latent_dim=2,8"
+    expected = "stopped; resume with:\n  vae-jax sweep --config=vae \\\n    --over=latent_dim=2,8"
+    assert wrapped(resume, 40) == expected
     python = 'in Python: run = vae_jax.load_run("a folder/with/a/long/name")'
     assert wrapped(python, 40) == python
     assert wrapped("beta=-1: at least 0; choices: 1, or leave out --config.beta=-1", 60).count("\\") == 0

@@ -17,9 +17,9 @@ from vae_jax.system.formatting import format_bytes
 
 OF_FOLDERS = (
     *("dataset", "data_dir", "train_dir", "val_dir", "test_dir", "split", "split_target"),
-    *("image_size", "grayscale", "background", "skip_broken"),
+    *("background", "skip_broken"),
 )
-"""The keys that are done with when the images are packed."""
+"""The keys that a run on the shards does not need."""
 
 
 def main(argv: list[str]) -> None:
@@ -40,9 +40,7 @@ def main(argv: list[str]) -> None:
     console = Console()
     images = "/".join(f"{count:,}" for count in counts.values())
     console.line(f"{flags.output}: {images} images, {size} in {len(shards)} files")
-    # A config file may have others of these two than the images now have.
-    kept = [f"--config.image_size={','.join(map(str, config.image_size))}", f"--config.grayscale={config.grayscale}"]
-    kept += [f"--config.{key}={value}" for key, value in flags.overrides if key not in OF_FOLDERS]
+    kept = [f"--config.{key}={value}" for key, value in flags.overrides if key not in OF_FOLDERS]
     words = [
         f"--config={flags.config}",
         "--config.dataset=grain",

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 DIGITS = {"mse": 5, "mse_mean": 5, "ssim": 4, "bits_per_dim": 4}
 """The digits after the point; quantities in nats have 2."""
+_COMMAND = re.compile(r"python -m |vae-jax \w+ --")
 COUNTS = ("active_units", "codes_used", "count")
 
 Value = float | int | str | None
@@ -56,13 +57,15 @@ def _wrapped(line: str, columns: int) -> str:
     if len(line) <= columns or "load_run(" in line or "from_pretrained(" in line:  # lines of Python are left whole
         return line
     indent = " " * (len(line) - len(line.lstrip()))
-    words, python, command = line.strip().partition("python -m ")
+    line = line.strip()
+    at = _COMMAND.search(line)
+    words, command = (line[: at.start()], line[at.start() :]) if at else (line, "")
     style = textwrap.TextWrapper(columns, initial_indent=indent, subsequent_indent=indent + "  ")
     style.break_long_words = style.break_on_hyphens = False
     lines = style.wrap(words)
-    if python:
+    if command:
         inner = indent + "  " * bool(lines)
-        lines.append(_wrapped_command(inner + python + command, inner + "  ", columns))
+        lines.append(_wrapped_command(inner + command, inner + "  ", columns))
     return "\n".join(lines)
 
 

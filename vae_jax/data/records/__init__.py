@@ -5,6 +5,7 @@ read again and again, are decoded into the cache as those of other sets.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +14,6 @@ from jaxtyping import UInt8
 
 from vae_jax.data import splits
 from vae_jax.data.cache import load_cached
-from vae_jax.data.digest import total_of
 from vae_jax.data.mapped import pieces_of, write_rows
 from vae_jax.data.moved import assert_there
 from vae_jax.data.records.images import RecordImages
@@ -30,8 +30,8 @@ def load_records(config: Config) -> Source:
 
     With splits named val and test, as `vae-jax pack` writes them, these are the validation and the test split. Without a split
     named val, or without one named test, the missing ones are cut from the training split, by the rules for other sets; a val
-    without a test is not used. The first load reads
-    every record twice, for the labels and for the mean image; they are kept in the cache.
+    without a test is not used. The first load reads every record twice, for the labels and for the mean image; they are kept
+    in the cache.
 
     Raises:
         InputError: grain is not installed; data_dir is no such folder, or lacks shards; a record cannot be read; not images
@@ -69,11 +69,14 @@ def _rows(config: Config, parts: dict[str, Reader], labels: np.ndarray) -> dict[
 
 
 def _build(config: Config, parts: dict[str, Reader], scratch: Path) -> Source:
-    """Read all labels, then all images.
+    """Read all labels, then all images, each under a progress bar if stderr is a terminal.
 
     The "images" of train are the sum of its images i64[1, H, W, C], its labels those of all records of the part.
     """
-    labels = {name: reader.labels() for name, reader in parts.items()}
+    labels = {}
+    for name, reader in parts.items():
+        with _bar(f"reading the labels of {name}", reader.count) as bar:
+            labels[name] = reader.labels(bar.update)
     rows = _rows(config, parts, labels["train"])
     shape = parts["train"].images(np.arange(1))[0].shape
     held = {}
@@ -82,12 +85,21 @@ def _build(config: Config, parts: dict[str, Reader], scratch: Path) -> Source:
         chosen = rows.get(name, np.arange(len(labels[part])))
         if not len(chosen):
             raise InputError(f"dataset=grain: the {name} split would be empty ({len(labels[part])} images in all)")
-        images = RecordImages(parts[part], chosen, shape)
-        held[name] = Split(write_rows(scratch / f"{name}.npy", _each(images), len(chosen)), labels[part][chosen])
-    total = total_of(RecordImages(parts["train"], rows["train"], shape))
+        each = chain.from_iterable(_pieces(RecordImages(parts[part], chosen, shape), name))
+        held[name] = Split(write_rows(scratch / f"{name}.npy", each, len(chosen)), labels[part][chosen])
+    pieces = _pieces(RecordImages(parts["train"], rows["train"], shape), "train")
+    total = sum((piece.sum(axis=0, dtype=np.int64) for piece in pieces), np.zeros(shape, np.int64))
     return Source(Split(total[None], labels["train"]), held["test"], class_names_of(config), held["val"])
 
 
-def _each(images: RecordImages) -> Iterator[UInt8[np.ndarray, "H W C"]]:
-    for piece in pieces_of(images):
-        yield from piece
+def _pieces(images: RecordImages, split: str) -> Iterator[UInt8[np.ndarray, "n H W C"]]:
+    with _bar(f"decoding {split}", len(images)) as bar:
+        for piece in pieces_of(images):
+            yield piece
+            bar.update(len(piece))
+
+
+def _bar(text: str, total: int) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc=text, disable=None, leave=False)

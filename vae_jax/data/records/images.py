@@ -18,6 +18,8 @@ from vae_jax.errors import InputError
 
 BYTES_AHEAD = 32 * 2**20
 """The decoded images that wait in memory, at least one block for each thread."""
+SECONDS_TO_SAVE = 60
+"""The time after a SIGTERM in which a worker still reads, for the steps before the run saves."""
 _TOGETHER = 32  # images that one thread decodes at a time
 
 
@@ -95,10 +97,20 @@ def in_order(blocks: Blocks, nbytes: int, start: int = 0, workers: int = 0) -> A
 
 
 def _start_worker(index: int, count: int) -> None:
-    """Leave Ctrl-C to the parent, which saves the run and ends its workers by SIGTERM; end if the parent is killed."""
+    """Leave Ctrl-C and SIGTERM to the parent, which saves the run and then ends its workers; end if the parent is killed.
+
+    A terminal and a cluster send them to every process of a run.
+    """
     parent = os.getppid()
+
+    def end_later(signum: int, frame: Any) -> None:
+        timer = threading.Timer(SECONDS_TO_SAVE, os._exit, (128 + signum,))
+        timer.daemon = True
+        timer.start()
+
     with contextlib.suppress(ValueError):  # not in the main thread
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to every process of a run
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, end_later)  # not ignored: Python ends forgotten workers by SIGTERM
 
     def watch() -> None:
         while os.getppid() == parent:

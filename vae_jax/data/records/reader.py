@@ -3,7 +3,7 @@
 import io
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,17 +59,27 @@ class Reader:
             lambda record: fit_image(_decode(record["image"], self._mode), self._size, self._grayscale),
         )
 
-    def labels(self) -> Int32[np.ndarray, " N"]:
+    @property
+    def count(self) -> int:
+        """The number of records."""
+        return len(self._records())
+
+    def labels(self, advance: Callable[[int], Any]) -> Int32[np.ndarray, " N"]:
         """Read the labels of all records, 0 where the set has none; images are not decoded.
+
+        Args:
+            advance: is called with the number of labels that were read since the last call.
 
         Raises:
             InputError: a record cannot be read.
         """
-        count = len(self._records())
-        if not has_labels(_builder(self._folder)):
-            return np.zeros(count, np.int32)
-        read = (label for piece in _pieces(count) for label in self._read(piece, lambda record: record["label"]))
-        return np.fromiter(read, np.int32, count)
+        labels = np.zeros(self.count, np.int32)
+        if has_labels(_builder(self._folder)):
+            for start in range(0, self.count, _AT_ONCE):
+                piece = slice(start, min(start + _AT_ONCE, self.count))
+                labels[piece] = self._read([*range(piece.start, piece.stop)], lambda record: record["label"])
+                advance(piece.stop - piece.start)
+        return labels
 
     def _read(self, rows: list[int], take: Callable[[dict[str, Any]], Any]) -> list[Any]:
         try:
@@ -148,8 +158,3 @@ def _decode(stored: bytes, mode: str) -> UInt8[np.ndarray, "h w C"]:
     with Image.open(io.BytesIO(stored)) as image:
         pixels = np.asarray(image if image.mode == mode else image.convert(mode), np.uint8)
     return pixels[..., None] if pixels.ndim == 2 else pixels
-
-
-def _pieces(count: int) -> Iterator[list[int]]:
-    for start in range(0, count, _AT_ONCE):
-        yield list(range(start, min(start + _AT_ONCE, count)))

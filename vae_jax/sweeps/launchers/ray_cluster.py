@@ -47,8 +47,8 @@ def launch(sweep: Sweep) -> Iterator[tuple[int, Outcome]]:
         cpus, gpus = sweep.flags["ray_cpus"], sweep.flags["ray_gpus"]
         gpus = min(1.0, has.get("GPU", 0.0)) if gpus is None else gpus
         nodes = sum(node["Alive"] for node in ray.nodes())
-        machines = f"{nodes} machine{'s' * (nodes > 1)}, {has.get('CPU', 0):g} CPUs, {has.get('GPU', 0):g} GPUs"
-        sweep.console.line(f"Ray: {machines}; a task takes {cpus:g} CPUs, {gpus:g} GPUs")
+        machines = f"{_count(nodes, 'machine')}, {_count(has.get('CPU', 0), 'CPU')}, {_count(has.get('GPU', 0), 'GPU')}"
+        sweep.console.line(f"Ray: {machines}; a task takes {_count(cpus, 'CPU')}, {_count(gpus, 'GPU')}")
         if cpus > has.get("CPU", 0) or gpus > has.get("GPU", 0):
             sweep.console.line("no task fits on the machines that are there now; waiting for others")
         groups = plan_groups(sweep.runs, sweep.population, sweep.console, accelerator=gpus > 0)
@@ -57,6 +57,10 @@ def launch(sweep: Sweep) -> Iterator[tuple[int, Outcome]]:
         yield from follow(sweep, groups, _machines(ray, task, len(groups)), sweep.flags["ray_retries"])
     finally:
         ray.shutdown()
+
+
+def _count(number: float, noun: str) -> str:
+    return f"{number:g} {noun}{'s' * (number != 1)}"
 
 
 def _machines(ray: Any, task: Any, number: int) -> Machines:
