@@ -34,6 +34,7 @@ from vae_jax.errors import one_of
 from vae_jax.evaluation import divergence, health, nll
 from vae_jax.runs.loading import load_run
 from vae_jax.runs.run import Run
+from vae_jax.runs.writer import read_metrics
 from vae_jax.system import disk
 from vae_jax.system.command import run_command
 from vae_jax.system.console import Console
@@ -118,6 +119,13 @@ def numbers_of(run: Run, workdir: Path, measured: nll.Record) -> dict[str, Any]:
     }
 
 
+def curve_of(workdir: Path) -> dict[str, list[float]]:
+    """Return the validation elbo against the epoch, of at most 200 epochs."""
+    rows = read_metrics(workdir)
+    rows = rows[:: -(-len(rows) // 200)]
+    return {"epoch": [row["epoch"] for row in rows], "elbo": [round(row["val/elbo"], 3) for row in rows]}
+
+
 def train_row(flags: Any, name: str, row: str, seed: int, console: Console) -> None:
     """Train and measure one run, and store its numbers, unless they are those of a trial."""
     table = TABLES[name]
@@ -125,7 +133,7 @@ def train_row(flags: Any, name: str, row: str, seed: int, console: Console) -> N
     train.train_and_evaluate(make_config(table, row, seed, flags.data_dir, flags.epochs), workdir, console)
     run = load_run(workdir)
     measured = measure(run, table, samples, record_path(flags.output, name, row, seed, samples), console)
-    numbers = numbers_of(run, workdir, measured)
+    numbers = numbers_of(run, workdir, measured) | ({"curve": curve_of(workdir)} if table.curves else {})
     console.line(f"{row}, seed {seed}: {json.dumps(numbers)}")
     if samples == table.samples and (flags.epochs is None or table.any_epochs):
         priors_tables.keep(name, row, str(seed), numbers)

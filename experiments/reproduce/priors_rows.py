@@ -30,6 +30,8 @@ class Table(NamedTuple):
     notes: tuple[str, ...]
     any_epochs: bool = False
     """True if rows are kept after any number of epochs, for a study of several days."""
+    curves: bool = False
+    """True if the figure shows the validation elbo of each epoch; else it shows nll against seconds."""
 
 
 DYNAMIC = (
@@ -75,6 +77,7 @@ TABLES: dict[str, Table] = {
         samples=5000,
         images=0,
         notes=(DYNAMIC, COLUMNS_NOTE),
+        curves=True,
     ),
     "sphere": Table(
         title="A sphere in place of a plane: gated 784-300-300, 10 latent dimensions, dynamic MNIST, 100 epochs",
@@ -96,6 +99,7 @@ TABLES: dict[str, Table] = {
         images=1000,
         notes=(DYNAMIC, COLUMNS_NOTE),
         any_epochs=True,
+        curves=True,
     ),
     "categorical": Table(
         title="Discrete latents beside Gaussian ones: gated 784-300-300, dynamic MNIST, 50 epochs",

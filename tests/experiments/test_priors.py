@@ -97,6 +97,27 @@ def test_a_table_is_made_of_the_stored_numbers_and_names_what_is_missing(tmp_pat
     assert capsys.readouterr().out
 
 
+def test_the_figure_of_a_long_study_shows_the_learning_curves(tmp_path, monkeypatch):
+    monkeypatch.setattr(record, "ROOT", tmp_path)
+    (tmp_path / "reproduce").mkdir()
+    drawn = []
+    monkeypatch.setattr(priors_tables, "_draw_curves", lambda axes, curves: drawn.append(curves))
+    curves = {"standard": {"epoch": [1, 2], "elbo": [-99.0, -95.0]}, "flow RealNVP": {"epoch": [1], "elbo": [-90.0]}}
+    for row, curve in curves.items():
+        priors_tables.keep("conv", row, "0", numbers(80.0, curve=curve))
+        priors_tables.write("conv", "python -m experiments.reproduce.priors --table=conv")
+    assert drawn == [curves]  # after the second row
+
+
+def test_a_curve_has_all_of_few_epochs_and_every_nth_of_many(tmp_path):
+    for count, last, number in ((3, 3, 3), (401, 400, 134)):
+        lines = [json.dumps({"step": epoch, "epoch": epoch, "val/elbo": -epoch / 8}) for epoch in range(1, count + 1)]
+        (tmp_path / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+        curve = priors.curve_of(tmp_path)
+        assert (curve["epoch"][0], curve["epoch"][-1], len(curve["epoch"])) == (1, last, number)
+        assert curve["elbo"] == [-epoch / 8 for epoch in curve["epoch"]]
+
+
 def test_gains_are_added_when_the_first_row_is_measured_later_and_times_of_another_machine_replace_the_old(
     tmp_path, monkeypatch
 ):
@@ -123,7 +144,7 @@ def test_a_row_is_trained_measured_and_stored(tmp_path, monkeypatch, capsys):
     """The digits with a few epochs, two rows: the second has its gain over the first."""
     monkeypatch.setattr(record, "ROOT", tmp_path)
     (tmp_path / "reproduce").mkdir()
-    monkeypatch.setitem(TABLES, "digits", TABLES["digits"]._replace(samples=50, seeds=1, any_epochs=True))
+    monkeypatch.setitem(TABLES, "digits", TABLES["digits"]._replace(samples=50, seeds=1, any_epochs=True, curves=True))
     for row in ("flow RealNVP", "standard"):
         priors.main(["--table=digits", f"--row={row}", "--epochs=2", f"--output={tmp_path / 'runs'}"])
     monkeypatch.setitem(TABLES, "digits", TABLES["digits"]._replace(any_epochs=False))
@@ -133,5 +154,6 @@ def test_a_row_is_trained_measured_and_stored(tmp_path, monkeypatch, capsys):
     assert kept["standard"]["0"]["gain"] is None
     assert math.isfinite(kept["flow RealNVP"]["0"]["gain"]["difference"])
     assert kept["flow RealNVP"]["0"]["images"] == 447
+    assert kept["standard"]["0"]["curve"]["epoch"] == [1, 2]
     assert "kl_to_prior" in kept["standard"]["0"]["aggregate"]
     assert capsys.readouterr().out
