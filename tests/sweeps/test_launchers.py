@@ -15,7 +15,7 @@ from support.paths import ROOT
 from vae_jax.commands import sweep as command
 from vae_jax.errors import InputError, TrainingError
 from vae_jax.sweeps import Planned
-from vae_jax.sweeps.launchers import LAUNCHERS, Sweep, flags, ray_cluster, slurm, task
+from vae_jax.sweeps.launchers import LAUNCHERS, Sweep, flags, ray_cluster, slurm, slurm_jobs, task
 from vae_jax.sweeps.launchers.following import Machines, follow
 from vae_jax.sweeps.population import plan_groups
 from vae_jax.system import locks, signals
@@ -165,6 +165,11 @@ class Dead(Exception):
 
 
 Dead.__name__ = "NodeDiedError"
+LOST = "no result"
+
+
+class Refused(Exception):
+    """The error of a submitit whose sbatch failed."""
 
 
 @pytest.fixture
@@ -240,14 +245,15 @@ def test_a_cluster_that_does_not_answer_is_refused_in_time(fake_ray, monkeypatch
 
 
 class Submitit:
-    """A submitit whose jobs end at once, except those that SLURM still has."""
+    """A submitit whose jobs end at once, with a result unless it is LOST; `queue` is what squeue says of them."""
 
     def __init__(self):
-        self.arrays, self.states, self.parameters = [], {}, {}
+        self.arrays, self.queue, self.parameters = [], set(), {}
         self.helpers = types.SimpleNamespace(DelayedSubmission=lambda *given: given)
-        self.core = types.SimpleNamespace(utils=types.SimpleNamespace(UncompletedJobError=Dead))
+        utils = types.SimpleNamespace(UncompletedJobError=Dead, FailedJobError=Refused)
+        self.core = types.SimpleNamespace(utils=utils)
 
-    def AutoExecutor(self, folder, cluster):
+    def AutoExecutor(self, folder, cluster, slurm_max_num_timeout):
         return self
 
     def update_parameters(self, **given):
@@ -255,6 +261,8 @@ class Submitit:
 
     def map_array(self, work, tasks):
         self.arrays.append([each.places for each in tasks])
+        if self.parameters.get("slurm_partition") == "nowhere":
+            raise Refused("sbatch: error:\n invalid partition")
         return [self.job(f"9_{i}", work(each)) for i, each in enumerate(tasks)]
 
     def SlurmJob(self, folder, job_id):
@@ -266,8 +274,9 @@ class Submitit:
                 raise Dead(found)
             return found
 
-        watcher = types.SimpleNamespace(get_state=lambda job_id, mode: self.states.get(job_id, "UNKNOWN"))
-        return types.SimpleNamespace(job_id=job_id, watcher=watcher, done=lambda: True, result=result)
+        shown = types.SimpleNamespace(exists=lambda: found != LOST)
+        paths = types.SimpleNamespace(result_pickle=shown, folder="nowhere", stderr="its.err")
+        return types.SimpleNamespace(job_id=job_id, paths=paths, done=lambda: True, result=result)
 
 
 @pytest.fixture
@@ -277,6 +286,7 @@ def fake_submitit(monkeypatch):
     monkeypatch.setitem(sys.modules, "submitit.core", found.core)
     monkeypatch.setitem(sys.modules, "submitit.core.utils", found.core.utils)
     monkeypatch.setattr(slurm.shutil, "which", lambda name: name)
+    monkeypatch.setattr(slurm_jobs, "_queue", lambda: found.queue)
     monkeypatch.setattr(flags.importlib.util, "find_spec", lambda name: name)
     monkeypatch.setattr(task, "train_runs", lambda runs, *given: [(i, {"epochs": 1}) for i in range(len(runs))])
     return found
@@ -286,20 +296,65 @@ def test_slurm_gets_one_array_and_the_jobs_that_it_still_has_are_followed_again(
     given = with_flags(sweep[0], "slurm", slurm_partition="long")
     assert dict(slurm.launch(given)) == {i: {"epochs": 1} for i in range(3)}
     assert fake_submitit.parameters["slurm_partition"] == "long"
-    fake_submitit.states = {"9_0": "COMPLETED", "9_1": "RUNNING", "9_2": "CANCELLED by 0"}
+    fake_submitit.queue = {"9_1", "7"}
     assert dict(slurm.launch(given)) == {0: {"epochs": 1}, 1: {"epochs": 2}, 2: {"epochs": 1}}
     assert fake_submitit.arrays == [[(0,), (1,), (2,)], [(0,), (2,)]]
+    lines = sweep[1].getvalue().splitlines()
+    assert lines[0] == "sent to SLURM: job 9_0, job 9_1, job 9_2; squeue shows what they wait for"
+    assert "in SLURM's queue from an earlier command: job 9_1" in lines
+    fake_submitit.queue = None
+    with pytest.raises(InputError, match=r"^--launcher=slurm: squeue does not answer, and jobs of an earlier"):
+        dict(slurm.launch(given))
+    assert len(fake_submitit.arrays) == 2
+
+
+def test_a_job_that_left_the_queue_without_a_result_is_sent_again(sweep, fake_submitit, monkeypatch):
+    """A squeue that does not answer says nothing about a job."""
+    monkeypatch.setattr(slurm_jobs, "SECONDS_APART", -1)
+    monkeypatch.setattr(slurm_jobs, "SECONDS_TO_SHOW", 0.1)
+    answers = deque([None, {"9_0"}, set()])
+    monkeypatch.setattr(slurm_jobs, "_queue", lambda: answers.popleft() if answers else set())
+    found = iter([LOST, [{"epochs": 3}]])
+    monkeypatch.setattr(slurm_jobs, "work", lambda each: next(found))
+    given = with_flags(sweep[0]._replace(runs=sweep[0].runs[:1]), "slurm")
+    assert dict(slurm.launch(given)) == {0: {"epochs": 3}}
+    assert "lost (job 9_0 left the queue without a result; its output: its.err); trained again" in sweep[1].getvalue()
+    assert not answers
+
+
+def test_jobs_that_slurm_refuses_are_one_line(sweep, fake_submitit):
+    with pytest.raises(InputError, match=r"^--launcher=slurm: SLURM refused the jobs: sbatch: error: invalid part"):
+        dict(slurm.launch(with_flags(sweep[0], "slurm", slurm_partition="nowhere")))
+
+
+def test_after_an_interrupt_the_jobs_in_the_queue_are_named(fake_submitit, tmp_path):
+    machines = slurm_jobs.jobs_of(fake_submitit, tmp_path, 2, print)
+    assert machines.leave([]) == ""
+    jobs = [fake_submitit.job(f"9_{i}", LOST) for i in range(7)]
+    assert machines.leave(jobs[:2]).startswith("still in SLURM's queue: job 9_0, job 9_1 (scancel")
+    assert "7 jobs, job 9_0 to job 9_6" in machines.leave(jobs)
+
+
+@pytest.mark.parametrize(
+    ("code", "printed", "expected"), [(0, "7_0\n8\n", {"7_0", "8"}), (0, "", set()), (1, "", None)]
+)
+def test_the_queue_is_that_of_squeue(tmp_path, monkeypatch, code, printed, expected):
+    script = tmp_path / "squeue"
+    script.write_text(f"#!/bin/sh\nprintf '{printed}'\nexit {code}\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert slurm_jobs._queue() == expected
 
 
 def test_a_job_without_a_result_is_sent_again(sweep, fake_submitit, monkeypatch):
     found = iter(["no output", [{"epochs": 3}]])
-    monkeypatch.setattr(slurm, "work", lambda each: next(found))
+    monkeypatch.setattr(slurm_jobs, "work", lambda each: next(found))
     given = with_flags(sweep[0]._replace(runs=sweep[0].runs[:1]), "slurm", slurm_cluster="local")
     assert dict(slurm.launch(given)) == {0: {"epochs": 3}}
     assert "lost (job 9_0: no output); trained again" in sweep[1].getvalue()
     (one,) = task.make_tasks(given.runs, [[0]], given.output)
-    again, same = slurm.Work().checkpoint(one)
-    assert (type(again), same) == (slurm.Work, one)
+    again, same = slurm_jobs.Work().checkpoint(one)
+    assert (type(again), same) == (slurm_jobs.Work, one)
 
 
 def test_submitits_own_processes_run_one_at_a_time(sweep, fake_submitit):
