@@ -148,6 +148,8 @@ def test_flags_are_read_in_any_order():
     )
     flags = command_line.parse(["--config.beta=2", "--workdir=a b", "--config.log.parameters=true", "--config=c.py"])
     assert flags == command_line.Flags("c.py", "a b", (("beta", "2"), ("log.parameters", "true")), help=False)
+    apart = ["--config.beta", "2", "--workdir", "a b", "--config.log.parameters", "true", "--config", "c.py"]
+    assert command_line.parse(apart) == flags
     with pytest.raises(InputError, match=r"--workdir: its value is missing"):
         command_line.parse(["--workdir", "--config=x"])
     with pytest.raises(InputError, match=r"^--config.beta: its value is missing; write --config.beta=VALUE$"):

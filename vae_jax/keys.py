@@ -35,6 +35,8 @@ class Key(NamedTuple):
     """True if the number is an argument of the compiled program: runs that differ only in such keys can be trained as one."""
     unless: str = ""
     """The key in whose place nobody reads this one while it is not 0; empty: there is none."""
+    only: tuple[str, ...] = ()
+    """A key and the values of it with which this one is read, as in ("dataset", "folder"); empty: with all."""
 
 
 class Entry(NamedTuple):

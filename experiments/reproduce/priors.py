@@ -26,6 +26,7 @@ from experiments.benchmarks import record
 from experiments.benchmarks.rounds import interleave
 from experiments.benchmarks.train_speed import Bench
 from experiments.reproduce import priors_tables
+from experiments.reproduce.priors_figures import curve_of
 from experiments.reproduce.priors_rows import TABLES, Table
 from vae_jax import data, train
 from vae_jax.commands import arguments
@@ -34,7 +35,6 @@ from vae_jax.errors import one_of
 from vae_jax.evaluation import divergence, health, nll
 from vae_jax.runs.loading import load_run
 from vae_jax.runs.run import Run
-from vae_jax.runs.writer import read_metrics
 from vae_jax.system import disk
 from vae_jax.system.command import run_command
 from vae_jax.system.console import Console
@@ -117,13 +117,6 @@ def numbers_of(run: Run, workdir: Path, measured: nll.Record) -> dict[str, Any]:
         "samples": int(measured.facts["samples"]),
         "images": measured.done,
     }
-
-
-def curve_of(workdir: Path) -> dict[str, list[float]]:
-    """Return the validation elbo against the epoch, of at most 200 epochs."""
-    rows = read_metrics(workdir)
-    rows = rows[:: -(-len(rows) // 200)]
-    return {"epoch": [row["epoch"] for row in rows], "elbo": [round(row["val/elbo"], 3) for row in rows]}
 
 
 def train_row(flags: Any, name: str, row: str, seed: int, console: Console) -> None:

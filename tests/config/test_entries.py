@@ -1,12 +1,14 @@
 """Keys that only some entries of the registries read, keys with a new name, and the help that shows them by entries."""
 
 import json
+import re
 
 import pytest
 
 from vae_jax import config as config_lib
 from vae_jax.config import command_line, registries, table
 from vae_jax.config.common import COMMON
+from vae_jax.data import DATASETS
 from vae_jax.errors import InputError
 
 NAMES = registries.names("digits")
@@ -65,7 +67,51 @@ def test_a_key_is_unread_exactly_if_no_chosen_entry_declares_it():
         assert dict(choice for choice in table.chosen(flat) if choice[0] in chosen) == chosen
         read = {key.name for keys in COMMON.values() for key in keys}
         read |= {key.name for choice in table.chosen(flat) for key in table.ENTRIES[choice].keys}
-        assert table.unread(flat).keys() == {key.name for key in config_lib.KEYS} - read
+        assert table.unread(flat).keys() == {key.name for key in config_lib.KEYS} - (read - OF_OTHERS)
+
+
+OF_OTHERS = {"data_dir", "train_dir", "val_dir", "test_dir", "split", "split_target", "background", "skip_broken"}
+OF_OTHERS |= {"data_workers", "weight_decay", "schedule_epochs"}
+"""Keys of other data sets, optimizers and schedules than the defaults."""
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {"train_dir": "photos"},
+            "train_dir=photos: only dataset=folder reads this key, and the run has dataset=digits",
+        ),
+        (
+            {"split": (0.5, 0.5)},
+            "split=(0.5, 0.5): only dataset=folder or dataset=arrays reads this key, and the run has ",
+        ),
+        ({"data_dir": "a"}, "data_dir=a: dataset=digits comes with scikit-learn and reads no folder"),
+        ({"dataset": "mnist", "data_workers": 2}, "data_workers=2: only dataset=grain reads this key"),
+        (
+            {"weight_decay": 0.3},
+            "weight_decay=0.3: only optimizer=adamw reads this key, and the run has optimizer=adam",
+        ),
+        (
+            {"optimizer": "sgd", "adam_b2": 0.5},
+            "adam_b2=0.5: only optimizer=adam or optimizer=adamw or optimizer=rmsprop",
+        ),
+        ({"schedule_epochs": 3.0}, "schedule_epochs=3.0: only schedule=cosine reads this key"),
+    ],
+)
+def test_a_key_of_another_data_set_optimizer_or_schedule_is_refused_in_one_line(make_config, changes, line):
+    with pytest.raises(InputError) as caught:
+        config_lib.validate(make_config(**changes), {})
+    (found,) = str(caught.value).splitlines()
+    assert found.startswith(line)
+
+
+def test_every_key_that_is_read_with_some_values_of_another_names_real_ones():
+    for key in config_lib.KEYS:
+        if key.only:
+            by, *values = key.only
+            known = table.BY_NAME[by].choices or DATASETS
+            assert set(values) <= set(known), key.name
 
 
 @pytest.mark.parametrize(
@@ -161,8 +207,16 @@ def test_help_has_a_heading_per_entry_and_the_chosen_ones_come_first():
 
 def test_help_with_a_config_file_and_overrides_shows_their_entries_first():
     text = command_line.help_text(["--help", "--config=configs/iwae.py", "--config.likelihood=gaussian"])
-    table_of_keys = text.removeprefix(command_line.USAGE)
+    heading, table_of_keys = text.removeprefix(command_line.USAGE).split("\n", 1)
+    assert heading == ("Keys, their values in --config=configs/iwae.py --config.likelihood=gaussian, and meanings:")
+    assert re.search(r"--config.latent_dim +50 ", table_of_keys)
     assert {"likelihood=gaussian", "objective=importance"} <= set(headings(table_of_keys)[:5])
     plain = command_line.help_text(["--help"])
-    assert plain == command_line.help_text(["-h", "--config=nowhere.py"])
-    assert headings(plain.removeprefix(command_line.USAGE))[0] == "model=vae"
+    assert headings(plain.removeprefix(command_line.USAGE))[:2] == ["Keys, their defaults and meanings:", "model=vae"]
+    assert plain == command_line.help_text(["-h", "--workdir=anywhere"])
+    for words, problem in (
+        (["--config=nowhere.py"], "nowhere.py: no such"),
+        (["--config=vae", "--config.beat=1"], "beat"),
+    ):
+        with pytest.raises(InputError, match=problem):
+            command_line.help_text(["-h", *words])

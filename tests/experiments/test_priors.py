@@ -6,7 +6,7 @@ import math
 import pytest
 
 from experiments.benchmarks import record
-from experiments.reproduce import priors, priors_tables
+from experiments.reproduce import priors, priors_figures, priors_tables
 from experiments.reproduce.priors_rows import TABLES
 from vae_jax.config import differences, flatten
 from vae_jax.errors import InputError
@@ -101,7 +101,7 @@ def test_the_figure_of_a_long_study_shows_the_learning_curves(tmp_path, monkeypa
     monkeypatch.setattr(record, "ROOT", tmp_path)
     (tmp_path / "reproduce").mkdir()
     drawn = []
-    monkeypatch.setattr(priors_tables, "_draw_curves", lambda axes, curves: drawn.append(curves))
+    monkeypatch.setattr(priors_figures, "_draw_curves", lambda axes, curves: drawn.append(curves))
     curves = {"standard": {"epoch": [1, 2], "elbo": [-99.0, -95.0]}, "flow RealNVP": {"epoch": [1], "elbo": [-90.0]}}
     for row, curve in curves.items():
         priors_tables.keep("conv", row, "0", numbers(80.0, curve=curve))
@@ -113,7 +113,7 @@ def test_a_curve_has_all_of_few_epochs_and_every_nth_of_many(tmp_path):
     for count, last, number in ((3, 3, 3), (401, 400, 134)):
         lines = [json.dumps({"step": epoch, "epoch": epoch, "val/elbo": -epoch / 8}) for epoch in range(1, count + 1)]
         (tmp_path / "metrics.jsonl").write_text("\n".join(lines) + "\n")
-        curve = priors.curve_of(tmp_path)
+        curve = priors_figures.curve_of(tmp_path)
         assert (curve["epoch"][0], curve["epoch"][-1], len(curve["epoch"])) == (1, last, number)
         assert curve["elbo"] == [-epoch / 8 for epoch in curve["epoch"]]
 

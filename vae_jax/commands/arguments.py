@@ -4,11 +4,14 @@ import argparse
 import os
 import re
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, cast
 
 from vae_jax.config import command_line
 from vae_jax.errors import InputError
 from vae_jax.system import disk
+
+PAGE_MARK = b'<meta name="generator" content="vae_jax">'
+"""The beginning of every page has it; another file is not overwritten."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,6 +28,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise InputError where argparse would print its usage and exit."""
+        missing = re.fullmatch(r"argument ([^:]+): expected (?:one|at least one) argument", message)
+        unknown = re.fullmatch(r"unrecognized arguments: (.*)", message)
+        if missing:
+            message = f"{missing[1]}: its value is missing; write {missing[1]}=VALUE"
+        elif unknown:
+            flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
+            message = f"{unknown[1]}: unknown; choices: {', '.join(flags)}"
         raise InputError(f"{message}; --help lists the flags")
 
     def add_run(self) -> None:
@@ -45,7 +55,7 @@ class Parser(argparse.ArgumentParser):
         flags, rest = self.parse_known_args(argv)
         unknown = [word for word in rest if not word.startswith("--config.") or "=" not in word]
         if unknown:
-            self.error(f"unknown: {' '.join(unknown)}")
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
         given = command_line.parse([f"--config={flags.config}", *rest])
         flags.config, flags.overrides = given.config, given.overrides
         return flags
@@ -67,14 +77,18 @@ def output_folder(flags: argparse.Namespace, below: str = "", kind: str = "DIR")
 
 def pair(text: str) -> tuple[int, int]:
     """Parse two whole numbers, `3,7`."""
-    first, second = (int(part) for part in text.split(","))
-    return first, second
+    numbers = [_whole(part) for part in text.split(",")]
+    if len(numbers) != 2 or None in numbers:
+        raise argparse.ArgumentTypeError(f"{text} is not two whole numbers, such as 3,7")
+    return cast(tuple[int, int], tuple(numbers))
 
 
 def names(text: str) -> tuple[str, str]:
     """Parse two names, `cat,dog`."""
-    first, second = text.split(",")
-    return first, second
+    parts = text.split(",")
+    if len(parts) != 2 or not all(parts):
+        raise argparse.ArgumentTypeError(f"{text} is not two names, such as cat,dog")
+    return parts[0], parts[1]
 
 
 def path(text: str) -> Path:
@@ -84,16 +98,25 @@ def path(text: str) -> Path:
 
 def count(text: str) -> int:
     """Parse a whole number, at least 1."""
-    if int(text) < 1:
+    number = _whole(text)
+    if number is None or number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number, at least 1")
-    return int(text)
+    return number
 
 
 def seed(text: str) -> int:
     """Parse a seed, 0 to 2^32 - 1."""
-    if not 0 <= int(text) < 2**32:
+    number = _whole(text)
+    if number is None or not 0 <= number < 2**32:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0 to {2**32 - 1}")
-    return int(text)
+    return number
+
+
+def _whole(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        return None
 
 
 def seeds(text: str) -> tuple[int, ...]:
@@ -104,14 +127,16 @@ def seeds(text: str) -> tuple[int, ...]:
     return numbers
 
 
-def output_file(flag: str, path: Path) -> Path:
-    """Return the path if a file can be written there.
+def output_page(flag: str, path: Path) -> Path:
+    """Return the path if a page can be written there.
 
     Raises:
-        InputError: the path is a folder, or its folder is missing or not writable.
+        InputError: the path is a folder or a file that is no page, or its folder is missing or not writable.
     """
     if path.is_dir():
         raise InputError(f"{flag}={path}: a folder; name a file in it")
+    if path.exists() and PAGE_MARK not in path.read_bytes()[:1000]:
+        raise InputError(f"{flag}={path}: there already, and no page of vae_jax; choices: a new file")
     if not path.parent.is_dir():
         raise InputError(f"{flag}={path}: no such folder: {path.parent}")
     if not os.access(path.parent, os.W_OK | os.X_OK):

@@ -23,6 +23,6 @@ def main(argv: list[str]) -> None:
     workdirs = [arguments.path(part) for part in flags.workdirs.split(",") if part]
     if len(workdirs) < 2:
         raise InputError(f"--workdirs={flags.workdirs}: name at least two runs, separated by commas")
-    path = arguments.output_file("--output", flags.output)
+    path = arguments.output_page("--output", flags.output)
     report.write_comparison(workdirs, path)
     Console().line(f"{path} ({format_bytes(path.stat().st_size)})")

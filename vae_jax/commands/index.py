@@ -19,7 +19,7 @@ def main(argv: list[str]) -> None:
     flags = parser.parse_args(argv)
     path = flags.output or flags.folder / "index.html"
     if flags.output or flags.folder.is_dir():
-        arguments.output_file("--output", path)
+        arguments.output_page("--output", path)
     counts = report.write_index(flags.folder, path)
     states = ", ".join(f"{count} {state}" for state, count in counts.items())
     total = sum(counts.values())

@@ -24,7 +24,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--open", action="store_true", help="open it in the browser")
     flags = parser.parse_args(argv)
     run = load_run(flags.workdir, flags.which)
-    path = arguments.output_file("--output", flags.output or arguments.output_folder(flags, kind="FILE") / PAGE)
+    path = arguments.output_page("--output", flags.output or arguments.output_folder(flags, kind="FILE") / PAGE)
     report.write_report(run, data.load(run.config), flags.workdir, path)
     Console().line(f"{path} ({format_bytes(path.stat().st_size)})")
     if flags.open and not webbrowser.open(path.resolve().as_uri()):

@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
     """Run the command; the exit code is 1 if a run failed."""
     flags, console = read_flags(argv, __doc__), Console()
     stop_message = f"stopped; resume with: vae-jax sweep {shlex.join(argv)}"
-    name, output = Path(flags.config).stem, disk.make_folder("--output", flags.output)
+    name, output = Path(flags.config).stem, flags.output
 
     def read(point: sweeps.Point) -> Any:
         # Films are for single runs: a run that records one cannot be trained together with others.
@@ -53,12 +53,14 @@ def main(argv: list[str]) -> int:
 
     with signals.leaving(stop_message):
         if flags.space:
+            disk.make_folder("--output", output)
             sweep = Sweep([], "off", output, console, stop_message, flags.of_launcher)
             given = searching.Search(
                 flags.space, flags.trials, flags.seeds, read, name, flags.launch.launch, sweep, flags.parallel
             )
             return int(not searching.write(*searching.search(given), len(flags.seeds), console))
         runs = sweeps.plan(flags.points, flags.seeds, read, name, output)
+        disk.make_folder("--output", output)
         last = sweeps.over_beta(flags.points)
         sweep = Sweep(runs, flags.population, output, console, stop_message, flags.of_launcher)
         done = finished(runs, dict(flags.launch.launch(sweep)), last)

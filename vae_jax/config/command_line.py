@@ -25,7 +25,6 @@ to write to the workdir. SLURM, Open MPI, Kubernetes and TPU pods tell each proc
 with --distributed=HOST:PORT,PROCESSES,ID: the address of process 0, the number of processes, and the process's own number,
 from 0.
 
-Keys, their defaults and meanings:
 """
 
 
@@ -44,6 +43,8 @@ class Flags(NamedTuple):
 def parse(argv: list[str]) -> Flags:
     """Parse `--config=FILE --workdir=DIR --config.KEY=VALUE ... --distributed --help`, in any order.
 
+    A value may also be the next word: `--workdir DIR`.
+
     Raises:
         InputError: an unknown flag, a flag without a value, or neither a config nor a workdir.
     """
@@ -51,7 +52,7 @@ def parse(argv: list[str]) -> Flags:
     overrides, problems = [], []
     if "--help" in argv or "-h" in argv:
         return Flags("", "", (), help=True)
-    for word in argv:
+    for word in _joined(argv):
         flag, equals, value = word.partition("=")
         if flag in named and value:
             problems += config_lib.text_problems(flag, value)
@@ -76,6 +77,18 @@ def parse(argv: list[str]) -> Flags:
     return Flags(named["--config"], named["--workdir"], tuple(overrides), False, named["--distributed"])
 
 
+def _joined(argv: Sequence[str]) -> list[str]:
+    """Return the words of a command line with `--flag value` as `--flag=value`."""
+    words: list[str] = []
+    for word in argv:
+        takes_value = words and words[-1].startswith(("--config", "--workdir")) and "=" not in words[-1]
+        if takes_value and not word.startswith("--"):
+            words[-1] += f"={word}"
+        else:
+            words.append(word)
+    return words
+
+
 def read_file(
     file: str, overrides: Sequence[tuple[str, str]] = (), say: Callable[[str], None] = lambda line: None
 ) -> Config:
@@ -89,15 +102,18 @@ def read_file(
 
 
 def help_text(argv: Sequence[str]) -> str:
-    """Return the help; with --config=FILE and overrides the keys of the entries that they choose come first."""
-    words = [word for word in argv if word not in ("-h", "--help")]
-    try:
-        flags = parse(words)
-        config = config_lib.override(config_lib.load_file(flags.config), flags.overrides)
-    except InputError:
-        config = config_lib.defaults()
-    flat = config_lib.flatten(config_lib.defaults()) | config_lib.flatten(config)
-    return USAGE + config_lib.key_table(names("digits"), flat)
+    """Return the help. With --config=FILE and overrides it has their values, and the keys that they choose come first.
+
+    Raises:
+        InputError: as `read_file`, but for keys that nothing reads.
+    """
+    words = [word for word in _joined(argv) if word.startswith("--config")]
+    flags = parse(words) if words else Flags("", "", (), help=True)
+    flat, heading = config_lib.flatten(config_lib.defaults()), "Keys, their defaults and meanings:"
+    if flags.config:
+        flat |= config_lib.flatten(config_lib.override(config_lib.load_file(flags.config), flags.overrides))
+        heading = f"Keys, their values in {' '.join(words)}, and meanings:"
+    return f"{USAGE}{heading}\n{config_lib.key_table(names('digits'), flat)}"
 
 
 def overridden(config: Config, overrides: Sequence[tuple[str, str]]) -> Config:

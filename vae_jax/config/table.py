@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 
 from vae_jax.config.common import COMMON
 from vae_jax.config.registries import REGISTRIES
+from vae_jax.data import EMBEDDED
 from vae_jax.keys import Entry, Key
 from vae_jax.types import Config
 
@@ -75,8 +76,16 @@ def unread(flat: Mapping[str, Any]) -> dict[str, str]:
         has = ", ".join(f"{by}={flat[by] or '(empty)'}" for by in asked)
         only = f"only {words} reads this key, and the run has {has}"
         reasons[key.name] = only if asked else ignored[readers[0][0]]
-    replaced = [key for key in KEYS if key.unless and flat[key.unless]]
-    return reasons | {key.name: f"{key.unless}={flat[key.unless]} takes its place" for key in replaced}
+    for key in KEYS:
+        if key.unless and flat[key.unless]:
+            reasons[key.name] = f"{key.unless}={flat[key.unless]} takes its place"
+        by, *values = key.only or ("",)
+        if by and flat[by] not in values:
+            words = " or ".join(f"{by}={value}" for value in values)
+            reasons[key.name] = f"only {words} reads this key, and the run has {by}={flat[by]}"
+    if flat["dataset"] in EMBEDDED:
+        reasons["data_dir"] = f"dataset={flat['dataset']} comes with scikit-learn and reads no folder"
+    return reasons
 
 
 def defaults() -> Config:
@@ -112,7 +121,7 @@ def key_table(registries: Mapping[str, Collection[str]], flat: Mapping[str, Any]
 
     Args:
         registries: key -> the names that it may have, for the keys that name an entry.
-        flat: a complete flat config, whose entries are shown first.
+        flat: a complete flat config, whose values are shown, and whose entries come first.
     """
     first = chosen(flat)
     later = [choice for choice in ENTRIES if choice not in first]
@@ -124,18 +133,18 @@ def key_table(registries: Mapping[str, Collection[str]], flat: Mapping[str, Any]
         new = [key for key in keys if key.name not in shown]
         shown |= {key.name for key in new}
         rows += [(heading, key) for key in new]
-    described = [_row(key, registries.get(key.name, key.choices)) for _, key in rows]
+    described = [_row(key, flat[key.name], registries.get(key.name, key.choices)) for _, key in rows]
     wide = [max(len(row[i]) for row in described) for i in range(2)]
     lines, before = [], ""
-    for (heading, _), (name, default, meaning) in zip(rows, described, strict=True):
+    for (heading, _), (name, value, meaning) in zip(rows, described, strict=True):
         lines += [] if heading == before else [f"\n{heading}"]
         before = heading
-        lines.append(f"  {name:<{wide[0]}}  {default:<{wide[1]}}  {meaning}")
+        lines.append(f"  {name:<{wide[0]}}  {value:<{wide[1]}}  {meaning}")
     return "\n".join(lines)
 
 
-def _row(key: Key, choices: Collection[str]) -> tuple[str, str, str]:
-    default = json.dumps(key.default) if key.kind is str else str(key.default)
+def _row(key: Key, value: Any, choices: Collection[str]) -> tuple[str, str, str]:
+    text = json.dumps(value) if key.kind is str else str(value)
     names = ", ".join(choices)
     notes = [f" ({names})" if names else "", f" [{key.unit}]" if key.unit else ""]
-    return f"--config.{key.name}", default, key.meaning + "".join(notes)
+    return f"--config.{key.name}", text, key.meaning + "".join(notes)

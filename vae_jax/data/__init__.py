@@ -27,6 +27,8 @@ DATASETS: dict[str, Callable[[Config], Source]] = {
     "grain": load_records,
 }
 """Name -> loader, (config) -> Source. Any other name is that of a TFDS builder."""
+EMBEDDED = ("digits", "textbook_digits")
+"""The sets that come with scikit-learn."""
 
 
 def known_names(name: str) -> Collection[str]:

@@ -99,9 +99,11 @@ def plan(
         config = read((*point, ("seed", str(seed))))
         workdir = root / config_lib.run_name(config, name)
         if workdir in places:
-            same = " and ".join(",".join(f"{k}={v}" for k, v in p) for p in (places[workdir], point))
+            texts = [",".join(f"{key}={value}" for key, value in each) for each in (places[workdir], point)]
+            if texts[0] == texts[1]:
+                raise InputError(f"--over: {texts[0]} occurs twice")
             raise InputError(
-                f"--over: {same} are the same run, {workdir.name}: these keys are not part of a run's identity"
+                f"--over: {' and '.join(texts)} are the same run, {workdir.name}: these keys are not part of a run's identity"
             )
         places[workdir] = point
         runs.append(Planned(point, seed, config, workdir))
