@@ -12,7 +12,7 @@ from vae_jax import commands, main
 from vae_jax.errors import InputError
 
 
-@pytest.mark.parametrize("argv", [[], ["--help"], ["-h"]])
+@pytest.mark.parametrize("argv", [[], ["--help"], ["-h"], ["help"]])
 def test_the_commands_are_listed_with_their_summaries(capsys, argv):
     assert vae_jax_command.run(argv) == 0
     lines = capsys.readouterr().out.splitlines()

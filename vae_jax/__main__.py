@@ -28,7 +28,7 @@ def _run(argv: list[str]) -> int | None:
         from importlib.metadata import version
 
         print(f"vae_jax {version('vae_jax')}")
-    elif name in ("-h", "--help"):
+    elif name in ("-h", "--help", "help"):
         print(listing())
     else:
         raise _unknown(name)

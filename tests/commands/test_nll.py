@@ -94,6 +94,7 @@ def test_a_stopped_nll_resumes_with_the_same_bits_for_any_piece_size(runs, monke
         (["--workdir=VAE", "--split=tset"], ["--split", "tset", "val", "train"]),
         (["--workdir=VAE", "--seed=-1"], ["--seed", "-1"]),
         (["--workdir=VAE", "--against=EMPTY"], ["--against", "nll.npz", "missing"]),
+        (["--workdir=VAE", "--against=nowhere"], ["--against=nowhere: no such folder"]),
     ],
 )
 def test_bad_input_exits_with_code_2_and_one_line(refused, flags, words):

@@ -377,7 +377,9 @@ def test_bad_flags_of_pack_and_images_of_several_sizes_are_refused(packed, pictu
     assert "dataset=digits: folders of images can be packed; choices: dataset=folder" in refused(
         "--config=vae", f"--output={tmp_path / 'x'}"
     )
-    assert "unknown: --nothing" in refused(*flags, f"--output={tmp_path / 'x'}", "--nothing")
+    assert "--nothing: unknown; choices: --help, --config, --output" in refused(
+        *flags, f"--output={tmp_path / 'x'}", "--nothing"
+    )
     wide = tmp_path / "pictures"
     shutil.copytree(pictures, wide)
     Image.new("RGB", (9, 9)).save(wide / "a" / "wide.png")

@@ -3,7 +3,7 @@
 The keys are those of a run with --config.dataset=folder, such as data_dir, split and image_size: images are decoded, resized and
 split as for that run, and stored as PNG without loss. A run with --config.dataset=grain --config.data_dir=DIR has the same images
 in the same splits. It reads the training images as it needs them, so they may be more than the disk could hold decoded.
-Needs pip install 'vae_jax[grain]'.
+Such a run needs pip install 'vae_jax[grain]'.
 """
 
 import shlex

@@ -54,7 +54,9 @@ def parse(argv: list[str]) -> Flags:
         return Flags("", "", (), help=True)
     for word in _joined(argv):
         flag, equals, value = word.partition("=")
-        if flag in named and value:
+        if named.get(flag):
+            problems.append(f"{flag}={shown(value)}: {flag} occurs twice")
+        elif flag in named and value:
             problems += config_lib.text_problems(flag, value)
             # A shell expands `~` only at the beginning of a word. Values that are not paths do not begin with `~`.
             named[flag] = os.path.expanduser(value)

@@ -10,6 +10,7 @@ from typing import Any
 
 from vae_jax.config.combinations import combination_problems
 from vae_jax.config.table import BY_NAME, KEYS, RENAMED, flatten, nest, unread
+from vae_jax.data import DATASETS
 from vae_jax.errors import InputError, shown
 from vae_jax.keys import LARGEST_REAL, Key
 from vae_jax.types import Config
@@ -146,7 +147,7 @@ def _value_problems(key: Key, value: Any, names: Collection[str]) -> list[str]:
     if problems:
         return problems
     if names and value not in names and value != key.default:
-        few = names if len(names) <= 20 else sorted(names)[:0]
+        few = names if key.name != "dataset" else (*DATASETS, "a set of TensorFlow Datasets")
         return [f"{at}: unknown {key.name}{_nearest(value, names)}{choices(few)}"]
     if key.choices and value not in key.choices:
         return [f"{at}: not {describe(key)}{_nearest(value, key.choices)}"]

@@ -37,7 +37,8 @@ def read_config(workdir: Path) -> Config:
     """
     path = workdir / CONFIG
     if not os.path.isdir(workdir):  # Path's own raises in a folder that must not be read
-        raise InputError(f"--workdir={workdir}: no such folder; train a run: python -m vae_jax.main --config=vae")
+        what = "a file, and no folder of a run" if os.path.exists(workdir) else "no such folder"
+        raise InputError(f"--workdir={workdir}: {what}; train a run: python -m vae_jax.main --config=vae")
     config, problem = _stored_config(workdir)
     if config is not None:
         return config

@@ -301,7 +301,7 @@ def test_bad_input_to_the_report_is_reported_in_one_line(trained, tmp_path, caps
     ("flags", "told"),
     [
         (["--workdirs={vae}"], "at least two runs"),
-        (["--workdirs={vae},nowhere"], "--workdir=nowhere: no such folder"),
+        (["--workdirs={vae},nowhere"], "--workdirs=nowhere: no such folder"),
         (["--workdirs={vae},{ae}", "--output={empty}"], "a folder; name a file in it"),
     ],
 )

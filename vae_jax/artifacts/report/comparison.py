@@ -13,6 +13,7 @@ from vae_jax.artifacts.report import best_values, code_plane, facts, measured, n
 from vae_jax.artifacts.report.page import address, render
 from vae_jax.artifacts.report.sprites import sheet
 from vae_jax.data.preprocess import kind_of_pixels
+from vae_jax.errors import InputError
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.loading import load_run
 from vae_jax.runs.pair import PAIR
@@ -89,7 +90,10 @@ def write_page(compared: Sequence[Compared], path: Path) -> None:
 
 
 def _read(workdir: Path) -> Compared:
-    run = load_run(workdir)
+    try:
+        run = load_run(workdir)
+    except InputError as error:
+        raise InputError(str(error).replace("--workdir=", "--workdirs=", 1)) from None
     results = workdir_lib.read_results(workdir)
     stands = facts.standing(workdir, run.config, results)
     dataset = data.load(run.config)

@@ -58,7 +58,10 @@ def _advice(error: Exception, config: Config) -> str:
     if isinstance(error, ImportError) and "tensorflow" in str(error):
         return "TFDS needs TensorFlow to prepare this set: pip install 'vae_jax[tf]'"
     if isinstance(error, requests.RequestException | ConnectionError | DownloadError):
-        return f"download failed ({error}); offline, give --config.data_dir=DIR with {files_wanted(config)}"
+        files = files_wanted(config)
+        if config.data_dir:
+            return f"download failed ({error}); data_dir={config.data_dir} has not all it needs: {files}"
+        return f"download failed ({error}); offline, give --config.data_dir=DIR with {files}"
     if isinstance(error, NonMatchingChecksumError):
         where = f"data_dir={config.data_dir}" if config.data_dir else "the network gave a wrong file"
         return f"{where}: {error}"

@@ -128,6 +128,8 @@ def read_other(workdir: Path, name: str, facts: Facts) -> Record:
     Raises:
         InputError: the record is missing, or measures something else.
     """
+    if not workdir.is_dir():
+        raise InputError(f"--against={workdir}: no such folder")
     record = read(workdir / name)
     if record is None:
         why = "cannot be read" if (workdir / name).exists() else "is missing"
