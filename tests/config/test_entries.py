@@ -207,12 +207,12 @@ def test_help_has_a_heading_per_entry_and_the_chosen_ones_come_first():
 
 def test_help_with_a_config_file_and_overrides_shows_their_entries_first():
     text = command_line.help_text(["--help", "--config=configs/iwae.py", "--config.likelihood=gaussian"])
-    heading, table_of_keys = text.removeprefix(command_line.USAGE).split("\n", 1)
+    heading, table_of_keys = text.partition(command_line.ABOUT)[2].split("\n", 1)
     assert heading == ("Keys, their values in --config=configs/iwae.py --config.likelihood=gaussian, and meanings:")
     assert re.search(r"--config.latent_dim +50 ", table_of_keys)
     assert {"likelihood=gaussian", "objective=importance"} <= set(headings(table_of_keys)[:5])
     plain = command_line.help_text(["--help"])
-    assert headings(plain.removeprefix(command_line.USAGE))[:2] == ["Keys, their defaults and meanings:", "model=vae"]
+    assert headings(plain.partition(command_line.ABOUT)[2])[:2] == ["Keys, their defaults and meanings:", "model=vae"]
     assert plain == command_line.help_text(["-h", "--workdir=anywhere"])
     for words, problem in (
         (["--config=nowhere.py"], "nowhere.py: no such"),

@@ -83,5 +83,5 @@ def test_a_config_that_does_not_exist_is_refused_with_all_names_the_nearest_firs
 
 def test_a_name_is_given_to_help_too():
     text = command_line.help_text(["--help", "--config=iwae"])
-    assert "objective=importance" in text.removeprefix(command_line.USAGE).split("not chosen")[0]
+    assert "objective=importance" in text.partition(command_line.ABOUT)[2].split("not chosen")[0]
     assert config_lib.load_file("iwae").objective == "importance"

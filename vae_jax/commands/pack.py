@@ -12,6 +12,7 @@ from vae_jax.commands import arguments
 from vae_jax.config import command_line
 from vae_jax.data.records.pack import pack_folder
 from vae_jax.errors import InputError
+from vae_jax.system.command import train_command
 from vae_jax.system.console import Console
 from vae_jax.system.formatting import format_bytes
 
@@ -47,4 +48,4 @@ def main(argv: list[str]) -> None:
         f"--config.data_dir={flags.output.absolute()}",
         *kept,
     ]
-    console.line(f"  python -m vae_jax.main {shlex.join(words)}")
+    console.line(f"  {train_command()} {shlex.join(words)}")

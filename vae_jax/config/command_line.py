@@ -8,14 +8,13 @@ from vae_jax import config as config_lib
 from vae_jax.config.registries import names
 from vae_jax.config.values import over_file
 from vae_jax.errors import InputError, shown
+from vae_jax.system.command import train_command
 from vae_jax.system.joining import FOUND
 from vae_jax.types import Config
 
-USAGE = """usage: python -m vae_jax.main --config=FILE [--workdir=DIR] [--config.KEY=VALUE ...] [--distributed[=WHERE]]
-       python -m vae_jax.main --workdir=DIR [--config.KEY=VALUE ...] [--distributed[=WHERE]]
-
-Trains the run that FILE describes, evaluates it and draws its figures, or resumes the run in DIR. FILE is a Python file, or
-the name of a config that comes with this program, such as vae. Run only files that you trust. `vae-jax train` is the same.
+ABOUT = """Trains the run that FILE describes, evaluates it and draws its figures, or resumes the run in DIR. FILE is a Python
+file, or the name of a config that comes with this program, such as vae. Run only files that you trust. `vae-jax train` and
+`python -m vae_jax.main` are the same.
 
 Without --workdir the folder of the run is runs/NAME. NAME is made from the config file, the data set, the latent size and a
 hash of the keys that identify the run, so the same command resumes the same run.
@@ -115,7 +114,9 @@ def help_text(argv: Sequence[str]) -> str:
     if flags.config:
         flat |= config_lib.flatten(config_lib.override(config_lib.load_file(flags.config), flags.overrides))
         heading = f"Keys, their values in {' '.join(words)}, and meanings:"
-    return f"{USAGE}{heading}\n{config_lib.key_table(names('digits'), flat)}"
+    more = "[--config.KEY=VALUE ...] [--distributed[=WHERE]]"
+    usage = [f"{train_command()} {first} {more}" for first in ("--config=FILE [--workdir=DIR]", "--workdir=DIR")]
+    return f"usage: {usage[0]}\n       {usage[1]}\n\n{ABOUT}{heading}\n{config_lib.key_table(names('digits'), flat)}"
 
 
 def overridden(config: Config, overrides: Sequence[tuple[str, str]]) -> Config:

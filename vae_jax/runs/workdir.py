@@ -15,6 +15,7 @@ from vae_jax import config as config_lib
 from vae_jax.errors import InputError, shown
 from vae_jax.runs import command
 from vae_jax.system import disk, locks
+from vae_jax.system.command import train_command
 from vae_jax.types import Config
 
 CONFIG = "config.json"
@@ -38,7 +39,7 @@ def read_config(workdir: Path) -> Config:
     path = workdir / CONFIG
     if not os.path.isdir(workdir):  # Path's own raises in a folder that must not be read
         what = "a file, and no folder of a run" if os.path.exists(workdir) else "no such folder"
-        raise InputError(f"--workdir={workdir}: {what}; train a run: python -m vae_jax.main --config=vae")
+        raise InputError(f"--workdir={workdir}: {what}; train a run: {train_command()} --config=vae")
     config, problem = _stored_config(workdir)
     if config is not None:
         return config
@@ -172,4 +173,4 @@ def record_folders(config: Config, workdir: Path) -> None:
 
 def resume_command(workdir: Path) -> str:
     """Return the command line that resumes a run."""
-    return f"python -m vae_jax.main --workdir={shlex.quote(str(workdir))}"
+    return f"{train_command()} --workdir={shlex.quote(str(workdir))}"

@@ -27,6 +27,11 @@ def _open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def train_command() -> str:
+    """Return the command that trains, in the form in which this process was started."""
+    return "vae-jax train" if os.path.basename(sys.argv[0]) == "vae-jax" else "python -m vae_jax.main"
+
+
 def run_command(body: Callable[[], int | None]) -> int:
     """Run a command and return its exit code: 0 done, 1 training failed, 2 bad input, 128 + n stopped by signal n.
 

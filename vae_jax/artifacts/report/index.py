@@ -11,6 +11,7 @@ from vae_jax.artifacts.report.thumbnail import thumbnail
 from vae_jax.errors import InputError, printable
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.system import disk
+from vae_jax.system.command import train_command
 from vae_jax.system.formatting import format_value
 
 SCRIPTS = ("table.js", "index.js")
@@ -33,7 +34,7 @@ def write_index(root: Path, path: Path) -> dict[str, int]:
         marks = ", ".join(folder_of_runs.MARKS)
         raise InputError(
             f"{root}: no run in it, so there is nothing to index: no folder in it holds one of {marks}; choices: another "
-            "folder, or train a run first: python -m vae_jax.main --config=vae"
+            f"folder, or train a run first: {train_command()} --config=vae"
         )
     with ThreadPoolExecutor(THREADS) as threads:
         runs = list(threads.map(run_row.read, folders))
