@@ -6,13 +6,22 @@ from typing import Any
 import jax
 import numpy as np
 
-from vae_jax.config import flatten, nest
+from vae_jax.config import KEYS, defaults, flatten, nest
 from vae_jax.models import parameter_table
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.run import Run
 from vae_jax.types import Config, Params
 
+OWN = ("folder", "arrays", "codes", "grain")
+"""The data sets that are a person's own: neither their images nor the names of their classes are shown to others."""
 PACKAGES = ("vae_jax", "jax", "flax", "numpy", "safetensors")
+OF_TRAINING = ("num_epochs", "early_stopping")
+OF_RECORDS = ("eval.", "checkpoint.")
+"""The keys that choose the checkpoint of a run, beside those of its identity."""
+PORTABLE = frozenset(
+    key.name for key in KEYS if key.identity or key.name in OF_TRAINING or key.name.startswith(OF_RECORDS)
+)
+"""The keys that go to others. Any other key is of the machine that trains: a folder, a tracker, a cache, a way to read images."""
 
 
 def sentence(run: Run) -> str:
@@ -25,8 +34,13 @@ def sentence(run: Run) -> str:
 
 
 def portable(config: Config) -> dict[str, Any]:
-    """Return the config without the folders of the machine that trained."""
-    return nest({name: value for name, value in flatten(config).items() if not name.endswith("_dir")}).to_dict()
+    """Return the part of the config that goes to others, nested: the keys of PORTABLE."""
+    return nest({name: value for name, value in flatten(config).items() if name in PORTABLE}).to_dict()
+
+
+def without_machine(config: Config) -> Config:
+    """Return the config with every key of the machine that trained at its default."""
+    return nest(flatten(defaults()) | flatten(portable(config)))
 
 
 def named(params: Params) -> dict[str, np.ndarray]:

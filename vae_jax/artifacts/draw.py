@@ -7,6 +7,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from vae_jax.artifacts import arrays
 from vae_jax.artifacts.arrays.needs import NEEDS
 from vae_jax.artifacts.arrays.table import ARRAYS
@@ -16,7 +18,10 @@ from vae_jax.runs.learned_sigma import pixel_sigma
 from vae_jax.runs.run import Run
 from vae_jax.runs.writer import history, read_metrics
 from vae_jax.system import disk
-from vae_jax.types import Dataset
+from vae_jax.types import Dataset, Spec, Split
+
+WITHOUT_IMAGES = ("samples", "temperatures")
+"""The figures of a model with a prior that show no image of its data."""
 
 
 class Drawn(NamedTuple):
@@ -31,6 +36,13 @@ class Drawn(NamedTuple):
     """The exception that drawing or writing raised, or None."""
     paths: tuple[Path, ...] = ()
     """The files that hold it."""
+
+
+def classes_alone(spec: Spec) -> Dataset:
+    """Return data for the figures WITHOUT_IMAGES: a black image of each class, and no image of the data set."""
+    count = len(spec.class_names)
+    split = Split(np.zeros((count, *spec.shape), np.uint8), np.arange(count, dtype=np.int32))
+    return Dataset(split, split, split, spec.class_names)
 
 
 def make_source(

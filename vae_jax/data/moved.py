@@ -13,6 +13,8 @@ def assert_there(paths: Mapping[str, str], kind: str = "folder") -> None:
         paths: key of the config -> its folder or file.
         kind: "folder" or "file".
     """
+    for name in (name for name, path in paths.items() if not path):
+        raise InputError(f"{name}=: names no {kind}; a shared model comes without the images of its author")
     missing = {name: path for name, path in paths.items() if not os.path.exists(path)}
     if missing:
         places = ", ".join(f"{name}={path}{_absolute(path)}" for name, path in missing.items())

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Int32
 
+from vae_jax.errors import InputError, shown
 from vae_jax.runs.checkpoint.ownership import assert_same_classes
 from vae_jax.runs.pieces import as_labels
 from vae_jax.runs.shown import as_html
@@ -63,3 +64,12 @@ class Labelled:
     def with_labels(self, rows: Any, labels: Any, name: str = "labels") -> tuple[Any, np.ndarray | None]:
         """Return rows and their labels, checked; None for a run that is not conditional."""
         return rows, as_labels(labels, len(jax.tree.leaves(rows)[0]), self.class_names, name)
+
+
+def assert_run(run: object) -> None:
+    """Raise InputError unless it is a Run, which a folder is only after it is loaded."""
+    if not isinstance(run, Labelled):
+        raise InputError(
+            f"run={shown(run)}: a {type(run).__name__} and not a Run; choices: vae_jax.load_run(FOLDER), or "
+            "vae_jax.from_pretrained of a shared model"
+        )

@@ -72,9 +72,10 @@ def traversal(source: Source, array: Lookup) -> Any:
     return images.reshape(-1, len(coordinates), *images.shape[1:])
 
 
-def _class_number(text: str, names: Sequence[str], present: Sequence[int]) -> int:
-    """Return the number of a class that is given by its name or its number, and has test images."""
-    number = names.index(text) if text in names else int(text) if text.isdecimal() else -1
+def _class_number(given: str | int, names: Sequence[str], present: Sequence[int]) -> int:
+    """Return the number of a class that is given by its name, or by its number as text or not, and has test images."""
+    text = str(given)
+    number = names.index(text) if given in names else int(text) if text.isdecimal() else -1
     if number not in present:
         known = listed([names[k] for k in present])
         raise InputError(f"--numbers: {shown(text)}: no such class among the test images; choices: {known}")

@@ -12,7 +12,7 @@ from vae_jax.types import Split
 class Request(NamedTuple):
     """A person's choices for the figures."""
 
-    numbers: tuple[str, str] | None = None
+    numbers: tuple[str | int, str | int] | None = None
     """The classes at the two ends of the walk, by name or number."""
     images: tuple[int, int] | None = None
     """The test images at the two ends of the walk, in the place of classes."""

@@ -4,8 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from vae_jax.artifacts.pretrained.picture import OWN
-from vae_jax.config import flatten, nest
+from vae_jax.artifacts.about import OWN
 from vae_jax.data.preprocess import kind_of_pixels
 from vae_jax.models import describe_latents, num_parameters
 from vae_jax.runs.run import Run
@@ -140,20 +139,24 @@ def _use(run: Run, name: str) -> list[str]:
 
 
 def _training(run: Run) -> list[str]:
-    if run.joined is None:
-        commands = [_command(run.config)]
-    else:
-        first = "runs/first"
-        commands = [f"{_command(run.joined.first.config)} --workdir={first}"]
-        commands += [f"{_command(run.joined.config)} --config.data_dir={first}"]
-    own = ["Its images are not here: name your own by `--config.data_dir=FOLDER`.", ""] * (run.config.dataset in OWN)
-    return ["## Training", "", *own, "```sh", *commands, "```", ""]
+    from vae_jax.artifacts.report.commands import of_shared, places
+
+    own = []
+    if run.config.dataset in OWN:
+        (name,) = places(run.config).values()
+        own = [f"Its images are not here: {name} stands for your own, {_form(run.config)}.", ""]
+    return ["## Training", "", *own, "```sh", *of_shared(run), "```", ""]
 
 
-def _command(config: Config) -> str:
-    from vae_jax.artifacts.report.commands import reproduce_command
-
-    return reproduce_command(nest({k: "" if k.endswith("_dir") else v for k, v in flatten(config).items()}))
+def _form(config: Config) -> str:
+    """Return the form that a person's own images have in the command of the card."""
+    if config.dataset == "arrays":
+        return "an .npz or .npy file"
+    if config.dataset == "grain":
+        return "shards of `vae-jax pack` or of TensorFlow Datasets"
+    return {0: "a folder with train/, val/ and test/", 2: "a folder with train/ and test/", 3: "a folder of images"}[
+        len(config.split)
+    ]
 
 
 def _limits(run: Run) -> list[str]:

@@ -1,5 +1,6 @@
 """The files of a shared folder, and what its config.json says."""
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -7,10 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vae_jax.artifacts import about
-from vae_jax.config import flatten, from_json
-from vae_jax.config.combinations import problems_without_folders
-from vae_jax.config.registries import NAMES
-from vae_jax.config.validation import key_problems
+from vae_jax.artifacts.pretrained import foreign
 from vae_jax.errors import InputError, shown
 from vae_jax.runs.checkpoint.ownership import spec_of
 from vae_jax.types import Config, Spec
@@ -20,8 +18,12 @@ FORMAT = 1
 CONFIG, CARD = "config.json", "README.md"
 WEIGHTS, FIRST = "model.safetensors", "first.safetensors"
 PICTURES = ("samples.png", "reconstructions.png")
+SEAL = "sha256_of_the_rest"
+"""The name in config.json of the SHA-256 of everything else in it."""
 EPOCHS = ("epochs", "best_epoch")
 """The names in config.json of the epochs of a training, and of its best checkpoint, if it was evaluated."""
+WRITTEN = "card"
+"""The name in config.json of the SHA-256 of the card as it was written."""
 FILES = (CONFIG, CARD, WEIGHTS, FIRST, *PICTURES)
 """The names that a shared folder may have. No other file is written, pushed, pulled or read."""
 
@@ -41,11 +43,18 @@ def described(config: Config, spec: Spec, step: int, sha256: str) -> dict[str, A
     return {"config": about.portable(config), "spec": spec._asdict(), "step": step, "sha256": sha256}
 
 
+def sealed(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts with the SHA-256 of their canonical JSON, whose names are sorted; one that is there is replaced."""
+    rest = {name: value for name, value in facts.items() if name != SEAL}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
+    return rest | {SEAL: hashlib.sha256(text.encode()).hexdigest()}
+
+
 def read(folder: Path) -> dict[str, Any]:
     """Read config.json.
 
     Raises:
-        InputError: it is missing, damaged, of a run and not of a shared folder, or of a newer format.
+        InputError: it is missing, damaged, changed, of a run and not of a shared folder, or of a newer format.
     """
     path = folder / CONFIG
     try:
@@ -69,6 +78,8 @@ def read(folder: Path) -> dict[str, Any]:
         raise InputError(
             f"{path}: format={form}{writer(facts)}, this version reads format {FORMAT}; choices: a newer vae_jax"
         )
+    if facts.get(SEAL) != sealed(facts)[SEAL]:
+        raise InputError(f"{path}: damaged or changed: its content is not that of its SHA-256; choices: a new copy")
     if not _are_metrics(facts.get("metrics")) or any(type(facts.get(name, 1)) not in (int, float) for name in EPOCHS):
         raise InputError(f"{path}: damaged, its metrics are no numbers")
     return facts
@@ -106,31 +117,10 @@ def part(facts: Mapping[str, Any], path: Path) -> Part:
             raise ValueError
     except (KeyError, TypeError, ValueError, AttributeError):
         raise InputError(f"{path}: damaged, it lacks the spec, the step or the SHA-256 of a model") from None
-    config = _config(facts.get("config"), path, facts)
+    config = foreign.config_of(facts.get("config"), path, writer(facts))
     if (config.dataset == "codes") != (spec.codes is not None):
         raise InputError(f"{path}: damaged, dataset={config.dataset} does not go with the spec's codes={spec.codes}")
     return Part(config, spec, step, sha256)
-
-
-def _config(values: Any, path: Path, facts: Mapping[str, Any]) -> Config:
-    """Return a config that this version knows; its keys of folders, which a shared config lacks, are empty."""
-    try:
-        config = from_json(json.dumps(values), str(path))
-        flat = flatten(config)
-        problems = key_problems(flat, NAMES) or problems_without_folders(_as_if_public(flat))
-    except InputError as error:
-        problems = str(error).removeprefix(f"{path}: ").split("\n")
-    else:
-        if not problems:
-            return config
-    more = f" (and {len(problems) - 1} more)" * (len(problems) > 1)
-    raise InputError(f"{path}: a config that this version does not know{writer(facts)}: {problems[0]}{more}")
-
-
-def _as_if_public(flat: dict[str, Any]) -> dict[str, Any]:
-    """Return a flat config for checks of its model alone: rules of a person's own images are not the model's."""
-    own = flat["dataset"] in ("folder", "arrays")
-    return flat | {"dataset": "digits", "val_fraction": flat["val_fraction"] or 0.1} if own else flat
 
 
 def writer(facts: Mapping[str, Any]) -> str:
@@ -138,6 +128,13 @@ def writer(facts: Mapping[str, Any]) -> str:
     versions = facts.get("versions")
     found = versions.get("vae_jax") if isinstance(versions, dict) else None
     return f", written by vae_jax {shown(found)}" if found else ""
+
+
+def path_of(name: str, folder: str | os.PathLike[str]) -> Path:
+    """Return the path of a folder that a person names; InputError, with the argument's name, for an empty one or no path."""
+    if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
+        raise InputError(f"{name}={shown(folder)}: not a folder; choices: its path, or . for the current folder")
+    return Path(os.path.expanduser(folder))
 
 
 def assert_writable(folder: Path) -> None:

@@ -28,12 +28,19 @@ def from_pretrained(name: str | Path, revision: str = "") -> Run:
         InputError: there is no such model, the hub cannot be reached, or the folder lacks a file, has a wrong SHA-256 or a
             config that this version does not know.
     """
-    folder = Path(os.path.expanduser(name))
+    folder = folder_lib.path_of("name", name)
     if os.path.isdir(folder):
+        if revision:
+            raise InputError(
+                f"revision={shown(revision)}: {folder} is a folder, which has no revisions; choices: a name on the hub"
+            )
         return _load(folder.absolute(), str(folder.absolute()), "")
     if not isinstance(name, str) or not hub.is_name(name):
         raise InputError(f"{shown(name)}: no such folder, and no name on the hub such as user/model")
-    copy = hub.pull(name, revision)
+    try:
+        copy = hub.pull(name, revision)
+    except InputError as error:
+        raise InputError(f"{name}: no such folder; on the hub: {str(error).removeprefix(f'{name}: ')}") from None
     return _load(copy, name, copy.name)
 
 

@@ -2,16 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from vae_jax import data
-from vae_jax.artifacts import draw
+from vae_jax.artifacts import about, draw
 from vae_jax.errors import InputError
 from vae_jax.runs.run import Run
-from vae_jax.types import Dataset, Split
-
-OWN = ("folder", "arrays", "codes")
-"""The data sets that are a person's own, and are shown to nobody."""
+from vae_jax.types import Dataset
 
 
 def picture(run: Run) -> dict[str, bytes]:
@@ -33,11 +28,8 @@ def picture(run: Run) -> dict[str, bytes]:
 def _shown_on(run: Run) -> tuple[str, Dataset | None]:
     """Return the figure's name, and the data it is drawn from."""
     if run.model.prior is not None:
-        # Samples need the classes alone, so no image is read.
-        count = len(run.spec.class_names)
-        classes = Split(np.zeros((count, *run.shape), np.uint8), np.arange(count, dtype=np.int32))
-        return "samples", Dataset(classes, classes, classes, run.spec.class_names)
-    if run.config.dataset in OWN:
+        return "samples", draw.classes_alone(run.spec)
+    if run.config.dataset in about.OWN:
         return "reconstructions", None
     try:
         return "reconstructions", data.load(run.config)

@@ -44,6 +44,10 @@ def read(path: Path, expected: str, template: Params) -> Params:
         import safetensors.numpy
     try:
         content = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(
+            f"{path.parent}: not a whole shared model, it lacks {path.name}; choices: a new copy"
+        ) from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     if (found := digest(content)) != expected:

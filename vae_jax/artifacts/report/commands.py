@@ -4,22 +4,26 @@ import json
 import shlex
 from pathlib import Path
 
+from vae_jax.artifacts import about
 from vae_jax.artifacts.report import facts
-from vae_jax.config import flatten
+from vae_jax.config import flatten, nest
 from vae_jax.runs import command
 from vae_jax.runs import workdir as workdir_lib
 from vae_jax.runs.run import Run
 from vae_jax.types import Config
 
+FIRST = "runs/first"
+"""The folder of the first run of a pair in the commands of a shared one."""
 TRAIN = ("python", "-m", "vae_jax.main")
 
 
 def commands(run: Run, workdir: Path) -> list[tuple[str, str]]:
     """Return (purpose, command) rows."""
+    if run.loaded_by is not None:  # a shared model, whose run is elsewhere
+        *before, last = of_shared(run)
+        return [*(("Train its first run again", text) for text in before), ("Train it again", last)]
     # The config of a pair is not that of the density that was trained.
     own = run.config if run.joined is None else run.joined.config
-    if run.loaded_by is not None:  # a shared model, whose run is elsewhere
-        return [("Train it again", reproduce_command(own))]
     return [
         ("Continue it", workdir_lib.resume_command(workdir)),
         ("Train it again, in another folder", again(own, workdir)),
@@ -55,3 +59,22 @@ def reproduce_command(config: Config) -> str:
     """Return the command that trains the same run again: every key that differs from its default."""
     flags = [f"--config.{name}={facts.written(value)}" for name, value in facts.changed(config).items()]
     return shlex.join([*TRAIN, "--config=base", *flags])
+
+
+def of_shared(run: Run) -> list[str]:
+    """Return the commands that train a shared run from its config alone, of a pair both; they name images by `places`."""
+    if run.joined is None:
+        return [_with_places(run.config)]
+    return [f"{_with_places(run.joined.first.config)} --workdir={FIRST}", _with_places(run.joined.config)]
+
+
+def places(config: Config) -> dict[str, str]:
+    """Return the keys that name a person's own images, and a name that stands for them; they go with `split`."""
+    if config.dataset == "folder":
+        return {"train_dir" if len(config.split) == 3 else "data_dir": "FOLDER"}
+    names = {"arrays": "FILE.npz", "grain": "FOLDER", "codes": FIRST}
+    return {"data_dir": names[config.dataset]} if config.dataset in names else {}
+
+
+def _with_places(config: Config) -> str:
+    return reproduce_command(nest(flatten(about.without_machine(config)) | places(config)))
