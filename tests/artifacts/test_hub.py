@@ -143,6 +143,46 @@ def test_a_hub_that_does_not_answer_is_left_after_a_while(client, folder, monkey
     assert huggingface_hub.get_session().timeout.read is None  # as it was
 
 
+def test_a_misspelt_folder_is_not_only_looked_up_on_the_hub(hub, client):
+    line = refusal(lambda: vae_jax.from_pretrained("runs/shraed"))
+    assert line.startswith(f"runs/shraed: no such folder; on the hub: {hub.url} has no such model (HTTP 404); ")
+    client("http://127.0.0.1:1")
+    line = refusal(lambda: vae_jax.from_pretrained("runs/shraed"))
+    assert line.startswith("runs/shraed: no such folder; on the hub: http://127.0.0.1:1 cannot be reached: ")
+
+
+def test_a_card_that_was_edited_on_the_hub_is_not_lost(hub, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(saving, "picture", lambda run: {})
+    own, run = tmp_path / "own", vae_jax.from_pretrained(folder)
+
+    def there() -> str:
+        return hub.commits["me/digits"][-1][1]["README.md"].decode()
+
+    def edit_there(text: str) -> None:
+        hub.commit("me/digits", hub.commits["me/digits"][-1][1] | {"README.md": text.encode()})
+
+    for license in ("mit", "apache-2.0"):  # a card as it was pushed is replaced
+        vae_jax.save_pretrained(run, own, license)
+        hub_lib.push(own, "me/digits")
+        assert f'license: "{license}"' in there()
+    (own / "README.md").write_text("Edited here.")
+    for text in ("Edited here.", "Edited here again."):  # and one that was kept when it was pushed
+        (own / "README.md").write_text(text)
+        vae_jax.save_pretrained(run, own, card="keep")
+        hub_lib.push(own, "me/digits")
+        assert there() == text
+    edit_there("Edited there.")
+    line = refusal(lambda: hub_lib.push(own, "me/digits"))
+    assert line == "push=me/digits: the card there was edited; choices: --card=keep, --card=replace"
+    hub_lib.push(own, "me/digits", "keep")
+    assert there() == "Edited there."
+    hub_lib.push(own, "me/digits", "replace")
+    assert there() == "Edited here again."
+    # A card that somebody wrote before the first push.
+    hub.commit("me/other", {"README.md": b"Of mine."})
+    assert "the card there was edited" in refusal(lambda: hub_lib.push(own, "me/other"))
+
+
 def test_a_name_that_the_hub_cannot_have_is_refused_before_the_run_is_read(capsys):
     flags = ["--workdir=nowhere", "--push=model"]
     assert run_command(lambda: share.main(flags)) == 2

@@ -2,16 +2,21 @@
 
 import base64
 import html
+import inspect
 import json
 import re
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from support.random_run import random_run
 
 import vae_jax
-from vae_jax.artifacts import notebook
+from vae_jax.artifacts import figures, notebook
 from vae_jax.errors import InputError
+
+unchecked = inspect.unwrap
+"""Argument types are checked in tests only."""
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +77,53 @@ def test_a_figure_is_drawn_for_the_cell_and_saved_on_request(run, tmp_path):
     ("name", "message"),
     [
         ("sample", r"^name=sample: unknown; did you mean samples\?"),
+        (None, "^name=None: unknown; choices: "),
         ("sigma", "^name=sigma: does not fit this run, it needs"),
     ],
 )
 def test_a_figure_that_cannot_be_drawn_is_one_line(run, name, message):
     with pytest.raises(InputError, match=message):
-        vae_jax.figure(run, name)
+        unchecked(vae_jax.figure)(run, name)
+
+
+@pytest.mark.parametrize("show", [vae_jax.figure, vae_jax.explore])
+def test_a_folder_in_the_place_of_a_run_is_one_line(show):
+    arguments = ("runs/x", "samples") if show is vae_jax.figure else ("runs/x",)
+    with pytest.raises(
+        InputError, match=r"^run=runs/x: a str and not a Run; choices: vae_jax\.load_run\(FOLDER\), or "
+    ):
+        unchecked(show)(*arguments)
+
+
+@pytest.fixture
+def ends(run, monkeypatch):
+    """Return a function (**choices) -> the names of the ends of a walk."""
+    monkeypatch.setattr(figures, "as_files", lambda name, drawn: {})
+    monkeypatch.setitem(figures.FIGURES, "walk", lambda walk_ends: [name for name, *_ in walk_ends])
+    return lambda **choices: unchecked(vae_jax.figure)(run, "walk", **choices).figure
+
+
+def test_the_ends_of_a_walk_are_names_or_numbers(ends):
+    expected = ["the mean of 3", "the mean of 7"]
+    for classes in ((3, 7), ("3", 7), ["3", "7"], np.array([3, 7])):
+        assert ends(classes=classes) == expected
+    assert ends(images=np.arange(2)) == ["image 0", "image 1"]
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"classes": (3, 11)}, "classes: 11: no such class among the test images; choices: 0, 1, "),
+        ({"classes": (3, -1)}, "classes: -1: no such class"),
+        ({"classes": (3,)}, r"classes=\(3,\): not two names or numbers; choices: such as classes=\(3, 7\)"),
+        ({"classes": 37}, "classes=37: not two names or numbers"),
+        ({"images": ("a", "b")}, r"images=\('a', 'b'\): not two numbers; choices: such as images=\(3, 7\)"),
+        ({"images": (0, 10**6)}, "images=0,1000000: the test images are 0 to "),
+    ],
+)
+def test_ends_of_a_walk_that_are_none_are_one_line(ends, choices, message):
+    with pytest.raises(InputError, match=f"^{message}"):
+        ends(**choices)
 
 
 def test_the_page_is_in_a_frame_as_plain_ascii(run, monkeypatch):

@@ -1,6 +1,7 @@
 """A model as a folder for others: the same bits after the way there and back, no path of its author, one line for bad folders."""
 
 import hashlib
+import inspect
 import json
 import pickle
 import re
@@ -67,6 +68,8 @@ def without_picture(monkeypatch):
     monkeypatch.setattr(saving, "picture", lambda run: {})
 
 
+unchecked = inspect.unwrap
+"""Argument types are checked in tests only."""
 ALL = ("latents", "reconstruct", "sample")
 
 
@@ -427,6 +430,56 @@ def test_a_bad_folder_is_refused_in_a_line(name, copy):
 @pytest.mark.parametrize("name", ["nowhere", "/nowhere/at/all", "a/b/c", "~/no/such", "user/../model"])
 def test_a_name_that_is_neither_a_folder_nor_on_the_hub_is_refused(name):
     assert re.search("no such folder, and no name on the hub such as user/model", refusal(name))
+
+
+def test_an_argument_that_is_no_name_or_has_no_revision_is_refused(shared):
+    with pytest.raises(InputError, match=r"^name=: not a folder; choices: its path, or \. for the current folder$"):
+        vae_jax.from_pretrained("")
+    with pytest.raises(InputError, match=r"^name=None: not a folder; choices: "):
+        unchecked(vae_jax.from_pretrained)(None)
+    with pytest.raises(InputError, match=r"^revision=v2: .* is a folder, which has no revisions; choices: "):
+        vae_jax.from_pretrained(shared[1], "v2")
+    with pytest.raises(InputError, match=r"^folder=: not a folder; choices: "):
+        vae_jax.save_pretrained(shared[0], "")
+
+
+def test_a_folder_is_not_saved_in_the_place_of_a_run(tmp_path):
+    with pytest.raises(
+        InputError, match=r"^run=runs/x: a str and not a Run; choices: vae_jax\.load_run\(FOLDER\), or "
+    ):
+        unchecked(vae_jax.save_pretrained)("runs/x", tmp_path / "f")
+    assert not (tmp_path / "f").exists()
+
+
+def test_neither_part_of_a_shared_pair_may_name_a_folder(tmp_path, without_picture):
+    vae_jax.save_pretrained(pair_of(random_run((8, 8, 1))), tmp_path)
+    change(tmp_path, lambda facts: facts["first"]["config"].update(cache_dir=str(tmp_path / "evil")))
+    assert f"refused, cache_dir={tmp_path / 'evil'}: a key of the reader's machine" in refusal(tmp_path)
+    change(tmp_path, lambda facts: facts["first"]["config"].update(cache_dir=""))
+    change(tmp_path, lambda facts: facts["config"].update(data_dir="/etc"))
+    assert "refused, data_dir=/etc: " in refusal(tmp_path)
+    change(tmp_path, lambda facts: facts["config"].update(data_dir=""))
+    assert vae_jax.from_pretrained(tmp_path).step == 7
+
+
+def test_an_edited_card_is_not_lost(shared, copy, without_picture):
+    run, card = shared[0], copy / "README.md"
+    vae_jax.save_pretrained(run, copy, "MIT")  # a card as it was written is replaced
+    assert "\n## Licence\n\nMIT\n" in card.read_text()
+    card.write_text("My own words.")
+    before = (copy / "config.json").read_bytes()
+    with pytest.raises(InputError, match=rf"^{card}: edited since it was written; choices: card=keep, card=replace$"):
+        vae_jax.save_pretrained(run, copy)
+    assert (copy / "config.json").read_bytes() == before
+    for _ in range(2):  # a kept card stays an edited one
+        assert card in vae_jax.save_pretrained(run, copy, card="keep")
+        assert card.read_text() == "My own words."
+    assert vae_jax.from_pretrained(copy).step == run.step
+    with pytest.raises(InputError, match=r"^card=kept: unknown; did you mean keep\?"):
+        vae_jax.save_pretrained(run, copy, card="kept")
+    vae_jax.save_pretrained(run, copy, card="replace")
+    assert "My own words." not in card.read_text()
+    vae_jax.save_pretrained(run, copy)
 
 
 class Evil:

@@ -137,7 +137,7 @@ def _two(name: str, ends: Any, kinds: tuple[type, ...]) -> Any:
     return two
 
 
-def _directory(run: Run) -> Path:
+def _directory(run: Any) -> Path:
     assert_run(run)
     if run.workdir is None:
         raise InputError("a Run without a workdir has no figures and no page; load it with load_run or from_pretrained")

@@ -93,6 +93,8 @@ def names(text: str) -> tuple[str, str]:
 
 def path(text: str) -> Path:
     """Parse a path and expand `~`, which a shell does at the beginning of a word only."""
+    if not text:  # else the current folder
+        raise argparse.ArgumentTypeError("empty; choices: a path, or . for the current folder")
     return Path(os.path.expanduser(text))
 
 

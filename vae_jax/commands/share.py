@@ -22,14 +22,16 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--license", metavar="NAME", help="the licence, such as apache-2.0 (not given)")
     parser.add_argument("--push", metavar="USER/MODEL", help="the name on the hub (not pushed)")
     parser.add_argument("--class-names", action="store_true", help="share the names of your own classes (numbered)")
-    parser.add_argument("--card", choices=saving.CARDS, help="what becomes of a card that you edited (refused)")
+    parser.add_argument(
+        "--card", choices=saving.CARDS, default="", help="keep or replace a card that was edited (refused)"
+    )
     flags = parser.parse_args(argv)
     _check(flags.license, flags.push)
     run, console = load_run(flags.workdir, flags.which), Console()
     folder = arguments.output_folder(flags, "shared")
-    choices = {"class_names": flags.class_names, "card": flags.card or ""}
+    names = {"name": flags.push or "", "class_names": flags.class_names}
     try:
-        paths = saving.save_pretrained(run, folder, flags.license or "", name=flags.push or "", **choices)
+        paths = saving.save_pretrained(run, folder, flags.license or "", card=flags.card, **names)
     except InputError as error:
         raise InputError(str(error).replace(" card=", " --card=")) from None
     for path in paths:
@@ -38,7 +40,7 @@ def main(argv: list[str]) -> None:
     loaded = str(folder.absolute())
     if flags.push:
         try:
-            console.line(hub.push(folder, flags.push))
+            console.line(hub.push(folder, flags.push, flags.card))
         except InputError as error:
             raise InputError(f"--{error}; the folder {folder} is complete") from None
         loaded = flags.push

@@ -22,8 +22,8 @@ SEAL = "sha256_of_the_rest"
 """The name in config.json of the SHA-256 of everything else in it."""
 EPOCHS = ("epochs", "best_epoch")
 """The names in config.json of the epochs of a training, and of its best checkpoint, if it was evaluated."""
-WRITTEN = "card"
-"""The name in config.json of the SHA-256 of the card as it was written."""
+WRITTEN, KEPT = "card", "card_kept"
+"""The names in config.json of the SHA-256 of the card that belongs to it, and of an edited card that stayed in its place."""
 FILES = (CONFIG, CARD, WEIGHTS, FIRST, *PICTURES)
 """The names that a shared folder may have. No other file is written, pushed, pulled or read."""
 
@@ -130,7 +130,19 @@ def writer(facts: Mapping[str, Any]) -> str:
     return f", written by vae_jax {shown(found)}" if found else ""
 
 
-def path_of(name: str, folder: str | os.PathLike[str]) -> Path:
+def has_edited_card(folder: Path, since: str = WRITTEN) -> bool:
+    """Return True if the folder has a card that was edited since the model wrote it, or since it was KEPT; or one without it."""
+    path = folder / CARD
+    if not path.is_file():
+        return False
+    try:
+        facts = read(folder)
+    except InputError:
+        return True
+    return hashlib.sha256(path.read_bytes()).hexdigest() != facts.get(since, facts.get(WRITTEN))
+
+
+def path_of(name: str, folder: object) -> Path:
     """Return the path of a folder that a person names; InputError, with the argument's name, for an empty one or no path."""
     if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
         raise InputError(f"{name}={shown(folder)}: not a folder; choices: its path, or . for the current folder")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vae_jax.artifacts.pretrained.folder import FILES
+from vae_jax.artifacts.pretrained.folder import CARD, CONFIG, FILES, KEPT, has_edited_card
 from vae_jax.errors import InputError, shown
 from vae_jax.system.extras import extra
 
@@ -40,25 +40,40 @@ def client(wanted_by: str) -> Any:
     return huggingface_hub
 
 
-def push(folder: Path, name: str) -> str:
+def push(folder: Path, name: str, card: str = "") -> str:
     """Push the files of a shared folder to the model `name`, which is created if it is missing; return its address.
 
+    Args:
+        folder: the shared folder.
+        name: user/model.
+        card: "keep" or "replace" a card that was edited on the hub; empty: refuse.
+
     Raises:
-        InputError: the hub cannot be reached or refuses, or huggingface_hub is missing.
+        InputError: the hub cannot be reached or refuses, its card was edited, or huggingface_hub is missing.
     """
     huggingface_hub = client(f"push={name}")
     api = huggingface_hub.HfApi()
     with _asking(huggingface_hub, f"push={name}", "a token that may write there: HF_TOKEN, or hf auth login"):
         api.create_repo(name, exist_ok=True)
+        kept = card != "replace" and _has_other_card(huggingface_hub, folder, name)
+        if kept and not card:
+            raise InputError("the card there was edited; choices: --card=keep, --card=replace")
+        files = [file for file in FILES if not (kept and file == CARD)]
         # Files of an earlier push that this folder has not, such as first.safetensors, are removed.
         api.upload_folder(
             repo_id=name,
             folder_path=folder,
-            allow_patterns=list(FILES),
-            delete_patterns=list(FILES),
+            allow_patterns=files,
+            delete_patterns=files,
             commit_message="Pushed by vae_jax",
         )
     return f"{api.endpoint}/{name}"
+
+
+def _has_other_card(huggingface_hub: Any, folder: Path, name: str) -> bool:
+    """Return True if the hub has a card that was edited there, and is not that of the folder."""
+    there = Path(huggingface_hub.snapshot_download(name, allow_patterns=[CONFIG, CARD], etag_timeout=SECONDS))
+    return has_edited_card(there, KEPT) and (there / CARD).read_bytes() != (folder / CARD).read_bytes()
 
 
 def pull(name: str, revision: str = "") -> Path:
@@ -112,6 +127,8 @@ def _asking(huggingface_hub: Any, at: str, choices: str) -> Iterator[None]:
     try:
         with _quiet(huggingface_hub.utils):
             yield
+    except InputError as error:
+        raise InputError(f"{at}: {error}") from None
     except Exception as error:
         raise InputError(f"{at}: {_reason(huggingface_hub, error, choices)}") from None
     finally:

@@ -55,7 +55,10 @@ def save_pretrained(
     facts |= _measured(run)
     pictures = picture(run)
     text = model_card(run, facts["metrics"], license, name, next(iter(pictures), "")).encode()
-    facts = folder_lib.sealed(facts | {folder_lib.WRITTEN: weights.digest(text)})
+    facts[folder_lib.WRITTEN] = weights.digest(text)
+    if kept:
+        facts[folder_lib.KEPT] = weights.digest((place / folder_lib.CARD).read_bytes())
+    facts = folder_lib.sealed(facts)
     files |= pictures | {folder_lib.CARD: text, folder_lib.CONFIG: f"{json.dumps(facts, indent=2)}\n".encode()}
     disk.make_folder("folder", place)
     for left in set(folder_lib.FILES) - files.keys():  # those of a model that was there before
@@ -74,12 +77,10 @@ def _keeps_card(place: Path, card: str) -> bool:
     """
     if card:
         one_of("card", card, CARDS)
-    path = place / folder_lib.CARD
-    if card == "replace" or not path.is_file():
-        return False
-    if weights.digest(path.read_bytes()) == folder_lib.read(place).get(folder_lib.WRITTEN):
+    if card == "replace" or not folder_lib.has_edited_card(place):
         return False
     if not card:
+        path = place / folder_lib.CARD
         raise InputError(f"{path}: edited since it was written; choices: card=keep, card=replace")
     return True
 
