@@ -16,7 +16,7 @@ from vae_jax.errors import InputError, shown
 from vae_jax.types import Config
 
 DATASET = re.compile(r"[A-Za-z]\w*((/\w[\w+-]*([.]\w+)*)+(:[\d.]+)?)?", re.ASCII)
-"""A name of ours or of TFDS, such as emnist/letters. For a name such as huggingface:user/set TFDS would run code of others."""
+"""A name of ours or of TFDS, such as emnist/letters. TFDS would fetch huggingface:user/set, and may run its code."""
 
 
 def config_of(values: Any, path: Path, writer: str) -> Config:
