@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 
 from vae_jax.errors import InputError
+from vae_jax.system.command import train_command
 
 
 def assert_there(paths: Mapping[str, str], kind: str = "folder") -> None:
@@ -20,7 +21,7 @@ def assert_there(paths: Mapping[str, str], kind: str = "folder") -> None:
         places = ", ".join(f"{name}={path}{_absolute(path)}" for name, path in missing.items())
         flags = " ".join(f"--config.{name}=NEW" for name in missing)
         plural = "s" * (len(missing) > 1)
-        mend = f"if the data of a run have moved: python -m vae_jax.main --workdir=RUN {flags}"
+        mend = f"if the data of a run have moved: {train_command()} --workdir=RUN {flags}"
         raise InputError(f"{places}: no such {kind}{plural}; {mend}")
 
 
