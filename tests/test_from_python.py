@@ -1,8 +1,14 @@
 """The names that `import vae_jax` offers: training from a dict, and loading what it trained."""
 
+import os
+import pydoc
+import re
+import subprocess
+import sys
 import types
 
 import pytest
+from support.paths import ROOT
 
 import vae_jax
 import vae_jax.train
@@ -39,6 +45,19 @@ def test_a_wrong_dict_creates_nothing(tmp_path):
     with pytest.raises(InputError, match="did you mean latent_dim"):
         vae_jax.train_and_evaluate({"latnet_dim": 2}, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_tab_and_help_show_the_public_names_alone():
+    assert dir(vae_jax) == sorted(vae_jax.__all__)
+    page = pydoc.plain(pydoc.render_doc(vae_jax))
+    assert all(re.search(rf"^    (class )?{name}\(", page, re.M) for name in vae_jax.__all__)
+    assert "__getattr__" not in page
+    assert "TYPE_CHECKING" not in page
+
+
+def test_names_are_loaded_when_they_are_used_and_not_when_they_are_listed():
+    code = "import sys, vae_jax; dir(vae_jax); assert not {'jax', 'flax', 'matplotlib'} & {*sys.modules}"
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
 
 
 def test_train_stays_the_module_and_names_are_those_that_are_listed():

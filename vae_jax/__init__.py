@@ -39,3 +39,8 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         return getattr(importlib.import_module(f"vae_jax.{_MODULES.get(name, 'runs.loading')}"), name)
     raise AttributeError(f"module 'vae_jax' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    # For TAB and help(): the names that are loaded on first use, and none of those that this file imports.
+    return __all__

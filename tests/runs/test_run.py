@@ -5,6 +5,7 @@ import multiprocessing
 import operator
 import pickle
 from concurrent.futures import ProcessPoolExecutor
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +15,7 @@ from support.plain_runs import without_pictures
 import vae_jax
 from vae_jax.errors import InputError
 from vae_jax.runs import loading
+from vae_jax.runs.run import Run
 from vae_jax.train import train_and_evaluate
 
 
@@ -88,6 +90,43 @@ def test_one_image_without_a_batch_axis_and_a_negative_number_of_samples_are_ref
         run.encode(np.zeros((8, 8, 1), np.uint8))
     with pytest.raises(InputError, match=r"^n=-1: "):
         run.sample(-1)
+
+
+@pytest.fixture
+def unchecked(monkeypatch):
+    """The methods of a run as a user has them: argument types are checked in tests only."""
+    for name, method in vars(Run).items():
+        if inspect.isfunction(method):
+            monkeypatch.setattr(Run, name, inspect.unwrap(method))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda run: run.sample(2.5), r"^n=2\.5: not a whole number; choices: 0 to 2147483647$"),
+        (lambda run: run.sample("2"), r"^n=2: not a whole number"),
+        (lambda run: run.sample(True), r"^n=True: not a whole number"),
+        (lambda run: run.sample_prior(None), r"^n=None: not a whole number"),
+        (lambda run: run.sample(2, seed=1.5), r"^seed=1\.5: not a whole number; choices: 0 to 4294967295$"),
+        (lambda run: run.sample_prior(2, seed=2**32), r"^seed=4294967296: not a whole number"),
+        (lambda run: run.sample_posterior(np.zeros((1, 8, 8, 1), np.uint8), seed="a"), r"^seed=a: not a whole number"),
+        (lambda run: run.decode(np.zeros((1, 3)), seed=-1), r"^seed=-1: not a whole number"),
+    ],
+)
+def test_numbers_of_samples_and_seeds_that_are_none_are_one_line(workdirs, unchecked, call, message):
+    with pytest.raises(InputError, match=message):
+        call(vae_jax.load_run(workdirs / "vae"))
+
+
+def test_numbers_of_numpy_are_whole_numbers(workdirs, unchecked):
+    run = vae_jax.load_run(workdirs / "vae")
+    numbers: Any = (np.int64(2), np.uint32(2**32 - 1))
+    assert run.sample(*numbers).shape == (2, 8, 8, 1)
+
+
+def test_a_run_says_in_one_line_which_it_is(workdirs):
+    run = vae_jax.load_run(workdirs / "vae", "latest")
+    assert repr(run) == f"<Run: vae on digits, latent_dim=3, step 40, {workdirs / 'vae'}>"
 
 
 def test_results_of_an_image_do_not_depend_on_the_number_of_images(workdirs):

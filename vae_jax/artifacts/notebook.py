@@ -49,6 +49,9 @@ class Page(NamedTuple):
     text: str
     height: int
 
+    def __repr__(self) -> str:
+        return f"<Page: {len(self.text):,} characters, shown by a notebook; for a browser: vae-jax report>"
+
     def _repr_html_(self) -> str:
         style = f"width: 100%; height: {self.height}px; border: 1px solid #8884"
         # As ASCII, so that the scripts keep their hashes whatever encoding the notebook is served in.

@@ -3,12 +3,18 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from ml_collections import ConfigDict
+
+from vae_jax.config import named
 from vae_jax.config.reading import load_file, without_unread
 from vae_jax.config.registries import names
 from vae_jax.config.table import flatten, nest
 from vae_jax.config.validation import as_reals, key_problems, validate
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, shown
 from vae_jax.types import Config
+
+_ABSENT = object()
+"""The value of a key that was not given; None may have been."""
 
 
 def from_values(given: Config | Mapping[str, Any], say: Callable[[str], None] = lambda line: None) -> Config:
@@ -21,13 +27,18 @@ def from_values(given: Config | Mapping[str, Any], say: Callable[[str], None] = 
         say: gets a line about keys of that config that nothing reads.
 
     Raises:
-        InputError: one line per problem, naming key, value and choices.
+        InputError: one line per problem, naming key, value and choices; or what is given is neither.
     """
+    if not isinstance(given, ConfigDict | Mapping):
+        choices = (
+            f'{{"config": NAME, KEY: VALUE}}, or a Config; choices of NAME: {", ".join(named.nearest(str(given)))}'
+        )
+        raise InputError(f"config={shown(given)}: not a dict of keys and values, such as {choices}")
     flat = as_reals(flatten(given))
-    file = flat.pop("config", None)
+    file = flat.pop("config", _ABSENT)
     if problems := key_problems(flat, names(str(flat.get("dataset", "")))):
         raise InputError("\n".join(problems))
-    if file is None:
+    if file is _ABSENT:
         return validate(nest(flat), names(str(flat.get("dataset", ""))))
     return over_file(str(file), nest(flatten(load_file(str(file))) | flat), flat, say)
 

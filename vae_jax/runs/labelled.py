@@ -29,6 +29,11 @@ class Labelled:
     """(function, arguments), the call that loads the run again; None: `load_run` with its workdir and step."""
     _corrupt: Corrupt | None
 
+    def __repr__(self) -> str:
+        """Return a line that says which run it is; size is that of z as the config has it."""
+        of = f"{self.config.model} on {self.config.dataset}, latent_dim={self.config.latent_dim}"
+        return f"<Run: {of}, step {self.step:,}, {self.workdir or 'without a workdir'}>"
+
     def _repr_html_(self) -> str:
         """Return what a notebook shows of the run: its numbers, and the pictures that its directory already has."""
         return as_html(self.config, self.step, self.workdir)

@@ -1,6 +1,7 @@
 """Images as a caller gives them, checked, and a function of many rows computed a piece at a time."""
 
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +35,22 @@ def in_pieces(function: Callable[[Any], Any], rows: Any, most: int) -> Any:
     for start in range(0, max(count, 1), size):
         pieces.append(jax.device_get(function(jax.tree.map(lambda a, start=start: piece(a, start), rows))))
     return jax.tree.map(lambda *arrays: np.concatenate(arrays)[:count], *pieces)
+
+
+def whole(name: str, value: Any, most: int = 2**31 - 1) -> int:
+    """Return a whole number that a caller gives as `name`, from 0 to `most`; InputError if it is none."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = -1
+    if isinstance(value, bool) or not 0 <= number <= most:
+        raise InputError(f"{name}={shown(value)}: not a whole number; choices: 0 to {most}")
+    return number
+
+
+def as_seed(value: Any) -> int:
+    """Return a seed, 0 to 2^32 - 1, that a caller gives; InputError if it is none."""
+    return whole("seed", value, 2**32 - 1)
 
 
 def as_labels(labels: Any, count: int, names: tuple[str, ...], name: str = "labels") -> np.ndarray | None:

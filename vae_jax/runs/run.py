@@ -15,7 +15,7 @@ from vae_jax.models import require_prior, require_rate
 from vae_jax.objectives import make_objective
 from vae_jax.runs.functions import Functions
 from vae_jax.runs.labelled import Labelled
-from vae_jax.runs.pieces import as_images, as_latents, in_pieces
+from vae_jax.runs.pieces import as_images, as_latents, as_seed, in_pieces, whole
 from vae_jax.types import Config, Model, Params, Spec
 
 Pixels = Float[np.ndarray, "N H W C"]
@@ -103,7 +103,7 @@ class Run(Labelled):
         if self._corrupt is None:
             raise InputError(f"objective={self.config.objective}: does not corrupt its input; choices: denoising")
         return np.asarray(
-            self._corrupt(jax.random.key(seed), jnp.asarray(unit(as_images(x, self.shape, any_range=True))))
+            self._corrupt(jax.random.key(as_seed(seed)), jnp.asarray(unit(as_images(x, self.shape, any_range=True))))
         )
 
     def sample(self, n: int, seed: int = 0, label: Any = None, temperature: float = 1.0) -> Pixels:
@@ -112,9 +112,10 @@ class Run(Labelled):
         A temperature below 1 keeps the draws nearer to the prior's modes; a uniform prior of codes has none.
 
         Raises:
-            InputError: the model has no prior, or n is negative; or the label is missing, or no class.
+            InputError: the model has no prior; n or seed is no whole number; or the label is missing, or no class.
         """
-        labels = self.with_labels(np.zeros(max(n, 0)), label, "label")[1]
+        n = whole("n", n)
+        labels = self.with_labels(np.zeros(n), label, "label")[1]
         return self._decoded((self._drawn_from_prior(n, seed, temperature, labels), labels), seed)
 
     def sample_prior(self, n: int, seed: int = 0, temperature: float = 1.0) -> Float[np.ndarray, "N F"]:
@@ -123,6 +124,7 @@ class Run(Labelled):
         Raises:
             InputError: see `sample`.
         """
+        n = whole("n", n)
         classes = np.arange(n, dtype=np.int32) % len(self.class_names) if self.model.given else None
         return self._in_pieces(self._functions.view, self._drawn_from_prior(n, seed, temperature, classes))
 
@@ -157,20 +159,18 @@ class Run(Labelled):
 
     def _drawn_from_prior(self, n: int, seed: int, temperature: float, labels: np.ndarray | None) -> Any:
         require_prior(self.model, self.config.model)
-        if n < 0:
-            raise InputError(f"n={n}: not a number of images, at least 0")
-        keys = jax.random.split(jax.random.key(seed), n)
+        keys = jax.random.split(jax.random.key(as_seed(seed)), n)
         return jax.device_get(self._functions.prior(self.params, keys, labels, temperature))
 
     def _sampled(self, x: np.ndarray, labels: Any, seed: int) -> tuple[Any, Any]:
         """Draw z from every posterior, and its terms of the KL; each row has its own key, so it depends on its index alone."""
         rows = self._as_rows(x, labels)
         posterior = jax.tree.map(jnp.asarray, self._in_pieces(self._functions.encode, rows))
-        keys = jax.random.split(jax.random.key(seed), len(rows[0]))
+        keys = jax.random.split(jax.random.key(as_seed(seed)), len(rows[0]))
         return jax.device_get(self._functions.draw(self.params, keys, posterior, rows[1]))
 
     def _decoded(self, rows: tuple[Any, Any], seed: int, alike: bool = False) -> Pixels:
-        return self._in_pieces(self._functions.decode, self._functions.with_noise(rows, seed, alike))
+        return self._in_pieces(self._functions.decode, self._functions.with_noise(rows, as_seed(seed), alike))
 
     def _in_pieces(self, function: Any, rows: Any) -> Any:
         return in_pieces(partial(function, self.params), rows, self.config.eval.batch_size)
