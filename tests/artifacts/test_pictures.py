@@ -5,17 +5,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from sklearn.neighbors import NearestNeighbors
+from support.random_run import random_run
 
 from vae_jax.artifacts import arrays
 from vae_jax.artifacts.arrays import geometry, neighbours, reconstruction_errors, sampled
-from vae_jax.artifacts.boxes import KEY, read_boxes
-from vae_jax.artifacts.draw import draw_figures
+from vae_jax.artifacts.boxes import KEY, read_boxes, read_step
+from vae_jax.artifacts.draw import draw_figures, write_figures
+from vae_jax.artifacts.draw import make_source as source_of
 from vae_jax.artifacts.figures import FIGURES, fig_samples, png_bytes
 from vae_jax.artifacts.report import run_page
-from vae_jax.types import Split
+from vae_jax.types import Dataset, Split
 
 RNG = np.random.default_rng(0)
 SHAPE = (4, 4, 1)
@@ -312,11 +315,36 @@ def test_boxes_of_a_foreign_picture_that_are_no_finite_numbers_are_none(text):
     assert read_boxes(file.getvalue()) == []
 
 
+def test_a_figure_of_another_checkpoint_than_the_shown_one_says_so_on_the_page(tmp_path, monkeypatch):
+    (tmp_path / "figures").mkdir()
+    monkeypatch.setattr(run_page, "MOST_FIGURE_BYTES", 100_000)  # the rest is linked
+    for step, names in ((2000, ["walk", "qq"]), (3000, ["samples"]), (None, ["errors"])):
+        drawn = {name: lambda: fig_samples(np.zeros((4, 8, 8, 1), np.float32)) for name in names}
+        monkeypatch.setattr("vae_jax.artifacts.figures.FIGURES", drawn)
+        list(write_figures(make_source(step=step), names, tmp_path / "figures"))
+    large = png_bytes(Figure(figsize=(20, 20)), 2000)
+    (tmp_path / "figures" / "qq.png").write_bytes(large + bytes(100_000))
+    embedded, linked = run_page.figures(tmp_path, tmp_path, 3000)
+    old = " (drawn at step 2,000; vae-jax visualize draws it again)"
+    named = {name: run_page.FIGURES[name] for name in ("errors", "samples", "walk", "qq")}
+    assert [one["caption"] for one in embedded] == [named["errors"], named["samples"], named["walk"] + old]
+    assert [one["caption"] for one in linked] == [named["qq"] + old]
+    assert read_step(b"no picture") is None
+
+
+def test_the_step_of_a_run_is_that_of_its_figures(tmp_path):
+    run, split = random_run((8, 8, 1), latent_dim=2), Split(np.zeros((2, 8, 8, 1), np.uint8), np.zeros(2, np.int32))
+    run.step = 7
+    source = source_of(run, Dataset(split, split, split, ("a",)), tmp_path)
+    (drawn,) = write_figures(source, ["samples"], tmp_path)
+    assert read_step(drawn.paths[0].read_bytes()) == 7
+
+
 def test_the_page_gets_the_boxes_of_its_figures(tmp_path):
     (tmp_path / "figures").mkdir()
     png = png_bytes(fig_samples(np.zeros((4, 8, 8, 1), np.float32)))
     (tmp_path / "figures" / "samples.png").write_bytes(png)
-    ((figure,), linked) = run_page.figures(tmp_path, tmp_path)
+    ((figure,), linked) = run_page.figures(tmp_path, tmp_path, 0)
     assert figure["boxes"] == read_boxes(png) != []
     assert linked == []
     assert set(run_page.FIGURES) | {"curves"} == set(FIGURES)

@@ -90,6 +90,7 @@ def make_source(
         film=lambda: latent_frames.load_frames(workdir, len(dataset.test.images)),
         request=request,
         progress=progress,
+        step=run.step,
     )
 
 
@@ -153,7 +154,7 @@ def write_figures(source: arrays.Source, names: Collection[str], folder: Path) -
             yield drawn
             continue
         try:
-            files = figures.as_files(drawn.name, drawn.figure)
+            files = figures.as_files(drawn.name, drawn.figure, source.step)
             for file, content in files.items():
                 disk.write(folder / file, content)
             _remove_other_pages(folder, drawn.name, files)

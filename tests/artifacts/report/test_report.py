@@ -118,6 +118,7 @@ def test_training_writes_a_page_that_loads_nothing(trained, page):
     assert "default-src 'none'" in page
     results = json.loads((trained["vae"] / "results.json").read_text())
     assert f"{results['test/elbo']:.2f}" in elements.text
+    assert "drawn at step" not in elements.text
 
 
 def test_every_model_has_a_title_and_one_without_gets_its_name(make_config, monkeypatch):

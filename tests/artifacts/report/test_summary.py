@@ -185,9 +185,9 @@ def test_the_animation_is_linked_only_if_the_page_has_no_film(tmp_path):
     (tmp_path / "figures").mkdir()
     for name in ("animation.gif", "samples.png"):
         (tmp_path / "figures" / name).write_bytes(b"picture")
-    embedded, linked = run_page.figures(tmp_path, tmp_path)
+    embedded, linked = run_page.figures(tmp_path, tmp_path, 0)
     assert (len(embedded), [one["url"] for one in linked]) == (1, ["figures/animation.gif"])
-    embedded, linked = run_page.figures(tmp_path, tmp_path, {"animation"})
+    embedded, linked = run_page.figures(tmp_path, tmp_path, 0, {"animation"})
     assert (len(embedded), linked) == (1, [])
 
 

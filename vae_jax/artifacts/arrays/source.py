@@ -71,6 +71,8 @@ class Source(NamedTuple):
     """True if pixels have no means, so that `decode`, `reconstruct` and `sample` return draws of p(x|z)."""
     corrupt: Callable[..., Float[np.ndarray, "N H W C"]] | None = None
     """(images u8[N,H,W,C], seed) -> the corrupted images that a denoiser encodes; None for other models."""
+    step: int | None = None
+    """The training step of the parameters, which the files of figures name; None: it is not known."""
     request: Request = Request()
     progress: Callable[[str], None] = lambda text: None
     """Called with a line of text now and then while something slow is computed."""

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from vae_jax.artifacts.boxes import read_boxes
+from vae_jax.artifacts.boxes import read_boxes, read_step
 from vae_jax.artifacts.report import explorer, facts, measured, painter, summary
 from vae_jax.artifacts.report.codebook import codebook
 from vae_jax.artifacts.report.commands import commands
@@ -81,7 +81,7 @@ def write_report(
     codes = codebook(run, dataset, found)
     painted = None if codes is None else painter.content(run, dataset, codes["counts"])
     drawn = explorer.content(run, dataset, workdir) if painted is None else painted
-    embedded, linked = figures(workdir, path.parent, {"animation"} if drawn.get("film") else set())
+    embedded, linked = figures(workdir, path.parent, run.step, {"animation"} if drawn.get("film") else set())
     text = render(
         "report.html.j2",
         SCRIPTS if painted is None else PAINTER_SCRIPTS,
@@ -121,24 +121,29 @@ def write_report(
 
 
 def figures(
-    workdir: Path, folder: Path, without: Collection[str] = ()
+    workdir: Path, folder: Path, step: int, without: Collection[str] = ()
 ) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     """Return {caption, url, boxes} of the figures in the page, and {caption, url} of those that a page in `folder` links.
 
     boxes are the parts that show images, which a dark page does not invert; see `boxes.read_boxes`. Figures whose names are in
-    `without` are left out.
+    `without` are left out. The caption of a figure that was drawn from another checkpoint than that of `step` says so.
     """
     embedded, linked, size = [], [], 0
     for name, caption in FIGURES.items():
         if name in without:
             continue
         for file in _files(workdir / "figures", name):
-            size += file.stat().st_size
+            content = file.read_bytes()
+            size += len(content)
+            drawn_at = read_step(content)
+            other = (
+                "" if drawn_at in (None, step) else f" (drawn at step {drawn_at:,}; vae-jax visualize draws it again)"
+            )
             if size <= MOST_FIGURE_BYTES and file.suffix == ".png":
-                png = file.read_bytes()
-                embedded.append({"caption": caption, "url": data_url("image/png", png), "boxes": read_boxes(png)})
+                picture = {"url": data_url("image/png", content), "boxes": read_boxes(content)}
+                embedded.append({"caption": caption + other} | picture)
             else:
-                linked.append({"caption": caption, "url": _address(file, folder)})
+                linked.append({"caption": caption + other, "url": _address(file, folder)})
     return embedded, linked
 
 
