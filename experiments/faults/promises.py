@@ -49,9 +49,12 @@ PROMISES = {
         "batch size that fits"
     ),
     "random overrides on the command line": (
-        "accepted, or refused in one line that names the key, with exit code 2: no traceback, no hang, no file left behind"
+        "accepted, or refused in one line for each problem, which names the key, with exit code 2: no traceback, no hang, no "
+        "file left behind"
     ),
-    "config.json damaged": "accepted, or refused in one line that names file and key, with exit code 2; nothing is changed",
+    "config.json damaged": (
+        "accepted, or refused in one line for each problem, which names file and key, with exit code 2; nothing is changed"
+    ),
     "image files damaged": "each one is decoded or listed as broken",
     "files that carry code": "nothing that is read is executed: no pickle, no file in a run's folder",
     "paths that lead outside": "links and .. in a folder or an archive never lead to a read outside it",
