@@ -63,6 +63,8 @@ def test_the_page_of_a_registry_has_all_its_entries_and_keys(site, registry):
         assert f".. autofunction:: {entry.make.__module__}.{entry.make.__qualname__}\n" in section
         assert all(f"\n| `{key.name}` | " in section for key in entry.keys)
         assert "vae-jax train --config=" in section
+        for run in re.findall(r"data_dir=(\S+)", section):  # the command before it trains the run that it names
+            assert re.search(rf"^vae-jax train --config=.* --workdir={run}\nvae-jax train --config=", section, re.M)
 
 
 def test_links_of_a_page_are_those_of_its_copy(site):

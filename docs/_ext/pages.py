@@ -90,19 +90,19 @@ def registry_page(registry: str, measured: dict[str, list[str]]) -> str:
     (title, about), names = ABOUT[registry], ", ".join(f"[`{name}`](#{name})" for name in entries)
     parts = [f"# {title}\n\n{about} The key `{registry}` chooses one of {names}.\n"]
     for name, entry in entries.items():
-        parts.append(_section(registry, name, entry, measured.get(f"{registry} {name}")))
+        parts.append(_section(registry, name, entry, measured))
     return "\n".join(parts)
 
 
-def _section(registry: str, name: str, entry: Entry, row: list[str] | None) -> str:
+def _section(registry: str, name: str, entry: Entry, measured: dict[str, list[str]]) -> str:
     module = importlib.import_module(entry.make.__module__)
     about = linked((inspect.getdoc(module) or "").partition("\n\n")[0], "[{text}]({url})")
     function = f"{entry.make.__module__}.{entry.make.__qualname__}"
     parts = [f"## `{name}`", about, f"```{{eval-rst}}\n.. autofunction:: {function}\n```"]
     if entry.keys:
         parts.append(_keys_table(entry.keys))
-    if row:
-        parts.append(_run(registry, name, row))
+    if f"{registry} {name}" in measured:
+        parts.append(_run(registry, name, measured))
     return "\n\n".join(parts) + "\n"
 
 
@@ -123,14 +123,21 @@ def _cell(text: str) -> str:
     return text.replace("|", r"\|").replace("<", "&lt;")
 
 
-def _run(registry: str, name: str, row: list[str]) -> str:
+def _run(registry: str, name: str, measured: dict[str, list[str]]) -> str:
     columns = ("elbo", "kl", "mse_mean")
-    _, epochs, *values, parameters, flags = row
+    _, epochs, *values, parameters, flags = measured[f"{registry} {name}"]
     numbers = [f"{column} {value}" for column, value in zip(columns, values, strict=True) if value]
     said = f"{epochs} epochs, {parameters} parameters, of the test images: {', '.join(numbers)}"
     picture = os.path.relpath(RESULTS / "entries" / f"{registry}-{name}.png", MADE / "registries")
-    command = re.sub(r"data_dir=(\S+)", r"data_dir=RUN", flags.strip("`"))
-    return f"On the digits, one seed: {said}.\n\n```sh\nvae-jax train {command}\n```\n\n![{registry} {name}]({picture})"
+    commands = [f"vae-jax train {flags.strip('`')}".replace("data_dir=", "data_dir=runs/")]
+    if parent := re.search(
+        r"data_dir=([\w-]+)", flags
+    ):  # the directory of another entry, see experiments.reproduce.entries
+        first = measured[parent[1].replace("-", " ")][-1].strip("`")
+        commands.insert(0, f"vae-jax train {first} --workdir=runs/{parent[1]}")
+        said += ". The first command trains the run whose codes the second learns"
+    block = "\n".join(commands)
+    return f"On the digits, one seed: {said}.\n\n```sh\n{block}\n```\n\n![{registry} {name}]({picture})"
 
 
 def relink(app: Any, name: str, source: list[str]) -> None:
