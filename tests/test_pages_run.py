@@ -108,5 +108,5 @@ def test_every_line_of_the_other_pages_is_one_that_is_left_out():
     others = {*(ROOT / "docs").glob("*.md")} - {ROOT / "docs" / page for page in (*RUN, "new_prior.md")}
     lines = [line for page in others for kind, text in blocks(page) if kind != "python" for line in text.splitlines()]
     assert lines
-    resumed = "python -m vae_jax.main --workdir=runs/NAME"  # tests/test_train.py
+    resumed = "vae-jax train --workdir=runs/NAME"  # tests/test_train.py
     assert [line for line in lines if runnable(line) and not line.startswith(resumed)] == []
