@@ -91,3 +91,20 @@ def test_every_page_is_in_the_table_of_contents():
     listed = {line for block in re.findall(r"```\{toctree\}\n(.*?)```", index, re.S) for line in block.split("\n")}
     assert {str(page.relative_to(DOCS).with_suffix("")) for page in PAGES} - {"index"} <= listed
     assert {f"generated/registries/{name}" for name in REGISTRIES} <= listed
+
+
+def test_every_picture_of_the_gallery_has_a_whole_command():
+    before, *rest = re.split(r"^!\[[^\]]*\]\(", (DOCS / "gallery.md").read_text(), flags=re.M)
+    assert len(rest) > 8
+    for about in (before, *rest[:-1]):
+        command = re.search(r"`((?:vae-jax|python -m experiments\.)[^`]+)`\S*(?:, where .*)?\s*$", about)
+        assert command, about
+        needed = "--config=.* --over=" if "sweep" in command[1] else "--workdir=runs/|--photos=DIR"
+        assert re.search(needed, command[1]), about
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
+def test_commands_on_a_page_have_the_flags_that_they_need(page):
+    for command in re.findall(r"vae-jax (?:sweep|nll|health|visualize) --[^`\n]*", page.read_text()):
+        assert ("--config=" if " sweep " in command else "--workdir=") in command, command
+        assert "..." not in command.replace(" ...", ""), command
