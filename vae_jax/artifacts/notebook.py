@@ -28,6 +28,9 @@ class Picture(NamedTuple):
     files: Mapping[str, bytes]
     """File name -> content."""
 
+    def __repr__(self) -> str:
+        return f"<Picture: {', '.join(self.files)}; save() writes it>"
+
     def _repr_html_(self) -> str:
         return "".join(picture_tag(name, content) for name, content in self.files.items())
 
