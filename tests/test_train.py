@@ -125,12 +125,9 @@ def test_images_streamed_from_disk_give_the_same_bits(run, tmp_path, monkeypatch
     assert results_of(tmp_path / "streamed")["pixels"] == "colour"
 
 
-@pytest.mark.parametrize(
-    ("schedule", "told"),
-    [("cosine", True), *(pytest.param(name, False, marks=pytest.mark.slow) for name in ("constant", "staircase"))],
-)
-def test_a_schedule_that_ends_before_the_run_is_reported(run, capsys, schedule, told):
-    run(num_epochs=2, schedule=schedule, schedule_epochs=1.0)
+@pytest.mark.parametrize(("epochs", "told"), [(1.0, True), pytest.param(2.0, False, marks=pytest.mark.slow)])
+def test_a_schedule_that_ends_before_the_run_is_reported(run, capsys, epochs, told):
+    run(num_epochs=2, schedule="cosine", schedule_epochs=epochs)
     assert ("the learning rate is 0 after epoch 1 (schedule_epochs)" in capsys.readouterr().out) == told
 
 
@@ -302,10 +299,10 @@ def test_the_order_of_an_epoch_is_a_permutation_that_depends_only_on_seed_and_ep
 def test_keys_outside_the_identity_can_change_on_resuming_without_changing_a_bit(run, tmp_path):
     changed = {"steps_per_dispatch": 3, "eval.batch_size": 10, "eval.every_epochs": 2, "checkpoint.every_epochs": 2}
     changed |= {"log.tensorboard": False, "log.parameters": True, "log.latent_every_steps": 4, "streaming": "on"}
-    changed |= {"data_workers": 2}
-    changed |= {"early_stopping": 7, "compilation_cache": False, "cache_dir": str(tmp_path), "skip_broken": True}
+    changed |= {"early_stopping": 7, "compilation_cache": False, "cache_dir": str(tmp_path)}
     assert {key.name for key in config_lib.KEYS if not key.identity} - changed.keys() == {
         "num_epochs", "log.profile", "log.tracker", "checkpoint.best_metric", "data_dir", "train_dir", "val_dir", "test_dir",
+        "skip_broken", "data_workers",  # the digits have neither files nor shards
     }  # fmt: skip
     run(num_epochs=1)
     run(num_epochs=2, **{name.replace(".", "__"): value for name, value in changed.items()})

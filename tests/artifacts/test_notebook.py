@@ -139,4 +139,6 @@ def test_the_page_is_in_a_frame_as_plain_ascii(run, monkeypatch):
     assert html.unescape(source) == '<p title="Größe">&amp; 1 × 2</p>'
     assert isinstance(vae_jax.explore(run), notebook.Page)
     assert repr(vae_jax.explore(run)).startswith("<Page: 32 characters, ")
-    assert repr(notebook.Picture(None, {"a.png": b"x" * 99, "b.png": b""})) == "<Picture: a.png, b.png; save() writes it>"
+    assert (
+        repr(notebook.Picture(None, {"a.png": b"x" * 99, "b.png": b""})) == "<Picture: a.png, b.png; save() writes it>"
+    )
