@@ -167,7 +167,8 @@ def main(argv: list[str]) -> None:
                     train_row(flags, name, row, seed, console)
         if flags.samples in (None, table.samples):
             priors_tables.add_gains(name, partial(gain_of, flags.output, name))
-            priors_tables.write(name, f"python -m experiments.reproduce.priors --table={shlex.quote(name)}")
+            more = f" --epochs={flags.epochs}" if flags.epochs and table.any_epochs else ""
+            priors_tables.write(name, f"python -m experiments.reproduce.priors --table={shlex.quote(name)}{more}")
 
 
 if __name__ == "__main__":
