@@ -59,8 +59,8 @@ def test_a_key_of_the_readers_machine_is_refused_with_its_value(key):
     assert foreign.config_of(with_key(key.name, key.default), PATH, "").model == "vae"
 
 
-def test_folders_are_refused_whatever_the_data_set_is():
-    values = with_key("data_dir", "/etc", dataset="folder", split=(0.6, 0.2, 0.2)) | {"cache_dir": "/tmp/evil"}
+def test_folders_are_refused_whatever_the_data_set_is(tmp_path):
+    values = with_key("data_dir", "/etc", dataset="folder", split=(0.6, 0.2, 0.2)) | {"cache_dir": str(tmp_path)}
     assert "refused, data_dir=/etc: " in (line := refusal(lambda: foreign.config_of(values, PATH, "")))
     assert line.endswith("(and 1 more)")
 
