@@ -1,6 +1,8 @@
 """The mean image of a split, and short hashes of images, of a data set and of parameters."""
 
 import hashlib
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,14 +19,17 @@ def mean_of(images: Shaped[HostImages, "N H W C"]) -> Float[np.ndarray, "H W C"]
     return (total / (highest * len(images))).astype(np.float32)
 
 
-def total_of(images: Shaped[HostImages, "N H W C"]) -> Shaped[np.ndarray, "H W C"]:
-    """Return the sum of all images, i64 or, of latents, f64."""
+def total_of(
+    images: Shaped[HostImages, "N H W C"], advance: Callable[[int], Any] = lambda count: None
+) -> Shaped[np.ndarray, "H W C"]:
+    """Return the sum of all images, i64 or, of latents, f64; `advance` is called with the number of each piece."""
     if isinstance(images, LazyImages) and images.total is not None:
         return images.total
     kind = np.int64 if np.issubdtype(images.dtype, np.integer) else np.float64
     total = np.zeros(images.shape[1:], kind)
     for piece in pieces_of(images):
         total += piece.sum(axis=0, dtype=kind)
+        advance(len(piece))
     return total
 
 

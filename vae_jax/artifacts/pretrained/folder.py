@@ -1,6 +1,5 @@
 """The files of a shared folder, and what its config.json says."""
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vae_jax.artifacts import about
-from vae_jax.artifacts.pretrained import foreign
+from vae_jax.artifacts.pretrained import foreign, weights
 from vae_jax.errors import InputError, shown
 from vae_jax.runs.checkpoint.ownership import spec_of
 from vae_jax.types import Config, Spec
@@ -47,7 +46,7 @@ def sealed(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the facts with the SHA-256 of their canonical JSON, whose names are sorted; one that is there is replaced."""
     rest = {name: value for name, value in facts.items() if name != SEAL}
     text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
-    return rest | {SEAL: hashlib.sha256(text.encode()).hexdigest()}
+    return rest | {SEAL: weights.digest(text.encode())}
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -139,7 +138,7 @@ def has_edited_card(folder: Path, since: str = WRITTEN) -> bool:
         facts = read(folder)
     except InputError:
         return True
-    return hashlib.sha256(path.read_bytes()).hexdigest() != facts.get(since, facts.get(WRITTEN))
+    return weights.digest(path.read_bytes()) != facts.get(since, facts.get(WRITTEN))
 
 
 def path_of(name: str, folder: object) -> Path:

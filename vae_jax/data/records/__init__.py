@@ -4,8 +4,7 @@ The training images are never decoded as a whole into the cache or into memory. 
 read again and again, are decoded into the cache as those of other sets.
 """
 
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +13,7 @@ from jaxtyping import UInt8
 
 from vae_jax.data import splits
 from vae_jax.data.cache import load_cached
+from vae_jax.data.digest import total_of
 from vae_jax.data.mapped import pieces_of, write_rows
 from vae_jax.data.moved import assert_there
 from vae_jax.data.records.images import RecordImages
@@ -85,18 +85,18 @@ def _build(config: Config, parts: dict[str, Reader], scratch: Path) -> Source:
         chosen = rows.get(name, np.arange(len(labels[part])))
         if not len(chosen):
             raise InputError(f"dataset=grain: the {name} split would be empty ({len(labels[part])} images in all)")
-        each = chain.from_iterable(_pieces(RecordImages(parts[part], chosen, shape), name))
-        held[name] = Split(write_rows(scratch / f"{name}.npy", each, len(chosen)), labels[part][chosen])
-    pieces = _pieces(RecordImages(parts["train"], rows["train"], shape), "train")
-    total = sum((piece.sum(axis=0, dtype=np.int64) for piece in pieces), np.zeros(shape, np.int64))
+        with _bar(f"decoding {name}", len(chosen)) as bar:
+            each = _each(RecordImages(parts[part], chosen, shape), bar.update)
+            held[name] = Split(write_rows(scratch / f"{name}.npy", each, len(chosen)), labels[part][chosen])
+    with _bar("decoding train", len(rows["train"])) as bar:
+        total = total_of(RecordImages(parts["train"], rows["train"], shape), bar.update)
     return Source(Split(total[None], labels["train"]), held["test"], class_names_of(config), held["val"])
 
 
-def _pieces(images: RecordImages, split: str) -> Iterator[UInt8[np.ndarray, "n H W C"]]:
-    with _bar(f"decoding {split}", len(images)) as bar:
-        for piece in pieces_of(images):
-            yield piece
-            bar.update(len(piece))
+def _each(images: RecordImages, advance: Callable[[int], Any]) -> Iterator[UInt8[np.ndarray, "H W C"]]:
+    for piece in pieces_of(images):
+        yield from piece
+        advance(len(piece))
 
 
 def _bar(text: str, total: int) -> Any:
