@@ -56,8 +56,10 @@ def jobs_of(executor: Any, folder: Path, at_once: int, say: Callable[[str], None
         now = time.monotonic()
         if now > asked[0] + SECONDS_APART:
             asked[0], queue = now, _queue()
-            for job in jobs:
-                if queue is not None and job.job_id not in queue:
+            for job in jobs if queue is not None else ():
+                if job.job_id in queue:
+                    gone.pop(job.job_id, None)  # squeue may leave out a job for a moment
+                else:
                     gone.setdefault(job.job_id, now)
         for job in jobs:
             if job.job_id in gone:
