@@ -93,6 +93,7 @@ def test_a_second_command_exits_with_code_2_and_the_first_continues(tmp_path):
         assert done.stderr.startswith(f"error: --workdir={tmp_path}/run: process {first.pid} on ")
         assert len(done.stderr.splitlines()) == 1
         assert first.poll() is None, "the first ended before the second was refused: give it more epochs"
-    assert first.wait(timeout=300) == 0
+    first.communicate(timeout=300)
+    assert first.returncode == 0
     assert [row["epoch"] for row in read_metrics(tmp_path / "run")] == list(range(1, 401))
     assert "complete: 400 epochs" in execute(tmp_path / "run", None)

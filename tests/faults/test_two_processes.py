@@ -46,7 +46,7 @@ def test_when_one_process_ends_the_other_exits_and_the_pair_can_resume(
     where = f"--distributed=127.0.0.1:{free_port()},2"
     codes = {which: PLANTED.format(ENDS[end]) + MAIN, 1 - which: MAIN}
     running = [start(f"{where},{i}", *arguments, code=codes[i]) for i in range(2)]
-    running[which].wait(120)
+    running[which].communicate(timeout=120)
     before = time.monotonic()
     told = running[1 - which].communicate(timeout=60)[0]
     assert time.monotonic() - before < 30
