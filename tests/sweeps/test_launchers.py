@@ -312,14 +312,14 @@ def test_a_job_that_left_the_queue_without_a_result_is_sent_again(sweep, fake_su
     """A squeue that does not answer says nothing about a job, and one that has it again takes back that it left."""
     monkeypatch.setattr(slurm_jobs, "SECONDS_APART", -1)
     monkeypatch.setattr(slurm_jobs, "SECONDS_TO_SHOW", 0.1)
-    answers, left = deque([None, set(), {"9_0"}, set(), set(), set()]), []
-    monkeypatch.setattr(slurm_jobs, "_queue", lambda: answers.popleft() if answers else set())
+    answers, left = deque([None, set(), {"9_0"}, *[set()] * 13]), []  # without an answer the test ends
+    monkeypatch.setattr(slurm_jobs, "_queue", lambda: answers.popleft())
     found = iter([LOST, [{"epochs": 3}]])
     monkeypatch.setattr(slurm_jobs, "work", lambda each: left.append(len(answers)) or next(found))
     given = with_flags(sweep[0]._replace(runs=sweep[0].runs[:1]), "slurm")
     assert dict(slurm.launch(given)) == {0: {"epochs": 3}}
     assert "lost (job 9_0 left the queue without a result; its output: its.err); trained again" in sweep[1].getvalue()
-    assert left == [6, 0]  # it was sent again after all of them, the last of which was asked for before that
+    assert left == [16, 10]  # it was sent again after six, the last of which was asked for before that
 
 
 def test_jobs_that_slurm_refuses_are_one_line(sweep, fake_submitit):
