@@ -56,6 +56,7 @@ def _draw_curves(axes: Any, curves: dict[str, dict[str, list[float]]]) -> None:
     last = [curve["elbo"][-1] for curve in curves.values()]
     quarter = [curve["elbo"][len(curve["elbo"]) // 4] for curve in curves.values()]
     axes.set_ylim(min(*quarter, *last) - 0.5, max(max(curve["elbo"]) for curve in curves.values()) + 0.5)
+    axes.locator_params(axis="x", integer=True)
     axes.set_xlabel("epoch")
     axes.set_ylabel("validation elbo, nats per image (higher is better)")
     axes.legend(loc="lower right")

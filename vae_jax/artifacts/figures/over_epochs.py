@@ -48,7 +48,7 @@ def fig_activity(
     axes.set_ylabel("variance of the codes\nof the test images", fontsize=9)
     axes.tick_params(labelsize=8)
     axes.minorticks_off()
-    axes.locator_params(axis="x", nbins=8)
+    axes.locator_params(axis="x", nbins=8, integer=True)
     axes.grid(axis="y", color="0.9", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     if axes.get_legend_handles_labels()[1]:
