@@ -383,6 +383,19 @@ def test_inactive_dimensions_are_one_line_of_a_figure(name):
     assert notes == ["1 of 4 dimensions is inactive: it carries almost no information"]
 
 
+@pytest.mark.parametrize("name", ["activity", "curves"])
+def test_an_axis_of_epochs_has_whole_numbers_only(name, monkeypatch):
+    monkeypatch.setitem(ARRAYS, "history", history(FALLING[:3]))
+    (figure,) = drawn(name)
+    axes = [axes for axes in figure.axes if axes.get_xlabel() == "epoch"]
+    assert axes
+    for one in axes:
+        low, high = one.get_xlim()
+        ticks = one.get_xticks()
+        assert sum(low <= tick <= high for tick in ticks) > 1
+        np.testing.assert_array_equal(ticks, ticks.round())
+
+
 def test_active_dimensions_that_are_not_drawn_are_counted():
     assert inactive_note(np.ones(200, bool), 20) == "the first 20 of 200 active dimensions"
     note = inactive_note(np.arange(200) < 127, 20)
